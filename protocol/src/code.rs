@@ -1,0 +1,161 @@
+//! Refusals: a stable number, a name, and a sentence with the value, the limit and the remedy.
+//!
+//! The wire and the log carry the number and two figures, a few bytes; the sentence is rendered
+//! from them here, the same in every gateway. Numbers and names are never reused. The high byte is
+//! the system: 0 for the conversation itself, then as in [`crate::words`].
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why something was refused, as a number that never changes its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Code(pub u16);
+
+/// A refusal: why, the value that was not acceptable, and the limit it met.
+///
+/// Figures that a code has no use for are 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Why.
+    pub code: Code,
+    /// The value that was refused.
+    pub value: u64,
+    /// What it was measured against.
+    pub limit: u64,
+}
+
+impl Refusal {
+    /// A refusal with no figures.
+    #[must_use]
+    pub const fn new(code: Code) -> Self {
+        Self::with(code, 0, 0)
+    }
+
+    /// A refusal of `value` against `limit`.
+    #[must_use]
+    pub const fn with(code: Code, value: u64, limit: u64) -> Self {
+        Self { code, value, limit }
+    }
+
+    /// The sentence a person reads: what was refused, the limit, and what to do.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self.code.entry() {
+            Some(entry) => entry
+                .sentence
+                .replace("{value}", &self.value.to_string())
+                .replace("{limit}", &self.limit.to_string()),
+            None => format!(
+                "refused with code {} (value {}, limit {}), which this version does not know; use a newer client",
+                self.code.0, self.value, self.limit
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.name(), self.sentence())
+    }
+}
+
+/// One row of the table of codes.
+#[derive(Debug, Clone, Copy)]
+pub struct CodeEntry {
+    /// The number on the wire and in the log.
+    pub code: Code,
+    /// The stable name, kebab-case, as JSON and reports show it.
+    pub name: &'static str,
+    /// The sentence, with `{value}` and `{limit}` to fill in.
+    pub sentence: &'static str,
+}
+
+impl Code {
+    /// The stable name, or `unknown-code`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.entry().map_or("unknown-code", |entry| entry.name)
+    }
+
+    fn entry(self) -> Option<&'static CodeEntry> {
+        CODES.iter().find(|entry| entry.code == self)
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $constant:ident = $number:literal, $name:literal, $sentence:literal;)*) => {
+        impl Code {
+            $(
+                #[doc = concat!("`", $name, "`: ", $sentence)]
+                pub const $constant: Self = Self($number);
+            )*
+        }
+
+        /// Every code there is, in order of number.
+        pub const CODES: &[CodeEntry] = &[
+            $(CodeEntry { code: Code::$constant, name: $name, sentence: $sentence },)*
+        ];
+    };
+}
+
+codes! {
+    // The conversation. These answers are not decisions: nothing was logged and nothing changed.
+    BAD_FRAME = 0x0001, "bad-frame", "the frame is malformed near byte {value}; see the layout in protocol/README.md";
+    FRAME_TOO_LONG = 0x0002, "frame-too-long", "the frame has {value} bytes and {limit} is the most; send less at a time";
+    HELLO_FIRST = 0x0003, "hello-first", "the conversation must open with a hello frame, not type {value}; say hello first";
+    WIRE_VERSION = 0x0004, "wire-version", "wire version {value} is not spoken here, {limit} is; use a client of that version";
+    LOG_IN_FIRST = 0x0005, "log-in-first", "this needs a person; register, log in or resume a session first";
+    ALREADY_LOGGED_IN = 0x0006, "already-logged-in", "this connection belongs to user {value} already; open another to be somebody else";
+    UNKNOWN_KIND = 0x0007, "unknown-kind", "kind {value} is unknown here; see the list of kinds in protocol/README.md";
+    BAD_BODY = 0x0008, "bad-body", "the body of kind {value} does not decode ({limit} bytes); see its fields in protocol/README.md";
+    IN_FLIGHT = 0x0009, "too-many-in-flight", "{value} requests are unanswered on this connection and {limit} is the most; wait for answers before sending more";
+    BUSY = 0x000a, "busy", "the server has {value} requests waiting and {limit} is the most; retry after the stated time with the same key";
+    CONNECTIONS = 0x000b, "too-many-connections", "the server holds {value} connections, its limit; retry later or raise --connections";
+    HELLO_TIMEOUT = 0x000c, "hello-timeout", "no hello came within {limit} ms; send it at once after connecting";
+    LOGIN_TIMEOUT = 0x000d, "login-timeout", "nobody logged in within {limit} ms; connect again and log in at once";
+    IDLE = 0x000e, "idle", "nothing came for {limit} ms; send a ping now and then";
+    SLOW_READER = 0x000f, "slow-reader", "{value} bytes wait to be read and {limit} is the most; connect again and read faster";
+    KEY_REUSED = 0x0010, "key-reused", "this key was used for a different command at seq {value}; choose a new key for a new command";
+    SHUTTING_DOWN = 0x0011, "shutting-down", "the server is shutting down; connect again later and retry with the same key";
+    NOT_ALLOWED = 0x0012, "not-allowed", "your roles are {value} and this needs {limit}; ask an admin for the role";
+    LOGIN_ATTEMPTS = 0x0013, "too-many-logins", "{value} log-ins failed on this connection, its limit; connect again";
+    SERVER_ONLY = 0x0014, "server-only", "kind {value} is decided by the server alone and cannot be sent";
+    PAGE_LEN = 0x0015, "page-length", "a page of {value} was asked for and 1 to {limit} is possible; ask for less";
+    SESSION_ENDED = 0x0016, "session-ended", "this session has been revoked or has expired; log in again";
+    UNKNOWN_SUBJECT = 0x0017, "unknown-subject", "there is nothing with id {value}; check the id";
+
+    // Accounts.
+    NAME_TAKEN = 0x0101, "name-taken", "this name belongs to user {value} already; choose another";
+    NAME_LENGTH = 0x0102, "name-length", "the name has {value} characters; it takes 3 to {limit}";
+    NAME_CHARACTER = 0x0103, "name-character", "character {value} of the name is not a letter, a digit, `_`, `.` or `-`; leave it out";
+    PASSWORD_LENGTH = 0x0104, "password-length", "the password has {value} bytes; it takes 6 to {limit}";
+    BAD_CREDENTIALS = 0x0105, "bad-credentials", "name and password do not belong together; check both";
+    UNKNOWN_SESSION = 0x0106, "unknown-session", "there is no such session, or it has ended; log in again";
+    UNKNOWN_USER = 0x0107, "unknown-user", "there is no such user; check the name";
+    UNKNOWN_ROLE = 0x0108, "unknown-role", "role bits {value} are not roles; use 1 seller, 2 manager, 4 admin";
+    LAST_ADMIN = 0x0109, "last-admin", "this is the last admin; make another one first";
+    SESSIONS = 0x010a, "too-many-sessions", "you have {value} sessions, the most there can be; end one first";
+
+    // Agenda.
+    UNKNOWN_AGENDA = 0x0201, "unknown-agenda", "there is no agenda {value}; list the agendas";
+    UNKNOWN_SLOT = 0x0202, "unknown-slot", "slot {value} does not exist; this agenda has {limit} slots a day, the first is 0";
+    DAY_OUT_OF_RANGE = 0x0203, "day-out-of-range", "day {value} cannot be booked; the last day open now is {limit} (days since 1970-01-01, UTC)";
+    SLOT_PAST = 0x0204, "slot-past", "this slot began at {value} and it is {limit} now (ms since 1970-01-01, UTC); choose a later one";
+    SLOT_TAKEN = 0x0205, "slot-taken", "all {limit} places of this slot are held; choose another or join its waitlist";
+    ALREADY_BOOKED = 0x0206, "already-booked", "you hold booking {value} of this slot already; cancel it first";
+    UNKNOWN_BOOKING = 0x0207, "unknown-booking", "there is no booking {value}, or it has ended; list your bookings";
+    NOT_HOLDER = 0x0208, "not-holder", "booking {value} is not yours; only its holder or an admin may do this";
+    NOT_ON_HOLD = 0x0209, "not-on-hold", "booking {value} is confirmed already; nothing is left to do";
+    HOLD_LENGTH = 0x020a, "hold-length", "a hold of {value} seconds was asked for; 1 to {limit} is possible";
+    SLOT_FREE = 0x020b, "slot-free", "this slot has {value} free places; reserve it instead of waiting";
+    ALREADY_WAITING = 0x020c, "already-waiting", "you are in this slot's queue already, at place {value}";
+    NOT_WAITING = 0x020d, "not-waiting", "you are not in this slot's queue; join it first";
+    WAITLIST_FULL = 0x020e, "waitlist-full", "{value} people wait for this slot and {limit} is the most; choose another";
+    AGENDA_NAME_LENGTH = 0x020f, "agenda-name-length", "the agenda's name has {value} bytes; it takes 1 to {limit}";
+    AGENDA_NAME_TAKEN = 0x0210, "agenda-name-taken", "agenda {value} has this name already; choose another";
+    AGENDA_HOURS = 0x0211, "agenda-hours", "opening hours of {value} minutes do not hold whole slots of {limit} minutes within one day; choose others";
+    AGENDA_CAPACITY = 0x0212, "agenda-capacity", "a capacity of {value} was asked for; 1 to {limit} is possible";
+    HOLD_NOT_DUE = 0x0213, "hold-not-due", "the hold of booking {value} lasts until {limit} (ms since 1970-01-01, UTC)";
+}

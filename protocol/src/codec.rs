@@ -1,0 +1,53 @@
+//! Bodies as bytes: the only file that names bincode.
+//!
+//! A value goes in and its bytes come out, and the reverse, from a slice that must be used up.
+//! Codec 1 is bincode 1.3.3 with variable-length little-endian integers, a size limit and trailing
+//! bytes refused. Its maintenance has ended, so it is contained here: the codec's number stands
+//! before every stored body, and a second codec would be one more function in this file.
+//!
+//! Deliberately absent: readers and streams (a length from a stranger must never size a buffer).
+
+use bincode::Options;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::limits::REPLY_BYTES_MAX;
+
+/// The number of the codec in use, as stored beside every body. Never reused for another.
+pub const CODEC: u8 = 1;
+
+/// A body that does not hold what its kind and schema version promise.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("body of {len} bytes does not decode: {reason}")]
+pub struct CodecError {
+    /// How long the body was.
+    pub len: usize,
+    /// What the decoder met.
+    pub reason: String,
+}
+
+fn options() -> impl Options {
+    bincode::DefaultOptions::new()
+        .with_limit(u64::try_from(REPLY_BYTES_MAX).unwrap_or(u64::MAX))
+        .reject_trailing_bytes()
+}
+
+/// Appends the bytes of `value` to `out`.
+///
+/// # Panics
+/// If the value is larger than the largest frame, which the bounds on its parts rule out.
+pub fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) {
+    options()
+        .serialize_into(out, value)
+        .expect("every word is bounded below the largest frame");
+}
+
+/// Reads a `T` from exactly these bytes.
+///
+/// # Errors
+/// If they are cut short, go on after the value, or do not describe a `T`.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    options().deserialize(bytes).map_err(|error| CodecError {
+        len: bytes.len(),
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,267 @@
+//! Words of the accounts: people, sessions, roles.
+//!
+//! [`AuthRequest`] travels on the wire only: it carries passwords and tokens, which are never
+//! logged. The commands are what the log keeps of it: a password hash, a token's hash, a verdict.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::words;
+use crate::id::{Roles, UserId};
+
+/// The number of this system.
+pub const SYSTEM: u8 = 1;
+
+/// A request to become somebody.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AuthRequest {
+    /// Make a new account and log in to it with [`AuthRequest::LogIn`] afterwards.
+    Register {
+        /// 3 to 20 letters, digits, `_`, `.`, `-`.
+        name: String,
+        /// 6 to 128 bytes.
+        password: String,
+    },
+    /// Open a session; answered with [`SessionOpened`].
+    LogIn {
+        /// The name.
+        name: String,
+        /// The password.
+        password: String,
+    },
+    /// Continue a session on this connection, without paying for a password hash; answered with
+    /// [`SessionResumed`].
+    Resume {
+        /// From [`SessionOpened`].
+        token: Token,
+    },
+}
+
+impl fmt::Debug for AuthRequest {
+    // Secrets never reach a log or a panic message.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Register { name, .. } => write!(f, "Register({name:?}, <password>)"),
+            Self::LogIn { name, .. } => write!(f, "LogIn({name:?}, <password>)"),
+            Self::Resume { .. } => f.write_str("Resume(<token>)"),
+        }
+    }
+}
+
+/// The secret that stands for a session: 256 bits nobody can guess.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Token(pub [u8; 32]);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<token>")
+    }
+}
+
+words! {
+    /// What is asked of the accounts, as it is logged.
+    Command in SYSTEM;
+    Register = 1, "register";
+    LogIn = 2, "log-in";
+    RevokeSession = 3, "revoke-session";
+    RevokeAllSessions = 4, "revoke-all-sessions";
+    SetRoles = 5, "set-roles";
+    Rehash = 6, "rehash";
+}
+
+words! {
+    /// What happened to the accounts.
+    Event in SYSTEM;
+    Registered = 1, "registered";
+    LoggedIn = 2, "logged-in";
+    SessionsEnded = 3, "sessions-ended";
+    RolesSet = 5, "roles-set";
+    Rehashed = 6, "rehashed";
+}
+
+words! {
+    /// What can be asked without changing anything.
+    Query in SYSTEM;
+    WhoAmI = 1, "who-am-i";
+    MySessions = 2, "my-sessions";
+    FindUser = 3, "find-user";
+}
+
+words! {
+    /// What the accounts answer.
+    Answer in SYSTEM;
+    Me = 1, "me";
+    Sessions = 2, "sessions";
+    FoundUser = 3, "found-user";
+    SessionOpened = 16, "session-opened";
+    SessionResumed = 17, "session-resumed";
+}
+
+/// A new person. From the wire only inside [`AuthRequest::Register`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Register {
+    /// The name.
+    pub name: String,
+    /// A PHC string, never the password.
+    pub password_hash: String,
+}
+
+/// A log-in whose password has been looked at. From the wire only inside [`AuthRequest::LogIn`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogIn {
+    /// The name that was given.
+    pub name: String,
+    /// Whether the password was this account's.
+    pub verified: bool,
+    /// BLAKE3 of the session token.
+    pub token_hash: [u8; 32],
+}
+
+/// End one session of mine; with the session of this connection, log out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokeSession {
+    /// The session, by the position that opened it.
+    pub session: u64,
+}
+
+/// End every session of mine, this one too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokeAllSessions {}
+
+/// Give a person exactly these roles. Admins only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetRoles {
+    /// Whose.
+    pub name: String,
+    /// All of their roles from now on.
+    pub roles: Roles,
+}
+
+/// Replace a password hash by one of today's algorithm. Server only, after a verified log-in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rehash {
+    /// Whose.
+    pub user: UserId,
+    /// A PHC string of the same password.
+    pub password_hash: String,
+}
+
+/// A person exists; their id is this record's position.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registered {
+    /// The name.
+    pub name: String,
+}
+
+/// A session exists; its id is this record's position.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedIn {
+    /// Whose.
+    pub user: UserId,
+    /// When it ends by itself, milliseconds since 1970-01-01 UTC.
+    pub expires_at: u64,
+}
+
+/// These sessions are over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionsEnded {
+    /// Their ids.
+    pub sessions: Vec<u64>,
+}
+
+/// A person's roles were set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolesSet {
+    /// Whose.
+    pub user: UserId,
+    /// All of them.
+    pub roles: Roles,
+}
+
+/// A password hash was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rehashed {
+    /// Whose.
+    pub user: UserId,
+}
+
+/// Who is this connection?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhoAmI {}
+
+/// Which sessions do I have?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MySessions {}
+
+/// Whose name is this?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindUser {
+    /// The name.
+    pub name: String,
+}
+
+/// You.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Me {
+    /// Your id.
+    pub user: UserId,
+    /// Your name.
+    pub name: String,
+    /// Your roles.
+    pub roles: Roles,
+}
+
+/// Your sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sessions {
+    /// In the order they were opened.
+    pub sessions: Vec<SessionView>,
+}
+
+/// One session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Its id.
+    pub session: u64,
+    /// When it was opened, milliseconds since 1970-01-01 UTC.
+    pub opened_at: u64,
+    /// When it ends by itself.
+    pub expires_at: u64,
+}
+
+/// The person of that name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundUser {
+    /// Their id.
+    pub user: UserId,
+}
+
+/// Logged in. The token is in this answer only; keep it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionOpened {
+    /// Who you are.
+    pub user: UserId,
+    /// Your roles.
+    pub roles: Roles,
+    /// The session's id.
+    pub session: u64,
+    /// When it ends by itself, milliseconds since 1970-01-01 UTC.
+    pub expires_at: u64,
+    /// The secret to resume it with.
+    pub token: Token,
+}
+
+/// You are back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionResumed {
+    /// Who you are.
+    pub user: UserId,
+    /// Your roles.
+    pub roles: Roles,
+    /// The session's id.
+    pub session: u64,
+    /// When it ends by itself, milliseconds since 1970-01-01 UTC.
+    pub expires_at: u64,
+}

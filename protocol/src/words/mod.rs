@@ -1,0 +1,100 @@
+//! The words of each system: its commands, events, queries, answers and pushes.
+//!
+//! A word is a struct with a kind (system and number) and a schema version; together they say how
+//! its body is laid out. They are stored forever: never renumber, never reuse, and a changed
+//! layout is a new schema version beside the old one. What the words *do* is in the server's
+//! domain; what a client makes of them is in the load generator. Neither is here.
+//!
+//! | system | number |
+//! |---|---|
+//! | the log itself | 0 |
+//! | accounts | 1 |
+//! | agenda | 2 |
+
+pub mod accounts;
+pub mod agenda;
+pub mod log;
+
+use crate::{codec::CodecError, id::Kind};
+
+/// A body that is not the word its kind and schema promise.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WordError {
+    /// No word has this kind and schema here.
+    #[error("kind {kind:?} with schema {schema} is unknown")]
+    Unknown {
+        /// The kind.
+        kind: Kind,
+        /// The schema version.
+        schema: u8,
+    },
+    /// The word is known and the bytes are not one.
+    #[error("kind {kind:?}: {source}")]
+    Body {
+        /// The kind.
+        kind: Kind,
+        /// What the decoder met.
+        source: CodecError,
+    },
+}
+
+/// Declares a closed set of words: the enum over their structs, their numbers, and both ways
+/// between a word and its bytes. Each line is `Struct = number, "stable-name";`, schema version 1.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident in $system:expr; $($variant:ident = $number:literal, $text:literal;)*) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+        #[serde(tag = "word", rename_all = "kebab-case")]
+        pub enum $name {
+            $(#[doc = concat!("`", $text, "`, number ", stringify!($number), ".")] $variant($variant),)*
+        }
+
+        impl $name {
+            /// The kind and the schema version of this word.
+            #[must_use]
+            pub const fn kind(&self) -> ($crate::id::Kind, u8) {
+                match self {
+                    $(Self::$variant(_) => ($crate::id::Kind::new($system, $number), 1),)*
+                }
+            }
+
+            /// The stable name of this word.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $text,)*
+                }
+            }
+
+            /// Appends the body, without kind and schema.
+            pub fn encode(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$variant(word) => $crate::codec::encode(word, out),)*
+                }
+            }
+
+            /// Reads the body of the word that `kind` and `schema` promise.
+            ///
+            /// # Errors
+            /// If there is no such word here or the body is not one.
+            pub fn decode(kind: $crate::id::Kind, schema: u8, body: &[u8]) -> Result<Self, $crate::words::WordError> {
+                if kind.system() == $system && schema == 1 {
+                    match kind.number() {
+                        $($number => return $crate::codec::decode(body)
+                            .map(Self::$variant)
+                            .map_err(|source| $crate::words::WordError::Body { kind, source }),)*
+                        _other => {}
+                    }
+                }
+                Err($crate::words::WordError::Unknown { kind, schema })
+            }
+        }
+
+        $(impl From<$variant> for $name {
+            fn from(word: $variant) -> Self {
+                Self::$variant(word)
+            }
+        })*
+    };
+}
+pub(crate) use words;

@@ -1,0 +1,309 @@
+//! The list of systems, and the one place that sends a word to the system it belongs to.
+//!
+//! Kinds, schemas and bytes come in; outcomes, follow-ups and notices go out as bytes, so that the
+//! engine, the log and the sessions know no system by name. Adding a system is one line in
+//! `systems!` below. Deliberately absent: every rule.
+
+use protocol::{
+    Code, Kind, Outcome, Record, Refusal, Roles, UserId,
+    outcome::{encode_accepted, encode_refused},
+    words::WordError,
+};
+
+use super::{Context, System, Word, accounts::Accounts, agenda::Agenda};
+
+macro_rules! systems {
+    ($($name:ident: $system:ty,)*) => {
+        /// The state of every system: what replaying the log gives.
+        #[derive(Debug, Default)]
+        pub struct Systems {
+            $(
+                #[doc = concat!("See [`crate::domain::", stringify!($name), "`].")]
+                pub $name: $system,
+            )*
+        }
+
+        impl Systems {
+            /// Decides a command and, if it is accepted, applies it. Its outcome is appended to `out`.
+            ///
+            /// # Errors
+            /// If the bytes are no command of any system: nothing was decided and `out` is as it was.
+            pub fn execute(&mut self, cx: &Context, command: &CommandBytes<'_>, out: &mut Vec<u8>) -> Result<Executed, Refusal> {
+                match command.kind.system() {
+                    $(<$system>::ID => execute(&mut self.$name, cx, command, out),)*
+                    _other => Err(unknown(command.kind)),
+                }
+            }
+
+            /// Applies a record that was decided before. Refused ones change nothing.
+            ///
+            /// # Errors
+            /// If command or outcome do not decode: the log is from another version, or damaged.
+            pub fn replay(&mut self, record: &Record<'_>) -> Result<Executed, ReplayError> {
+                match record.kind.system() {
+                    $(<$system>::ID => replay(&mut self.$name, record),)*
+                    _other => Err(WordError::Unknown { kind: record.kind, schema: record.schema }.into()),
+                }
+            }
+
+            /// Answers a query; the outcome is appended to `out`.
+            ///
+            /// # Errors
+            /// If the bytes are no query of any system.
+            pub fn answer(&self, cx: &Context, query: &CommandBytes<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+                match query.kind.system() {
+                    $(<$system>::ID => answer(&self.$name, cx, query, out),)*
+                    _other => Err(unknown(query.kind)),
+                }
+            }
+
+            /// The earliest instant at which some system has something to do by itself.
+            #[must_use]
+            pub fn deadline(&self) -> Option<u64> {
+                [$(self.$name.deadline()),*].into_iter().flatten().min()
+            }
+
+            /// A command whose time has come.
+            #[must_use]
+            pub fn due(&self, now: u64) -> Option<OwnedCommand> {
+                $(if let Some(command) = self.$name.due(now) {
+                    return Some(OwnedCommand::new(&command));
+                })*
+                None
+            }
+
+            /// The hash of the whole state.
+            #[must_use]
+            pub fn state_hash(&self) -> u128 {
+                let mut hash = 0_u128;
+                $(hash = hash.wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b).wrapping_add(self.$name.state_hash());)*
+                hash
+            }
+
+            /// A command and its outcome as people read them.
+            ///
+            /// # Errors
+            /// If either does not decode.
+            pub fn describe(record: &Record<'_>) -> Result<Described, ReplayError> {
+                match record.kind.system() {
+                    $(<$system>::ID => describe::<$system>(record),)*
+                    _other => Err(WordError::Unknown { kind: record.kind, schema: record.schema }.into()),
+                }
+            }
+        }
+    };
+}
+
+// Kinds carry the system's number, so the order of these lines is free.
+systems! {
+    accounts: Accounts,
+    agenda: Agenda,
+}
+
+impl Systems {
+    /// What `user` may do.
+    #[must_use]
+    pub fn roles(&self, user: UserId) -> Roles {
+        self.accounts.roles(user)
+    }
+}
+
+/// A command or query as it arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommandBytes<'a> {
+    /// Which word.
+    pub kind: Kind,
+    /// The version of its layout.
+    pub schema: u8,
+    /// Its bytes.
+    pub body: &'a [u8],
+    /// Whether it comes from a client, who may not send everything.
+    pub source: Source,
+}
+
+/// Where a command comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A client's connection.
+    Client,
+    /// The server itself.
+    Server,
+}
+
+/// A command of the server's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedCommand {
+    /// Which word.
+    pub kind: Kind,
+    /// The version of its layout.
+    pub schema: u8,
+    /// Its bytes.
+    pub body: Vec<u8>,
+}
+
+impl OwnedCommand {
+    /// The bytes of `command`.
+    pub fn new(command: &impl Word) -> Self {
+        let (kind, schema) = command.kind();
+        let mut body = Vec::new();
+        command.encode(&mut body);
+        Self { kind, schema, body }
+    }
+
+    /// The command as the engine takes it.
+    #[must_use]
+    pub fn bytes(&self) -> CommandBytes<'_> {
+        CommandBytes {
+            kind: self.kind,
+            schema: self.schema,
+            body: &self.body,
+            source: Source::Server,
+        }
+    }
+}
+
+/// What else follows from a decided command.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Executed {
+    /// Whether it was accepted.
+    pub accepted: bool,
+    /// A command that must be decided directly behind it.
+    pub follow_up: Option<OwnedCommand>,
+    /// Who must be told.
+    pub notice: Option<UserId>,
+    /// What it was about, for the trail; 0 for nothing.
+    pub target: u64,
+}
+
+/// A record as people read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// The command's stable name.
+    pub name: &'static str,
+    /// The command.
+    pub command: serde_json::Value,
+    /// The event, or why it was refused.
+    pub outcome: Result<serde_json::Value, Refusal>,
+}
+
+/// A record that this version cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// The command or the event is not what its kind promises.
+    #[error(transparent)]
+    Word(#[from] WordError),
+    /// The outcome is neither an acceptance nor a refusal.
+    #[error("outcome: {0}")]
+    Outcome(#[from] protocol::codec::CodecError),
+}
+
+fn execute<S: System>(
+    system: &mut S,
+    cx: &Context,
+    bytes: &CommandBytes<'_>,
+    out: &mut Vec<u8>,
+) -> Result<Executed, Refusal> {
+    let command = S::Command::decode(bytes.kind, bytes.schema, bytes.body)
+        .map_err(|error| refusal(&error, bytes.body.len()))?;
+    if bytes.source == Source::Client && !S::is_client_command(&command) {
+        return Err(Refusal::with(Code::SERVER_ONLY, u64::from(bytes.kind.0), 0));
+    }
+    let target = system.target(&command);
+    match system.decide(cx, &command) {
+        Ok(event) => {
+            let (kind, schema) = event.kind();
+            encode_accepted(kind, schema, out);
+            event.encode(out);
+            system.apply(cx, &command, &event);
+            Ok(Executed {
+                accepted: true,
+                follow_up: system
+                    .follow_up(&event)
+                    .map(|command| OwnedCommand::new(&command)),
+                notice: system.notice(&event),
+                target,
+            })
+        }
+        Err(refusal) => {
+            encode_refused(&refusal, out);
+            Ok(Executed {
+                target,
+                ..Executed::default()
+            })
+        }
+    }
+}
+
+fn replay<S: System>(system: &mut S, record: &Record<'_>) -> Result<Executed, ReplayError> {
+    let command = S::Command::decode(record.kind, record.schema, record.body)?;
+    let target = system.target(&command);
+    let accepted = match Outcome::decode(record.outcome)? {
+        Outcome::Accepted { kind, schema, body } => {
+            let event = S::Event::decode(kind, schema, body)?;
+            let cx = Context {
+                seq: record.seq,
+                now: record.recorded_at,
+                actor: record.actor,
+                roles: Roles::MEMBER,
+                key: record.key,
+            };
+            system.apply(&cx, &command, &event);
+            true
+        }
+        Outcome::Refused(_) => false,
+    };
+    Ok(Executed {
+        accepted,
+        target,
+        ..Executed::default()
+    })
+}
+
+fn answer<S: System>(
+    system: &S,
+    cx: &Context,
+    bytes: &CommandBytes<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Refusal> {
+    let query = S::Query::decode(bytes.kind, bytes.schema, bytes.body)
+        .map_err(|error| refusal(&error, bytes.body.len()))?;
+    match system.answer(cx, &query) {
+        Ok(answer) => {
+            let (kind, schema) = answer.kind();
+            encode_accepted(kind, schema, out);
+            answer.encode(out);
+        }
+        Err(refusal) => encode_refused(&refusal, out),
+    }
+    Ok(())
+}
+
+fn describe<S: System>(record: &Record<'_>) -> Result<Described, ReplayError> {
+    let command = S::Command::decode(record.kind, record.schema, record.body)?;
+    let outcome = match Outcome::decode(record.outcome)? {
+        Outcome::Accepted { kind, schema, body } => {
+            Ok(S::Event::decode(kind, schema, body)?.to_json())
+        }
+        Outcome::Refused(refusal) => Err(refusal),
+    };
+    Ok(Described {
+        name: command.name(),
+        command: command.to_json(),
+        outcome,
+    })
+}
+
+fn refusal(error: &WordError, body_len: usize) -> Refusal {
+    match error {
+        WordError::Unknown { kind, .. } => unknown(*kind),
+        WordError::Body { kind, .. } => Refusal::with(
+            Code::BAD_BODY,
+            u64::from(kind.0),
+            u64::try_from(body_len).unwrap_or(u64::MAX),
+        ),
+    }
+}
+
+fn unknown(kind: Kind) -> Refusal {
+    Refusal::with(Code::UNKNOWN_KIND, u64::from(kind.0), 0)
+}

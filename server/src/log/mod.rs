@@ -1,0 +1,121 @@
+//! The event log: the ground everything else is derived from.
+//!
+//! Batches go in, whole and durable or not at all; records come out in order. The log knows bytes,
+//! positions and hashes, and no system: what a body means is the domain's business.
+
+pub mod batch;
+
+use std::ops::ControlFlow;
+
+use protocol::{ChainHash, Record, Seq};
+
+pub use batch::Batch;
+
+/// The newest position and the chain hash there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Head {
+    /// The position; [`Seq::START`] for an empty log.
+    pub seq: Seq,
+    /// The chain hash at that position.
+    pub hash: ChainHash,
+}
+
+/// A record as it is stored: with its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// The record.
+    pub record: Record<'a>,
+    /// The hash of it and of everything before it, as stored.
+    pub hash: ChainHash,
+}
+
+/// What receives records one by one and may say that it has seen enough.
+pub type Visit<'a> = dyn FnMut(Row<'_>) -> ControlFlow<()> + 'a;
+
+/// A place that keeps batches. One owner appends; readers see only what is durable.
+pub trait EventLog: Send {
+    /// The newest durable position.
+    fn head(&self) -> Head;
+
+    /// Appends a batch and returns when all of it is durable. Use [`commit`], which makes the proof.
+    ///
+    /// # Errors
+    /// If it cannot be made durable. What of it reached the disk is then unknown and the process
+    /// must end: it may neither acknowledge nor try again.
+    ///
+    /// # Panics
+    /// If the batch does not begin directly behind the head.
+    fn append(&mut self, batch: &Batch) -> Result<(), LogError>;
+
+    /// A second view of the durable records, for another thread.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    fn reader(&self) -> Result<Box<dyn LogReader>, LogError>;
+
+    /// Brings everything into its resting place before the process ends.
+    ///
+    /// # Errors
+    /// If that fails; everything durable stays so.
+    fn close(self: Box<Self>) -> Result<(), LogError>;
+}
+
+/// Reads durable records.
+pub trait LogReader: Send {
+    /// Shows `visit` the records from `from` on, in order, until it breaks or the log ends.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn read(&mut self, from: Seq, visit: &mut Visit<'_>) -> Result<(), LogError>;
+}
+
+/// Proof that a batch is durable. Only [`commit`] makes one, after the append returned.
+#[must_use = "what waits for this batch may leave only now"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Committed {
+    head: Head,
+}
+
+impl Committed {
+    /// The newest durable position.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+}
+
+/// Appends `batch` and proves that it is durable.
+///
+/// # Errors
+/// See [`EventLog::append`].
+pub fn commit(log: &mut dyn EventLog, batch: &Batch) -> Result<Committed, LogError> {
+    log.append(batch)?;
+    Ok(Committed { head: log.head() })
+}
+
+/// A log that cannot be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// SQLite said no.
+    #[error("{doing}: {source}")]
+    Sqlite {
+        /// What was being done, with the path where one is known.
+        doing: String,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// The operating system said no.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was being done, with the path.
+        doing: String,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// The log is there and cannot be trusted.
+    #[error("{0}")]
+    Damaged(String),
+    /// The log is there and is not for this program or this version.
+    #[error("{0}")]
+    Foreign(String),
+}
