@@ -1,0 +1,51 @@
+//! What an operator chooses: where the log is, how safe, how many, how patient.
+//!
+//! Values come from the command line, checked; rooms of the server read them. Deliberately absent:
+//! bounds that no operator needs to choose (they stand beside what they bound).
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use crate::{passwords::PasswordCost, session::SessionTimeouts};
+
+/// When a commit counts as durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// After fsync: the only honest default.
+    #[default]
+    Full,
+    /// The newest commits may be lost with the power, not with the process. Labelled everywhere.
+    Normal,
+    /// Anything may be lost. Labelled everywhere.
+    None,
+}
+
+impl Durability {
+    /// As it is written in options and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Normal => "normal",
+            Self::None => "none",
+        }
+    }
+}
+
+/// How to run a server.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Where the log and the server's secret are.
+    pub data_dir: PathBuf,
+    /// Where to listen for the native protocol. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// When a commit counts as durable.
+    pub durability: Durability,
+    /// Start although acknowledged records are missing at the log's end.
+    pub accept_loss: bool,
+    /// What hashing one password costs.
+    pub password_cost: PasswordCost,
+    /// Connections held at once; the next one is told so and closed. Each needs a descriptor.
+    pub connections_max: usize,
+    /// How patient conversations are.
+    pub timeouts: SessionTimeouts,
+}
