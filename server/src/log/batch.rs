@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use protocol::{ChainHash, Key, Kind, Record, Seq, UserId};
 
-use super::Row;
+use super::{Head, Row};
 
 /// Records that will be durable together.
 #[derive(Debug, Default)]
@@ -71,6 +71,15 @@ impl Batch {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// The head of a log that ends with this batch; nothing if it is empty.
+    #[must_use]
+    pub fn head(&self) -> Option<Head> {
+        self.rows.last().map(|last| Head {
+            seq: last.seq,
+            hash: last.hash,
+        })
     }
 
     /// The record at `index`, counted from 0.

@@ -4,12 +4,28 @@
 //! positions and hashes, and no system: what a body means is the domain's business.
 
 pub mod batch;
+pub mod database;
+pub mod lock;
+pub mod mark;
+pub mod memory;
+pub mod reader;
+pub mod replay;
+pub mod sqlite;
 
-use std::ops::ControlFlow;
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod tests;
+
+use std::{ops::ControlFlow, path::PathBuf};
 
 use protocol::{ChainHash, Record, Seq};
 
 pub use batch::Batch;
+pub use memory::MemoryLog;
+pub use reader::SqliteReader;
+pub use replay::{replay, verify_chain};
+pub use sqlite::{Durability, SqliteLog, SqliteOptions};
 
 /// The newest position and the chain hash there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,6 +34,17 @@ pub struct Head {
     pub seq: Seq,
     /// The chain hash at that position.
     pub hash: ChainHash,
+}
+
+impl Head {
+    /// # Panics
+    /// If `batch` does not begin directly behind this position: only a bug can do that, and it
+    /// must not reach the disk.
+    fn assert_followed_by(&self, batch: &Batch) {
+        if let Some(first) = batch.iter().next() {
+            assert_eq!(first.record.seq, self.seq.next(), "append must be gapless");
+        }
+    }
 }
 
 /// A record as it is stored: with its hash.
@@ -111,6 +138,28 @@ pub enum LogError {
         doing: String,
         /// What it said.
         source: std::io::Error,
+    },
+    /// Another process writes this log.
+    #[error("the data directory {} is in use by process {holder}; stop it first, or choose another directory", .data_dir.display())]
+    Locked {
+        /// The directory.
+        data_dir: PathBuf,
+        /// The process id its lock file names.
+        holder: String,
+    },
+    /// Somebody was reading for so long that the log could not be put in order.
+    #[error("another process keeps reading the log in {}, so it was closed without a checkpoint; nothing is lost, the next start does it", .data_dir.display())]
+    Busy {
+        /// The directory.
+        data_dir: PathBuf,
+    },
+    /// The log ends before what was acknowledged.
+    #[error("the log ends at seq {found} but {acknowledged} was acknowledged (by the file `head`): the tail is missing; restore `events.sqlite-wal` or a backup, or start with --accept-loss to give up seq {}..{acknowledged}", .found.next())]
+    TailMissing {
+        /// Where it ends.
+        found: Seq,
+        /// Where the high-water mark saw it.
+        acknowledged: Seq,
     },
     /// The log is there and cannot be trusted.
     #[error("{0}")]

@@ -1,0 +1,242 @@
+//! The file `events.sqlite`: found, created, recognised, and set up the way the log needs it.
+//!
+//! A data directory goes in and a connection comes out whose every pragma was read back. Refuses
+//! files that are not ours, that a newer version wrote, or an SQLite too old to be trusted.
+//! Deliberately absent: records.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, types::FromSql};
+
+use super::{Durability, LogError};
+
+/// The name of the file in the data directory.
+pub const FILE_NAME: &str = "events.sqlite";
+
+/// "STMP": what `file events.sqlite` and we know it by.
+pub const APPLICATION_ID: i32 = 0x5354_4d50;
+
+/// The layout in `schema.sql`. A newer one is refused, an older one would be brought up to date.
+pub const USER_VERSION: i32 = 1;
+
+/// Older ones may lose committed transactions when the write-ahead log is reset.
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+
+/// Measured: see `benches/append.rs`.
+pub const PAGE_BYTES: u32 = 8_192;
+
+/// Pages in the write-ahead log before it is copied into the database and reused from its start:
+/// overwriting is twice as fast to sync as growing, so short is better than long.
+const WAL_PAGES_MAX: u32 = 1_000;
+
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// Makes the data directory if there is none.
+pub(super) fn create_data_dir(data_dir: &Path) -> Result<(), LogError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+        .map_err(|source| io_error("create the data directory", data_dir, source))
+}
+
+/// Makes the names in the data directory durable: a synced file nobody can find is lost as well.
+pub(super) fn sync_data_dir(data_dir: &Path) -> Result<(), LogError> {
+    File::open(data_dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(|source| io_error("sync the data directory", data_dir, source))
+}
+
+/// The connection that writes, to a database that exists from now on.
+pub(super) fn open_for_writing(
+    data_dir: &Path,
+    durability: Durability,
+) -> Result<Connection, LogError> {
+    check_sqlite_version()?;
+    let path = data_dir.join(FILE_NAME);
+    create_private(&path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = connect(&path, flags)?;
+    if is_blank(&connection, &path)? {
+        create_schema(&connection).map_err(|source| failed("create", &path, source))?;
+    }
+    check_identity(&connection, &path)?;
+    set_writer_pragmas(&connection, durability)?;
+    connection.set_prepared_statement_cache_capacity(8);
+    Ok(connection)
+}
+
+/// A connection that cannot write, to a database that exists.
+pub(super) fn open_for_reading(data_dir: &Path) -> Result<Connection, LogError> {
+    check_sqlite_version()?;
+    let path = data_dir.join(FILE_NAME);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = connect(&path, flags)?;
+    check_identity(&connection, &path)?;
+    set_reader_pragmas(&connection)?;
+    Ok(connection)
+}
+
+fn check_sqlite_version() -> Result<(), LogError> {
+    if rusqlite::version_number() < SQLITE_VERSION_MIN {
+        return Err(LogError::Foreign(format!(
+            "SQLite {} may lose committed transactions when it resets its write-ahead log; build with 3.51.3 or newer (the bundled one is)",
+            rusqlite::version()
+        )));
+    }
+    Ok(())
+}
+
+// SQLite would create the file with the umask's mode; the log holds password hashes. Its -wal and
+// -shm files take the mode of the database.
+fn create_private(path: &Path) -> Result<(), LogError> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .map_err(|source| io_error("open the log", path, source))
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, LogError> {
+    Connection::open_with_flags(path, flags).map_err(|source| failed("open", path, source))
+}
+
+/// Whether the file holds nothing at all, as opposed to something of somebody else.
+fn is_blank(connection: &Connection, path: &Path) -> Result<bool, LogError> {
+    connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
+            row.get::<_, i64>(0)
+        })
+        .map(|objects| objects == 0)
+        .map_err(|source| failed("read", path, source))
+}
+
+fn create_schema(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "PRAGMA page_size = {PAGE_BYTES};
+         BEGIN;
+         PRAGMA application_id = {APPLICATION_ID};
+         PRAGMA user_version = {USER_VERSION};
+         {SCHEMA}
+         COMMIT;"
+    ))
+}
+
+fn check_identity(connection: &Connection, path: &Path) -> Result<(), LogError> {
+    let read = |name: &str| {
+        connection
+            .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
+            .map_err(|source| failed("read", path, source))
+    };
+    let application_id = read("application_id")?;
+    if application_id != APPLICATION_ID {
+        return Err(LogError::Foreign(format!(
+            "{} is a database of another program (application id {application_id:#x}, ours is {APPLICATION_ID:#x}); choose another data directory",
+            path.display()
+        )));
+    }
+    let version = read("user_version")?;
+    if version != USER_VERSION {
+        return Err(LogError::Foreign(format!(
+            "{} has layout {version} and this version writes {USER_VERSION}; use the newer version that wrote it, or another data directory",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+fn set_writer_pragmas(connection: &Connection, durability: Durability) -> Result<(), LogError> {
+    set(connection, "journal_mode", "WAL", &"wal".to_owned())?;
+    // FULL: NORMAL may forget the last commits on power loss, and they were acknowledged.
+    let (word, number) = match durability {
+        Durability::Full => ("FULL", 2),
+        Durability::Normal => ("NORMAL", 1),
+        Durability::None => ("OFF", 0),
+    };
+    set(connection, "synchronous", word, &number)?;
+    // NORMAL: `sqlite3` and our readers may look while the server runs.
+    set(connection, "locking_mode", "NORMAL", &"normal".to_owned())?;
+    set(
+        connection,
+        "wal_autocheckpoint",
+        WAL_PAGES_MAX,
+        &WAL_PAGES_MAX,
+    )?;
+    // A writer that maps the file would be at the mercy of whoever truncates it.
+    set_mmap(connection, 0)?;
+    set_safety_pragmas(connection)
+}
+
+fn set_reader_pragmas(connection: &Connection) -> Result<(), LogError> {
+    set(connection, "query_only", 1, &1)?;
+    set_safety_pragmas(connection)
+}
+
+fn set_safety_pragmas(connection: &Connection) -> Result<(), LogError> {
+    set(connection, "foreign_keys", 1, &1)?;
+    set(connection, "trusted_schema", 0, &0)?;
+    set(connection, "cell_size_check", 1, &1)?;
+    set(connection, "temp_store", "MEMORY", &2)
+}
+
+// SQLite answers an unknown or refused pragma with silence: only reading back tells.
+fn set<T>(
+    connection: &Connection,
+    name: &str,
+    value: impl rusqlite::ToSql,
+    expected: &T,
+) -> Result<(), LogError>
+where
+    T: FromSql + PartialEq + std::fmt::Debug,
+{
+    let doing = || format!("set pragma {name}");
+    connection
+        .pragma_update(None, name, value)
+        .and_then(|()| connection.pragma_query_value(None, name, |row| row.get::<_, T>(0)))
+        .map_err(|source| sqlite_error(doing(), source))
+        .and_then(|found| {
+            if found == *expected {
+                return Ok(());
+            }
+            Err(LogError::Foreign(format!(
+                "pragma {name} is {found:?} where {expected:?} was asked for; the file system may not support it, keep the data directory on a local disk"
+            )))
+        })
+}
+
+fn set_mmap(connection: &Connection, bytes: i64) -> Result<(), LogError> {
+    set(connection, "mmap_size", bytes, &bytes)
+}
+
+pub(super) fn sqlite_error(doing: String, source: rusqlite::Error) -> LogError {
+    LogError::Sqlite { doing, source }
+}
+
+fn failed(doing: &str, path: &Path, source: rusqlite::Error) -> LogError {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => LogError::Foreign(format!(
+            "{} is not an SQLite database; choose another data directory, or restore a backup",
+            path.display()
+        )),
+        Some(ErrorCode::CannotOpen) if !path.exists() => LogError::Foreign(format!(
+            "there is no log at {}; check the data directory",
+            path.display()
+        )),
+        _other => sqlite_error(format!("{doing} {}", path.display()), source),
+    }
+}
+
+fn io_error(doing: &str, path: &Path, source: io::Error) -> LogError {
+    LogError::Io {
+        doing: format!("{doing} {}", path.display()),
+        source,
+    }
+}

@@ -1,0 +1,186 @@
+//! The high-water mark: the newest acknowledged position, kept outside the database.
+//!
+//! SQLite ends a write-ahead log silently at the first frame whose checksum is wrong, and starts
+//! happily without one: a lost tail looks like a shorter log. The mark remembers how long the log
+//! was. It is one line of text in the file `head`, `seq hash checksum`, so that `cat` shows it.
+//!
+//! It is written after the commit that it reports is on disk and is not synced itself. After a
+//! crash of the process it is exact or one batch behind; after a power failure it may be older, or
+//! torn, which its checksum shows. Under full durability it is never ahead of the durable log, so
+//! a log that ends before the mark has lost something that was promised.
+//!
+//! Deliberately absent: whether a loss is accepted; that is decided where the log is opened.
+
+use std::{
+    fmt::Write as _,
+    fs::{File, OpenOptions},
+    io::{self, ErrorKind},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::Path,
+};
+
+use protocol::{ChainHash, Seq};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Head, LogError};
+
+/// The name of the file in the data directory.
+pub const FILE_NAME: &str = "head";
+
+/// 20 digits, 64 and 16 hex digits, two spaces, a line end: one sector, which disks write whole.
+const LINE_BYTES: usize = 20 + 1 + 64 + 1 + 16 + 1;
+const LINE_LEN: u64 = 103;
+const CHECKED_BYTES: usize = 20 + 1 + 64;
+const _: () = assert!(LINE_BYTES < 512 && LINE_BYTES == 103);
+
+/// What the file said when it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkRead {
+    /// There is no file: a new log, or a copy without it.
+    Missing,
+    /// The file is there and its checksum does not hold: a power failure tore it, or somebody
+    /// edited it. It says nothing about the log.
+    Unreadable,
+    /// The log was at least this long.
+    At(Head),
+}
+
+impl MarkRead {
+    /// Compares with a log that ends at `head`; `hash_at` knows the hashes of its records.
+    ///
+    /// A missing or unreadable mark is compatible with every log.
+    ///
+    /// # Errors
+    /// If the log ends before the mark or has a different record there.
+    pub fn check(
+        &self,
+        head: Head,
+        hash_at: impl FnOnce(Seq) -> Result<Option<ChainHash>, LogError>,
+    ) -> Result<(), LogError> {
+        let Self::At(mark) = *self else {
+            return Ok(());
+        };
+        if head.seq < mark.seq {
+            return Err(LogError::TailMissing {
+                found: head.seq,
+                acknowledged: mark.seq,
+            });
+        }
+        if mark.seq != Seq::START && hash_at(mark.seq)? != Some(mark.hash) {
+            return Err(LogError::Damaged(format!(
+                "seq {} is not the record that was acknowledged (by the file `head`): log and mark have different pasts; restore both from one backup, or remove `head` if the log was exchanged on purpose",
+                mark.seq
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The file, open for writing.
+#[derive(Debug)]
+pub struct Mark {
+    file: File,
+    line: String,
+}
+
+impl Mark {
+    /// Opens the file of `data_dir`, which need not exist.
+    ///
+    /// # Errors
+    /// If it can be neither opened nor created.
+    pub fn open(data_dir: &Path) -> Result<Self, LogError> {
+        let path = data_dir.join(FILE_NAME);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            // Whatever was behind the line would spoil it for ever.
+            .and_then(|file| file.set_len(LINE_LEN).map(|()| file))
+            .map_err(|source| LogError::Io {
+                doing: format!("open the high-water mark {}", path.display()),
+                source,
+            })?;
+        Ok(Self {
+            file,
+            line: String::with_capacity(LINE_BYTES),
+        })
+    }
+
+    /// Remembers `head`, which must be durable already.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&mut self, head: Head) -> Result<(), LogError> {
+        render(head, &mut self.line);
+        self.file
+            .write_all_at(self.line.as_bytes(), 0)
+            .map_err(|source| failed("write", source))
+    }
+
+    /// Makes the file itself durable: at the end of a process, when there is time.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn sync(&self) -> Result<(), LogError> {
+        self.file
+            .sync_all()
+            .map_err(|source| failed("sync", source))
+    }
+}
+
+/// What the mark of `data_dir` says.
+///
+/// # Errors
+/// If there is a file and it cannot be read.
+pub fn read(data_dir: &Path) -> Result<MarkRead, LogError> {
+    let path = data_dir.join(FILE_NAME);
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(parse(&bytes).map_or(MarkRead::Unreadable, MarkRead::At)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(MarkRead::Missing),
+        Err(source) => Err(LogError::Io {
+            doing: format!("read the high-water mark {}", path.display()),
+            source,
+        }),
+    }
+}
+
+fn failed(doing: &str, source: io::Error) -> LogError {
+    LogError::Io {
+        doing: format!("{doing} the high-water mark `{FILE_NAME}` in the data directory"),
+        source,
+    }
+}
+
+fn render(head: Head, line: &mut String) {
+    line.clear();
+    write!(line, "{:020} {}", head.seq.0, head.hash).expect("a string takes everything");
+    let checksum = xxh3_64(line.as_bytes());
+    writeln!(line, " {checksum:016x}").expect("a string takes everything");
+}
+
+fn parse(bytes: &[u8]) -> Option<Head> {
+    let line = std::str::from_utf8(bytes).ok()?;
+    if line.len() != LINE_BYTES {
+        return None;
+    }
+    let checked = line.get(..CHECKED_BYTES)?;
+    let checksum = line.get(CHECKED_BYTES + 1..LINE_BYTES - 1)?;
+    if u64::from_str_radix(checksum, 16).ok()? != xxh3_64(checked.as_bytes()) {
+        return None;
+    }
+    let (seq, hash) = checked.split_once(' ')?;
+    Some(Head {
+        seq: Seq(seq.parse().ok()?),
+        hash: parse_hash(hash)?,
+    })
+}
+
+fn parse_hash(hex: &str) -> Option<ChainHash> {
+    let mut hash = ChainHash::START;
+    for (index, byte) in hash.0.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(index * 2..index * 2 + 2)?, 16).ok()?;
+    }
+    Some(hash)
+}

@@ -1,0 +1,124 @@
+//! A log in memory, for tests and for the simulator.
+//!
+//! Keeps the same promises as the one on disk for as long as its storage lives: [`MemoryLog::reopen`]
+//! is what a process finds after the one before it died. Deliberately absent: durability.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::{OwnedRecord, Seq};
+
+use super::{Batch, EventLog, Head, LogError, LogReader, Row, Visit};
+
+/// Records copied out under the lock at a time, so that a visitor may take as long as it likes.
+const PAGE_LEN: usize = 512;
+
+/// A log in memory.
+#[derive(Debug, Default)]
+pub struct MemoryLog {
+    rows: Storage,
+}
+
+type Storage = Arc<Mutex<Vec<OwnedRecord>>>;
+
+impl MemoryLog {
+    /// An empty log.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The log as the next process finds it.
+    #[must_use]
+    pub fn reopen(&self) -> Self {
+        Self {
+            rows: Arc::clone(&self.rows),
+        }
+    }
+
+    /// Loses everything after `seq`, as a disk does that lied about what it had written.
+    pub fn lose_after(&self, seq: Seq) {
+        let kept = usize::try_from(seq.0).unwrap_or(usize::MAX);
+        lock(&self.rows).truncate(kept);
+    }
+}
+
+impl EventLog for MemoryLog {
+    fn head(&self) -> Head {
+        lock(&self.rows)
+            .last()
+            .map_or_else(Head::default, |row| Head {
+                seq: row.seq,
+                hash: row.hash,
+            })
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<(), LogError> {
+        self.head().assert_followed_by(batch);
+        lock(&self.rows).extend(batch.iter().map(owned));
+        Ok(())
+    }
+
+    fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
+        Ok(Box::new(MemoryReader {
+            rows: Arc::clone(&self.rows),
+        }))
+    }
+
+    fn close(self: Box<Self>) -> Result<(), LogError> {
+        Ok(())
+    }
+}
+
+/// Reads a log in memory.
+#[derive(Debug)]
+struct MemoryReader {
+    rows: Storage,
+}
+
+impl LogReader for MemoryReader {
+    fn read(&mut self, from: Seq, visit: &mut Visit<'_>) -> Result<(), LogError> {
+        let mut index = usize::try_from(from.0.saturating_sub(1)).unwrap_or(usize::MAX);
+        loop {
+            let page: Vec<OwnedRecord> = lock(&self.rows)
+                .iter()
+                .skip(index)
+                .take(PAGE_LEN)
+                .cloned()
+                .collect();
+            if page.is_empty() {
+                return Ok(());
+            }
+            index += page.len();
+            for row in &page {
+                let row = Row {
+                    record: row.record(),
+                    hash: row.hash,
+                };
+                if visit(row).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+// A panicking reader leaves the records whole: they are only ever added.
+fn lock(rows: &Storage) -> MutexGuard<'_, Vec<OwnedRecord>> {
+    rows.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn owned(row: Row<'_>) -> OwnedRecord {
+    let record = row.record;
+    OwnedRecord {
+        seq: record.seq,
+        recorded_at: record.recorded_at,
+        actor: record.actor,
+        key: record.key,
+        kind: record.kind,
+        schema: record.schema,
+        codec: record.codec,
+        body: record.body.to_vec(),
+        outcome: record.outcome.to_vec(),
+        hash: row.hash,
+    }
+}

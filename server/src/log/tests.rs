@@ -1,0 +1,356 @@
+//! What only the log on disk can do: damage, loss, strangers' files and second servers, noticed.
+
+use std::{
+    ops::ControlFlow,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use protocol::Seq;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{
+    Durability, EventLog, Head, LogError, SqliteLog, SqliteOptions, SqliteReader,
+    contract::batch,
+    mark::{self, Mark, MarkRead},
+    replay, verify_chain,
+};
+
+const ACCEPT_LOSS: SqliteOptions = SqliteOptions {
+    durability: Durability::Full,
+    accept_loss: true,
+};
+
+#[test]
+fn an_altered_row_is_named() {
+    let cases = [
+        "recorded_at = recorded_at + 1",
+        "actor = 99",
+        "key = zeroblob(16)",
+        "kind = kind + 1",
+        "schema = 200",
+        "codec = 2",
+        "body = zeroblob(length(body))",
+        "outcome = substr(outcome, 2)",
+        "hash = zeroblob(32)",
+    ];
+    for change in cases {
+        let dir = closed_log(30);
+        sql(
+            &dir,
+            &format!("UPDATE event_log SET {change} WHERE seq = 17"),
+        );
+        assert_damaged(&dir, "seq 17 was altered", 16);
+    }
+}
+
+#[test]
+fn a_column_that_cannot_be_is_named() {
+    for change in ["kind = 70000", "actor = -1", "key = x'00'", "hash = x''"] {
+        let dir = closed_log(30);
+        sql(
+            &dir,
+            &format!("UPDATE event_log SET {change} WHERE seq = 17"),
+        );
+        assert_damaged(&dir, "seq 17 was altered", 16);
+    }
+}
+
+#[test]
+fn a_missing_row_is_named() {
+    let dir = closed_log(30);
+    sql(&dir, "DELETE FROM event_log WHERE seq = 17");
+    assert_damaged(&dir, "seq 17 is missing", 16);
+    let dir = closed_log(30);
+    sql(&dir, "DELETE FROM event_log WHERE seq < 4");
+    assert_damaged(&dir, "seq 1 is missing", 0);
+}
+
+#[test]
+fn a_deleted_tail_is_noticed() {
+    let dir = closed_log(30);
+    sql(&dir, "DELETE FROM event_log WHERE 25 < seq");
+    assert_tail_missing(dir.path(), 25, 30);
+}
+
+#[test]
+fn a_deleted_write_ahead_log_is_noticed() {
+    let dir = crashed_log(&[30, 20]);
+    std::fs::remove_file(dir.path().join("events.sqlite-wal")).unwrap();
+    assert_tail_missing(dir.path(), 0, 50);
+}
+
+#[test]
+fn a_damaged_write_ahead_log_is_noticed() {
+    let dir = crashed_log(&[10, 10]);
+    let path = dir.path().join("events.sqlite-wal");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last_frame = bytes.len() - 100;
+    bytes[last_frame] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert_tail_missing(dir.path(), 10, 20);
+}
+
+#[test]
+fn an_accepted_loss_is_over() {
+    let dir = crashed_log(&[30]);
+    std::fs::remove_file(dir.path().join("events.sqlite-wal")).unwrap();
+    let mut log = SqliteLog::open(dir.path(), ACCEPT_LOSS).unwrap();
+    assert_eq!(log.head(), Head::default());
+    log.append(&batch(log.head(), 3)).unwrap();
+    drop(log);
+    assert_eq!(open(dir.path()).unwrap().head().seq, Seq(3));
+}
+
+#[test]
+fn a_log_with_another_past_than_the_mark_is_refused() {
+    let dir = closed_log(30);
+    sql(
+        &dir,
+        "UPDATE event_log SET hash = zeroblob(32) WHERE seq = 30",
+    );
+    for options in [SqliteOptions::default(), ACCEPT_LOSS] {
+        let error = SqliteLog::open(dir.path(), options).unwrap_err();
+        assert!(matches!(error, LogError::Damaged(_)), "{error}");
+        assert!(error.to_string().starts_with("seq 30 is not"), "{error}");
+    }
+}
+
+#[test]
+fn an_older_mark_is_no_damage() {
+    let dir = closed_log(30);
+    let older = batch(Head::default(), 12).head().unwrap();
+    Mark::open(dir.path()).unwrap().write(older).unwrap();
+    let log = open(dir.path()).unwrap();
+    assert_eq!(log.mark_read(), MarkRead::At(older));
+    assert_eq!(mark::read(dir.path()).unwrap(), MarkRead::At(log.head()));
+}
+
+#[test]
+fn an_unreadable_mark_is_not_believed() {
+    let dir = closed_log(3);
+    let path = dir.path().join(mark::FILE_NAME);
+    let line = std::fs::read(&path).unwrap();
+    let mut edited = line.clone();
+    edited[19] = b'9';
+    let longer = [line.as_slice(), b"x"].concat();
+    for bytes in [edited.as_slice(), &line[..50], &longer, b"", &[0xff; 103]] {
+        std::fs::write(&path, bytes).unwrap();
+        let log = open(dir.path()).unwrap();
+        assert_eq!(log.mark_read(), MarkRead::Unreadable);
+        assert_eq!(mark::read(dir.path()).unwrap(), MarkRead::At(log.head()));
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(open(dir.path()).unwrap().mark_read(), MarkRead::Missing);
+}
+
+#[test]
+fn the_mark_is_a_line_a_person_can_read() {
+    let dir = closed_log(3);
+    let head = batch(Head::default(), 3).head().unwrap();
+    let line = std::fs::read_to_string(dir.path().join(mark::FILE_NAME)).unwrap();
+    let expected = format!("00000000000000000003 {} ", head.hash);
+    assert!(line.starts_with(&expected), "{line}");
+}
+
+#[test]
+fn a_foreign_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    sql(&dir, "CREATE TABLE recipes(name TEXT)");
+    assert_foreign(dir.path(), "is a database of another program");
+}
+
+#[test]
+fn a_newer_layout_is_refused() {
+    let dir = closed_log(3);
+    sql(&dir, "PRAGMA user_version = 2");
+    assert_foreign(dir.path(), "has layout 2 and this version writes 1");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(path(&dir), "Dear diary,\n".repeat(100)).unwrap();
+    assert_foreign(dir.path(), "is not an SQLite database");
+}
+
+#[test]
+fn a_second_writer_is_refused_and_the_first_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path()).unwrap();
+    let error = open(dir.path()).unwrap_err();
+    let named = format!("in use by process {};", std::process::id());
+    assert!(error.to_string().contains(&named), "{error}");
+    drop(first);
+    assert!(open(dir.path()).is_ok());
+}
+
+// /proc refuses new files to everybody, root included.
+#[test]
+fn a_directory_that_cannot_be_written_is_refused() {
+    let error = open(Path::new("/proc/self")).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.starts_with("write in the data directory /proc/self; make it writable"),
+        "{text}"
+    );
+}
+
+#[test]
+fn reading_a_log_that_is_not_there_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = SqliteReader::open(dir.path()).unwrap_err();
+    assert!(
+        error.to_string().starts_with("there is no log at"),
+        "{error}"
+    );
+    assert!(!path(&dir).exists());
+}
+
+#[test]
+fn only_the_owner_can_look_inside() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("deep/data");
+    let mut log = open(&dir).unwrap();
+    log.append(&batch(Head::default(), 1)).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir), 0o700);
+    for file in std::fs::read_dir(&dir).unwrap() {
+        let file = file.unwrap().path();
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn closing_leaves_one_database_file_and_nothing_to_recover() {
+    let dir = closed_log(100);
+    assert!(!dir.path().join("events.sqlite-wal").exists());
+    let reader = SqliteReader::open(dir.path()).unwrap();
+    assert_eq!(reader.head().unwrap().seq, Seq(100));
+    assert_eq!(reader.integrity_problems().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn every_durability_keeps_the_promises_of_a_living_process() {
+    for durability in [Durability::Full, Durability::Normal, Durability::None] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = SqliteOptions {
+            durability,
+            accept_loss: false,
+        };
+        let mut log = SqliteLog::open(dir.path(), options).unwrap();
+        log.append(&batch(Head::default(), 9)).unwrap();
+        drop(log);
+        assert_eq!(open(dir.path()).unwrap().head().seq, Seq(9));
+    }
+}
+
+#[test]
+fn a_walk_over_many_pages_misses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = open(dir.path()).unwrap();
+    for _ in 0..5 {
+        log.append(&batch(log.head(), 10_000)).unwrap();
+    }
+    let mut count = 0_u64;
+    let head = replay(&mut *log.reader().unwrap(), Head::default(), &mut |_row| {
+        count += 1;
+        ControlFlow::Continue(())
+    });
+    assert_eq!(head.unwrap(), log.head());
+    assert_eq!(count, 50_000);
+}
+
+#[test]
+fn the_view_shows_a_row_to_people() {
+    let dir = closed_log(1);
+    let connection = Connection::open(path(&dir)).unwrap();
+    let row: (String, String, i64, String) = connection
+        .query_row(
+            "SELECT recorded_at, system, number, key FROM event_log_readable",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )
+        .unwrap();
+    let expected = (
+        "2023-11-14T22:13:20.001Z".to_owned(),
+        "agenda".to_owned(),
+        2,
+        "00000000000000000000000000000001".to_owned(),
+    );
+    assert_eq!(row, expected);
+}
+
+fn open(dir: &Path) -> Result<SqliteLog, LogError> {
+    SqliteLog::open(dir, SqliteOptions::default())
+}
+
+fn path(dir: &TempDir) -> PathBuf {
+    dir.path().join("events.sqlite")
+}
+
+fn closed_log(len: u64) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = open(dir.path()).unwrap();
+    log.append(&batch(Head::default(), len)).unwrap();
+    Box::new(log).close().unwrap();
+    dir
+}
+
+/// The files of a log whose process was killed after appending batches of these lengths.
+fn crashed_log(lens: &[u64]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = open(dir.path()).unwrap();
+    for len in lens {
+        log.append(&batch(log.head(), *len)).unwrap();
+    }
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["events.sqlite", "events.sqlite-wal", "head"] {
+        std::fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
+    }
+    copy
+}
+
+fn sql(dir: &TempDir, statement: &str) {
+    Connection::open(path(dir))
+        .unwrap()
+        .execute_batch(statement)
+        .unwrap();
+}
+
+/// The walk stops at the damage and has shown only what is sound.
+fn assert_damaged(dir: &TempDir, start: &str, sound: usize) {
+    let mut reader = SqliteReader::open(dir.path()).unwrap();
+    let mut seen = 0;
+    let error = replay(&mut reader, Head::default(), &mut |_row| {
+        seen += 1;
+        ControlFlow::Continue(())
+    })
+    .unwrap_err();
+    assert!(matches!(error, LogError::Damaged(_)), "{error}");
+    assert!(error.to_string().starts_with(start), "{error}");
+    assert_eq!(seen, sound, "{error}");
+    assert!(verify_chain(&mut reader).is_err());
+}
+
+fn assert_tail_missing(dir: &Path, found: u64, acknowledged: u64) {
+    let error = open(dir).unwrap_err();
+    let LogError::TailMissing {
+        found: end,
+        acknowledged: promised,
+    } = error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!((end, promised), (Seq(found), Seq(acknowledged)));
+}
+
+fn assert_foreign(dir: &Path, part: &str) {
+    let before = std::fs::read(dir.join("events.sqlite")).unwrap();
+    let error = open(dir).unwrap_err();
+    assert!(matches!(error, LogError::Foreign(_)), "{error}");
+    assert!(error.to_string().contains(part), "{error}");
+    let after = std::fs::read(dir.join("events.sqlite")).unwrap();
+    assert!(before == after, "a refused file is left as it was");
+}
