@@ -5,31 +5,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use crate::{passwords::PasswordCost, session::SessionTimeouts};
-
-/// When a commit counts as durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Durability {
-    /// After fsync: the only honest default.
-    #[default]
-    Full,
-    /// The newest commits may be lost with the power, not with the process. Labelled everywhere.
-    Normal,
-    /// Anything may be lost. Labelled everywhere.
-    None,
-}
-
-impl Durability {
-    /// As it is written in options and reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Normal => "normal",
-            Self::None => "none",
-        }
-    }
-}
+use crate::{log::Durability, passwords::PasswordCost, session::SessionTimeouts};
 
 /// How to run a server.
 #[derive(Debug, Clone)]

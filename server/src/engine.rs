@@ -25,7 +25,7 @@ use crate::{
     },
     keys::{KeyTable, Use, digest},
     log::{Batch, Committed, Head, Row},
-    trail::Trail,
+    trail::{Step, Trail},
 };
 
 /// Records in one batch, and with the batch that syncs, the commands that can wait at once. At
@@ -105,6 +105,36 @@ struct Round {
     waiting: Vec<Waiting>,
     /// Outcomes of reads that wait.
     reads: Vec<u8>,
+}
+
+/// What was let go of together: proved durable, or a read of what is.
+#[derive(Debug)]
+pub struct Released(Round);
+
+impl Released {
+    /// Shows every release in the order of the log.
+    pub fn for_each(&self, mut visit: impl FnMut(Release<'_>)) {
+        let Round { batch, waiting, reads } = &self.0;
+        for waiting in waiting {
+            visit(match waiting {
+                Waiting::Command { origin, row } => {
+                    let row = batch.row(*row);
+                    let at = Head { seq: row.record.seq, hash: row.hash };
+                    Release::Answer { origin: *origin, at, outcome: row.record.outcome }
+                }
+                Waiting::Notice { user, row } => {
+                    let row = batch.row(*row);
+                    let at = Head { seq: row.record.seq, hash: row.hash };
+                    Release::Notice { user: *user, at, outcome: row.record.outcome }
+                }
+                Waiting::Read { origin, at, outcome } => Release::Answer {
+                    origin: *origin,
+                    at: *at,
+                    outcome: &reads[outcome.clone()],
+                },
+            });
+        }
+    }
 }
 
 /// Decides, gathers and releases. See the head of this file.
@@ -229,7 +259,7 @@ impl Engine {
     /// [`Engine::handle_committed`].
     #[must_use]
     pub fn take_batch(&mut self) -> Option<Batch> {
-        if self.syncing.is_some() || self.is_idle() {
+        if self.syncing.is_some() || self.building.batch.is_empty() {
             return None;
         }
         let next = std::mem::take(&mut self.spare);
@@ -243,52 +273,32 @@ impl Engine {
     ///
     /// # Panics
     /// If this is not the batch that was taken last, or the proof is not for it.
-    pub fn handle_committed(
-        &mut self,
-        proof: &Committed,
-        batch: Batch,
-        mut release: impl FnMut(Release<'_>),
-    ) {
+    pub fn handle_committed(&mut self, proof: &Committed, batch: Batch) -> Released {
         let mut round = self.syncing.take().expect("a batch comes back only after it was taken");
-        let last = batch.len().checked_sub(1).map(|last| batch.row(last));
-        if let Some(last) = last {
-            assert_eq!(proof.head().seq, last.record.seq, "the proof is for this batch");
-            self.durable = Head { seq: last.record.seq, hash: last.hash };
-        }
-        for waiting in round.waiting.drain(..) {
-            release(match waiting {
-                Waiting::Command { origin, row } => {
-                    let row = batch.row(row);
-                    let at = Head { seq: row.record.seq, hash: row.hash };
-                    Release::Answer { origin, at, outcome: row.record.outcome }
-                }
-                Waiting::Notice { user, row } => {
-                    let row = batch.row(row);
-                    let at = Head { seq: row.record.seq, hash: row.hash };
-                    Release::Notice { user, at, outcome: row.record.outcome }
-                }
-                Waiting::Read { origin, at, outcome } => {
-                    Release::Answer { origin, at, outcome: &round.reads[outcome] }
-                }
-            });
-        }
-        round.reads.clear();
+        let last = batch.head().expect("an empty batch is never taken");
+        assert_eq!(proof.head(), last, "the proof is for this batch");
+        self.durable = last;
         round.batch = batch;
-        round.batch.clear();
-        self.spare = round;
+        Released(round)
     }
 
-    /// Lets go of reads when nothing at all waits to be synced: what they saw is durable.
-    pub fn release_idle(&mut self, mut release: impl FnMut(Release<'_>)) {
-        if self.syncing.is_some() || !self.building.batch.is_empty() {
-            return;
+    /// Lets go of reads that wait for nothing: everything they saw is durable.
+    pub fn release_idle(&mut self) -> Option<Released> {
+        let is_idle = self.syncing.is_none() && self.building.batch.is_empty();
+        if !is_idle || self.building.waiting.is_empty() {
+            return None;
         }
-        for waiting in self.building.waiting.drain(..) {
-            if let Waiting::Read { origin, at, outcome } = waiting {
-                release(Release::Answer { origin, at, outcome: &self.building.reads[outcome] });
-            }
-        }
-        self.building.reads.clear();
+        let next = std::mem::take(&mut self.spare);
+        Some(Released(std::mem::replace(&mut self.building, next)))
+    }
+
+    /// Takes back the memory of what was released.
+    pub fn recycle(&mut self, released: Released) {
+        let mut round = released.0;
+        round.batch.clear();
+        round.waiting.clear();
+        round.reads.clear();
+        self.spare = round;
     }
 
     /// Whether nothing was decided that is not durable yet.
@@ -321,16 +331,12 @@ impl Engine {
         StateHash { seq: self.decided.seq, hash: self.systems.state_hash() }
     }
 
-    /// Positions of a subject's trail that are durable, newest first.
+    /// Durable steps of a subject's trail before `before` (0 for the newest), newest first.
     #[must_use]
-    pub fn trail(&self, subject: Subject, before: Seq, limit: usize) -> Vec<Seq> {
+    pub fn trail(&self, subject: Subject, before: Seq, limit: usize) -> Vec<Step> {
         let end = self.durable.seq.next();
         let before = if before == Seq::START { end } else { before.min(end) };
         self.trail.page(subject, before, limit)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.building.batch.is_empty()
     }
 
     fn decide_own(&mut self, now: u64, command: &OwnedCommand) -> Option<OwnedCommand> {

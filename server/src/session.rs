@@ -57,6 +57,8 @@ enum Stage {
     Stranger,
     /// Logged in.
     Person(Person),
+    /// Logged in until just now: what was asked before is still answered.
+    Revoked(Person),
     /// Nothing more is read.
     Closed,
 }
@@ -76,8 +78,17 @@ pub struct Person {
 #[derive(Debug, Clone, Copy)]
 struct Auth {
     correlation: u64,
-    /// The token to hand out if a log-in is accepted; `None` while registering.
-    token: Option<Token>,
+    /// What to hand out if a log-in is accepted; `None` while registering.
+    grant: Option<Grant>,
+}
+
+/// What an accepted log-in hands out, beyond what is logged of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Grant {
+    /// The secret to resume the session with.
+    pub token: Token,
+    /// What its person may do.
+    pub roles: Roles,
 }
 
 /// What a conversation wants from the server.
@@ -232,7 +243,7 @@ impl Session {
     }
 
     fn handle_auth<'a>(&mut self, correlation: u64, key: Key, request: AuthRequest) -> Demand<'a> {
-        if let Stage::Person(person) = self.stage {
+        if let Stage::Person(person) | Stage::Revoked(person) = self.stage {
             let refusal = Refusal::with(Code::ALREADY_LOGGED_IN, person.user.0, 0);
             return self.refuse(correlation, refusal);
         }
@@ -243,7 +254,7 @@ impl Session {
             let failures = u64::from(self.login_failures);
             return self.close(Refusal::with(Code::LOGIN_ATTEMPTS, failures, failures));
         }
-        self.auth = Some(Auth { correlation, token: None });
+        self.auth = Some(Auth { correlation, grant: None });
         self.in_flight += 1;
         Demand::Auth { correlation, key, request }
     }
@@ -251,7 +262,9 @@ impl Session {
     /// Who asks, if this connection may ask anything now.
     fn admit(&mut self, correlation: u64) -> Option<UserId> {
         let Stage::Person(person) = self.stage else {
-            self.refuse(correlation, Refusal::new(Code::LOG_IN_FIRST));
+            let is_revoked = matches!(self.stage, Stage::Revoked(_));
+            let code = if is_revoked { Code::SESSION_ENDED } else { Code::LOG_IN_FIRST };
+            self.refuse(correlation, Refusal::new(code));
             return None;
         };
         if IN_FLIGHT_MAX <= self.in_flight {
@@ -289,27 +302,19 @@ impl Session {
         self.send_error(correlation, refusal, retry_after_ms, false);
     }
 
-    /// A log-in is about to be decided: if it is accepted, this is the token to hand out.
-    pub fn handle_token(&mut self, token: Token) {
+    /// A log-in is about to be decided: if it is accepted, this is what to hand out.
+    pub fn handle_grant(&mut self, grant: Grant) {
         if let Some(auth) = &mut self.auth {
-            auth.token = Some(token);
+            auth.grant = Some(grant);
         }
     }
 
     /// An outcome may leave.
-    ///
-    /// `roles_of` is asked only when it makes this connection somebody's.
-    pub fn handle_answer(
-        &mut self,
-        correlation: u64,
-        at: Head,
-        outcome: &[u8],
-        roles_of: impl FnOnce(UserId) -> Roles,
-    ) {
+    pub fn handle_answer(&mut self, correlation: u64, at: Head, outcome: &[u8]) {
         let auth = self.auth.filter(|auth| auth.correlation == correlation);
         self.answered(correlation);
         match auth {
-            Some(auth) => self.handle_auth_outcome(auth, at, outcome, roles_of),
+            Some(auth) => self.handle_auth_outcome(auth, at, outcome),
             None => self.send_answer(correlation, at, outcome),
         }
     }
@@ -349,13 +354,7 @@ impl Session {
 
     /// An accepted log-in makes this connection somebody's; what was logged of it is not what is
     /// answered, because the token is never logged.
-    fn handle_auth_outcome(
-        &mut self,
-        auth: Auth,
-        at: Head,
-        outcome: &[u8],
-        roles_of: impl FnOnce(UserId) -> Roles,
-    ) {
+    fn handle_auth_outcome(&mut self, auth: Auth, at: Head, outcome: &[u8]) {
         let event = match Outcome::decode(outcome) {
             Ok(Outcome::Accepted { kind, schema, body }) => Event::decode(kind, schema, body).ok(),
             Ok(Outcome::Refused(_)) | Err(_) => {
@@ -363,7 +362,7 @@ impl Session {
                 None
             }
         };
-        let (Some(Event::LoggedIn(logged_in)), Some(token)) = (event, auth.token) else {
+        let (Some(Event::LoggedIn(logged_in)), Some(grant)) = (event, auth.grant) else {
             return self.send_answer(auth.correlation, at, outcome);
         };
         let person = Person {
@@ -374,10 +373,10 @@ impl Session {
         self.stage = Stage::Person(person);
         let answer = Answer::from(SessionOpened {
             user: person.user,
-            roles: roles_of(person.user),
+            roles: grant.roles,
             session: person.session,
             expires_at: person.expires_at,
-            token,
+            token: grant.token,
         });
         self.send_auth_answer(auth.correlation, at, &answer);
     }
@@ -410,12 +409,25 @@ impl Session {
             Stage::Person(_) if self.in_flight == 0 && over(self.heard_at, timeouts.idle) => {
                 self.close(late(Code::IDLE, timeouts.idle))
             }
-            Stage::Silent | Stage::Stranger | Stage::Person(_) => Demand::Nothing,
+            Stage::Revoked(_) if self.in_flight == 0 => {
+                self.close(Refusal::new(Code::SESSION_ENDED))
+            }
+            Stage::Silent | Stage::Stranger | Stage::Person(_) | Stage::Revoked(_) => {
+                Demand::Nothing
+            }
             Stage::Closed => Demand::Close,
         }
     }
 
-    /// The session was revoked, or the server is going away.
+    /// The session was revoked: nothing more is asked by it, and the conversation ends when
+    /// everything is answered.
+    pub fn handle_revoked(&mut self) {
+        if let Stage::Person(person) = self.stage {
+            self.stage = Stage::Revoked(person);
+        }
+    }
+
+    /// The conversation cannot go on.
     pub fn handle_end(&mut self, code: Code) -> Demand<'static> {
         self.close(Refusal::new(code))
     }
@@ -430,15 +442,15 @@ impl Session {
     #[must_use]
     pub const fn person(&self) -> Option<Person> {
         match self.stage {
-            Stage::Person(person) => Some(person),
+            Stage::Person(person) | Stage::Revoked(person) => Some(person),
             Stage::Silent | Stage::Stranger | Stage::Closed => None,
         }
     }
 
-    /// Whether some request is unanswered.
+    /// Whether some request is unanswered, or an answer unsent.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {
-        0 < self.in_flight
+        0 < self.in_flight || !self.outbound.is_empty()
     }
 
     /// Whether nothing more is read.

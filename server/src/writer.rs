@@ -18,8 +18,7 @@ use crate::log::{Batch, Committed, EventLog, LogError, commit};
 /// The writing end.
 #[derive(Debug)]
 pub struct Writer {
-    batches: SyncSender<Batch>,
-    thread: JoinHandle<Result<(), LogError>>,
+    open: Option<(SyncSender<Batch>, JoinHandle<Result<(), LogError>>)>,
 }
 
 /// A synced batch and the proof of it.
@@ -46,12 +45,13 @@ impl Writer {
             }
             log.close()
         })?;
-        Ok((Self { batches, thread }, outbox))
+        Ok((Self { open: Some((batches, thread)) }, outbox))
     }
 
     /// Hands over a batch. The engine has only one with the writer at a time, so there is room.
     pub fn sync(&self, batch: Batch) {
-        match self.batches.try_send(batch) {
+        let (batches, _thread) = self.open.as_ref().expect("nothing is submitted after closing");
+        match batches.try_send(batch) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => unreachable!("one batch is with the writer at a time"),
             Err(TrySendError::Disconnected(_)) => {
@@ -64,9 +64,10 @@ impl Writer {
     ///
     /// # Errors
     /// If the log could not be brought to rest; everything committed stays so.
-    pub fn close(self) -> Result<(), LogError> {
-        drop(self.batches);
-        self.thread.join().expect("a panic of the writer ends the process")
+    pub fn close(&mut self) -> Result<(), LogError> {
+        let Some((batches, thread)) = self.open.take() else { return Ok(()) };
+        drop(batches);
+        thread.join().expect("a panic of the writer ends the process")
     }
 }
 
