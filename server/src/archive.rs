@@ -11,7 +11,9 @@ use protocol::{
     outcome::{Outcome, encode_accepted, encode_refused},
     words::{
         WordError,
-        log::{Answer, LogPage, Query, ReadLog, ReadTrail, StateHash, Subject, TrailEntry, TrailPage},
+        log::{
+            Answer, LogPage, Query, ReadLog, ReadTrail, StateHash, Subject, TrailEntry, TrailPage,
+        },
     },
 };
 
@@ -47,7 +49,11 @@ pub fn answer(
         Query::ReadLog(page) => admit(engine, user).and_then(|()| read_page(reader, &page)),
         Query::ReadState(_) => admit(engine, user).map(|()| engine.state_hash().into()),
         Query::ReadTrail(page) => read_trail(engine, reader, user, &page),
-        Query::ReplayState(_) => Err(Refusal::with(Code::UNKNOWN_KIND, u64::from(query.kind.0), 0)),
+        Query::ReplayState(_) => Err(Refusal::with(
+            Code::UNKNOWN_KIND,
+            u64::from(query.kind.0),
+            0,
+        )),
     };
     engine.release_read(origin, &outcome(answer));
     Ok(())
@@ -97,7 +103,10 @@ pub fn replay_state(reader: &mut dyn LogReader, head: Head) -> Result<Vec<u8>, L
     match failure {
         Some(failure) => Err(LogError::Damaged(failure)),
         None => {
-            let hash = StateHash { seq: head.seq, hash: systems.state_hash() };
+            let hash = StateHash {
+                seq: head.seq,
+                hash: systems.state_hash(),
+            };
             Ok(outcome(Ok(hash.into())))
         }
     }
@@ -165,7 +174,10 @@ fn read_trail(
 fn admit_to_trail(engine: &Engine, user: UserId, subject: Subject) -> Result<(), Refusal> {
     let roles = engine.systems().roles(user);
     let (allowed, needed) = match subject {
-        Subject::User(subject) => (subject == user || roles.contains(Roles::ADMIN), Roles::ADMIN),
+        Subject::User(subject) => (
+            subject == user || roles.contains(Roles::ADMIN),
+            Roles::ADMIN,
+        ),
         Subject::Agenda(_) => (
             roles.contains(Roles::MANAGER) || roles.contains(Roles::ADMIN),
             Roles::MANAGER,
@@ -174,7 +186,11 @@ fn admit_to_trail(engine: &Engine, user: UserId, subject: Subject) -> Result<(),
     if allowed {
         return Ok(());
     }
-    Err(Refusal::with(Code::NOT_ALLOWED, u64::from(roles.0), u64::from(needed.0)))
+    Err(Refusal::with(
+        Code::NOT_ALLOWED,
+        u64::from(roles.0),
+        u64::from(needed.0),
+    ))
 }
 
 fn trail_entry(row: &Row<'_>, target: u64) -> Option<TrailEntry> {
@@ -210,7 +226,10 @@ fn owned(row: &Row<'_>) -> OwnedRecord {
 }
 
 const fn head_of(row: &Row<'_>) -> Head {
-    Head { seq: row.record.seq, hash: row.hash }
+    Head {
+        seq: row.record.seq,
+        hash: row.hash,
+    }
 }
 
 fn outcome(answer: Result<Answer, Refusal>) -> Vec<u8> {

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     clock::wall_ms,
-    domain::systems::{OwnedCommand, Source},
-    engine::Origin,
+    domain::systems::{CommandBytes, OwnedCommand, Source},
+    engine::{Ask, Origin},
     hub::Hub,
     passwords::{self, Check, PasswordCost, Secret},
     session::{Grant, Person},
@@ -27,6 +27,14 @@ use crate::{
 /// Authentications waiting for a hash, beyond which the answer is `busy`. At the default cost a
 /// core does some 30 a second; a reconnect storm should resume its sessions instead.
 pub const AUTH_WAITING_MAX: usize = 4_096;
+
+/// Who somebody claims to be, and where the answer goes.
+struct Claim {
+    origin: Origin,
+    key: Key,
+    name: String,
+    password: Zeroizing<String>,
+}
 
 /// The bounded pool. One hash a core at a time: more would only wait for each other.
 #[derive(Debug)]
@@ -50,51 +58,88 @@ impl Authenticator {
     }
 
     /// Finds out who this is and submits what the log keeps of it, or answers why not.
-    pub async fn run(&self, hub: &Rc<RefCell<Hub>>, origin: Origin, key: Key, request: AuthRequest) {
+    pub async fn run(
+        &self,
+        hub: &Rc<RefCell<Hub>>,
+        origin: Origin,
+        key: Key,
+        request: AuthRequest,
+    ) {
         let waiting = *self.waiting.borrow();
         if AUTH_WAITING_MAX <= waiting {
             let limit = u64::try_from(AUTH_WAITING_MAX).unwrap_or(u64::MAX);
-            hub.borrow_mut().refuse(origin, Refusal::with(Code::BUSY, limit, limit));
+            hub.borrow_mut()
+                .refuse(origin, Refusal::with(Code::BUSY, limit, limit));
             return;
         }
         *self.waiting.borrow_mut() += 1;
         match request {
             AuthRequest::Register { name, password } => {
-                self.register(hub, origin, key, name, Zeroizing::new(password)).await;
+                let password = Zeroizing::new(password);
+                self.register(
+                    hub,
+                    Claim {
+                        origin,
+                        key,
+                        name,
+                        password,
+                    },
+                )
+                .await;
             }
             AuthRequest::LogIn { name, password } => {
-                self.log_in(hub, origin, key, name, Zeroizing::new(password)).await;
+                let password = Zeroizing::new(password);
+                self.log_in(
+                    hub,
+                    Claim {
+                        origin,
+                        key,
+                        name,
+                        password,
+                    },
+                )
+                .await;
             }
             AuthRequest::Resume { token } => resume(hub, origin, &token),
         }
         *self.waiting.borrow_mut() -= 1;
     }
 
-    async fn register(
-        &self,
-        hub: &Rc<RefCell<Hub>>,
-        origin: Origin,
-        key: Key,
-        name: String,
-        password: Zeroizing<String>,
-    ) {
+    async fn register(&self, hub: &Rc<RefCell<Hub>>, claim: Claim) {
+        let Claim {
+            origin,
+            key,
+            name,
+            password,
+        } = claim;
         if let Err(refusal) = check_length(&password) {
             hub.borrow_mut().refuse(origin, refusal);
             return;
         }
         let (salt, cost) = (self.secret.salt(key, &name), self.cost);
-        let password_hash = self.work(move || passwords::hash(&password, salt, cost)).await;
-        submit(hub, origin, UserId::NOBODY, key, Register { name, password_hash }.into());
+        let password_hash = self
+            .work(move || passwords::hash(&password, salt, cost))
+            .await;
+        submit(
+            hub,
+            origin,
+            UserId::NOBODY,
+            key,
+            &Register {
+                name,
+                password_hash,
+            }
+            .into(),
+        );
     }
 
-    async fn log_in(
-        &self,
-        hub: &Rc<RefCell<Hub>>,
-        origin: Origin,
-        key: Key,
-        name: String,
-        password: Zeroizing<String>,
-    ) {
+    async fn log_in(&self, hub: &Rc<RefCell<Hub>>, claim: Claim) {
+        let Claim {
+            origin,
+            key,
+            name,
+            password,
+        } = claim;
         if let Err(refusal) = check_length(&password) {
             hub.borrow_mut().refuse(origin, refusal);
             return;
@@ -107,7 +152,9 @@ impl Authenticator {
         let (user, stored) = credential.unzip();
         let (cost, password) = (self.cost, Arc::new(password));
         let shown = Arc::clone(&password);
-        let check = self.work(move || passwords::check(&shown, stored.as_deref(), cost)).await;
+        let check = self
+            .work(move || passwords::check(&shown, stored.as_deref(), cost))
+            .await;
         let user = user.unwrap_or(UserId::NOBODY);
         let token = self.secret.token(key, &name);
         let roles = hub.borrow().engine().systems().roles(user);
@@ -117,7 +164,7 @@ impl Authenticator {
             verified: check != Check::Wrong,
             token_hash: passwords::token_hash(&token),
         };
-        submit(hub, origin, user, key, log_in.into());
+        submit(hub, origin, user, key, &log_in.into());
         if check == Check::RightAndOutdated {
             self.rehash(hub, user, key, password).await;
         }
@@ -132,9 +179,16 @@ impl Authenticator {
         password: Arc<Zeroizing<String>>,
     ) {
         let (salt, cost) = (self.secret.salt(key, "rehash"), self.cost);
-        let password_hash = self.work(move || passwords::hash(&password, salt, cost)).await;
-        let command = OwnedCommand::new(&Command::from(Rehash { user, password_hash }));
-        hub.borrow_mut().engine_mut().submit_own(wall_ms(), &command);
+        let password_hash = self
+            .work(move || passwords::hash(&password, salt, cost))
+            .await;
+        let command = OwnedCommand::new(&Command::from(Rehash {
+            user,
+            password_hash,
+        }));
+        hub.borrow_mut()
+            .engine_mut()
+            .submit_own(wall_ms(), &command);
     }
 
     async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -145,15 +199,27 @@ impl Authenticator {
             drop(permit);
             result
         });
-        done.await.expect("hashing does not panic and is never cancelled")
+        done.await
+            .expect("hashing does not panic and is never cancelled")
     }
 }
 
-fn submit(hub: &Rc<RefCell<Hub>>, origin: Origin, actor: UserId, key: Key, command: Command) {
-    let command = OwnedCommand::new(&command);
-    let mut bytes = command.bytes();
-    bytes.source = Source::Session;
-    hub.borrow_mut().submit(wall_ms(), origin, actor, key, bytes);
+fn submit(hub: &Rc<RefCell<Hub>>, origin: Origin, actor: UserId, key: Key, command: &Command) {
+    let owned = OwnedCommand::new(command);
+    let command = CommandBytes {
+        source: Source::Session,
+        ..owned.bytes()
+    };
+    hub.borrow_mut().submit(
+        wall_ms(),
+        origin,
+        &Ask {
+            origin: Some(origin),
+            actor,
+            key,
+            command,
+        },
+    );
 }
 
 fn resume(hub: &Rc<RefCell<Hub>>, origin: Origin, token: &Token) {
@@ -178,5 +244,9 @@ fn check_length(password: &str) -> Result<(), Refusal> {
         return Ok(());
     }
     let wide = |len| u64::try_from(len).unwrap_or(u64::MAX);
-    Err(Refusal::with(Code::PASSWORD_LENGTH, wide(password.len()), wide(PASSWORD_BYTES_MAX)))
+    Err(Refusal::with(
+        Code::PASSWORD_LENGTH,
+        wide(password.len()),
+        wide(PASSWORD_BYTES_MAX),
+    ))
 }

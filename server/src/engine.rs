@@ -93,9 +93,19 @@ pub enum Release<'a> {
 /// Something that waits for a batch.
 #[derive(Debug)]
 enum Waiting {
-    Command { origin: Origin, row: usize },
-    Notice { user: UserId, row: usize },
-    Read { origin: Origin, at: Head, outcome: Range<usize> },
+    Command {
+        origin: Origin,
+        row: usize,
+    },
+    Notice {
+        user: UserId,
+        row: usize,
+    },
+    Read {
+        origin: Origin,
+        at: Head,
+        outcome: Range<usize>,
+    },
 }
 
 /// A batch and what waits for it.
@@ -114,20 +124,42 @@ pub struct Released(Round);
 impl Released {
     /// Shows every release in the order of the log.
     pub fn for_each(&self, mut visit: impl FnMut(Release<'_>)) {
-        let Round { batch, waiting, reads } = &self.0;
+        let Round {
+            batch,
+            waiting,
+            reads,
+        } = &self.0;
         for waiting in waiting {
             visit(match waiting {
                 Waiting::Command { origin, row } => {
                     let row = batch.row(*row);
-                    let at = Head { seq: row.record.seq, hash: row.hash };
-                    Release::Answer { origin: *origin, at, outcome: row.record.outcome }
+                    let at = Head {
+                        seq: row.record.seq,
+                        hash: row.hash,
+                    };
+                    Release::Answer {
+                        origin: *origin,
+                        at,
+                        outcome: row.record.outcome,
+                    }
                 }
                 Waiting::Notice { user, row } => {
                     let row = batch.row(*row);
-                    let at = Head { seq: row.record.seq, hash: row.hash };
-                    Release::Notice { user: *user, at, outcome: row.record.outcome }
+                    let at = Head {
+                        seq: row.record.seq,
+                        hash: row.hash,
+                    };
+                    Release::Notice {
+                        user: *user,
+                        at,
+                        outcome: row.record.outcome,
+                    }
                 }
-                Waiting::Read { origin, at, outcome } => Release::Answer {
+                Waiting::Read {
+                    origin,
+                    at,
+                    outcome,
+                } => Release::Answer {
                     origin: *origin,
                     at: *at,
                     outcome: &reads[outcome.clone()],
@@ -164,10 +196,17 @@ impl Engine {
     /// If this version cannot read it.
     pub fn restore(&mut self, row: &Row<'_>) -> Result<(), ReplayError> {
         let record = &row.record;
-        assert_eq!(record.seq, self.decided.seq.next(), "the log was checked to be gapless");
+        assert_eq!(
+            record.seq,
+            self.decided.seq.next(),
+            "the log was checked to be gapless"
+        );
         let executed = self.systems.replay(record)?;
         self.note(record, executed.target);
-        self.decided = Head { seq: record.seq, hash: row.hash };
+        self.decided = Head {
+            seq: record.seq,
+            hash: row.hash,
+        };
         self.durable = self.decided;
         self.recorded_at = record.recorded_at;
         Ok(())
@@ -226,7 +265,11 @@ impl Engine {
         let start = round.reads.len();
         round.reads.extend_from_slice(outcome);
         let outcome = start..round.reads.len();
-        round.waiting.push(Waiting::Read { origin, at, outcome });
+        round.waiting.push(Waiting::Read {
+            origin,
+            at,
+            outcome,
+        });
     }
 
     /// When [`Engine::handle_timeout`] has something to do.
@@ -274,7 +317,10 @@ impl Engine {
     /// # Panics
     /// If this is not the batch that was taken last, or the proof is not for it.
     pub fn handle_committed(&mut self, proof: &Committed, batch: Batch) -> Released {
-        let mut round = self.syncing.take().expect("a batch comes back only after it was taken");
+        let mut round = self
+            .syncing
+            .take()
+            .expect("a batch comes back only after it was taken");
         let last = batch.head().expect("an empty batch is never taken");
         assert_eq!(proof.head(), last, "the proof is for this batch");
         self.durable = last;
@@ -328,30 +374,40 @@ impl Engine {
     /// The hash of the state at the newest decided position.
     #[must_use]
     pub fn state_hash(&self) -> StateHash {
-        StateHash { seq: self.decided.seq, hash: self.systems.state_hash() }
+        StateHash {
+            seq: self.decided.seq,
+            hash: self.systems.state_hash(),
+        }
     }
 
     /// Durable steps of a subject's trail before `before` (0 for the newest), newest first.
     #[must_use]
     pub fn trail(&self, subject: Subject, before: Seq, limit: usize) -> Vec<Step> {
         let end = self.durable.seq.next();
-        let before = if before == Seq::START { end } else { before.min(end) };
+        let before = if before == Seq::START {
+            end
+        } else {
+            before.min(end)
+        };
         self.trail.page(subject, before, limit)
     }
 
     fn decide_own(&mut self, now: u64, command: &OwnedCommand) -> Option<OwnedCommand> {
         let mut key = Key::default();
         key.0[8..].copy_from_slice(&self.decided.seq.next().0.to_le_bytes());
-        let ask = Ask { origin: None, actor: UserId::NOBODY, key, command: command.bytes() };
-        self.decide(now, &ask).expect("the server's own commands are well-formed").1
+        let ask = Ask {
+            origin: None,
+            actor: UserId::NOBODY,
+            key,
+            command: command.bytes(),
+        };
+        self.decide(now, &ask)
+            .expect("the server's own commands are well-formed")
+            .1
     }
 
     /// One record: decide, apply, chain, gather.
-    fn decide(
-        &mut self,
-        now: u64,
-        ask: &Ask<'_>,
-    ) -> Result<(Seq, Option<OwnedCommand>), Refusal> {
+    fn decide(&mut self, now: u64, ask: &Ask<'_>) -> Result<(Seq, Option<OwnedCommand>), Refusal> {
         let seq = self.decided.seq.next();
         let mut cx = self.context(now, ask.actor, seq, ask.key);
         if ask.command.source == Source::Server {
@@ -408,7 +464,14 @@ impl Engine {
     fn note(&mut self, record: &Record<'_>, target: u64) {
         self.trail.insert(record, target);
         let digest = digest(record.kind, record.schema, record.body);
-        self.keys.insert(record.actor, record.key, Use { seq: record.seq, digest });
+        self.keys.insert(
+            record.actor,
+            record.key,
+            Use {
+                seq: record.seq,
+                digest,
+            },
+        );
     }
 
     /// A key that was used before: the same command gets the same answer, another is refused.
@@ -438,7 +501,10 @@ impl Engine {
         let (round, first) = if building_first <= seq.0 {
             (&mut self.building, building_first)
         } else {
-            let syncing = self.syncing.as_mut().expect("it is not durable, so it is being synced");
+            let syncing = self
+                .syncing
+                .as_mut()
+                .expect("it is not durable, so it is being synced");
             (syncing, self.durable.seq.0 + 1)
         };
         let row = usize::try_from(seq.0 - first).expect("batches are bounded");

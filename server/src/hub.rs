@@ -17,11 +17,11 @@ use slab::Slab;
 
 use crate::{
     clock::{Monotonic, wall_ms},
-    domain::systems::{CommandBytes, Source},
+    domain::systems::CommandBytes,
     engine::{Ask, BUSY_RETRY_MS, Engine, Origin, Release, Submitted},
     log::{Head, LogError, LogReader},
     net::Link,
-    session::{Demand, Grant, Person, ServerFacts, Session, SessionTimeouts},
+    session::{Asked, Demand, Grant, Person, ServerFacts, Session, SessionTimeouts, What},
     writer::{Synced, Writer},
 };
 
@@ -54,7 +54,6 @@ struct Connections {
 }
 
 /// What a hub is made of.
-#[derive(Debug)]
 pub struct HubParts {
     /// The engine, restored from the log.
     pub engine: Engine,
@@ -68,6 +67,14 @@ pub struct HubParts {
     pub timeouts: SessionTimeouts,
     /// What a welcome tells.
     pub flags: WelcomeFlags,
+}
+
+impl std::fmt::Debug for HubParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HubParts")
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Work that a demand asks for and the hub must not do itself, because it takes long.
@@ -132,7 +139,9 @@ impl Hub {
         bytes: &[u8],
         errands: &mut Vec<Errand>,
     ) -> ControlFlow<()> {
-        let Some(index) = self.connections.find(id) else { return ControlFlow::Break(()) };
+        let Some(index) = self.connections.find(id) else {
+            return ControlFlow::Break(());
+        };
         let mut partial = std::mem::take(&mut self.connections.slab[index].partial);
         let flow = if partial.is_empty() {
             self.handle_frames(id, index, bytes, errands)
@@ -153,8 +162,10 @@ impl Hub {
     ) -> ControlFlow<()> {
         let (now, wall) = (self.clock.ms(), wall_ms());
         loop {
-            let facts =
-                ServerFacts { flags: self.parts.flags, durable: self.parts.engine.durable() };
+            let facts = ServerFacts {
+                flags: self.parts.flags,
+                durable: self.parts.engine.durable(),
+            };
             let connection = &mut self.connections.slab[index];
             let (demand, rest) = connection.session.handle_input(now, input, &facts);
             input = rest;
@@ -165,39 +176,44 @@ impl Hub {
                 }
                 Demand::Close => return ControlFlow::Break(()),
                 Demand::Nothing => {}
-                Demand::Command { user, correlation, key, kind, schema, body } => {
-                    let command = CommandBytes { kind, schema, body, source: Source::Client };
-                    self.submit(wall, Origin { connection: id, correlation }, user, key, command);
-                }
-                Demand::Query { user, correlation, kind, schema, body } => {
-                    let query = CommandBytes { kind, schema, body, source: Source::Client };
-                    let origin = Origin { connection: id, correlation };
-                    errands.extend(self.query(wall, origin, user, &query));
-                }
-                Demand::Auth { correlation, key, request } => {
-                    let origin = Origin { connection: id, correlation };
-                    errands.push(Errand::Auth { origin, key, request });
-                }
+                Demand::Ask(asked) => errands.extend(self.handle_asked(wall, id, asked)),
             }
         }
     }
 
+    fn handle_asked(&mut self, wall: u64, id: u64, asked: Asked<'_>) -> Option<Errand> {
+        let origin = Origin {
+            connection: id,
+            correlation: asked.correlation,
+        };
+        match asked.what {
+            What::Command { user, key, word } => {
+                let command = word.bytes();
+                let ask = Ask {
+                    origin: Some(origin),
+                    actor: user,
+                    key,
+                    command,
+                };
+                self.submit(wall, origin, &ask);
+                None
+            }
+            What::Query { user, word } => self.query(wall, origin, user, &word.bytes()),
+            What::Auth { key, request } => Some(Errand::Auth {
+                origin,
+                key,
+                request,
+            }),
+        }
+    }
+
     /// Submits a command; what was not considered is answered at once.
-    pub fn submit(
-        &mut self,
-        wall: u64,
-        origin: Origin,
-        actor: UserId,
-        key: Key,
-        command: CommandBytes<'_>,
-    ) {
+    pub fn submit(&mut self, wall: u64, origin: Origin, ask: &Ask<'_>) {
         if self.is_draining {
             return self.refuse(origin, Refusal::new(Code::SHUTTING_DOWN));
         }
-        let kind = command.kind;
-        let ask = Ask { origin: Some(origin), actor, key, command };
-        match self.parts.engine.submit(wall, &ask) {
-            Ok(Submitted::Pending(_)) if accounts::ENDING_SESSIONS.contains(&kind) => {
+        match self.parts.engine.submit(wall, ask) {
+            Ok(Submitted::Pending(_)) if accounts::ENDING_SESSIONS.contains(&ask.command.kind) => {
                 self.end_dead_sessions();
             }
             Ok(Submitted::Pending(_)) => {}
@@ -235,7 +251,11 @@ impl Hub {
 
     /// The answer to a request that was not considered.
     pub fn refuse(&mut self, origin: Origin, refusal: Refusal) {
-        let retry_after_ms = if refusal.code == Code::BUSY { BUSY_RETRY_MS } else { 0 };
+        let retry_after_ms = if refusal.code == Code::BUSY {
+            BUSY_RETRY_MS
+        } else {
+            0
+        };
         self.with_session(origin.connection, |session| {
             session.handle_refused(origin.correlation, refusal, retry_after_ms);
         });
@@ -248,7 +268,10 @@ impl Hub {
 
     /// A session was shown to be open: its connection is that person's from now on.
     pub fn resume(&mut self, origin: Origin, person: Person) {
-        let (at, roles) = (self.parts.engine.durable(), self.parts.engine.systems().roles(person.user));
+        let (at, roles) = (
+            self.parts.engine.durable(),
+            self.parts.engine.systems().roles(person.user),
+        );
         self.with_session(origin.connection, |session| {
             session.handle_resumed(origin.correlation, at, person, roles);
         });
@@ -257,7 +280,11 @@ impl Hub {
 
     /// An outcome that was worked out elsewhere, of a state that is durable.
     pub fn answer(&mut self, origin: Origin, at: Head, outcome: &[u8]) {
-        self.connections.spread(&Release::Answer { origin, at, outcome });
+        self.connections.spread(&Release::Answer {
+            origin,
+            at,
+            outcome,
+        });
     }
 
     /// A retry of a command whose record is durable: the answer is in the log.
@@ -318,7 +345,9 @@ impl Hub {
 
     /// The link of a connection takes more. Returns whether it already takes no more again.
     pub fn handle_writable(&mut self, id: u64) -> bool {
-        let Some(index) = self.connections.find(id) else { return false };
+        let Some(index) = self.connections.find(id) else {
+            return false;
+        };
         let connection = &mut self.connections.slab[index];
         connection.is_blocked = connection.flush();
         connection.is_blocked
@@ -327,7 +356,12 @@ impl Hub {
     /// Looks at the clock: holds that end, conversations that are too slow or too silent.
     pub fn handle_timeout(&mut self) {
         let (now, wall) = (self.clock.ms(), wall_ms());
-        if self.parts.engine.deadline().is_some_and(|deadline| deadline <= wall) {
+        if self
+            .parts
+            .engine
+            .deadline()
+            .is_some_and(|deadline| deadline <= wall)
+        {
             self.parts.engine.handle_timeout(wall);
         }
         for (index, connection) in &mut self.connections.slab {
@@ -359,7 +393,11 @@ impl Hub {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.parts.engine.is_settled()
-            && self.connections.slab.iter().all(|(_, connection)| !connection.session.is_waiting())
+            && self
+                .connections
+                .slab
+                .iter()
+                .all(|(_, connection)| !connection.session.is_waiting())
     }
 
     /// The engine, to look at.
@@ -439,8 +477,14 @@ impl Connections {
 
     fn spread(&mut self, release: &Release<'_>) {
         match release {
-            Release::Answer { origin, at, outcome } => {
-                let Some(index) = self.find(origin.connection) else { return };
+            Release::Answer {
+                origin,
+                at,
+                outcome,
+            } => {
+                let Some(index) = self.find(origin.connection) else {
+                    return;
+                };
                 let session = &mut self.slab[index].session;
                 let was_somebody = session.person().is_some();
                 session.handle_answer(origin.correlation, *at, outcome);

@@ -54,7 +54,10 @@ impl KeyTable {
     pub fn find(&self, actor: UserId, key: Key) -> Option<Use> {
         let shard = shard_of(key);
         let entry = (actor, key);
-        self.young[shard].get(&entry).or_else(|| self.old[shard].get(&entry)).copied()
+        self.young[shard]
+            .get(&entry)
+            .or_else(|| self.old[shard].get(&entry))
+            .copied()
     }
 
     /// Notes what `key` was used for.
@@ -70,7 +73,11 @@ impl KeyTable {
 
 /// Keys are chosen by clients, well or badly; every byte takes part so that a counter spreads too.
 fn shard_of(key: Key) -> usize {
-    usize::from(key.0.iter().fold(0_u8, |sum, byte| sum.rotate_left(3) ^ byte)) % SHARDS
+    usize::from(
+        key.0
+            .iter()
+            .fold(0_u8, |sum, byte| sum.rotate_left(3) ^ byte),
+    ) % SHARDS
 }
 
 fn new_generation() -> Vec<Shard> {

@@ -25,9 +25,15 @@ pub struct PasswordCost {
 
 impl PasswordCost {
     /// OWASP's minimum for Argon2id: 19 MiB, 2 passes, 1 lane.
-    pub const DEFAULT: Self = Self { memory_kib: 19 * 1024, passes: 2 };
+    pub const DEFAULT: Self = Self {
+        memory_kib: 19 * 1024,
+        passes: 2,
+    };
     /// The least Argon2 allows: for load tests, where log-ins are not what is measured.
-    pub const TEST: Self = Self { memory_kib: 8, passes: 1 };
+    pub const TEST: Self = Self {
+        memory_kib: 8,
+        passes: 1,
+    };
 
     fn argon2(self) -> Argon2<'static> {
         let params = Params::new(self.memory_kib, self.passes, 1, None)
@@ -119,7 +125,9 @@ pub fn check(password: &str, stored: Option<&str>, cost: PasswordCost) -> Check 
             Ok(false) | Err(_) => Check::Wrong,
         };
     }
-    let Ok(parsed) = PasswordHash::new(stored) else { return Check::Wrong };
+    let Ok(parsed) = PasswordHash::new(stored) else {
+        return Check::Wrong;
+    };
     match cost.argon2().verify_password(password.as_bytes(), &parsed) {
         Ok(()) => Check::Right,
         Err(_) => Check::Wrong,
@@ -133,18 +141,37 @@ mod tests {
     #[test]
     fn a_password_is_checked_against_its_own_hash_only() {
         let stored = hash("correct horse", [7; 16], PasswordCost::TEST);
-        assert!(stored.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{stored}");
+        assert!(
+            stored.starts_with("$argon2id$v=19$m=8,t=1,p=1$"),
+            "{stored}"
+        );
         let find = |password| check(password, Some(&stored), PasswordCost::TEST);
         assert_eq!(find("correct horse"), Check::Right);
         assert_eq!(find("correct horsf"), Check::Wrong);
-        assert_eq!(check("correct horse", None, PasswordCost::TEST), Check::Wrong);
-        assert_eq!(check("correct horse", Some("nonsense"), PasswordCost::TEST), Check::Wrong);
+        assert_eq!(
+            check("correct horse", None, PasswordCost::TEST),
+            Check::Wrong
+        );
+        assert_eq!(
+            check("correct horse", Some("nonsense"), PasswordCost::TEST),
+            Check::Wrong
+        );
     }
 
     #[test]
     fn a_hash_made_at_another_cost_is_still_checked() {
-        let stored = hash("correct horse", [7; 16], PasswordCost { memory_kib: 64, passes: 2 });
-        assert_eq!(check("correct horse", Some(&stored), PasswordCost::TEST), Check::Right);
+        let stored = hash(
+            "correct horse",
+            [7; 16],
+            PasswordCost {
+                memory_kib: 64,
+                passes: 2,
+            },
+        );
+        assert_eq!(
+            check("correct horse", Some(&stored), PasswordCost::TEST),
+            Check::Right
+        );
     }
 
     #[test]

@@ -32,10 +32,13 @@ use crate::{
     auth::Authenticator,
     clock::{Monotonic, wall_ms},
     config::ServerConfig,
-    domain::{agenda::Agenda, systems::OwnedCommand},
+    domain::{agenda::default_agenda, systems::OwnedCommand},
     engine::Engine,
     hub::{Hub, HubParts},
-    log::{self, Durability, EventLog, Head, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader},
+    log::{
+        self, Durability, EventLog, Head, LogError, LogReader, SqliteLog, SqliteOptions,
+        SqliteReader,
+    },
     net::tcp::{self, Shell},
     passwords::{self, Secret},
     writer::{Synced, Writer},
@@ -117,7 +120,10 @@ pub fn serve(
     local.block_on(&runtime, async {
         let listener = tcp::bind(config.listen)
             .await
-            .map_err(|source| ServeError::Listen { address: config.listen, source })?;
+            .map_err(|source| ServeError::Listen {
+                address: config.listen,
+                source,
+            })?;
         let (shell, synced, ready) = start(config, &listener)?;
         on_ready(&ready);
         run(shell, synced, listener, shutdown).await
@@ -129,8 +135,10 @@ fn start(
     config: &ServerConfig,
     listener: &TcpListener,
 ) -> Result<(Shell, tokio::sync::mpsc::Receiver<Synced>, Ready), ServeError> {
-    let options =
-        SqliteOptions { durability: config.durability, accept_loss: config.accept_loss };
+    let options = SqliteOptions {
+        durability: config.durability,
+        accept_loss: config.accept_loss,
+    };
     let log = SqliteLog::open(&config.data_dir, options)?;
     let warnings = warnings(&log);
     let mut log: Box<dyn EventLog> = Box::new(log);
@@ -146,9 +154,10 @@ fn start(
         let released = engine.handle_committed(&proof, batch);
         engine.recycle(released);
     }
-    let address = listener
-        .local_addr()
-        .map_err(|source| ServeError::Listen { address: config.listen, source })?;
+    let address = listener.local_addr().map_err(|source| ServeError::Listen {
+        address: config.listen,
+        source,
+    })?;
     let (writer, synced) =
         Writer::spawn(log).map_err(|error| ServeError::System(error.to_string()))?;
     let flags = match config.durability {
@@ -189,16 +198,20 @@ pub fn recover(log: &dyn EventLog) -> Result<(Engine, Box<dyn LogReader>), LogEr
     let mut reader = log.reader()?;
     let mut engine = Engine::default();
     let mut failure = None;
-    let head = log::replay(&mut *reader, Head::default(), &mut |row| match engine.restore(&row) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => {
-            failure = Some(LogError::Foreign(format!(
-                "seq {} cannot be read: {error}; start the version that wrote it, or a newer one",
-                row.record.seq
-            )));
-            ControlFlow::Break(())
-        }
-    })?;
+    let head = log::replay(
+        &mut *reader,
+        Head::default(),
+        &mut |row| match engine.restore(&row) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(LogError::Foreign(format!(
+                    "seq {} cannot be read: {error}; start the version that wrote it, or a newer one",
+                    row.record.seq
+                )));
+                ControlFlow::Break(())
+            }
+        },
+    )?;
     match failure {
         Some(failure) => Err(failure),
         None if head == log.head() => Ok((engine, reader)),
@@ -218,6 +231,7 @@ fn prepare(
     admin_password_file: &Path,
 ) -> Result<(), ServeError> {
     let now = wall_ms();
+    let is_fresh = engine.decided().seq == Seq::START;
     if !engine.systems().accounts.has_admin() {
         let password = hex(&random::<16>()?);
         write_private(admin_password_file, password.as_bytes())?;
@@ -225,13 +239,19 @@ fn prepare(
         let salt = secret.salt(key, ADMIN_NAME);
         let password_hash = passwords::hash(&password, salt, config.password_cost);
         let name = ADMIN_NAME.to_owned();
-        let register = Command::from(Register { name: name.clone(), password_hash });
+        let register = Command::from(Register {
+            name: name.clone(),
+            password_hash,
+        });
         engine.submit_own(now, &OwnedCommand::new(&register));
-        let promote = Command::from(SetRoles { name, roles: Roles::ADMIN });
+        let promote = Command::from(SetRoles {
+            name,
+            roles: Roles::ADMIN,
+        });
         engine.submit_own(now, &OwnedCommand::new(&promote));
     }
-    if !engine.systems().agenda.has_agendas() {
-        let open = protocol::words::agenda::Command::from(Agenda::default_agenda());
+    if is_fresh {
+        let open = protocol::words::agenda::Command::from(default_agenda());
         engine.submit_own(now, &OwnedCommand::new(&open));
     }
     Ok(())
@@ -307,12 +327,19 @@ fn secret(data_dir: &Path) -> Result<Secret, ServeError> {
 
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), ServeError> {
     let write = || {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
         file.write_all(bytes)?;
         file.sync_all()
     };
-    write().map_err(|source| ServeError::File { path: path.to_owned(), source })
+    write().map_err(|source| ServeError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn random<const N: usize>() -> Result<[u8; N], ServeError> {

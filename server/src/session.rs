@@ -15,7 +15,10 @@ use protocol::{
     words::accounts::{Answer, AuthRequest, Event, SessionOpened, SessionResumed, Token},
 };
 
-use crate::log::Head;
+use crate::{
+    domain::systems::{CommandBytes, Source},
+    log::Head,
+};
 
 /// How long a conversation may take to get going, and how long it may be silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,45 +101,71 @@ pub enum Demand<'a> {
     More,
     /// Nothing: the frame was answered here. Go on.
     Nothing,
+    /// Something only the server can answer.
+    Ask(Asked<'a>),
+    /// Send what waits and close.
+    Close,
+}
+
+/// Something that is answered under the client's number for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// The client's number.
+    pub correlation: u64,
+    /// What is asked.
+    pub what: What<'a>,
+}
+
+/// What is asked of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What<'a> {
     /// Decide this for this person.
     Command {
         /// Who asks.
         user: UserId,
-        /// The client's number for it.
-        correlation: u64,
         /// The idempotency key.
         key: Key,
-        /// Which command.
-        kind: Kind,
-        /// The version of its layout.
-        schema: u8,
         /// The command.
-        body: &'a [u8],
+        word: WordBytes<'a>,
     },
     /// Answer this for this person.
     Query {
         /// Who asks.
         user: UserId,
-        /// The client's number for it.
-        correlation: u64,
-        /// Which query.
-        kind: Kind,
-        /// The version of its layout.
-        schema: u8,
         /// The query.
-        body: &'a [u8],
+        word: WordBytes<'a>,
     },
     /// Find out who this is.
     Auth {
-        /// The client's number for it.
-        correlation: u64,
         /// The idempotency key.
         key: Key,
         /// What was shown.
         request: AuthRequest,
     },
-    /// Send what waits and close.
-    Close,
+}
+
+/// A word that nobody has looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WordBytes<'a> {
+    /// Which word.
+    pub kind: Kind,
+    /// The version of its layout.
+    pub schema: u8,
+    /// Its bytes.
+    pub body: &'a [u8],
+}
+
+impl<'a> WordBytes<'a> {
+    /// As the engine takes it: from a client.
+    #[must_use]
+    pub const fn bytes(self) -> CommandBytes<'a> {
+        CommandBytes {
+            kind: self.kind,
+            schema: self.schema,
+            body: self.body,
+            source: Source::Client,
+        }
+    }
 }
 
 /// One conversation. See the head of this file.
@@ -190,9 +219,10 @@ impl Session {
                 };
                 (demand, rest)
             }
-            Err(FrameError::TooLong { len, max }) => {
-                (self.close(Refusal::with(Code::FRAME_TOO_LONG, wide(len), wide(max))), &[])
-            }
+            Err(FrameError::TooLong { len, max }) => (
+                self.close(Refusal::with(Code::FRAME_TOO_LONG, wide(len), wide(max))),
+                &[],
+            ),
             Err(FrameError::Empty) => (self.close(Refusal::new(Code::BAD_FRAME)), &[]),
         }
     }
@@ -206,20 +236,38 @@ impl Session {
                 Reply::Pong { correlation }.encode(&mut self.outbound);
                 Demand::Nothing
             }
-            (Request::Auth { correlation, key, request }, _) => {
-                self.handle_auth(correlation, key, request)
+            (
+                Request::Auth {
+                    correlation,
+                    key,
+                    request,
+                },
+                _,
+            ) => self.handle_auth(correlation, key, request),
+            (
+                Request::Command {
+                    correlation,
+                    key,
+                    kind,
+                    schema,
+                    body,
+                },
+                _,
+            ) => {
+                let word = WordBytes { kind, schema, body };
+                self.admit(correlation, |user| What::Command { user, key, word })
             }
-            (Request::Command { correlation, key, kind, schema, body }, _) => {
-                match self.admit(correlation) {
-                    Some(user) => Demand::Command { user, correlation, key, kind, schema, body },
-                    None => Demand::Nothing,
-                }
-            }
-            (Request::Query { correlation, kind, schema, body }, _) => {
-                match self.admit(correlation) {
-                    Some(user) => Demand::Query { user, correlation, kind, schema, body },
-                    None => Demand::Nothing,
-                }
+            (
+                Request::Query {
+                    correlation,
+                    kind,
+                    schema,
+                    body,
+                },
+                _,
+            ) => {
+                let word = WordBytes { kind, schema, body };
+                self.admit(correlation, |user| What::Query { user, word })
             }
         }
     }
@@ -254,30 +302,33 @@ impl Session {
             let failures = u64::from(self.login_failures);
             return self.close(Refusal::with(Code::LOGIN_ATTEMPTS, failures, failures));
         }
-        self.auth = Some(Auth { correlation, grant: None });
+        self.auth = Some(Auth {
+            correlation,
+            grant: None,
+        });
         self.in_flight += 1;
-        Demand::Auth { correlation, key, request }
+        let what = What::Auth { key, request };
+        Demand::Ask(Asked { correlation, what })
     }
 
-    /// Who asks, if this connection may ask anything now.
-    fn admit(&mut self, correlation: u64) -> Option<UserId> {
-        let Stage::Person(person) = self.stage else {
-            let is_revoked = matches!(self.stage, Stage::Revoked(_));
-            let code = if is_revoked { Code::SESSION_ENDED } else { Code::LOG_IN_FIRST };
-            self.refuse(correlation, Refusal::new(code));
-            return None;
+    /// Passes something on for this connection's person, if it may ask anything now.
+    fn admit<'a>(&mut self, correlation: u64, what: impl FnOnce(UserId) -> What<'a>) -> Demand<'a> {
+        let person = match self.stage {
+            Stage::Person(person) => person,
+            Stage::Revoked(_) => {
+                return self.refuse(correlation, Refusal::new(Code::SESSION_ENDED));
+            }
+            Stage::Silent | Stage::Stranger | Stage::Closed => {
+                return self.refuse(correlation, Refusal::new(Code::LOG_IN_FIRST));
+            }
         };
         if IN_FLIGHT_MAX <= self.in_flight {
-            let refusal = Refusal::with(
-                Code::IN_FLIGHT,
-                u64::from(self.in_flight),
-                u64::from(IN_FLIGHT_MAX),
-            );
-            self.refuse(correlation, refusal);
-            return None;
+            let (in_flight, max) = (u64::from(self.in_flight), u64::from(IN_FLIGHT_MAX));
+            return self.refuse(correlation, Refusal::with(Code::IN_FLIGHT, in_flight, max));
         }
         self.in_flight += 1;
-        Some(person.user)
+        let what = what(person.user);
+        Demand::Ask(Asked { correlation, what })
     }
 
     fn refuse<'a>(&mut self, correlation: u64, refusal: Refusal) -> Demand<'a> {
@@ -292,8 +343,13 @@ impl Session {
     }
 
     fn send_error(&mut self, correlation: u64, refusal: Refusal, retry_after_ms: u32, fatal: bool) {
-        Reply::Error(ErrorReply { correlation, refusal, retry_after_ms, fatal })
-            .encode(&mut self.outbound);
+        Reply::Error(ErrorReply {
+            correlation,
+            refusal,
+            retry_after_ms,
+            fatal,
+        })
+        .encode(&mut self.outbound);
     }
 
     /// A demand was not considered; it never was in flight any more.
@@ -335,21 +391,36 @@ impl Session {
     /// Something this connection's person must hear of.
     pub fn handle_notice(&mut self, at: Head, outcome: &[u8]) {
         if let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(outcome) {
-            Reply::Push { seq: at.seq, hash: at.hash, kind, schema, body }
-                .encode(&mut self.outbound);
+            Reply::Push {
+                seq: at.seq,
+                hash: at.hash,
+                kind,
+                schema,
+                body,
+            }
+            .encode(&mut self.outbound);
         }
     }
 
     fn answered(&mut self, correlation: u64) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if self.auth.is_some_and(|auth| auth.correlation == correlation) {
+        if self
+            .auth
+            .is_some_and(|auth| auth.correlation == correlation)
+        {
             self.auth = None;
         }
     }
 
     fn send_answer(&mut self, correlation: u64, at: Head, outcome: &[u8]) {
         let (seq, hash): (Seq, ChainHash) = (at.seq, at.hash);
-        Reply::Answer { correlation, seq, hash, outcome }.encode(&mut self.outbound);
+        Reply::Answer {
+            correlation,
+            seq,
+            hash,
+            outcome,
+        }
+        .encode(&mut self.outbound);
     }
 
     /// An accepted log-in makes this connection somebody's; what was logged of it is not what is

@@ -28,7 +28,10 @@ pub struct Trail {
 impl Trail {
     /// Notes a record; `target` is what its command was about, 0 for nothing.
     pub fn insert(&mut self, record: &Record<'_>, target: u64) {
-        let step = Step { seq: record.seq, target };
+        let step = Step {
+            seq: record.seq,
+            target,
+        };
         if record.actor != UserId::NOBODY {
             self.by_user.entry(record.actor).or_default().push(step);
         }
@@ -44,7 +47,9 @@ impl Trail {
             Subject::User(user) => self.by_user.get(&user),
             Subject::Agenda(agenda) => self.by_agenda.get(&agenda),
         };
-        let Some(steps) = steps else { return Vec::new() };
+        let Some(steps) = steps else {
+            return Vec::new();
+        };
         let end = steps.partition_point(|step| step.seq < before);
         steps[..end].iter().rev().take(limit).copied().collect()
     }

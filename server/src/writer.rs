@@ -18,7 +18,9 @@ use crate::log::{Batch, Committed, EventLog, LogError, commit};
 /// The writing end.
 #[derive(Debug)]
 pub struct Writer {
-    open: Option<(SyncSender<Batch>, JoinHandle<Result<(), LogError>>)>,
+    /// Gone when it is closed.
+    batches: Option<SyncSender<Batch>>,
+    thread: Option<JoinHandle<Result<(), LogError>>>,
 }
 
 /// A synced batch and the proof of it.
@@ -32,25 +34,36 @@ impl Writer {
     pub fn spawn(log: Box<dyn EventLog>) -> io::Result<(Self, mpsc::Receiver<Synced>)> {
         let (batches, inbox) = sync_channel::<Batch>(1);
         let (synced, outbox) = mpsc::channel(1);
-        let thread = thread::Builder::new().name("log writer".to_owned()).spawn(move || {
-            let mut log = log;
-            while let Ok(batch) = inbox.recv() {
-                let proof = match commit(&mut *log, &batch) {
-                    Ok(proof) => proof,
-                    Err(error) => end_the_process(&error, &batch),
-                };
-                if synced.blocking_send((proof, batch)).is_err() {
-                    break;
+        let thread = thread::Builder::new()
+            .name("log writer".to_owned())
+            .spawn(move || {
+                let mut log = log;
+                while let Ok(batch) = inbox.recv() {
+                    let proof = match commit(&mut *log, &batch) {
+                        Ok(proof) => proof,
+                        Err(error) => end_the_process(&error, &batch),
+                    };
+                    if synced.blocking_send((proof, batch)).is_err() {
+                        break;
+                    }
                 }
-            }
-            log.close()
-        })?;
-        Ok((Self { open: Some((batches, thread)) }, outbox))
+                log.close()
+            })?;
+        Ok((
+            Self {
+                batches: Some(batches),
+                thread: Some(thread),
+            },
+            outbox,
+        ))
     }
 
     /// Hands over a batch. The engine has only one with the writer at a time, so there is room.
     pub fn sync(&self, batch: Batch) {
-        let (batches, _thread) = self.open.as_ref().expect("nothing is submitted after closing");
+        let batches = self
+            .batches
+            .as_ref()
+            .expect("nothing is submitted after closing");
         match batches.try_send(batch) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => unreachable!("one batch is with the writer at a time"),
@@ -65,9 +78,13 @@ impl Writer {
     /// # Errors
     /// If the log could not be brought to rest; everything committed stays so.
     pub fn close(&mut self) -> Result<(), LogError> {
-        let Some((batches, thread)) = self.open.take() else { return Ok(()) };
-        drop(batches);
-        thread.join().expect("a panic of the writer ends the process")
+        self.batches = None;
+        let Some(thread) = self.thread.take() else {
+            return Ok(());
+        };
+        thread
+            .join()
+            .expect("a panic of the writer ends the process")
     }
 }
 

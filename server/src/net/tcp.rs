@@ -97,7 +97,9 @@ impl Shell {
             }
             let flow = {
                 let input = self.input.borrow();
-                self.hub.borrow_mut().handle_input(id, &input[..len], &mut errands)
+                self.hub
+                    .borrow_mut()
+                    .handle_input(id, &input[..len], &mut errands)
             };
             self.turn.notify_one();
             for errand in errands.drain(..) {
@@ -113,8 +115,14 @@ impl Shell {
 
     async fn run_errand(self: Rc<Self>, errand: Errand) {
         match errand {
-            Errand::Auth { origin, key, request } => {
-                self.authenticator.run(&self.hub, origin, key, request).await;
+            Errand::Auth {
+                origin,
+                key,
+                request,
+            } => {
+                self.authenticator
+                    .run(&self.hub, origin, key, request)
+                    .await;
             }
             Errand::Replay { origin } => self.replay(origin).await,
         }
@@ -125,7 +133,10 @@ impl Shell {
         let head = self.hub.borrow().engine().durable();
         let reader = (self.open_reader)();
         let replayed = task::spawn_blocking(move || archive::replay_state(&mut *reader?, head));
-        match replayed.await.expect("replaying does not panic and is never cancelled") {
+        match replayed
+            .await
+            .expect("replaying does not panic and is never cancelled")
+        {
             Ok(outcome) => self.hub.borrow_mut().answer(origin, head, &outcome),
             Err(error) => self.hub.borrow_mut().handle_reader_failure(origin, &error),
         }
