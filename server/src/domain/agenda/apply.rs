@@ -5,7 +5,7 @@
 //! there, means that the log was not written by these rules, and nothing sound can follow: panic.
 //! Deliberately absent: conditions; they were decided.
 
-use protocol::words::agenda::{Command, Event};
+use protocol::words::agenda::{Command, Event, SlotId};
 
 use super::state::{Agenda, AgendaRow, Booking, Waiter};
 use crate::domain::Context;
@@ -64,7 +64,7 @@ impl Agenda {
     }
 }
 
-const fn booking(cx: &Context, slot: protocol::words::agenda::SlotId, until: u64) -> Booking {
+const fn booking(cx: &Context, slot: SlotId, until: u64) -> Booking {
     Booking {
         user: cx.actor,
         slot,

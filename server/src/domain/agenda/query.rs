@@ -40,18 +40,13 @@ impl Agenda {
             day => day,
         };
         check_day(cx, day)?;
+        let slot_id = |slot| SlotId {
+            agenda: agenda.id,
+            day,
+            slot,
+        };
         let slots = (0..agenda.slots)
-            .map(|slot| {
-                self.slot_view(
-                    cx,
-                    agenda,
-                    SlotId {
-                        agenda: agenda.id,
-                        day,
-                        slot,
-                    },
-                )
-            })
+            .map(|slot| self.slot_view(cx, agenda, slot_id(slot)))
             .collect();
         Ok(Slots { day, slots })
     }
