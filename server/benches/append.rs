@@ -113,7 +113,7 @@ impl Bound {
         connection
             .execute_batch(&format!(
                 "PRAGMA page_size = {PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-                 PRAGMA wal_autocheckpoint = 1000; PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0;
+                 PRAGMA wal_autocheckpoint = 1000; PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0; PRAGMA cache_size = -16384;
                  CREATE TABLE bound (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;"
             ))
             .expect("a new database takes them");

@@ -27,12 +27,18 @@ pub const USER_VERSION: i32 = 1;
 /// Older ones may lose committed transactions when the write-ahead log is reset.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
-/// Measured: see `benches/append.rs`.
+/// Measured with `benches/append.rs`, medians of three runs: batches of one take 0.11 ms at 4, 8
+/// and 16 KiB, where the sync is everything; batches of a thousand reach 1.23, 1.44 and 1.44
+/// million records a second. Of the equal ones the smaller writes less for a lone record.
 pub const PAGE_BYTES: u32 = 8_192;
 
 /// Pages in the write-ahead log before it is copied into the database and reused from its start:
 /// overwriting is twice as fast to sync as growing, so short is better than long.
 const WAL_PAGES_MAX: u32 = 1_000;
+
+/// Kibibytes of pages the writer keeps, negative as SQLite wants it. A batch that does not fit is
+/// written twice, and the default of 2 MiB holds 10,000 records only just.
+const CACHE_KIBIBYTES: i64 = -16_384;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -170,6 +176,7 @@ fn set_writer_pragmas(connection: &Connection, durability: Durability) -> Result
         WAL_PAGES_MAX,
         &WAL_PAGES_MAX,
     )?;
+    set(connection, "cache_size", CACHE_KIBIBYTES, &CACHE_KIBIBYTES)?;
     // A writer that maps the file would be at the mercy of whoever truncates it.
     set_mmap(connection, 0)?;
     set_safety_pragmas(connection)

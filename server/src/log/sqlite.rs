@@ -17,8 +17,9 @@ use super::{
     reader::{SqliteReader, read_hash, read_head, sql_seq},
 };
 
-/// Rows in one INSERT. Measured: see `benches/append.rs`.
-const ROWS_PER_STATEMENT: usize = 16;
+/// Rows in one INSERT. Measured with `benches/append.rs`: in batches of a thousand, 32 are 8 %
+/// faster than one at a time, and 64 no faster than 32.
+const ROWS_PER_STATEMENT: usize = 32;
 
 const COLUMNS: usize = 10;
 
