@@ -4,4 +4,5 @@
 //! `domain`, made durable by `writer` on `log`, and leave again only then.
 
 pub mod domain;
+pub mod inspect;
 pub mod log;
