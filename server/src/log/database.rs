@@ -9,6 +9,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
+    time::Duration,
 };
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, types::FromSql};
@@ -39,6 +40,9 @@ const WAL_PAGES_MAX: u32 = 1_000;
 /// Kibibytes of pages the writer keeps, negative as SQLite wants it. A batch that does not fit is
 /// written twice, and the default of 2 MiB holds 10,000 records only just.
 const CACHE_KIBIBYTES: i64 = -16_384;
+
+/// How long to wait for somebody who locks the database by hand, before the write has failed.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -73,7 +77,9 @@ pub(super) fn open_for_writing(
     }
     check_identity(&connection, &path)?;
     set_writer_pragmas(&connection, durability)?;
-    connection.set_prepared_statement_cache_capacity(8);
+    connection
+        .busy_timeout(BUSY_TIMEOUT)
+        .map_err(|source| failed("set up", &path, source))?;
     Ok(connection)
 }
 
@@ -152,7 +158,7 @@ fn check_identity(connection: &Connection, path: &Path) -> Result<(), LogError> 
     let version = read("user_version")?;
     if version != USER_VERSION {
         return Err(LogError::Foreign(format!(
-            "{} has layout {version} and this version writes {USER_VERSION}; use the newer version that wrote it, or another data directory",
+            "{} has layout {version} and this version writes {USER_VERSION}; use the version that wrote it, or choose another data directory",
             path.display()
         )));
     }

@@ -1,15 +1,23 @@
 //! Logs of real words, shown and verified.
 
 use protocol::{
-    ChainHash, Code, Key, Kind, Refusal, UserId,
+    ChainHash, Code, Key, Kind, Record, Refusal, Seq, UserId,
     outcome::{encode_accepted, encode_refused},
     record::chain,
     words::{accounts, agenda},
 };
+use serde_json::Value;
 use tempfile::TempDir;
 
-use super::*;
-use crate::log::{Batch, Durability, EventLog as _, SqliteLog, SqliteOptions};
+use super::{
+    cat,
+    cat::{hex, timestamp},
+    verify,
+    verify::Fold,
+};
+use crate::log::{
+    Batch, Durability, EventLog as _, Head, SqliteLog, SqliteOptions, SqliteReader, mark::MarkRead,
+};
 
 #[test]
 fn a_log_is_shown_line_by_line() {
