@@ -63,7 +63,7 @@ pub struct SqliteLog {
 impl SqliteLog {
     /// Opens the log in `data_dir` and makes both if they are not there.
     ///
-    /// The chain is not walked here but by [`super::replay`], which whoever builds a state from the
+    /// The chain is not walked here but by [`super::replay()`], which whoever builds a state from the
     /// log needs anyway.
     ///
     /// # Errors
