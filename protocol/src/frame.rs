@@ -26,12 +26,15 @@ pub enum FrameError {
     Empty,
 }
 
+/// A frame without its prefix, and what follows it.
+pub type Split<'a> = (&'a [u8], &'a [u8]);
+
 /// Splits the first whole frame off `bytes`: the frame without its prefix, and what follows it.
 /// `None` when more bytes are needed.
 ///
 /// # Errors
 /// As soon as the prefix is complete and announces an impossible length.
-pub fn split(bytes: &[u8], len_max: usize) -> Result<Option<(&[u8], &[u8])>, FrameError> {
+pub fn split(bytes: &[u8], len_max: usize) -> Result<Option<Split<'_>>, FrameError> {
     let Some((prefix, rest)) = bytes.split_first_chunk::<PREFIX_BYTES>() else {
         return Ok(None);
     };

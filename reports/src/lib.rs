@@ -1,1 +1,5 @@
-//! Placeholder.
+//! Numbers to words: the record of a run, and what people and machines read of it.
+//!
+//! Knows no server and no socket: a record goes in, text goes out.
+
+pub mod record;

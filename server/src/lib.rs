@@ -1,8 +1,25 @@
 //! An event-sourced server: every command appended to one log, every state rebuilt from it.
 //!
-//! Bytes arrive at `net`, become requests in `session`, are decided by `engine` with the rules of
-//! `domain`, made durable by `writer` on `log`, and leave again only then.
+//! Bytes arrive at `net`, become demands in `session`, are decided by `engine` with the rules of
+//! `domain`, made durable by `writer` on `log`, and leave again only then. `hub` holds the
+//! conversations together; `serve` starts and stops all of it.
 
+pub mod archive;
+pub mod auth;
+pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod engine;
+pub mod hub;
 pub mod inspect;
+pub mod keys;
 pub mod log;
+pub mod net;
+pub mod passwords;
+pub mod serve;
+pub mod session;
+pub mod trail;
+pub mod writer;
+
+pub use config::ServerConfig;
+pub use serve::{Ready, ServeError, serve};

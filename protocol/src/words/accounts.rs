@@ -8,10 +8,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::words;
-use crate::id::{Roles, UserId};
+use crate::id::{Kind, Roles, UserId};
 
 /// The number of this system.
 pub const SYSTEM: u8 = 1;
+
+/// The commands after which some session may be over.
+pub const ENDING_SESSIONS: [Kind; 2] = [Kind::new(SYSTEM, 3), Kind::new(SYSTEM, 4)];
 
 /// A request to become somebody.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,6 +11,8 @@
 pub mod accounts;
 pub mod agenda;
 pub mod digest;
+#[cfg(test)]
+mod given;
 pub mod systems;
 
 use protocol::{Key, Kind, Refusal, Roles, Seq, UserId, words::WordError};

@@ -124,8 +124,10 @@ pub struct CommandBytes<'a> {
 /// Where a command comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// A client's connection.
+    /// A client's connection, as the client sent it.
     Client,
+    /// A client's connection, after secrets were taken out of it: registering and logging in.
+    Session,
     /// The server itself.
     Server,
 }

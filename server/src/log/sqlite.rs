@@ -37,6 +37,18 @@ pub enum Durability {
     None,
 }
 
+impl Durability {
+    /// As it is written in options and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Normal => "normal",
+            Self::None => "none",
+        }
+    }
+}
+
 /// How a log is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SqliteOptions {

@@ -1,0 +1,258 @@
+//! One operation: what a client asked, what it was told, and when.
+//!
+//! The driver makes them, the recorder times them, the history keeps them, the laws judge them.
+//! Times are nanoseconds since the run's start on the generator's monotonic clock.
+//! Deliberately absent: how a call travels (see `target`), who decides what to ask (see `plan`).
+
+use protocol::{
+    Code, Key,
+    words::agenda::{SlotId, SlotView},
+};
+
+/// Nanoseconds since the run's start.
+pub type Nanos = u64;
+
+/// A slot in eight bytes: agenda (position that opened it) 32 bits, day 20, slot 12.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u64);
+
+impl Slot {
+    /// Packs a slot. `None` when a part does not fit, which no agenda of ours reaches.
+    #[must_use]
+    pub fn pack(id: SlotId) -> Option<Self> {
+        let fits = id.agenda < 1 << 32 && id.day < 1 << 20 && id.slot < 1 << 12;
+        fits.then(|| Self(id.agenda << 32 | u64::from(id.day) << 12 | u64::from(id.slot)))
+    }
+
+    /// The slot's parts.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "masked to 20 and 12 bits")]
+    pub const fn unpack(self) -> SlotId {
+        SlotId {
+            agenda: self.0 >> 32,
+            day: (self.0 >> 12 & 0xf_ffff) as u32,
+            slot: (self.0 & 0xfff) as u16,
+        }
+    }
+}
+
+/// What a client asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// Take a place.
+    Reserve {
+        /// Of this slot.
+        slot: Slot,
+    },
+    /// Give a place back.
+    Cancel {
+        /// The booking.
+        booking: u64,
+        /// Its slot, as the client remembers it.
+        slot: Slot,
+    },
+    /// Take a place for a while.
+    Hold {
+        /// Of this slot.
+        slot: Slot,
+        /// For how long.
+        seconds: u32,
+    },
+    /// Keep a held place.
+    Confirm {
+        /// The booking.
+        booking: u64,
+        /// Its slot, as the client remembers it.
+        slot: Slot,
+    },
+    /// Queue for a slot.
+    JoinWaitlist {
+        /// Of this slot.
+        slot: Slot,
+    },
+    /// Leave the queue of a slot.
+    LeaveWaitlist {
+        /// Of this slot.
+        slot: Slot,
+    },
+    /// Read a day.
+    ListSlots {
+        /// The agenda, and the day; the slot number is 0.
+        slot: Slot,
+    },
+    /// Read one's own bookings.
+    MyBookings,
+}
+
+impl Call {
+    /// Names by index, as scenarios and reports show them.
+    pub const NAMES: [&'static str; 8] = [
+        "reserve",
+        "cancel",
+        "hold",
+        "confirm",
+        "join-waitlist",
+        "leave-waitlist",
+        "list-slots",
+        "my-bookings",
+    ];
+
+    /// The index of this call's name.
+    #[must_use]
+    pub const fn index(&self) -> usize {
+        match self {
+            Self::Reserve { .. } => 0,
+            Self::Cancel { .. } => 1,
+            Self::Hold { .. } => 2,
+            Self::Confirm { .. } => 3,
+            Self::JoinWaitlist { .. } => 4,
+            Self::LeaveWaitlist { .. } => 5,
+            Self::ListSlots { .. } => 6,
+            Self::MyBookings => 7,
+        }
+    }
+
+    /// The slot it is about, if it is about one.
+    #[must_use]
+    pub const fn slot(&self) -> Option<Slot> {
+        match self {
+            Self::Reserve { slot }
+            | Self::Cancel { slot, .. }
+            | Self::Hold { slot, .. }
+            | Self::Confirm { slot, .. }
+            | Self::JoinWaitlist { slot }
+            | Self::LeaveWaitlist { slot }
+            | Self::ListSlots { slot } => Some(*slot),
+            Self::MyBookings => None,
+        }
+    }
+}
+
+/// What became of a call, as far as its client can know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It took effect between invoke and completion.
+    Ok,
+    /// It was decided and refused: an observation of the state at `seq`.
+    Refused(Code),
+    /// It was not considered: it definitely did not take effect.
+    Error(Code),
+    /// No answer in time; it may take effect at any later time, or never.
+    Timeout,
+    /// The connection was lost; it may take effect at any later time, or never.
+    Unknown,
+}
+
+impl Outcome {
+    /// Whether the server decided it: ok or refused, with a position and a hash.
+    #[must_use]
+    pub const fn is_decided(&self) -> bool {
+        matches!(self, Self::Ok | Self::Refused(_))
+    }
+}
+
+/// A finished operation. An operation with several attempts (retries under one key) is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    /// Who.
+    pub client: u32,
+    /// The client's own count, from 0: with `client`, the identity of the operation.
+    pub counter: u32,
+    /// What was asked.
+    pub call: Call,
+    /// When the schedule wanted it sent.
+    pub intended_at: Nanos,
+    /// When it was sent (invoked).
+    pub sent_at: Nanos,
+    /// When its outcome was known.
+    pub completed_at: Nanos,
+    /// The highest position anybody had been shown when it was sent: the certificate's floor.
+    pub floor: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The position in the answer; 0 without one.
+    pub seq: u64,
+    /// The first eight bytes of the chain hash in the answer; 0 without one.
+    pub hash: u64,
+    /// Attempts it took, 1 for no retry.
+    pub attempts: u8,
+}
+
+/// What an accepted answer showed, beyond where it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observed {
+    /// Nothing more. A write's booking is its position.
+    Nothing,
+    /// A day of an agenda.
+    Slots(Vec<SlotView>),
+    /// The asker's bookings: booking, slot, end of hold (0 for none), the key that asked for it.
+    Bookings(Vec<(u64, Slot, u64, Key)>),
+}
+
+/// Keys that prove themselves: who chose them, as what, and that it was this run.
+///
+/// ```text
+/// client u32 LE | counter u32 LE | first 8 bytes of BLAKE3 keyed by the run's secret
+/// ```
+#[derive(Debug, Clone)]
+pub struct KeyMint {
+    secret: [u8; 32],
+}
+
+impl KeyMint {
+    /// A mint of its own for every run.
+    #[must_use]
+    pub const fn new(secret: [u8; 32]) -> Self {
+        Self { secret }
+    }
+
+    /// The key of one operation.
+    #[must_use]
+    pub fn mint(&self, client: u32, counter: u32) -> Key {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&client.to_le_bytes());
+        bytes[4..8].copy_from_slice(&counter.to_le_bytes());
+        let mac = blake3::keyed_hash(&self.secret, &bytes[..8]);
+        bytes[8..].copy_from_slice(&mac.as_bytes()[..8]);
+        Key(bytes)
+    }
+
+    /// Who minted this key, as what; `None` when nobody in this run did.
+    #[must_use]
+    pub fn verify(&self, key: &Key) -> Option<(u32, u32)> {
+        let (client, rest) = key.0.split_first_chunk::<4>()?;
+        let (counter, _mac) = rest.split_first_chunk::<4>()?;
+        let (client, counter) = (u32::from_le_bytes(*client), u32::from_le_bytes(*counter));
+        (self.mint(client, counter) == *key).then_some((client, counter))
+    }
+}
+
+/// Whoever must see every operation as it happens: the online laws, or nobody in a benchmark.
+pub trait Watch {
+    /// An operation is about to be sent. Returns the floor to note in it: the highest position
+    /// anybody has been shown so far.
+    fn handle_invoke(&mut self, client: u32, counter: u32, call: &Call, now: Nanos) -> u64;
+
+    /// Its outcome is known. Called once an operation, in the order outcomes become known.
+    fn handle_complete(&mut self, operation: &Operation, observed: &Observed);
+
+    /// A push reached a client: the promotion of a waitlist, the end of a hold.
+    fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos);
+}
+
+/// What the server told a client without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Push {
+    /// The client waited for this slot and holds it now, as booking `seq`.
+    Promoted {
+        /// Which slot.
+        slot: Slot,
+    },
+    /// A hold of the client's ended by its deadline.
+    Expired {
+        /// The booking.
+        booking: u64,
+        /// Its slot.
+        slot: Slot,
+    },
+}

@@ -1,0 +1,208 @@
+//! The plan: a scenario with every draw decided, the same bytes for the same seed.
+//!
+//! A validated scenario and a seed go in; arrivals, and the steps of each flow instance, come out.
+//! Open loops are a stream of arrivals at `start + i / rate`; closed loops are lanes that draw
+//! their next instance when the last one ended. Deliberately absent: clocks, sockets, outcomes.
+
+use std::time::Duration;
+
+use crate::operation::Nanos;
+
+/// A scenario, decided.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The name of the scenario.
+    pub name: String,
+    /// The seed of every draw.
+    pub seed: u64,
+    /// What exists before the clock starts.
+    pub world: World,
+    /// In order.
+    pub phases: Vec<Phase>,
+    /// Step lists, by [`Instance::flow`].
+    pub flows: Vec<Flow>,
+}
+
+/// What exists before the clock starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct World {
+    /// Users, each with a connection of their own; clients of the plan are numbered 0 to users - 1.
+    pub users: u32,
+    /// Agendas opened for the run.
+    pub agendas: u32,
+    /// Days that picks go over; day 0 of the plan is tomorrow, so that no slot is past.
+    pub days: u32,
+    /// Slots a day of each agenda.
+    pub slots: u16,
+    /// Places in each slot.
+    pub capacity: u16,
+}
+
+/// One phase.
+#[derive(Debug, Clone)]
+pub struct Phase {
+    /// Its name.
+    pub name: String,
+    /// How long it offers load. A rendezvous phase ends when its rendezvous are over.
+    pub duration: Duration,
+    /// Kept apart from every verdict on speed.
+    pub warmup: bool,
+    /// What is offered, all at once.
+    pub loads: Vec<Load>,
+}
+
+/// One source of load.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// Which flow its instances run.
+    pub flow: u16,
+    /// When they start.
+    pub pace: Pace,
+}
+
+/// When instances start.
+#[derive(Debug, Clone)]
+pub enum Pace {
+    /// Open loop: by the schedule, whatever the answers do. Walk it with [`Plan::arrivals`].
+    Open(OpenLoop),
+    /// Closed loop: each lane starts its next instance when the last one ended.
+    Closed {
+        /// Clients taking part: the first ones of the world.
+        clients: u32,
+        /// Lanes (unanswered operations) a client keeps going at once.
+        in_flight: u32,
+    },
+    /// Everybody at once, `times` times: each release waits until all of the last are answered.
+    Rendezvous {
+        /// Clients taking part.
+        clients: u32,
+        /// How many releases.
+        times: u32,
+        /// First to last send allowed.
+        spread_max: Duration,
+    },
+}
+
+/// Rate over time of an open loop.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenLoop {
+    /// Starts a second at the beginning of the phase.
+    pub rate_from: f64,
+    /// Starts a second at its end; equal for a constant rate.
+    pub rate_to: f64,
+    /// How starts are spread.
+    pub arrival: Arrivals,
+}
+
+/// How the starts of an open loop are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrivals {
+    /// Evenly: start i at the instant the rate's integral reaches i.
+    Even,
+    /// A Poisson process of that rate.
+    Poisson,
+}
+
+/// One start of an open loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// After the phase's start.
+    pub at: Nanos,
+    /// Who.
+    pub client: u32,
+    /// What.
+    pub instance: Instance,
+}
+
+/// One run through a flow; all of its draws follow from `seed`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instance {
+    /// Which flow.
+    pub flow: u16,
+    /// The seed of its draws.
+    pub seed: u64,
+}
+
+/// The steps of a flow.
+#[derive(Debug, Clone)]
+pub struct Flow {
+    /// Its name.
+    pub name: String,
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// One step of a flow: templates that an instance's draws fill in.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Filled in by the planner.
+    _planner: (),
+}
+
+/// One step of an instance, drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawn {
+    /// Let this much time pass after the last answer.
+    Wait(Nanos),
+    /// Ask this.
+    Call(DrawnCall),
+}
+
+/// A call, drawn: places in the world, and bookings by the name they were saved under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrawnCall {
+    /// Take a place, and remember the booking.
+    Reserve {
+        /// Where.
+        place: Place,
+        /// Save the booking under this number; `None` to forget it.
+        save: Option<u8>,
+    },
+    /// Take a place for a while.
+    Hold {
+        /// Where.
+        place: Place,
+        /// For how long.
+        seconds: u32,
+        /// Save the booking under this number; `None` to forget it.
+        save: Option<u8>,
+    },
+    /// Give a saved booking back. Skipped when nothing was saved (its reserve was refused).
+    Cancel {
+        /// Which.
+        saved: u8,
+    },
+    /// Keep a saved hold. Skipped when nothing was saved.
+    Confirm {
+        /// Which.
+        saved: u8,
+    },
+    /// Queue for a slot.
+    JoinWaitlist {
+        /// Where.
+        place: Place,
+    },
+    /// Leave the queue.
+    LeaveWaitlist {
+        /// Where.
+        place: Place,
+    },
+    /// Read a day.
+    ListSlots {
+        /// Where; the slot number is not looked at.
+        place: Place,
+    },
+    /// Read one's own bookings.
+    MyBookings,
+}
+
+/// A slot of the plan's world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// From 0.
+    pub agenda: u32,
+    /// From 0.
+    pub day: u32,
+    /// From 0.
+    pub slot: u16,
+}

@@ -1,0 +1,246 @@
+//! Answers about the log itself: pages of it, trails, and the hash of the state.
+//!
+//! Queries of system 0 go in; outcomes go to the engine, which lets them go when what they reflect
+//! is durable. Only durable records are ever shown. Deliberately absent: changing anything.
+
+use std::ops::ControlFlow;
+
+use protocol::{
+    Code, OwnedRecord, Refusal, Roles, Seq, UserId,
+    limits::PAGE_LEN_MAX,
+    outcome::{Outcome, encode_accepted, encode_refused},
+    words::{
+        WordError,
+        log::{
+            Answer, LogPage, Query, ReadLog, ReadTrail, StateHash, Subject, TrailEntry, TrailPage,
+        },
+    },
+};
+
+use crate::{
+    domain::{Systems, systems::CommandBytes},
+    engine::{Engine, Origin},
+    log::{self, Head, LogError, LogReader, Row},
+};
+
+/// Bytes of records in one page of the log; with the frame's head it stays below the longest frame.
+const PAGE_BYTES_MAX: usize = 200 * 1024;
+
+/// Answers a query of the log, except for a replay, which takes long.
+///
+/// # Errors
+/// If it is no such query.
+pub fn answer(
+    engine: &mut Engine,
+    reader: &mut dyn LogReader,
+    origin: Origin,
+    user: UserId,
+    query: &CommandBytes<'_>,
+) -> Result<(), Refusal> {
+    let bad_body = |error: WordError| match error {
+        WordError::Unknown { kind, .. } => Refusal::with(Code::UNKNOWN_KIND, u64::from(kind.0), 0),
+        WordError::Body { kind, source } => {
+            let len = u64::try_from(source.len).unwrap_or(u64::MAX);
+            Refusal::with(Code::BAD_BODY, u64::from(kind.0), len)
+        }
+    };
+    let decoded = Query::decode(query.kind, query.schema, query.body).map_err(bad_body)?;
+    let answer = match decoded {
+        Query::ReadLog(page) => admit(engine, user).and_then(|()| read_page(reader, &page)),
+        Query::ReadState(_) => admit(engine, user).map(|()| engine.state_hash().into()),
+        Query::ReadTrail(page) => read_trail(engine, reader, user, &page),
+        Query::ReplayState(_) => Err(Refusal::with(
+            Code::UNKNOWN_KIND,
+            u64::from(query.kind.0),
+            0,
+        )),
+    };
+    engine.release_read(origin, &outcome(answer));
+    Ok(())
+}
+
+/// Up to where a query wants a replay, if it is one; to be run elsewhere.
+#[must_use]
+pub fn replay_wanted(query: &CommandBytes<'_>) -> Option<Seq> {
+    match Query::decode(query.kind, query.schema, query.body) {
+        Ok(Query::ReplayState(replay)) => Some(replay.upto),
+        Ok(Query::ReadLog(_) | Query::ReadState(_) | Query::ReadTrail(_)) | Err(_) => None,
+    }
+}
+
+/// Whether `user` may look at the whole log.
+///
+/// # Errors
+/// If they may not.
+pub fn admit(engine: &Engine, user: UserId) -> Result<(), Refusal> {
+    let roles = engine.systems().roles(user);
+    if roles.contains(Roles::ADMIN) {
+        return Ok(());
+    }
+    let needed = u64::from(Roles::ADMIN.0);
+    Err(Refusal::with(Code::NOT_ALLOWED, u64::from(roles.0), needed))
+}
+
+/// The hash of a state rebuilt from the log up to `upto`, as an outcome to answer with.
+///
+/// # Errors
+/// If the log cannot be read, or not by this version.
+pub fn replay_state(reader: &mut dyn LogReader, upto: Seq) -> Result<Vec<u8>, LogError> {
+    let mut systems = Systems::default();
+    let mut failure = None;
+    log::replay(reader, Head::default(), &mut |row| {
+        if upto < row.record.seq {
+            return ControlFlow::Break(());
+        }
+        match systems.replay(&row.record) {
+            Ok(_) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(format!("seq {}: {error}", row.record.seq));
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    match failure {
+        Some(failure) => Err(LogError::Damaged(failure)),
+        None => {
+            let hash = StateHash {
+                seq: upto,
+                hash: systems.state_hash(),
+            };
+            Ok(outcome(Ok(hash.into())))
+        }
+    }
+}
+
+/// The stored answer of the command at `seq`.
+///
+/// # Errors
+/// If the log cannot be read, or has no such record.
+pub fn read_outcome(reader: &mut dyn LogReader, seq: Seq) -> Result<(Head, Vec<u8>), LogError> {
+    let mut found = None;
+    reader.read(seq, &mut |row| {
+        found = (row.record.seq == seq).then(|| (head_of(&row), row.record.outcome.to_vec()));
+        ControlFlow::Break(())
+    })?;
+    found.ok_or_else(|| LogError::Damaged(format!("seq {seq} was durable and is not in the log")))
+}
+
+fn read_page(reader: &mut dyn LogReader, page: &ReadLog) -> Result<Answer, Refusal> {
+    let limit = usize::from(page.limit);
+    let (mut records, mut bytes) = (Vec::new(), 0);
+    let read = reader.read(page.from.max(Seq(1)), &mut |row| {
+        bytes += row.record.body.len() + row.record.outcome.len() + 128;
+        if limit <= records.len() || PAGE_BYTES_MAX < bytes {
+            return ControlFlow::Break(());
+        }
+        records.push(owned(&row));
+        ControlFlow::Continue(())
+    });
+    match read {
+        Ok(()) => Ok(LogPage { records }.into()),
+        Err(error) => {
+            tracing::error!(%error, "a page of the log cannot be read");
+            Err(Refusal::new(Code::SHUTTING_DOWN))
+        }
+    }
+}
+
+fn read_trail(
+    engine: &Engine,
+    reader: &mut dyn LogReader,
+    user: UserId,
+    page: &ReadTrail,
+) -> Result<Answer, Refusal> {
+    if page.limit == 0 || PAGE_LEN_MAX < page.limit {
+        let (asked, limit) = (u64::from(page.limit), u64::from(PAGE_LEN_MAX));
+        return Err(Refusal::with(Code::PAGE_LEN, asked, limit));
+    }
+    admit_to_trail(engine, user, page.subject)?;
+    let mut entries = Vec::new();
+    for step in engine.trail(page.subject, page.before, usize::from(page.limit)) {
+        let seq = step.seq;
+        let read = reader.read(seq, &mut |row| {
+            entries.extend(trail_entry(&row, step.target));
+            ControlFlow::Break(())
+        });
+        if let Err(error) = read {
+            tracing::error!(%error, %seq, "a trail entry cannot be read");
+            return Err(Refusal::new(Code::SHUTTING_DOWN));
+        }
+    }
+    Ok(TrailPage { entries }.into())
+}
+
+fn admit_to_trail(engine: &Engine, user: UserId, subject: Subject) -> Result<(), Refusal> {
+    let roles = engine.systems().roles(user);
+    let (allowed, needed) = match subject {
+        Subject::User(subject) => (
+            subject == user || roles.contains(Roles::ADMIN),
+            Roles::ADMIN,
+        ),
+        Subject::Agenda(_) => (
+            roles.contains(Roles::MANAGER) || roles.contains(Roles::ADMIN),
+            Roles::MANAGER,
+        ),
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(Refusal::with(
+        Code::NOT_ALLOWED,
+        u64::from(roles.0),
+        u64::from(needed.0),
+    ))
+}
+
+fn trail_entry(row: &Row<'_>, target: u64) -> Option<TrailEntry> {
+    let record = &row.record;
+    let described = Systems::describe(record).ok()?;
+    Some(TrailEntry {
+        seq: record.seq,
+        recorded_at: record.recorded_at,
+        actor: record.actor,
+        command: described.name.to_owned(),
+        target,
+        refused: match Outcome::decode(record.outcome).ok()? {
+            Outcome::Accepted { .. } => None,
+            Outcome::Refused(refusal) => Some(refusal.code),
+        },
+    })
+}
+
+fn owned(row: &Row<'_>) -> OwnedRecord {
+    let record = &row.record;
+    OwnedRecord {
+        seq: record.seq,
+        recorded_at: record.recorded_at,
+        actor: record.actor,
+        key: record.key,
+        kind: record.kind,
+        schema: record.schema,
+        codec: record.codec,
+        body: record.body.to_vec(),
+        outcome: record.outcome.to_vec(),
+        hash: row.hash,
+    }
+}
+
+const fn head_of(row: &Row<'_>) -> Head {
+    Head {
+        seq: row.record.seq,
+        hash: row.hash,
+    }
+}
+
+fn outcome(answer: Result<Answer, Refusal>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match answer {
+        Ok(answer) => {
+            let (kind, schema) = answer.kind();
+            encode_accepted(kind, schema, &mut bytes);
+            answer.encode(&mut bytes);
+        }
+        Err(refusal) => encode_refused(&refusal, &mut bytes),
+    }
+    bytes
+}

@@ -1,0 +1,252 @@
+//! Finding out who somebody is: the slow part of registering and logging in.
+//!
+//! A shown name and password go in; a command for the log comes out, with the secret taken out of
+//! it. Hashing runs on other threads, as many at once as there are permits, and the permit travels
+//! with the work, so that a caller who gives up frees nothing early. Deliberately absent: rules
+//! about names and sessions (`domain::accounts`).
+
+use std::{cell::RefCell, rc::Rc, sync::Arc};
+
+use protocol::{
+    Code, Key, Refusal, UserId,
+    limits::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN},
+    words::accounts::{AuthRequest, Command, LogIn, Register, Rehash, Token},
+};
+use tokio::{sync::Semaphore, task};
+use zeroize::Zeroizing;
+
+use crate::{
+    clock::wall_ms,
+    domain::systems::{CommandBytes, OwnedCommand, Source},
+    engine::{Ask, Origin},
+    hub::Hub,
+    passwords::{self, Check, PasswordCost, Secret},
+    session::{Grant, Person},
+};
+
+/// Authentications waiting for a hash, beyond which the answer is `busy`. At the default cost a
+/// core does some 30 a second; a reconnect storm should resume its sessions instead.
+pub const AUTH_WAITING_MAX: usize = 4_096;
+
+/// Who somebody claims to be, and where the answer goes.
+struct Claim {
+    origin: Origin,
+    key: Key,
+    name: String,
+    password: Zeroizing<String>,
+}
+
+/// The bounded pool. One hash a core at a time: more would only wait for each other.
+#[derive(Debug)]
+pub struct Authenticator {
+    permits: Arc<Semaphore>,
+    waiting: RefCell<usize>,
+    secret: Secret,
+    cost: PasswordCost,
+}
+
+impl Authenticator {
+    /// A pool for `cores` hashes at once.
+    #[must_use]
+    pub fn new(secret: Secret, cost: PasswordCost, cores: usize) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(cores)),
+            waiting: RefCell::new(0),
+            secret,
+            cost,
+        }
+    }
+
+    /// Finds out who this is and submits what the log keeps of it, or answers why not.
+    pub async fn run(
+        &self,
+        hub: &Rc<RefCell<Hub>>,
+        origin: Origin,
+        key: Key,
+        request: AuthRequest,
+    ) {
+        let waiting = *self.waiting.borrow();
+        if AUTH_WAITING_MAX <= waiting {
+            let limit = u64::try_from(AUTH_WAITING_MAX).unwrap_or(u64::MAX);
+            hub.borrow_mut()
+                .refuse(origin, Refusal::with(Code::BUSY, limit, limit));
+            return;
+        }
+        *self.waiting.borrow_mut() += 1;
+        match request {
+            AuthRequest::Register { name, password } => {
+                let password = Zeroizing::new(password);
+                self.register(
+                    hub,
+                    Claim {
+                        origin,
+                        key,
+                        name,
+                        password,
+                    },
+                )
+                .await;
+            }
+            AuthRequest::LogIn { name, password } => {
+                let password = Zeroizing::new(password);
+                self.log_in(
+                    hub,
+                    Claim {
+                        origin,
+                        key,
+                        name,
+                        password,
+                    },
+                )
+                .await;
+            }
+            AuthRequest::Resume { token } => resume(hub, origin, &token),
+        }
+        *self.waiting.borrow_mut() -= 1;
+    }
+
+    async fn register(&self, hub: &Rc<RefCell<Hub>>, claim: Claim) {
+        let Claim {
+            origin,
+            key,
+            name,
+            password,
+        } = claim;
+        if let Err(refusal) = check_length(&password) {
+            hub.borrow_mut().refuse(origin, refusal);
+            return;
+        }
+        let (salt, cost) = (self.secret.salt(key, &name), self.cost);
+        let password_hash = self
+            .work(move || passwords::hash(&password, salt, cost))
+            .await;
+        submit(
+            hub,
+            origin,
+            UserId::NOBODY,
+            key,
+            &Register {
+                name,
+                password_hash,
+            }
+            .into(),
+        );
+    }
+
+    async fn log_in(&self, hub: &Rc<RefCell<Hub>>, claim: Claim) {
+        let Claim {
+            origin,
+            key,
+            name,
+            password,
+        } = claim;
+        if let Err(refusal) = check_length(&password) {
+            hub.borrow_mut().refuse(origin, refusal);
+            return;
+        }
+        let credential = {
+            let hub = hub.borrow();
+            let credential = hub.engine().systems().accounts.credential(&name);
+            credential.map(|credential| (credential.user, credential.password_hash.to_owned()))
+        };
+        let (user, stored) = credential.unzip();
+        let (cost, password) = (self.cost, Arc::new(password));
+        let shown = Arc::clone(&password);
+        let check = self
+            .work(move || passwords::check(&shown, stored.as_deref(), cost))
+            .await;
+        let user = user.unwrap_or(UserId::NOBODY);
+        let token = self.secret.token(key, &name);
+        let roles = hub.borrow().engine().systems().roles(user);
+        hub.borrow_mut().grant(origin, Grant { token, roles });
+        let log_in = LogIn {
+            name,
+            verified: check != Check::Wrong,
+            token_hash: passwords::token_hash(&token),
+        };
+        submit(hub, origin, user, key, &log_in.into());
+        if check == Check::RightAndOutdated {
+            self.rehash(hub, user, key, password).await;
+        }
+    }
+
+    /// Replaces a hash of yesterday's algorithm while its password is at hand.
+    async fn rehash(
+        &self,
+        hub: &Rc<RefCell<Hub>>,
+        user: UserId,
+        key: Key,
+        password: Arc<Zeroizing<String>>,
+    ) {
+        let (salt, cost) = (self.secret.salt(key, "rehash"), self.cost);
+        let password_hash = self
+            .work(move || passwords::hash(&password, salt, cost))
+            .await;
+        let command = OwnedCommand::new(&Command::from(Rehash {
+            user,
+            password_hash,
+        }));
+        hub.borrow_mut()
+            .engine_mut()
+            .submit_own(wall_ms(), &command);
+    }
+
+    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.expect("the semaphore is never closed");
+        let done = task::spawn_blocking(move || {
+            let result = work();
+            drop(permit);
+            result
+        });
+        done.await
+            .expect("hashing does not panic and is never cancelled")
+    }
+}
+
+fn submit(hub: &Rc<RefCell<Hub>>, origin: Origin, actor: UserId, key: Key, command: &Command) {
+    let owned = OwnedCommand::new(command);
+    let command = CommandBytes {
+        source: Source::Session,
+        ..owned.bytes()
+    };
+    hub.borrow_mut().submit(
+        wall_ms(),
+        origin,
+        &Ask {
+            origin: Some(origin),
+            actor,
+            key,
+            command,
+        },
+    );
+}
+
+fn resume(hub: &Rc<RefCell<Hub>>, origin: Origin, token: &Token) {
+    let mut hub = hub.borrow_mut();
+    let accounts = &hub.engine().systems().accounts;
+    let session = accounts.session(&passwords::token_hash(token));
+    match session.filter(|session| wall_ms() < session.expires_at) {
+        Some(session) => {
+            let person = Person {
+                user: session.user,
+                session: session.session,
+                expires_at: session.expires_at,
+            };
+            hub.resume(origin, person);
+        }
+        None => hub.refuse(origin, Refusal::new(Code::UNKNOWN_SESSION)),
+    }
+}
+
+fn check_length(password: &str) -> Result<(), Refusal> {
+    if (PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.len()) {
+        return Ok(());
+    }
+    let wide = |len| u64::try_from(len).unwrap_or(u64::MAX);
+    Err(Refusal::with(
+        Code::PASSWORD_LENGTH,
+        wide(password.len()),
+        wide(PASSWORD_BYTES_MAX),
+    ))
+}

@@ -1,0 +1,27 @@
+//! What an operator chooses: where the log is, how safe, how many, how patient.
+//!
+//! Values come from the command line, checked; rooms of the server read them. Deliberately absent:
+//! bounds that no operator needs to choose (they stand beside what they bound).
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use crate::{log::Durability, passwords::PasswordCost, session::SessionTimeouts};
+
+/// How to run a server.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Where the log and the server's secret are.
+    pub data_dir: PathBuf,
+    /// Where to listen for the native protocol. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// When a commit counts as durable.
+    pub durability: Durability,
+    /// Start although acknowledged records are missing at the log's end.
+    pub accept_loss: bool,
+    /// What hashing one password costs.
+    pub password_cost: PasswordCost,
+    /// Connections held at once; the next one is told so and closed. Each needs a descriptor.
+    pub connections_max: usize,
+    /// How patient conversations are.
+    pub timeouts: SessionTimeouts,
+}

@@ -1,0 +1,148 @@
+//! What may happen to the accounts, and why not.
+//!
+//! A command and its context come in; the event that would happen, or the first rule in its way,
+//! goes out. An unknown name and a wrong password are one refusal, so that nobody learns names from
+//! it. Deliberately absent: any change of state, and looking at a password: `verified` says what
+//! came of that.
+
+use std::time::Duration;
+
+use protocol::{
+    Code, Refusal, Roles, UserId,
+    limits::{NAME_LEN_MAX, NAME_LEN_MIN},
+    words::accounts::{
+        LogIn, LoggedIn, Register, Registered, Rehash, Rehashed, RevokeSession, RolesSet,
+        SessionsEnded, SetRoles,
+    },
+};
+
+use super::state::Accounts;
+use crate::domain::Context;
+
+/// How long a session lasts: a month of not logging in again.
+pub const SESSION_LIFETIME: Duration = Duration::from_hours(30 * 24);
+/// Sessions one person may have at a time: more devices than anybody owns.
+pub const SESSIONS_MAX: usize = 64;
+
+const ROLES_ALL: Roles = Roles::SELLER.with(Roles::MANAGER).with(Roles::ADMIN);
+
+impl Accounts {
+    pub(super) fn decide_register(&self, command: &Register) -> Result<Registered, Refusal> {
+        check_name(&command.name)?;
+        match self.user_named(&command.name) {
+            Some(user) => Err(Refusal::with(Code::NAME_TAKEN, user.0, 0)),
+            None => Ok(Registered {
+                name: command.name.clone(),
+            }),
+        }
+    }
+
+    pub(super) fn decide_log_in(&self, cx: &Context, command: &LogIn) -> Result<LoggedIn, Refusal> {
+        let user = self
+            .user_named(&command.name)
+            .filter(|_| command.verified)
+            .ok_or(Refusal::new(Code::BAD_CREDENTIALS))?;
+        let sessions = self.live_sessions_of(user, cx.now).count();
+        if SESSIONS_MAX <= sessions {
+            return Err(refusal(Code::SESSIONS, sessions, SESSIONS_MAX));
+        }
+        let lifetime = u64::try_from(SESSION_LIFETIME.as_millis()).expect("a month of ms fits");
+        Ok(LoggedIn {
+            user,
+            expires_at: cx.now + lifetime,
+        })
+    }
+
+    pub(super) fn decide_revoke(
+        &self,
+        cx: &Context,
+        command: &RevokeSession,
+    ) -> Result<SessionsEnded, Refusal> {
+        check_person(cx)?;
+        let is_mine = |user| user == cx.actor;
+        match self.open_session(command.session) {
+            Some(session) if is_mine(session.user) && cx.now < session.expires_at => {
+                Ok(SessionsEnded {
+                    sessions: vec![command.session],
+                })
+            }
+            Some(_) | None => Err(Refusal::with(Code::UNKNOWN_SESSION, command.session, 0)),
+        }
+    }
+
+    pub(super) fn decide_revoke_all(&self, cx: &Context) -> Result<SessionsEnded, Refusal> {
+        check_person(cx)?;
+        Ok(SessionsEnded {
+            sessions: self.sessions_of(cx.actor).to_vec(),
+        })
+    }
+
+    pub(super) fn decide_roles(
+        &self,
+        cx: &Context,
+        command: &SetRoles,
+    ) -> Result<RolesSet, Refusal> {
+        check_admin(cx)?;
+        if !ROLES_ALL.contains(command.roles) {
+            return Err(Refusal::with(Code::UNKNOWN_ROLE, command.roles.0.into(), 0));
+        }
+        let user = self
+            .user_named(&command.name)
+            .ok_or(Refusal::new(Code::UNKNOWN_USER))?;
+        let is_lost =
+            self.roles(user).contains(Roles::ADMIN) && !command.roles.contains(Roles::ADMIN);
+        if is_lost && self.admin_count() == 1 {
+            return Err(Refusal::with(Code::LAST_ADMIN, user.0, 0));
+        }
+        Ok(RolesSet {
+            user,
+            roles: command.roles,
+        })
+    }
+
+    pub(super) fn decide_rehash(&self, command: &Rehash) -> Result<Rehashed, Refusal> {
+        match self.person(command.user) {
+            Some(_) => Ok(Rehashed { user: command.user }),
+            None => Err(Refusal::with(Code::UNKNOWN_USER, command.user.0, 0)),
+        }
+    }
+}
+
+/// The server itself sets roles as nobody with every role, to make the first admin.
+fn check_admin(cx: &Context) -> Result<(), Refusal> {
+    if cx.roles.contains(Roles::ADMIN) {
+        return Ok(());
+    }
+    check_person(cx)?;
+    Err(Refusal::with(
+        Code::NOT_ALLOWED,
+        cx.roles.0.into(),
+        Roles::ADMIN.0.into(),
+    ))
+}
+
+/// Sessions belong to people; the server has none.
+pub(super) const fn check_person(cx: &Context) -> Result<(), Refusal> {
+    if cx.actor.0 == UserId::NOBODY.0 {
+        return Err(Refusal::new(Code::LOG_IN_FIRST));
+    }
+    Ok(())
+}
+
+fn check_name(name: &str) -> Result<(), Refusal> {
+    let len = name.chars().count();
+    if !(NAME_LEN_MIN..=NAME_LEN_MAX).contains(&len) {
+        return Err(refusal(Code::NAME_LENGTH, len, NAME_LEN_MAX));
+    }
+    let is_wrong = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+    match name.chars().position(is_wrong) {
+        // Counted as people count: the first character is 1.
+        Some(index) => Err(refusal(Code::NAME_CHARACTER, index + 1, 0)),
+        None => Ok(()),
+    }
+}
+
+fn refusal(code: Code, value: usize, limit: usize) -> Refusal {
+    let figure = |count| u64::try_from(count).unwrap_or(u64::MAX);
+    Refusal::with(code, figure(value), figure(limit))
+}

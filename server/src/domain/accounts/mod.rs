@@ -1,0 +1,101 @@
+//! The accounts: people, their sessions, what they may do.
+//!
+//! Commands come in and events go out through [`System`]; the files are the steps: `decide` reads
+//! and may refuse, `query` answers, `state` holds the rows and applies events to them. The shell
+//! around the log looks up credentials and sessions here before it trusts anybody.
+//!
+//! Names are ASCII, so that two names that look alike are alike: letters, digits, `_`, `.` and `-`,
+//! compared without regard to case and shown as they were registered.
+//!
+//! Deliberately absent: passwords, tokens and the hashing of either; only their hashes come here.
+
+mod decide;
+mod query;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use protocol::{
+    Refusal, UserId,
+    words::accounts::{self as words, Command, Event},
+};
+
+pub use decide::{SESSION_LIFETIME, SESSIONS_MAX};
+pub use state::{Accounts, Credential, SessionFact};
+
+use super::{Context, System, word};
+
+word!(Command, Event, words::Query, words::Answer);
+
+impl System for Accounts {
+    const ID: u8 = words::SYSTEM;
+    type Command = Command;
+    type Event = Event;
+    type Query = words::Query;
+    type Answer = words::Answer;
+
+    fn is_client_command(command: &Command) -> bool {
+        match command {
+            Command::RevokeSession(_) | Command::RevokeAllSessions(_) | Command::SetRoles(_) => {
+                true
+            }
+            // What the server makes of an `AuthRequest`; a client would only claim to be verified.
+            Command::Register(_) | Command::LogIn(_) | Command::Rehash(_) => false,
+        }
+    }
+
+    fn decide(&self, cx: &Context, command: &Command) -> Result<Event, Refusal> {
+        match command {
+            Command::Register(command) => self.decide_register(command).map(Event::from),
+            Command::LogIn(command) => self.decide_log_in(cx, command).map(Event::from),
+            Command::RevokeSession(command) => self.decide_revoke(cx, command).map(Event::from),
+            Command::RevokeAllSessions(_) => self.decide_revoke_all(cx).map(Event::from),
+            Command::SetRoles(command) => self.decide_roles(cx, command).map(Event::from),
+            Command::Rehash(command) => self.decide_rehash(command).map(Event::from),
+        }
+    }
+
+    fn apply(&mut self, cx: &Context, command: &Command, event: &Event) {
+        self.apply_event(cx, command, event);
+    }
+
+    fn answer(&self, cx: &Context, query: &words::Query) -> Result<words::Answer, Refusal> {
+        match query {
+            words::Query::WhoAmI(_) => self.who_am_i(cx).map(Into::into),
+            words::Query::MySessions(_) => self.my_sessions(cx).map(Into::into),
+            words::Query::FindUser(query) => self.find_user(cx, query).map(Into::into),
+        }
+    }
+
+    fn follow_up(&self, _event: &Event) -> Option<Command> {
+        None
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        None
+    }
+
+    fn due(&self, _now: u64) -> Option<Command> {
+        None
+    }
+
+    fn notice(&self, _event: &Event) -> Option<UserId> {
+        None
+    }
+
+    fn target(&self, command: &Command) -> u64 {
+        let named = |name: &str| self.user_named(name).map_or(0, |user| user.0);
+        match command {
+            Command::Register(_) | Command::RevokeAllSessions(_) => 0,
+            Command::LogIn(command) => named(&command.name),
+            Command::RevokeSession(command) => command.session,
+            Command::SetRoles(command) => named(&command.name),
+            Command::Rehash(command) => command.user.0,
+        }
+    }
+
+    fn state_hash(&self) -> u128 {
+        self.digest().value()
+    }
+}

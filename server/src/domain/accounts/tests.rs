@@ -1,0 +1,454 @@
+//! The rules of the accounts, one table a feature, and what must hold whatever happens.
+
+use proptest::prelude::*;
+use protocol::{
+    Code, Refusal, Roles, UserId,
+    words::accounts::{
+        Command, FindUser, FoundUser, LogIn, LoggedIn, Me, MySessions, Register, Registered,
+        Rehash, Rehashed, RevokeAllSessions, RevokeSession, RolesSet, SessionView, Sessions,
+        SessionsEnded, SetRoles, WhoAmI,
+    },
+};
+
+use super::{Accounts, SESSION_LIFETIME, SESSIONS_MAX, SessionFact};
+use crate::domain::{
+    System,
+    given::{Actor, Given, SERVER, STRANGER, given, member},
+};
+
+const NOW: u64 = 1_800_000_000_000;
+/// The first two to register in most tests.
+const ANN: Actor = member(1);
+const BOB: Actor = member(2);
+
+fn lifetime() -> u64 {
+    SESSION_LIFETIME.as_millis().try_into().unwrap()
+}
+
+fn register(name: &str) -> Register {
+    Register {
+        name: name.to_owned(),
+        password_hash: format!("$hash${name}"),
+    }
+}
+
+fn log_in(name: &str, token: u64) -> LogIn {
+    LogIn {
+        name: name.to_owned(),
+        verified: true,
+        token_hash: token_hash(token),
+    }
+}
+
+fn token_hash(token: u64) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(&token.to_le_bytes());
+    hash
+}
+
+fn set_roles(name: &str, roles: Roles) -> SetRoles {
+    SetRoles {
+        name: name.to_owned(),
+        roles,
+    }
+}
+
+fn at(actor: Actor, command: impl Into<Command>) -> (Actor, u64, Command) {
+    (actor, NOW, command.into())
+}
+
+/// Ann is 1 and Bob is 2.
+fn two_people() -> Vec<(Actor, u64, Command)> {
+    vec![at(STRANGER, register("Ann")), at(STRANGER, register("bob"))]
+}
+
+/// After these commands, the last of them is refused for this reason.
+#[track_caller]
+fn check_refused(
+    before: &[(Actor, u64, Command)],
+    actor: Actor,
+    command: impl Into<Command>,
+    refusal: Refusal,
+) {
+    let mut given: Given<Accounts> = given(before);
+    let hash = given.system.state_hash();
+    given.when(actor, NOW, command).refused(refusal);
+    assert_eq!(given.system.state_hash(), hash, "a refusal changes nothing");
+}
+
+#[test]
+fn names_are_short_plain_and_unique_in_any_case() {
+    let cases = [
+        ("", Refusal::with(Code::NAME_LENGTH, 0, 20)),
+        ("ab", Refusal::with(Code::NAME_LENGTH, 2, 20)),
+        (
+            "abcdefghijklmnopqrstu",
+            Refusal::with(Code::NAME_LENGTH, 21, 20),
+        ),
+        ("ab c", Refusal::with(Code::NAME_CHARACTER, 3, 0)),
+        ("\u{e9}ric", Refusal::with(Code::NAME_CHARACTER, 1, 0)),
+        ("nul\0", Refusal::with(Code::NAME_CHARACTER, 4, 0)),
+        ("Ann", Refusal::with(Code::NAME_TAKEN, 1, 0)),
+        ("aNN", Refusal::with(Code::NAME_TAKEN, 1, 0)),
+        ("BOB", Refusal::with(Code::NAME_TAKEN, 2, 0)),
+    ];
+    for (name, refusal) in cases {
+        check_refused(&two_people(), STRANGER, register(name), refusal);
+    }
+    for name in ["abc", "a.b-c_9", "ABCDEFGHIJKLMNOPQRST"] {
+        let registered = Registered {
+            name: name.to_owned(),
+        };
+        given::<Accounts>(&two_people())
+            .when(STRANGER, NOW, register(name))
+            .then(registered);
+    }
+}
+
+#[test]
+fn a_person_is_found_as_they_registered_under_any_case() {
+    let given = given::<Accounts>(&two_people());
+    let credential = given.system.credential("ANN").unwrap();
+    assert_eq!(
+        (credential.user, credential.password_hash),
+        (ANN.0, "$hash$Ann")
+    );
+    assert_eq!(given.system.credential("eve"), None);
+    assert_eq!(given.system.name(ANN.0), Some("Ann"));
+    assert_eq!(given.system.name(UserId(3)), None);
+    assert_eq!(given.system.roles(UserId(3)), Roles::MEMBER);
+    let find = |name: &str| FindUser {
+        name: name.to_owned(),
+    };
+    given
+        .asked(ANN, NOW, find("Bob"))
+        .then(FoundUser { user: BOB.0 });
+    given
+        .asked(ANN, NOW, find("eve"))
+        .refused(Refusal::new(Code::UNKNOWN_USER));
+    let me = Me {
+        user: ANN.0,
+        name: "Ann".to_owned(),
+        roles: Roles::MEMBER,
+    };
+    given.asked(ANN, NOW, WhoAmI {}).then(me);
+    let nobody = Refusal::with(Code::UNKNOWN_USER, 9, 0);
+    given.asked(member(9), NOW, WhoAmI {}).refused(nobody);
+}
+
+#[test]
+fn whoever_is_nobody_must_log_in_first() {
+    let refusal = Refusal::new(Code::LOG_IN_FIRST);
+    let given = given::<Accounts>(&two_people());
+    given.asked(STRANGER, NOW, WhoAmI {}).refused(refusal);
+    given.asked(STRANGER, NOW, MySessions {}).refused(refusal);
+    let find = FindUser {
+        name: "Ann".to_owned(),
+    };
+    given.asked(STRANGER, NOW, find).refused(refusal);
+    check_refused(
+        &two_people(),
+        STRANGER,
+        RevokeSession { session: 3 },
+        refusal,
+    );
+    check_refused(&two_people(), STRANGER, RevokeAllSessions {}, refusal);
+    check_refused(
+        &two_people(),
+        STRANGER,
+        set_roles("Ann", Roles::ADMIN),
+        refusal,
+    );
+}
+
+#[test]
+fn an_unknown_name_and_a_wrong_password_are_one_refusal() {
+    let wrong = LogIn {
+        verified: false,
+        ..log_in("Ann", 1)
+    };
+    let refusal = Refusal::new(Code::BAD_CREDENTIALS);
+    for command in [wrong, log_in("eve", 1), log_in("", 1)] {
+        check_refused(&two_people(), STRANGER, command, refusal);
+    }
+}
+
+#[test]
+fn a_session_lasts_its_lifetime_and_is_found_by_its_token() {
+    let mut given = given::<Accounts>(&two_people());
+    let expires_at = NOW + lifetime();
+    given.when(STRANGER, NOW, log_in("ANN", 7)).then(LoggedIn {
+        user: ANN.0,
+        expires_at,
+    });
+    let fact = SessionFact {
+        session: 3,
+        user: ANN.0,
+        expires_at,
+        roles: Roles::MEMBER,
+    };
+    assert_eq!(given.system.session(&token_hash(7)), Some(fact));
+    assert_eq!(given.system.session(&token_hash(8)), None);
+    assert!(given.system.is_session_open(3));
+    let view = SessionView {
+        session: 3,
+        opened_at: NOW,
+        expires_at,
+    };
+    given
+        .asked(ANN, expires_at - 1, MySessions {})
+        .then(Sessions {
+            sessions: vec![view],
+        });
+    given
+        .asked(ANN, expires_at, MySessions {})
+        .then(Sessions { sessions: vec![] });
+    let late = given.when(ANN, expires_at, RevokeSession { session: 3 });
+    late.refused(Refusal::with(Code::UNKNOWN_SESSION, 3, 0));
+}
+
+#[test]
+fn a_person_ends_their_own_sessions_one_by_one_or_all() {
+    let mut commands = two_people();
+    commands.extend(
+        [("Ann", 3), ("Ann", 4), ("bob", 5), ("Ann", 6)]
+            .map(|(name, token)| at(STRANGER, log_in(name, token))),
+    );
+    let mut given = given::<Accounts>(&commands);
+    let unknown = |session| Refusal::with(Code::UNKNOWN_SESSION, session, 0);
+    given
+        .when(ANN, NOW, RevokeSession { session: 5 })
+        .refused(unknown(5));
+    given
+        .when(ANN, NOW, RevokeSession { session: 9 })
+        .refused(unknown(9));
+    given
+        .when(ANN, NOW, RevokeSession { session: 4 })
+        .then(SessionsEnded { sessions: vec![4] });
+    given
+        .when(ANN, NOW, RevokeSession { session: 4 })
+        .refused(unknown(4));
+    assert_eq!(given.system.session(&token_hash(4)), None);
+    given
+        .when(ANN, NOW, RevokeAllSessions {})
+        .then(SessionsEnded {
+            sessions: vec![3, 6],
+        });
+    given
+        .when(ANN, NOW, RevokeAllSessions {})
+        .then(SessionsEnded { sessions: vec![] });
+    let open = [3, 4, 5, 6].map(|session| given.system.is_session_open(session));
+    assert_eq!(open, [false, false, true, false]);
+}
+
+#[test]
+fn sessions_have_a_limit_that_expired_ones_do_not_count_to() {
+    let mut given = given::<Accounts>(&two_people());
+    let most = u64::try_from(SESSIONS_MAX).unwrap();
+    for token in 0..most {
+        assert!(
+            given
+                .execute(STRANGER, NOW, &log_in("Ann", token).into())
+                .is_ok()
+        );
+    }
+    let refusal = Refusal::with(Code::SESSIONS, most, most);
+    given
+        .when(STRANGER, NOW, log_in("Ann", most))
+        .refused(refusal);
+    given
+        .when(STRANGER, NOW, log_in("bob", most))
+        .then(LoggedIn {
+            user: BOB.0,
+            expires_at: NOW + lifetime(),
+        });
+    // A month later all of Ann's are over, and her next log-in takes them out.
+    let later = NOW + lifetime();
+    assert!(given.system.is_session_open(3));
+    given
+        .when(STRANGER, later, log_in("Ann", most + 1))
+        .then(LoggedIn {
+            user: ANN.0,
+            expires_at: later + lifetime(),
+        });
+    assert!(!given.system.is_session_open(3));
+    assert_eq!(given.system.session(&token_hash(0)), None);
+    assert_eq!(given.system.sessions_of(ANN.0).len(), 1);
+}
+
+#[test]
+fn roles_are_set_by_admins_and_by_the_server() {
+    let mut given = given::<Accounts>(&two_people());
+    assert!(!given.system.has_admin());
+    let first = RolesSet {
+        user: ANN.0,
+        roles: Roles::ADMIN,
+    };
+    given
+        .when(SERVER, NOW, set_roles("ann", Roles::ADMIN))
+        .then(first);
+    assert!(given.system.has_admin());
+    assert_eq!(given.system.roles(ANN.0), Roles::ADMIN);
+    let admin = Actor(ANN.0, given.system.roles(ANN.0));
+    let both = Roles::SELLER.with(Roles::MANAGER);
+    given
+        .when(admin, NOW, set_roles("bob", both))
+        .then(RolesSet {
+            user: BOB.0,
+            roles: both,
+        });
+    assert_eq!(given.system.roles(BOB.0), both);
+}
+
+#[test]
+fn roles_that_make_no_sense_are_refused() {
+    let mut before = two_people();
+    before.push(at(SERVER, set_roles("Ann", Roles::ADMIN)));
+    let admin = Actor(ANN.0, Roles::ADMIN);
+    let manager = Actor(BOB.0, Roles::MANAGER);
+    let cases = [
+        (
+            manager,
+            set_roles("bob", Roles::ADMIN),
+            Refusal::with(Code::NOT_ALLOWED, 2, 4),
+        ),
+        (
+            BOB,
+            set_roles("eve", Roles(255)),
+            Refusal::with(Code::NOT_ALLOWED, 0, 4),
+        ),
+        (
+            admin,
+            set_roles("bob", Roles(8)),
+            Refusal::with(Code::UNKNOWN_ROLE, 8, 0),
+        ),
+        (
+            admin,
+            set_roles("eve", Roles::SELLER),
+            Refusal::new(Code::UNKNOWN_USER),
+        ),
+        (
+            admin,
+            set_roles("Ann", Roles::MANAGER),
+            Refusal::with(Code::LAST_ADMIN, 1, 0),
+        ),
+        (
+            SERVER,
+            set_roles("Ann", Roles::MEMBER),
+            Refusal::with(Code::LAST_ADMIN, 1, 0),
+        ),
+    ];
+    for (actor, command, refusal) in cases {
+        check_refused(&before, actor, command, refusal);
+    }
+    before.push(at(admin, set_roles("bob", Roles::ADMIN)));
+    let stepped_down = RolesSet {
+        user: ANN.0,
+        roles: Roles::MEMBER,
+    };
+    given::<Accounts>(&before)
+        .when(admin, NOW, set_roles("Ann", Roles::MEMBER))
+        .then(stepped_down);
+}
+
+#[test]
+fn a_password_hash_is_replaced_for_people_who_exist() {
+    let rehash = |user| Rehash {
+        user: UserId(user),
+        password_hash: "$new".to_owned(),
+    };
+    let mut given = given::<Accounts>(&two_people());
+    let hash = given.system.state_hash();
+    given
+        .when(SERVER, NOW, rehash(1))
+        .then(Rehashed { user: ANN.0 });
+    assert_eq!(
+        given.system.credential("Ann").unwrap().password_hash,
+        "$new"
+    );
+    assert_ne!(given.system.state_hash(), hash);
+    check_refused(
+        &two_people(),
+        SERVER,
+        rehash(9),
+        Refusal::with(Code::UNKNOWN_USER, 9, 0),
+    );
+}
+
+#[test]
+fn clients_send_only_what_they_cannot_lie_with() {
+    let mut commands = two_people();
+    commands.push(at(STRANGER, log_in("bob", 1)));
+    let given = given::<Accounts>(&commands);
+    let rehash = Rehash {
+        user: BOB.0,
+        password_hash: String::new(),
+    };
+    let cases: [(Command, bool, u64); 7] = [
+        (register("Ann").into(), false, 0),
+        (log_in("bob", 2).into(), false, 2),
+        (log_in("eve", 2).into(), false, 0),
+        (rehash.into(), false, 2),
+        (RevokeSession { session: 3 }.into(), true, 3),
+        (RevokeAllSessions {}.into(), true, 0),
+        (set_roles("bob", Roles::SELLER).into(), true, 2),
+    ];
+    for (command, is_client, target) in cases {
+        assert_eq!(
+            Accounts::is_client_command(&command),
+            is_client,
+            "{}",
+            command.name()
+        );
+        assert_eq!(given.system.target(&command), target, "{}", command.name());
+    }
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let mut commands = two_people();
+    commands.push(at(STRANGER, log_in("bob", 1)));
+    let given = given::<Accounts>(&commands);
+    let shown = format!("{:?} {:?}", given.system, given.system.credential("bob"));
+    assert!(!shown.contains("$hash$"), "{shown}");
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let name = || prop::sample::select(vec!["Ann", "ann", "bob", "Eve", "x", "no good"]);
+    let roles = || (0..10_u8).prop_map(Roles);
+    prop_oneof![
+        3 => name().prop_map(|name| register(name).into()),
+        // Tokens are random, so no two are equal; the step's own number is put in below.
+        6 => (name(), any::<bool>()).prop_map(|(name, verified)| LogIn { verified, ..log_in(name, 0) }.into()),
+        4 => (1..40_u64).prop_map(|session| RevokeSession { session }.into()),
+        1 => Just(RevokeAllSessions {}.into()),
+        3 => (name(), roles()).prop_map(|(name, roles)| set_roles(name, roles).into()),
+        1 => (0..6_u64, "[a-z]{0,3}").prop_map(|(user, password_hash)| Rehash { user: UserId(user), password_hash }.into()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_asked_the_rows_agree_and_replay_gives_the_same_state(
+        steps in prop::collection::vec(
+            ((0..6_u64, 0..8_u8), prop_oneof![0..1_000_u64, Just(SESSION_LIFETIME.as_millis().try_into().unwrap())], any_command()),
+            1..60,
+        ),
+    ) {
+        let mut given = given::<Accounts>(&two_people());
+        let (mut now, mut token, mut had_admin) = (NOW, 0, false);
+        for ((user, roles), pause, mut command) in steps {
+            now += pause;
+            token += 1;
+            if let Command::LogIn(log_in) = &mut command {
+                log_in.token_hash = token_hash(token);
+            }
+            let _refusals_are_fine = given.execute(Actor(UserId(user), Roles(roles)), now, &command);
+            let digest = given.system.recomputed_digest();
+            prop_assert_eq!(digest, given.system.digest());
+            prop_assert!(!had_admin || given.system.has_admin(), "the last admin stays");
+            had_admin = given.system.has_admin();
+        }
+        prop_assert_eq!(given.replayed().state_hash(), given.system.state_hash());
+    }
+}

@@ -1,0 +1,366 @@
+//! The rows of the agenda, and every way to change them.
+//!
+//! Owns the maps and the digest, and is the only file that writes either, so that they cannot
+//! drift apart: a row and its hash appear and disappear in one function. The maps that every
+//! command touches are hash maps with a fixed seed; nothing iterates them, so their order never
+//! shows. Deliberately absent: rules.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use foldhash::fast::FixedState;
+use hashbrown::hash_map::Entry;
+use protocol::{
+    Key, UserId,
+    words::agenda::{OpenAgenda, SlotId},
+};
+
+use super::few::{BookingIds, Few};
+use crate::domain::digest::Digest;
+
+type Map<K, V> = hashbrown::HashMap<K, V, FixedState>;
+
+const TABLE_AGENDA: u8 = 1;
+const TABLE_BOOKING: u8 = 2;
+const TABLE_WAITER: u8 = 3;
+
+const MINUTE_MS: u64 = 60_000;
+/// One day.
+pub(super) const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
+
+/// Every agenda with its slots, bookings and queues.
+#[derive(Debug, Default)]
+pub struct Agenda {
+    // Ids rise, so pushing keeps the order.
+    agendas: Vec<AgendaRow>,
+    names: BTreeMap<String, u64>,
+    // Only slots that somebody holds a place of; a slot nobody holds has no row.
+    places: Map<SlotKey, Few<Place>>,
+    bookings: Map<u64, Booking>,
+    by_user: Map<UserId, BookingIds>,
+    // Only slots that somebody waits for.
+    queues: Map<SlotKey, VecDeque<Waiter>>,
+    // The bookings on hold by the instant they end.
+    holds: BTreeSet<(u64, u64)>,
+    digest: Digest,
+}
+
+/// An agenda.
+#[derive(Debug)]
+pub(super) struct AgendaRow {
+    pub(super) id: u64,
+    pub(super) slots: u16,
+    pub(super) opened: OpenAgenda,
+}
+
+impl AgendaRow {
+    /// When a slot begins, milliseconds since 1970-01-01 UTC.
+    pub(super) fn starts_at(&self, day: u32, slot: u16) -> u64 {
+        let minute = u64::from(self.opened.opens_minute)
+            + u64::from(slot) * u64::from(self.opened.slot_minutes);
+        u64::from(day) * DAY_MS + minute * MINUTE_MS
+    }
+
+    fn columns(&self) -> [u64; 5] {
+        [
+            self.id,
+            self.opened.opens_minute.into(),
+            self.opened.closes_minute.into(),
+            self.opened.slot_minutes.into(),
+            self.opened.capacity.into(),
+        ]
+    }
+}
+
+/// A place somebody has, for sure or for a while.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Booking {
+    pub(super) user: UserId,
+    pub(super) slot: SlotId,
+    /// When a hold ends by itself; 0 for a confirmed booking.
+    pub(super) until: u64,
+    pub(super) key: Key,
+}
+
+impl Booking {
+    fn columns(&self, id: u64) -> [u64; 8] {
+        let [key_high, key_low] = halves(self.key);
+        [
+            id,
+            self.user.0,
+            self.slot.agenda,
+            self.slot.day.into(),
+            self.slot.slot.into(),
+            self.until,
+            key_high,
+            key_low,
+        ]
+    }
+}
+
+/// Who has a place of a slot. Ordered by person, who has at most one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) user: UserId,
+    pub(super) booking: u64,
+}
+
+/// Somebody who waits for a slot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiter {
+    pub(super) user: UserId,
+    /// The position at which they joined: it orders the queue.
+    pub(super) joined: u64,
+    /// The key of the command that joined, which a booking that comes of it carries.
+    pub(super) key: Key,
+}
+
+impl Waiter {
+    fn columns(&self, slot: SlotId) -> [u64; 7] {
+        let [key_high, key_low] = halves(self.key);
+        [
+            slot.agenda,
+            slot.day.into(),
+            slot.slot.into(),
+            self.user.0,
+            self.joined,
+            key_high,
+            key_low,
+        ]
+    }
+}
+
+/// A slot in one number, which hashes in one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct SlotKey(u128);
+
+impl From<SlotId> for SlotKey {
+    fn from(id: SlotId) -> Self {
+        Self(u128::from(id.agenda) << 64 | u128::from(id.day) << 16 | u128::from(id.slot))
+    }
+}
+
+fn halves(key: Key) -> [u64; 2] {
+    let key = u128::from_be_bytes(key.0);
+    let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).expect("masked to 64 bits");
+    [half(key >> 64), half(key)]
+}
+
+// Reading.
+impl Agenda {
+    pub(super) const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    pub(super) fn agenda(&self, id: u64) -> Option<&AgendaRow> {
+        let index = self.agendas.binary_search_by_key(&id, |row| row.id).ok()?;
+        self.agendas.get(index)
+    }
+
+    pub(super) fn agendas_after(&self, id: u64) -> &[AgendaRow] {
+        let first = self.agendas.partition_point(|row| row.id <= id);
+        &self.agendas[first..]
+    }
+
+    pub(super) fn agenda_named(&self, name: &str) -> Option<u64> {
+        self.names.get(name).copied()
+    }
+
+    /// Who has places of this slot, ordered by person.
+    pub(super) fn places(&self, slot: SlotId) -> &[Place] {
+        self.places
+            .get(&SlotKey::from(slot))
+            .map_or(&[], Few::as_slice)
+    }
+
+    pub(super) fn booking(&self, id: u64) -> Option<&Booking> {
+        self.bookings.get(&id)
+    }
+
+    /// A page of one person's bookings, rising.
+    pub(super) fn bookings_of(&self, user: UserId, after: u64, limit: usize) -> Vec<u64> {
+        self.by_user
+            .get(&user)
+            .map_or_else(Vec::new, |ids| ids.after(after, limit))
+    }
+
+    pub(super) fn queue(&self, slot: SlotId) -> Option<&VecDeque<Waiter>> {
+        self.queues.get(&SlotKey::from(slot))
+    }
+
+    pub(super) fn has_waiters(&self, slot: SlotId) -> bool {
+        !self.queues.is_empty() && self.queues.contains_key(&SlotKey::from(slot))
+    }
+
+    /// The hold that ends first: when, and which booking.
+    pub(super) fn next_hold(&self) -> Option<(u64, u64)> {
+        self.holds.first().copied()
+    }
+}
+
+// Writing. Each function changes rows and digest together.
+impl Agenda {
+    pub(super) fn insert_agenda(&mut self, row: AgendaRow) {
+        self.digest
+            .insert_text(TABLE_AGENDA, row.columns(), &row.opened.name);
+        self.names.insert(row.opened.name.clone(), row.id);
+        self.agendas.push(row);
+    }
+
+    pub(super) fn insert_booking(&mut self, id: u64, row: Booking) {
+        let place = Place {
+            user: row.user,
+            booking: id,
+        };
+        match self.places.entry(row.slot.into()) {
+            Entry::Occupied(mut places) => places.get_mut().insert(place),
+            Entry::Vacant(places) => {
+                places.insert(Few::One(place));
+            }
+        }
+        match self.by_user.entry(row.user) {
+            Entry::Occupied(mut ids) => ids.get_mut().insert(id),
+            Entry::Vacant(ids) => {
+                ids.insert(BookingIds::new(id));
+            }
+        }
+        if row.until != 0 {
+            self.holds.insert((row.until, id));
+        }
+        self.digest.insert(TABLE_BOOKING, row.columns(id));
+        self.bookings.insert(id, row);
+    }
+
+    /// Takes a booking out everywhere; nothing of it stays.
+    pub(super) fn remove_booking(&mut self, id: u64) {
+        let row = self
+            .bookings
+            .remove(&id)
+            .expect("only a booking that exists can end");
+        self.digest.remove(TABLE_BOOKING, row.columns(id));
+        if row.until != 0 {
+            self.holds.remove(&(row.until, id));
+        }
+        let place = Place {
+            user: row.user,
+            booking: id,
+        };
+        if let Entry::Occupied(mut places) = self.places.entry(row.slot.into())
+            && !places.get_mut().remove(&place)
+        {
+            places.remove();
+        }
+        if let Entry::Occupied(mut ids) = self.by_user.entry(row.user)
+            && !ids.get_mut().remove(id)
+        {
+            ids.remove();
+        }
+    }
+
+    /// A booking on hold ends by itself no more.
+    pub(super) fn confirm_booking(&mut self, id: u64) {
+        let row = self
+            .bookings
+            .get_mut(&id)
+            .expect("only a booking that exists can be confirmed");
+        self.digest.remove(TABLE_BOOKING, row.columns(id));
+        self.holds.remove(&(row.until, id));
+        row.until = 0;
+        self.digest.insert(TABLE_BOOKING, row.columns(id));
+    }
+
+    pub(super) fn push_waiter(&mut self, slot: SlotId, row: Waiter) {
+        self.digest.insert(TABLE_WAITER, row.columns(slot));
+        self.queues.entry(slot.into()).or_default().push_back(row);
+    }
+
+    /// Takes somebody out of a queue, wherever they stand.
+    pub(super) fn remove_waiter(&mut self, slot: SlotId, user: UserId) -> Waiter {
+        let Entry::Occupied(mut queue) = self.queues.entry(slot.into()) else {
+            panic!("only a queue with people can be left");
+        };
+        let index = queue
+            .get()
+            .iter()
+            .position(|waiter| waiter.user == user)
+            .expect("only somebody who waits can stop waiting");
+        let row = queue
+            .get_mut()
+            .remove(index)
+            .expect("the index was just found");
+        if queue.get().is_empty() {
+            queue.remove();
+        }
+        self.digest.remove(TABLE_WAITER, row.columns(slot));
+        row
+    }
+}
+
+#[cfg(test)]
+impl Agenda {
+    /// The digest of the rows as they are now, from nothing; and that the maps agree. A sum does
+    /// not depend on the order in which a hash map is walked.
+    pub(super) fn recomputed_digest(&self) -> Digest {
+        let mut digest = Digest::default();
+        for row in &self.agendas {
+            assert_eq!(self.names[&row.opened.name], row.id);
+            digest.insert_text(TABLE_AGENDA, row.columns(), &row.opened.name);
+        }
+        let mut held = 0;
+        for (id, row) in &self.bookings {
+            let place = Place {
+                user: row.user,
+                booking: *id,
+            };
+            assert!(self.places(row.slot).contains(&place));
+            assert_eq!(self.bookings_of(row.user, *id - 1, 1), [*id]);
+            assert_eq!(self.holds.contains(&(row.until, *id)), row.until != 0);
+            held += usize::from(row.until != 0);
+            digest.insert(TABLE_BOOKING, row.columns(*id));
+        }
+        assert_eq!(held, self.holds.len());
+        let places: usize = self.places.values().map(|few| few.as_slice().len()).sum();
+        assert_eq!(places, self.bookings.len());
+        let listed: usize = self
+            .by_user
+            .values()
+            .map(|ids| ids.after(0, usize::MAX).len())
+            .sum();
+        assert_eq!(listed, self.bookings.len());
+        for (key, queue) in &self.queues {
+            assert!(!queue.is_empty(), "an empty queue leaves no row");
+            let slot = key.slot();
+            assert!(queue.iter().is_sorted_by_key(|waiter| waiter.joined));
+            for waiter in queue {
+                digest.insert(TABLE_WAITER, waiter.columns(slot));
+            }
+        }
+        digest
+    }
+
+    /// Every slot somebody holds a place of, with how many.
+    pub(super) fn held_slots(&self) -> BTreeMap<SlotId, usize> {
+        self.places
+            .iter()
+            .map(|(key, few)| (key.slot(), few.as_slice().len()))
+            .collect()
+    }
+
+    /// Every slot somebody waits for.
+    pub(super) fn queued_slots(&self) -> BTreeSet<SlotId> {
+        self.queues.keys().map(|key| key.slot()).collect()
+    }
+}
+
+#[cfg(test)]
+impl SlotKey {
+    fn slot(self) -> SlotId {
+        let field = |shift: u32, mask: u64| {
+            u64::try_from(self.0 >> shift & u128::from(mask)).expect("masked to 64 bits")
+        };
+        SlotId {
+            agenda: field(64, u64::MAX),
+            day: u32::try_from(field(16, u32::MAX.into())).expect("masked to 32 bits"),
+            slot: u16::try_from(field(0, u16::MAX.into())).expect("masked to 16 bits"),
+        }
+    }
+}

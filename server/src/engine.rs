@@ -1,0 +1,521 @@
+//! The heart: decides commands, gathers them into batches, and lets answers go once they are safe.
+//!
+//! ```text
+//! submit ─ decide ─ apply ─ chain ─▶ batch ─▶ take_batch ─▶ (the log syncs it) ─▶ handle_committed ─▶ release
+//! ```
+//!
+//! Memory may be ahead of the disk: while one batch syncs the next is decided on top of it. Nothing
+//! decided leaves before the batch it stands in is proved durable, refusals and reads included: a
+//! reader must never see what a crash could take back. Time comes in as an argument, batches go out
+//! by value. Deliberately absent: clocks, threads, disks, connections, every rule of every system.
+
+use std::ops::Range;
+
+use protocol::{
+    Code, Key, Record, Refusal, Roles, Seq, UserId,
+    codec::CODEC,
+    record::chain,
+    words::log::{StateHash, Subject},
+};
+
+use crate::{
+    domain::{
+        Context, Systems,
+        systems::{CommandBytes, OwnedCommand, ReplayError, Source},
+    },
+    keys::{KeyTable, Use, digest},
+    log::{Batch, Committed, Head, Row},
+    trail::{Step, Trail},
+};
+
+/// Records in one batch, and with the batch that syncs, the commands that can wait at once. At
+/// 300,000 a second it is some 50 ms of work: beyond that a client is better served by `busy`
+/// than by a longer queue.
+pub const BATCH_LEN_MAX: usize = 16 * 1024;
+
+/// Milliseconds after which a refused-as-busy client should try again: about one full batch.
+pub const BUSY_RETRY_MS: u32 = 50;
+
+/// Where an answer goes: a connection and the number its client gave the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The connection, as the shell numbers them.
+    pub connection: u64,
+    /// The client's number for the request.
+    pub correlation: u64,
+}
+
+/// A command and who asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Where the answer goes; `None` for the server's own commands.
+    pub origin: Option<Origin>,
+    /// Who asks.
+    pub actor: UserId,
+    /// The idempotency key.
+    pub key: Key,
+    /// What is asked.
+    pub command: CommandBytes<'a>,
+}
+
+/// What became of a submitted command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Submitted {
+    /// Its answer is released when this position is durable.
+    Pending(Seq),
+    /// It was answered before: the answer is in the log, at this durable position.
+    Stored(Seq),
+}
+
+/// What may leave, in the order of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release<'a> {
+    /// An answer to a command or a query.
+    Answer {
+        /// Where it goes.
+        origin: Origin,
+        /// The position it holds at, and the hash there.
+        at: Head,
+        /// See [`protocol::outcome`].
+        outcome: &'a [u8],
+    },
+    /// An event that somebody must hear of.
+    Notice {
+        /// Who.
+        user: UserId,
+        /// Where it happened, and the hash there.
+        at: Head,
+        /// The accepted outcome it is.
+        outcome: &'a [u8],
+    },
+}
+
+/// Something that waits for a batch.
+#[derive(Debug)]
+enum Waiting {
+    Command {
+        origin: Origin,
+        row: usize,
+    },
+    Notice {
+        user: UserId,
+        row: usize,
+    },
+    Read {
+        origin: Origin,
+        at: Head,
+        outcome: Range<usize>,
+    },
+}
+
+/// A batch and what waits for it.
+#[derive(Debug, Default)]
+struct Round {
+    batch: Batch,
+    waiting: Vec<Waiting>,
+    /// Outcomes of reads that wait.
+    reads: Vec<u8>,
+}
+
+/// What was let go of together: proved durable, or a read of what is.
+#[derive(Debug)]
+pub struct Released(Round);
+
+impl Released {
+    /// Shows every release in the order of the log.
+    pub fn for_each(&self, mut visit: impl FnMut(Release<'_>)) {
+        let Round {
+            batch,
+            waiting,
+            reads,
+        } = &self.0;
+        for waiting in waiting {
+            visit(match waiting {
+                Waiting::Command { origin, row } => {
+                    let row = batch.row(*row);
+                    let at = Head {
+                        seq: row.record.seq,
+                        hash: row.hash,
+                    };
+                    Release::Answer {
+                        origin: *origin,
+                        at,
+                        outcome: row.record.outcome,
+                    }
+                }
+                Waiting::Notice { user, row } => {
+                    let row = batch.row(*row);
+                    let at = Head {
+                        seq: row.record.seq,
+                        hash: row.hash,
+                    };
+                    Release::Notice {
+                        user: *user,
+                        at,
+                        outcome: row.record.outcome,
+                    }
+                }
+                Waiting::Read {
+                    origin,
+                    at,
+                    outcome,
+                } => Release::Answer {
+                    origin: *origin,
+                    at: *at,
+                    outcome: &reads[outcome.clone()],
+                },
+            });
+        }
+    }
+}
+
+/// Decides, gathers and releases. See the head of this file.
+#[derive(Debug, Default)]
+pub struct Engine {
+    systems: Systems,
+    keys: KeyTable,
+    trail: Trail,
+    /// Newest decided position.
+    decided: Head,
+    /// Newest durable position.
+    durable: Head,
+    recorded_at: u64,
+    building: Round,
+    /// What waits for the batch that is being synced; the batch itself is with the log.
+    syncing: Option<Round>,
+    /// A finished round, kept for its memory.
+    spare: Round,
+    outcome: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+impl Engine {
+    /// Takes in a durable record, in order, when the server starts.
+    ///
+    /// # Errors
+    /// If this version cannot read it.
+    pub fn restore(&mut self, row: &Row<'_>) -> Result<(), ReplayError> {
+        let record = &row.record;
+        assert_eq!(
+            record.seq,
+            self.decided.seq.next(),
+            "the log was checked to be gapless"
+        );
+        let executed = self.systems.replay(record)?;
+        self.note(record, executed.target);
+        self.decided = Head {
+            seq: record.seq,
+            hash: row.hash,
+        };
+        self.durable = self.decided;
+        self.recorded_at = record.recorded_at;
+        Ok(())
+    }
+
+    /// Decides a command at `now` (milliseconds since 1970-01-01 UTC) and everything that must
+    /// follow directly behind it. A key seen before is answered with what was answered then.
+    ///
+    /// # Errors
+    /// If it was not considered: no such command, no room, or the key belongs to another command.
+    /// Nothing was logged and nothing changed.
+    pub fn submit(&mut self, now: u64, ask: &Ask<'_>) -> Result<Submitted, Refusal> {
+        let digest = digest(ask.command.kind, ask.command.schema, ask.command.body);
+        if ask.command.source != Source::Server
+            && let Some(used) = self.keys.find(ask.actor, ask.key)
+        {
+            return self.answer_again(ask.origin, used, digest);
+        }
+        if BATCH_LEN_MAX <= self.building.batch.len() {
+            let waiting = u64::try_from(self.building.batch.len()).unwrap_or(u64::MAX);
+            return Err(Refusal::with(Code::BUSY, waiting, waiting));
+        }
+        let (seq, mut follow_up) = self.decide(now, ask)?;
+        while let Some(command) = follow_up {
+            follow_up = self.decide_own(now, &command);
+        }
+        Ok(Submitted::Pending(seq))
+    }
+
+    /// Answers a query from the newest decided state, and releases it when that is durable.
+    ///
+    /// # Errors
+    /// If there is no such query.
+    pub fn query(
+        &mut self,
+        now: u64,
+        origin: Origin,
+        actor: UserId,
+        query: &CommandBytes<'_>,
+    ) -> Result<(), Refusal> {
+        let cx = self.context(now, actor, self.decided.seq, Key::default());
+        let mut outcome = std::mem::take(&mut self.outcome);
+        outcome.clear();
+        let answered = self.systems.answer(&cx, query, &mut outcome);
+        if answered.is_ok() {
+            self.release_read(origin, &outcome);
+        }
+        self.outcome = outcome;
+        answered
+    }
+
+    /// Releases an outcome that somebody else read off the decided state, when that is durable.
+    pub fn release_read(&mut self, origin: Origin, outcome: &[u8]) {
+        let at = self.decided;
+        let round = self.newest_round();
+        let start = round.reads.len();
+        round.reads.extend_from_slice(outcome);
+        let outcome = start..round.reads.len();
+        round.waiting.push(Waiting::Read {
+            origin,
+            at,
+            outcome,
+        });
+    }
+
+    /// When [`Engine::handle_timeout`] has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<u64> {
+        self.systems.deadline()
+    }
+
+    /// Decides the server's own commands whose time has come.
+    pub fn handle_timeout(&mut self, now: u64) {
+        while self.building.batch.len() < BATCH_LEN_MAX
+            && let Some(command) = self.systems.due(self.recorded_at.max(now))
+        {
+            let mut next = Some(command);
+            while let Some(command) = next {
+                next = self.decide_own(now, &command);
+            }
+        }
+    }
+
+    /// Decides a command of the server's own.
+    pub fn submit_own(&mut self, now: u64, command: &OwnedCommand) {
+        let mut next = self.decide_own(now, command);
+        while let Some(command) = next {
+            next = self.decide_own(now, &command);
+        }
+    }
+
+    /// The next batch to sync, unless one is being synced or nothing waits. Hand it back with
+    /// [`Engine::handle_committed`].
+    #[must_use]
+    pub fn take_batch(&mut self) -> Option<Batch> {
+        if self.syncing.is_some() || self.building.batch.is_empty() {
+            return None;
+        }
+        let next = std::mem::take(&mut self.spare);
+        let mut round = std::mem::replace(&mut self.building, next);
+        let batch = std::mem::take(&mut round.batch);
+        self.syncing = Some(round);
+        Some(batch)
+    }
+
+    /// Lets go of everything that waited for `batch`, now that it is proved durable.
+    ///
+    /// # Panics
+    /// If this is not the batch that was taken last, or the proof is not for it.
+    pub fn handle_committed(&mut self, proof: &Committed, batch: Batch) -> Released {
+        let mut round = self
+            .syncing
+            .take()
+            .expect("a batch comes back only after it was taken");
+        let last = batch.head().expect("an empty batch is never taken");
+        assert_eq!(proof.head(), last, "the proof is for this batch");
+        self.durable = last;
+        round.batch = batch;
+        Released(round)
+    }
+
+    /// Lets go of reads that wait for nothing: everything they saw is durable.
+    pub fn release_idle(&mut self) -> Option<Released> {
+        let is_idle = self.syncing.is_none() && self.building.batch.is_empty();
+        if !is_idle || self.building.waiting.is_empty() {
+            return None;
+        }
+        let next = std::mem::take(&mut self.spare);
+        Some(Released(std::mem::replace(&mut self.building, next)))
+    }
+
+    /// Takes back the memory of what was released.
+    pub fn recycle(&mut self, released: Released) {
+        let mut round = released.0;
+        round.batch.clear();
+        round.waiting.clear();
+        round.reads.clear();
+        self.spare = round;
+    }
+
+    /// Whether nothing was decided that is not durable yet.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.decided.seq == self.durable.seq
+    }
+
+    /// The newest durable position.
+    #[must_use]
+    pub const fn durable(&self) -> Head {
+        self.durable
+    }
+
+    /// The newest decided position.
+    #[must_use]
+    pub const fn decided(&self) -> Head {
+        self.decided
+    }
+
+    /// The systems, to look at.
+    #[must_use]
+    pub const fn systems(&self) -> &Systems {
+        &self.systems
+    }
+
+    /// The hash of the state at the newest decided position.
+    #[must_use]
+    pub fn state_hash(&self) -> StateHash {
+        StateHash {
+            seq: self.decided.seq,
+            hash: self.systems.state_hash(),
+        }
+    }
+
+    /// Durable steps of a subject's trail before `before` (0 for the newest), newest first.
+    #[must_use]
+    pub fn trail(&self, subject: Subject, before: Seq, limit: usize) -> Vec<Step> {
+        let end = self.durable.seq.next();
+        let before = if before == Seq::START {
+            end
+        } else {
+            before.min(end)
+        };
+        self.trail.page(subject, before, limit)
+    }
+
+    fn decide_own(&mut self, now: u64, command: &OwnedCommand) -> Option<OwnedCommand> {
+        let mut key = Key::default();
+        key.0[8..].copy_from_slice(&self.decided.seq.next().0.to_le_bytes());
+        let ask = Ask {
+            origin: None,
+            actor: UserId::NOBODY,
+            key,
+            command: command.bytes(),
+        };
+        self.decide(now, &ask)
+            .expect("the server's own commands are well-formed")
+            .1
+    }
+
+    /// One record: decide, apply, chain, gather.
+    fn decide(&mut self, now: u64, ask: &Ask<'_>) -> Result<(Seq, Option<OwnedCommand>), Refusal> {
+        let seq = self.decided.seq.next();
+        let mut cx = self.context(now, ask.actor, seq, ask.key);
+        if ask.command.source == Source::Server {
+            cx.roles = Roles::ADMIN;
+        }
+        let mut outcome = std::mem::take(&mut self.outcome);
+        outcome.clear();
+        let executed = self.systems.execute(&cx, &ask.command, &mut outcome);
+        let executed = match executed {
+            Ok(executed) => executed,
+            Err(refusal) => {
+                self.outcome = outcome;
+                return Err(refusal);
+            }
+        };
+        let record = Record {
+            seq,
+            recorded_at: cx.now,
+            actor: ask.actor,
+            key: ask.key,
+            kind: ask.command.kind,
+            schema: ask.command.schema,
+            codec: CODEC,
+            body: ask.command.body,
+            outcome: &outcome,
+        };
+        let hash = chain(&self.decided.hash, &record, &mut self.scratch);
+        let row = self.building.batch.len();
+        self.building.batch.push(&record, hash);
+        self.note(&record, executed.target);
+        self.decided = Head { seq, hash };
+        self.recorded_at = cx.now;
+        self.outcome = outcome;
+        if let Some(origin) = ask.origin {
+            self.building.waiting.push(Waiting::Command { origin, row });
+        }
+        if let Some(user) = executed.notice {
+            self.building.waiting.push(Waiting::Notice { user, row });
+        }
+        Ok((seq, executed.follow_up))
+    }
+
+    /// Time never falls along the log, whatever the clock does.
+    fn context(&self, now: u64, actor: UserId, seq: Seq, key: Key) -> Context {
+        Context {
+            seq,
+            now: now.max(self.recorded_at),
+            actor,
+            roles: self.systems.roles(actor),
+            key,
+        }
+    }
+
+    fn note(&mut self, record: &Record<'_>, target: u64) {
+        self.trail.insert(record, target);
+        let digest = digest(record.kind, record.schema, record.body);
+        self.keys.insert(
+            record.actor,
+            record.key,
+            Use {
+                seq: record.seq,
+                digest,
+            },
+        );
+    }
+
+    /// A key that was used before: the same command gets the same answer, another is refused.
+    fn answer_again(
+        &mut self,
+        origin: Option<Origin>,
+        used: Use,
+        digest: u64,
+    ) -> Result<Submitted, Refusal> {
+        if used.digest != digest {
+            return Err(Refusal::with(Code::KEY_REUSED, used.seq.0, 0));
+        }
+        if used.seq <= self.durable.seq {
+            return Ok(Submitted::Stored(used.seq));
+        }
+        let (round, row) = self.round_of(used.seq);
+        if let Some(origin) = origin {
+            round.waiting.push(Waiting::Command { origin, row });
+        }
+        Ok(Submitted::Pending(used.seq))
+    }
+
+    /// The round that holds a position which is not durable yet, and its row there.
+    fn round_of(&mut self, seq: Seq) -> (&mut Round, usize) {
+        let building_len = u64::try_from(self.building.batch.len()).expect("batches are bounded");
+        let building_first = self.decided.seq.0 + 1 - building_len;
+        let (round, first) = if building_first <= seq.0 {
+            (&mut self.building, building_first)
+        } else {
+            let syncing = self
+                .syncing
+                .as_mut()
+                .expect("it is not durable, so it is being synced");
+            (syncing, self.durable.seq.0 + 1)
+        };
+        let row = usize::try_from(seq.0 - first).expect("batches are bounded");
+        (round, row)
+    }
+
+    /// What a read of the newest state must wait for.
+    fn newest_round(&mut self) -> &mut Round {
+        match &mut self.syncing {
+            Some(syncing) if self.building.batch.is_empty() => syncing,
+            _ => &mut self.building,
+        }
+    }
+}

@@ -1,0 +1,558 @@
+//! The hub: the engine, every conversation, and what passes between them.
+//!
+//! Input from connections goes in, demands go to the engine, releases come out and are spread over
+//! the conversations they belong to. It lives on the thread that serves, borrowed for a moment by
+//! whichever task has something for it; nothing in it waits. Deliberately absent: reading from
+//! sockets (`net`), hashing passwords (`auth`), syncing (`writer`), answers about the log itself
+//! (`archive`).
+
+use std::{collections::BTreeMap, ops::ControlFlow};
+
+use protocol::{
+    Code, Key, Refusal, Seq, UserId,
+    message::WelcomeFlags,
+    words::{accounts, log as log_words},
+};
+use slab::Slab;
+
+use crate::{
+    archive,
+    clock::{Monotonic, wall_ms},
+    domain::systems::CommandBytes,
+    engine::{Ask, BUSY_RETRY_MS, Engine, Origin, Release, Submitted},
+    log::{Head, LogError, LogReader},
+    net::Link,
+    session::{Asked, Demand, Grant, Person, ServerFacts, Session, SessionTimeouts, What},
+    writer::{Synced, Writer},
+};
+
+/// One conversation and the link it is held over.
+#[derive(Debug)]
+struct Connection {
+    /// Tells this connection from an earlier one in the same place of the slab.
+    serial: u32,
+    session: Session,
+    /// Whose it became.
+    user: Option<UserId>,
+    link: Link,
+    /// Bytes of a frame that has not arrived whole.
+    partial: Vec<u8>,
+    /// Whether it is in the list of those with something to send.
+    is_dirty: bool,
+    /// Whether a task waits for the link to take more.
+    is_blocked: bool,
+}
+
+/// Every conversation, and who is in it.
+#[derive(Debug, Default)]
+struct Connections {
+    slab: Slab<Connection>,
+    /// Who is connected, by which connections: where notices go.
+    people: BTreeMap<UserId, Vec<u64>>,
+    /// Those with something to send.
+    dirty: Vec<usize>,
+    serial: u32,
+}
+
+/// What a hub is made of.
+pub struct HubParts {
+    /// The engine, restored from the log.
+    pub engine: Engine,
+    /// The thread that syncs.
+    pub writer: Writer,
+    /// A view of what is durable.
+    pub reader: Box<dyn LogReader>,
+    /// Connections held at once.
+    pub connections_max: usize,
+    /// How patient conversations are.
+    pub timeouts: SessionTimeouts,
+    /// What a welcome tells.
+    pub flags: WelcomeFlags,
+}
+
+impl std::fmt::Debug for HubParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HubParts")
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Work that a demand asks for and the hub must not do itself, because it takes long.
+#[derive(Debug)]
+pub enum Errand {
+    /// Find out who somebody is.
+    Auth {
+        /// Where the answer goes.
+        origin: Origin,
+        /// The idempotency key.
+        key: Key,
+        /// What was shown.
+        request: accounts::AuthRequest,
+    },
+    /// Rebuild a state from the log and answer its hash.
+    Replay {
+        /// Where the answer goes.
+        origin: Origin,
+        /// Up to and with this durable position.
+        upto: Seq,
+    },
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct Hub {
+    parts: HubParts,
+    connections: Connections,
+    clock: Monotonic,
+    is_draining: bool,
+}
+
+impl Hub {
+    /// A hub with nobody connected.
+    #[must_use]
+    pub fn new(parts: HubParts) -> Self {
+        Self {
+            parts,
+            connections: Connections::default(),
+            clock: Monotonic::start(),
+            is_draining: false,
+        }
+    }
+
+    /// Takes a new connection in and says what to call it. One too many is told so and closed.
+    pub fn connect(&mut self, link: Link) -> u64 {
+        let mut session = Session::new(self.clock.ms(), self.parts.timeouts);
+        if self.parts.connections_max <= self.connections.slab.len() {
+            session.handle_end(Code::CONNECTIONS);
+        }
+        self.connections.insert(session, link)
+    }
+
+    /// Forgets a connection whose link has ended.
+    pub fn disconnect(&mut self, id: u64) {
+        self.connections.remove(id);
+    }
+
+    /// Takes bytes in from a connection and acts on every whole frame. Returns whether to go on
+    /// reading; errands to run are added to `errands`.
+    pub fn handle_input(
+        &mut self,
+        id: u64,
+        bytes: &[u8],
+        errands: &mut Vec<Errand>,
+    ) -> ControlFlow<()> {
+        let Some(index) = self.connections.find(id) else {
+            return ControlFlow::Break(());
+        };
+        let mut partial = std::mem::take(&mut self.connections.slab[index].partial);
+        let flow = if partial.is_empty() {
+            self.handle_frames(id, index, bytes, errands)
+        } else {
+            partial.extend_from_slice(bytes);
+            self.handle_frames(id, index, &partial, errands)
+        };
+        self.connections.mark_dirty(index);
+        flow
+    }
+
+    fn handle_frames(
+        &mut self,
+        id: u64,
+        index: usize,
+        mut input: &[u8],
+        errands: &mut Vec<Errand>,
+    ) -> ControlFlow<()> {
+        let (now, wall) = (self.clock.ms(), wall_ms());
+        loop {
+            let facts = ServerFacts {
+                flags: self.parts.flags,
+                durable: self.parts.engine.durable(),
+            };
+            let connection = &mut self.connections.slab[index];
+            let (demand, rest) = connection.session.handle_input(now, input, &facts);
+            input = rest;
+            match demand {
+                Demand::More => {
+                    connection.partial.extend_from_slice(input);
+                    return ControlFlow::Continue(());
+                }
+                Demand::Close => return ControlFlow::Break(()),
+                Demand::Nothing => {}
+                Demand::Ask(asked) => errands.extend(self.handle_asked(wall, id, asked)),
+            }
+        }
+    }
+
+    fn handle_asked(&mut self, wall: u64, id: u64, asked: Asked<'_>) -> Option<Errand> {
+        let origin = Origin {
+            connection: id,
+            correlation: asked.correlation,
+        };
+        match asked.what {
+            What::Command { user, key, word } => {
+                let command = word.bytes();
+                let ask = Ask {
+                    origin: Some(origin),
+                    actor: user,
+                    key,
+                    command,
+                };
+                self.submit(wall, origin, &ask);
+                None
+            }
+            What::Query { user, word } => self.query(wall, origin, user, &word.bytes()),
+            What::Auth { key, request } => Some(Errand::Auth {
+                origin,
+                key,
+                request,
+            }),
+        }
+    }
+
+    /// Submits a command; what was not considered is answered at once.
+    pub fn submit(&mut self, wall: u64, origin: Origin, ask: &Ask<'_>) {
+        if self.is_draining {
+            return self.refuse(origin, Refusal::new(Code::SHUTTING_DOWN));
+        }
+        match self.parts.engine.submit(wall, ask) {
+            Ok(Submitted::Pending(_)) if accounts::ENDING_SESSIONS.contains(&ask.command.kind) => {
+                self.end_dead_sessions();
+            }
+            Ok(Submitted::Pending(_)) => {}
+            Ok(Submitted::Stored(seq)) => self.answer_from_log(origin, seq),
+            Err(refusal) => self.refuse(origin, refusal),
+        }
+    }
+
+    fn query(
+        &mut self,
+        wall: u64,
+        origin: Origin,
+        user: UserId,
+        query: &CommandBytes<'_>,
+    ) -> Option<Errand> {
+        let HubParts { engine, reader, .. } = &mut self.parts;
+        if let Some(upto) = archive::replay_wanted(query) {
+            let newest = engine.durable().seq;
+            let upto = if upto == Seq::START {
+                newest
+            } else {
+                upto.min(newest)
+            };
+            return match archive::admit(engine, user) {
+                Ok(()) => Some(Errand::Replay { origin, upto }),
+                Err(refusal) => {
+                    self.refuse(origin, refusal);
+                    None
+                }
+            };
+        }
+        let answered = if query.kind.system() == log_words::SYSTEM {
+            archive::answer(engine, &mut **reader, origin, user, query)
+        } else {
+            engine.query(wall, origin, user, query)
+        };
+        if let Err(refusal) = answered {
+            self.refuse(origin, refusal);
+        }
+        None
+    }
+
+    /// The answer to a request that was not considered.
+    pub fn refuse(&mut self, origin: Origin, refusal: Refusal) {
+        let retry_after_ms = if refusal.code == Code::BUSY {
+            BUSY_RETRY_MS
+        } else {
+            0
+        };
+        self.with_session(origin.connection, |session| {
+            session.handle_refused(origin.correlation, refusal, retry_after_ms);
+        });
+    }
+
+    /// What an accepted log-in on this connection hands out.
+    pub fn grant(&mut self, origin: Origin, grant: Grant) {
+        self.with_session(origin.connection, |session| session.handle_grant(grant));
+    }
+
+    /// A session was shown to be open: its connection is that person's from now on.
+    pub fn resume(&mut self, origin: Origin, person: Person) {
+        let (at, roles) = (
+            self.parts.engine.durable(),
+            self.parts.engine.systems().roles(person.user),
+        );
+        self.with_session(origin.connection, |session| {
+            session.handle_resumed(origin.correlation, at, person, roles);
+        });
+        self.connections.note_person(origin.connection);
+    }
+
+    /// An outcome that was worked out elsewhere, of a state that is durable.
+    pub fn answer(&mut self, origin: Origin, at: Head, outcome: &[u8]) {
+        self.connections.spread(&Release::Answer {
+            origin,
+            at,
+            outcome,
+        });
+    }
+
+    /// A retry of a command whose record is durable: the answer is in the log.
+    fn answer_from_log(&mut self, origin: Origin, seq: Seq) {
+        match archive::read_outcome(&mut *self.parts.reader, seq) {
+            Ok((at, outcome)) => self.answer(origin, at, &outcome),
+            Err(error) => self.handle_reader_failure(origin, &error),
+        }
+    }
+
+    /// A log that was readable at the start and is not any more: nothing can be promised.
+    pub fn handle_reader_failure(&mut self, origin: Origin, error: &LogError) {
+        tracing::error!(%error, "a durable record cannot be read back; closing the connection that asked");
+        self.with_session(origin.connection, |session| {
+            session.handle_end(Code::SHUTTING_DOWN);
+        });
+    }
+
+    /// Hands the next batch to the writer, if the writer is free, and lets go of reads that wait
+    /// for nothing.
+    pub fn sync_next(&mut self) {
+        let HubParts { engine, writer, .. } = &mut self.parts;
+        if let Some(batch) = engine.take_batch() {
+            writer.sync(batch);
+        }
+        if let Some(released) = engine.release_idle() {
+            released.for_each(|release| self.connections.spread(&release));
+            self.parts.engine.recycle(released);
+        }
+    }
+
+    /// A batch is durable: starts the next one, so that the disk works meanwhile, and lets go of
+    /// what waited.
+    pub fn handle_synced(&mut self, (proof, batch): Synced) {
+        let released = self.parts.engine.handle_committed(&proof, batch);
+        self.sync_next();
+        released.for_each(|release| self.connections.spread(&release));
+        self.parts.engine.recycle(released);
+    }
+
+    /// Sends what waits to be sent. Returns the connections whose link takes no more now: call
+    /// [`Hub::handle_writable`] when it does.
+    pub fn flush(&mut self) -> Vec<(u64, Link)> {
+        let mut blocked = Vec::new();
+        let mut dirty = std::mem::take(&mut self.connections.dirty);
+        for index in dirty.drain(..) {
+            if let Some(connection) = self.connections.slab.get_mut(index) {
+                connection.is_dirty = false;
+                if !connection.is_blocked && connection.flush() {
+                    connection.is_blocked = true;
+                    blocked.push((id_of(index, connection.serial), connection.link.clone()));
+                }
+            }
+        }
+        self.connections.dirty = dirty;
+        blocked
+    }
+
+    /// The link of a connection takes more. Returns whether it already takes no more again.
+    pub fn handle_writable(&mut self, id: u64) -> bool {
+        let Some(index) = self.connections.find(id) else {
+            return false;
+        };
+        let connection = &mut self.connections.slab[index];
+        connection.is_blocked = connection.flush();
+        connection.is_blocked
+    }
+
+    /// Looks at the clock: holds that end, conversations that are too slow or too silent.
+    pub fn handle_timeout(&mut self) {
+        let (now, wall) = (self.clock.ms(), wall_ms());
+        if self
+            .parts
+            .engine
+            .deadline()
+            .is_some_and(|deadline| deadline <= wall)
+        {
+            self.parts.engine.handle_timeout(wall);
+        }
+        for (index, connection) in &mut self.connections.slab {
+            connection.session.handle_timeout(now, wall);
+            if connection.session.is_closed() && !connection.is_dirty {
+                connection.is_dirty = true;
+                self.connections.dirty.push(index);
+            }
+        }
+    }
+
+    /// Sessions that were just revoked lose their connections.
+    fn end_dead_sessions(&mut self) {
+        let accounts = &self.parts.engine.systems().accounts;
+        for (_, connection) in &mut self.connections.slab {
+            let person = connection.session.person();
+            if person.is_some_and(|person| !accounts.is_session_open(person.session)) {
+                connection.session.handle_revoked();
+            }
+        }
+    }
+
+    /// Stops taking commands; what was taken still finishes.
+    pub const fn drain(&mut self) {
+        self.is_draining = true;
+    }
+
+    /// Whether everything that was taken has finished and been sent.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.parts.engine.is_settled()
+            && self
+                .connections
+                .slab
+                .iter()
+                .all(|(_, connection)| !connection.session.is_waiting())
+    }
+
+    /// The engine, to look at.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.parts.engine
+    }
+
+    /// The engine, for the server's own commands.
+    pub const fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.parts.engine
+    }
+
+    /// Brings the log to rest. Nothing can be submitted afterwards.
+    ///
+    /// # Errors
+    /// See [`Writer::close`].
+    pub fn close(&mut self) -> Result<(), LogError> {
+        self.parts.writer.close()
+    }
+
+    fn with_session(&mut self, id: u64, act: impl FnOnce(&mut Session)) {
+        if let Some(index) = self.connections.find(id) {
+            act(&mut self.connections.slab[index].session);
+            self.connections.mark_dirty(index);
+        }
+    }
+}
+
+impl Connections {
+    fn insert(&mut self, session: Session, link: Link) -> u64 {
+        self.serial = self.serial.wrapping_add(1);
+        let index = self.slab.insert(Connection {
+            serial: self.serial,
+            session,
+            user: None,
+            link,
+            partial: Vec::new(),
+            is_dirty: false,
+            is_blocked: false,
+        });
+        self.mark_dirty(index);
+        id_of(index, self.serial)
+    }
+
+    fn remove(&mut self, id: u64) {
+        let Some(index) = self.find(id) else { return };
+        let connection = self.slab.remove(index);
+        if connection.is_dirty {
+            self.dirty.retain(|dirty| *dirty != index);
+        }
+        if let Some(user) = connection.user
+            && let Some(ids) = self.people.get_mut(&user)
+        {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.people.remove(&user);
+            }
+        }
+    }
+
+    fn find(&self, id: u64) -> Option<usize> {
+        let index = usize::try_from(id & u64::from(u32::MAX)).ok()?;
+        let connection = self.slab.get(index)?;
+        (u64::from(connection.serial) == id >> 32).then_some(index)
+    }
+
+    fn mark_dirty(&mut self, index: usize) {
+        let connection = &mut self.slab[index];
+        let has_business =
+            !connection.session.outbound().is_empty() || connection.session.is_closed();
+        if has_business && !connection.is_dirty {
+            connection.is_dirty = true;
+            self.dirty.push(index);
+        }
+    }
+
+    fn spread(&mut self, release: &Release<'_>) {
+        match release {
+            Release::Answer {
+                origin,
+                at,
+                outcome,
+            } => {
+                let Some(index) = self.find(origin.connection) else {
+                    return;
+                };
+                let session = &mut self.slab[index].session;
+                let was_somebody = session.person().is_some();
+                session.handle_answer(origin.correlation, *at, outcome);
+                let is_new = !was_somebody && session.person().is_some();
+                self.mark_dirty(index);
+                if is_new {
+                    self.note_person(origin.connection);
+                }
+            }
+            Release::Notice { user, at, outcome } => {
+                for id in self.people.get(user).cloned().unwrap_or_default() {
+                    if let Some(index) = self.find(id) {
+                        self.slab[index].session.handle_notice(*at, outcome);
+                        self.mark_dirty(index);
+                    }
+                }
+            }
+        }
+    }
+
+    fn note_person(&mut self, id: u64) {
+        let Some(index) = self.find(id) else { return };
+        let connection = &mut self.slab[index];
+        if let Some(person) = connection.session.person() {
+            connection.user = Some(person.user);
+            self.people.entry(person.user).or_default().push(id);
+        }
+    }
+}
+
+impl Connection {
+    /// Sends what the link takes. Returns whether it took less than there was. Ends the link when
+    /// the conversation is over, or its reader lets too much pile up.
+    fn flush(&mut self) -> bool {
+        while !self.session.outbound().is_empty() {
+            match self.link.try_write(self.session.outbound()) {
+                Ok(len) => self.session.handle_sent(len),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    if self.session.is_slow_reader() || self.session.is_closed() {
+                        self.link.shutdown();
+                        return false;
+                    }
+                    return true;
+                }
+                Err(_gone) => {
+                    self.link.shutdown();
+                    return false;
+                }
+            }
+        }
+        if self.session.is_closed() {
+            self.link.shutdown();
+        }
+        false
+    }
+}
+
+fn id_of(index: usize, serial: u32) -> u64 {
+    let index = u64::try_from(index).expect("connections are bounded by descriptors");
+    u64::from(serial) << 32 | index
+}

@@ -1,0 +1,204 @@
+//! The native protocol over TCP: one task a connection, one turn for all of them.
+//!
+//! A connection's task waits for bytes and hands them to the hub. What that leads to is done once
+//! for everybody, at the end of the turn: one batch to the writer, one write a connection. Input
+//! buffers are shared, so an idle connection costs little. Deliberately absent: frames, commands.
+
+use std::{cell::RefCell, io, ops::ControlFlow, rc::Rc, time::Duration};
+
+use protocol::Seq;
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, mpsc},
+    task, time,
+};
+
+use crate::{
+    archive,
+    auth::Authenticator,
+    engine::Origin,
+    hub::{Errand, Hub},
+    log::{LogError, LogReader},
+    net::Link,
+    writer::Synced,
+};
+
+/// Bytes read at once from one connection: a deep pipeline in one system call, and short enough
+/// that one sender cannot keep the others waiting.
+const READ_BYTES: usize = 64 * 1024;
+
+/// How often clocks are looked at: the precision of holds that end and of timeouts.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How long to wait before accepting again when the system gives no descriptor.
+const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Opens another view of the durable records, for work that takes long.
+pub type OpenReader = dyn Fn() -> Result<Box<dyn LogReader>, LogError>;
+
+/// What every task of the server shares.
+pub struct Shell {
+    /// The engine and the conversations.
+    pub hub: Rc<RefCell<Hub>>,
+    /// Wakes the turn: something is to be synced or sent.
+    pub turn: Notify,
+    /// Finds out who people are.
+    pub authenticator: Authenticator,
+    /// Opens readers for errands.
+    pub open_reader: Box<OpenReader>,
+    input: RefCell<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Shell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shell").finish_non_exhaustive()
+    }
+}
+
+impl Shell {
+    /// A shell around a hub.
+    #[must_use]
+    pub fn new(hub: Hub, authenticator: Authenticator, open_reader: Box<OpenReader>) -> Self {
+        Self {
+            hub: Rc::new(RefCell::new(hub)),
+            turn: Notify::new(),
+            authenticator,
+            open_reader,
+            input: RefCell::new(vec![0; READ_BYTES]),
+        }
+    }
+
+    /// Accepts connections until it is dropped.
+    pub async fn accept(self: Rc<Self>, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _peer)) => {
+                    // Answers are whole when they are written; waiting for more only delays them.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "a connection was gone before it began");
+                        continue;
+                    }
+                    task::spawn_local(Rc::clone(&self).converse(Link::new(stream)));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection; trying again shortly");
+                    time::sleep(ACCEPT_RETRY_AFTER).await;
+                }
+            }
+        }
+    }
+
+    async fn converse(self: Rc<Self>, link: Link) {
+        let id = self.hub.borrow_mut().connect(link.clone());
+        self.turn.notify_one();
+        let mut errands = Vec::new();
+        while let Ok(len) = link.read(&self.input).await {
+            if len == 0 {
+                break;
+            }
+            let flow = {
+                let input = self.input.borrow();
+                self.hub
+                    .borrow_mut()
+                    .handle_input(id, &input[..len], &mut errands)
+            };
+            self.turn.notify_one();
+            for errand in errands.drain(..) {
+                task::spawn_local(Rc::clone(&self).run_errand(errand));
+            }
+            if flow == ControlFlow::Break(()) {
+                break_off(&link).await;
+                break;
+            }
+        }
+        self.hub.borrow_mut().disconnect(id);
+    }
+
+    async fn run_errand(self: Rc<Self>, errand: Errand) {
+        match errand {
+            Errand::Auth {
+                origin,
+                key,
+                request,
+            } => {
+                self.authenticator
+                    .run(&self.hub, origin, key, request)
+                    .await;
+            }
+            Errand::Replay { origin, upto } => self.replay(origin, upto).await,
+        }
+        self.turn.notify_one();
+    }
+
+    async fn replay(&self, origin: Origin, upto: Seq) {
+        let at = self.hub.borrow().engine().durable();
+        let reader = (self.open_reader)();
+        let replayed = task::spawn_blocking(move || archive::replay_state(&mut *reader?, upto));
+        match replayed
+            .await
+            .expect("replaying does not panic and is never cancelled")
+        {
+            Ok(outcome) => self.hub.borrow_mut().answer(origin, at, &outcome),
+            Err(error) => self.hub.borrow_mut().handle_reader_failure(origin, &error),
+        }
+    }
+
+    /// Once a turn, when everybody who was ready has been heard: one batch, one write each.
+    pub async fn take_turns(self: Rc<Self>) {
+        loop {
+            self.turn.notified().await;
+            // To the end of the queue: everybody who is ready now shares this batch.
+            task::yield_now().await;
+            self.hub.borrow_mut().sync_next();
+            self.flush();
+        }
+    }
+
+    /// Lets go of what each synced batch held back.
+    pub async fn release_synced(self: Rc<Self>, mut synced: mpsc::Receiver<Synced>) {
+        while let Some(batch) = synced.recv().await {
+            self.hub.borrow_mut().handle_synced(batch);
+            self.flush();
+        }
+    }
+
+    /// Looks at the clock now and then.
+    pub async fn tick(self: Rc<Self>) {
+        let mut ticks = time::interval(TICK);
+        ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.hub.borrow_mut().handle_timeout();
+            self.turn.notify_one();
+        }
+    }
+
+    fn flush(self: &Rc<Self>) {
+        let blocked = self.hub.borrow_mut().flush();
+        for (id, link) in blocked {
+            let shell = Rc::clone(self);
+            task::spawn_local(async move {
+                while link.writable().await.is_ok() {
+                    if !shell.hub.borrow_mut().handle_writable(id) {
+                        break;
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Reads what the peer still sends, until the hub has sent its last words and ended the link: a
+/// socket closed with unread input would throw those words away.
+async fn break_off(link: &Link) {
+    let scratch = RefCell::new(vec![0; 4096]);
+    while matches!(link.read(&scratch).await, Ok(1..)) {}
+}
+
+/// Binds a listener.
+///
+/// # Errors
+/// If the address cannot be listened on.
+pub async fn bind(address: std::net::SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}

@@ -1,0 +1,355 @@
+//! Starting and stopping: recover, serve, drain.
+//!
+//! A configuration goes in; the server runs until it is told to stop, finishes what it took, and
+//! brings the log to rest. Deliberately absent: signals and printing (they are the program's).
+
+use std::{
+    fs::{self, OpenOptions},
+    future::Future,
+    io::{self, Write},
+    net::SocketAddr,
+    ops::ControlFlow,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use protocol::{
+    Roles, Seq,
+    message::WelcomeFlags,
+    words::accounts::{Command, Register, SetRoles},
+};
+use rand::TryRng;
+use tokio::{
+    net::TcpListener,
+    runtime,
+    task::{self, LocalSet},
+    time,
+};
+
+use crate::{
+    auth::Authenticator,
+    clock::{Monotonic, wall_ms},
+    config::ServerConfig,
+    domain::{agenda::default_agenda, systems::OwnedCommand},
+    engine::Engine,
+    hub::{Hub, HubParts},
+    log::{
+        self, Durability, EventLog, Head, LogError, LogReader, SqliteLog, SqliteOptions,
+        SqliteReader,
+    },
+    net::tcp::{self, Shell},
+    passwords::{self, Secret},
+    writer::{Synced, Writer},
+};
+
+/// How long a stopping server waits for answers to be taken: whoever has not read them by then can
+/// ask again, with the same key.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// How often a stopping server looks whether it is done.
+const DRAIN_STEP: Duration = Duration::from_millis(5);
+
+/// The name of the first admin.
+pub const ADMIN_NAME: &str = "admin";
+
+/// The file in the data directory that holds the first admin's password.
+pub const ADMIN_PASSWORD_FILE: &str = "admin-password";
+
+const SECRET_FILE: &str = "secret";
+
+/// What is known once the server takes connections.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where the log is.
+    pub data_dir: PathBuf,
+    /// The newest position found in the log.
+    pub recovered: Seq,
+    /// How long rebuilding the state took.
+    pub recovered_in: Duration,
+    /// Where the first admin's password is.
+    pub admin_password_file: PathBuf,
+    /// What the log said of its own history, if a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// Why a server could not start, or not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The address.
+    #[error("cannot listen on {address}: {source}; choose another with --listen")]
+    Listen {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// Why it cannot.
+        source: io::Error,
+    },
+    /// A file of the data directory.
+    #[error("{}: {source}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
+    /// The system gives no thread or no randomness.
+    #[error("the system refuses what every server needs: {0}")]
+    System(String),
+}
+
+/// Runs a server until `shutdown` completes. `on_ready` is called once, when connections are taken.
+///
+/// # Errors
+/// If it cannot start, or the log cannot be brought to rest.
+pub fn serve(
+    config: &ServerConfig,
+    on_ready: impl FnOnce(&Ready),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| ServeError::System(error.to_string()))?;
+    let local = LocalSet::new();
+    local.block_on(&runtime, async {
+        let listener = tcp::bind(config.listen)
+            .await
+            .map_err(|source| ServeError::Listen {
+                address: config.listen,
+                source,
+            })?;
+        let (shell, synced, ready) = start(config, &listener)?;
+        on_ready(&ready);
+        run(shell, synced, listener, shutdown).await
+    })
+}
+
+/// Opens the log, rebuilds the state and makes the shell.
+fn start(
+    config: &ServerConfig,
+    listener: &TcpListener,
+) -> Result<(Shell, tokio::sync::mpsc::Receiver<Synced>, Ready), ServeError> {
+    let options = SqliteOptions {
+        durability: config.durability,
+        accept_loss: config.accept_loss,
+    };
+    let log = SqliteLog::open(&config.data_dir, options)?;
+    let warnings = warnings(&log);
+    let mut log: Box<dyn EventLog> = Box::new(log);
+    let clock = Monotonic::start();
+    let (mut engine, reader) = recover(&*log)?;
+    let recovered = engine.decided().seq;
+    let recovered_in = Duration::from_millis(clock.ms());
+    let secret = secret(&config.data_dir)?;
+    let admin_password_file = config.data_dir.join(ADMIN_PASSWORD_FILE);
+    prepare(&mut engine, &secret, config, &admin_password_file)?;
+    if let Some(batch) = engine.take_batch() {
+        let proof = log::commit(&mut *log, &batch)?;
+        let released = engine.handle_committed(&proof, batch);
+        engine.recycle(released);
+    }
+    let address = listener.local_addr().map_err(|source| ServeError::Listen {
+        address: config.listen,
+        source,
+    })?;
+    let (writer, synced) =
+        Writer::spawn(log).map_err(|error| ServeError::System(error.to_string()))?;
+    let flags = match config.durability {
+        Durability::Full => WelcomeFlags::DURABLE,
+        Durability::Normal | Durability::None => WelcomeFlags::default(),
+    };
+    let hub = Hub::new(HubParts {
+        engine,
+        writer,
+        reader,
+        connections_max: config.connections_max,
+        timeouts: config.timeouts,
+        flags,
+    });
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let authenticator = Authenticator::new(secret, config.password_cost, cores);
+    let data_dir = config.data_dir.clone();
+    let open_reader = Box::new(move || {
+        let reader = SqliteReader::open(&data_dir)?;
+        Ok(Box::new(reader) as Box<dyn LogReader>)
+    });
+    let ready = Ready {
+        address,
+        data_dir: config.data_dir.clone(),
+        recovered,
+        recovered_in,
+        admin_password_file,
+        warnings,
+    };
+    Ok((Shell::new(hub, authenticator, open_reader), synced, ready))
+}
+
+/// Rebuilds the state from the log, checking every position and every hash on the way.
+///
+/// # Errors
+/// If the log is damaged, or from a version this one cannot read.
+pub fn recover(log: &dyn EventLog) -> Result<(Engine, Box<dyn LogReader>), LogError> {
+    let mut reader = log.reader()?;
+    let mut engine = Engine::default();
+    let mut failure = None;
+    let head = log::replay(
+        &mut *reader,
+        Head::default(),
+        &mut |row| match engine.restore(&row) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(LogError::Foreign(format!(
+                    "seq {} cannot be read: {error}; start the version that wrote it, or a newer one",
+                    row.record.seq
+                )));
+                ControlFlow::Break(())
+            }
+        },
+    )?;
+    match failure {
+        Some(failure) => Err(failure),
+        None if head == log.head() => Ok((engine, reader)),
+        None => Err(LogError::Damaged(format!(
+            "the log's last position is {} but only {} could be read; restore a backup",
+            log.head().seq,
+            head.seq
+        ))),
+    }
+}
+
+/// What every fresh log begins with: somebody who may grant roles, and the default agenda.
+fn prepare(
+    engine: &mut Engine,
+    secret: &Secret,
+    config: &ServerConfig,
+    admin_password_file: &Path,
+) -> Result<(), ServeError> {
+    let now = wall_ms();
+    let is_fresh = engine.decided().seq == Seq::START;
+    if !engine.systems().accounts.has_admin() {
+        let password = hex(&random::<16>()?);
+        write_private(admin_password_file, password.as_bytes())?;
+        let key = protocol::Key(random()?);
+        let salt = secret.salt(key, ADMIN_NAME);
+        let password_hash = passwords::hash(&password, salt, config.password_cost);
+        let name = ADMIN_NAME.to_owned();
+        let register = Command::from(Register {
+            name: name.clone(),
+            password_hash,
+        });
+        engine.submit_own(now, &OwnedCommand::new(&register));
+        let promote = Command::from(SetRoles {
+            name,
+            roles: Roles::ADMIN,
+        });
+        engine.submit_own(now, &OwnedCommand::new(&promote));
+    }
+    if is_fresh {
+        let open = protocol::words::agenda::Command::from(default_agenda());
+        engine.submit_own(now, &OwnedCommand::new(&open));
+    }
+    Ok(())
+}
+
+/// Serves until told to stop, then finishes what was taken.
+async fn run(
+    shell: Shell,
+    synced: tokio::sync::mpsc::Receiver<Synced>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let shell = Rc::new(shell);
+    let accepting = task::spawn_local(Rc::clone(&shell).accept(listener));
+    let turns = task::spawn_local(Rc::clone(&shell).take_turns());
+    let releases = task::spawn_local(Rc::clone(&shell).release_synced(synced));
+    let ticks = task::spawn_local(Rc::clone(&shell).tick());
+    shutdown.await;
+    accepting.abort();
+    shell.hub.borrow_mut().drain();
+    let drained = time::timeout(DRAIN_MAX, async {
+        while !shell.hub.borrow().is_drained() {
+            shell.turn.notify_one();
+            time::sleep(DRAIN_STEP).await;
+        }
+    });
+    if drained.await.is_err() {
+        tracing::warn!("some clients did not take their answers in time; they can ask again");
+    }
+    ticks.abort();
+    turns.abort();
+    shell.hub.borrow_mut().close()?;
+    releases.abort();
+    Ok(())
+}
+
+fn warnings(log: &SqliteLog) -> Vec<String> {
+    use crate::log::mark::MarkRead;
+    match log.mark_read() {
+        MarkRead::At(_) => Vec::new(),
+        other if log.head().seq == Seq::START => {
+            let _fresh_logs_have_no_mark = other;
+            Vec::new()
+        }
+        other => vec![format!(
+            "the high-water mark could not be trusted ({other:?}): a missing tail could not have been noticed"
+        )],
+    }
+}
+
+/// The server's secret, made at the first start.
+fn secret(data_dir: &Path) -> Result<Secret, ServeError> {
+    let path = data_dir.join(SECRET_FILE);
+    match fs::read(&path) {
+        Ok(bytes) => match <[u8; 32]>::try_from(bytes) {
+            Ok(secret) => Ok(Secret::new(secret)),
+            Err(bytes) => Err(ServeError::File {
+                source: io::Error::other(format!(
+                    "the server's secret has {} bytes instead of 32; restore it from a backup, or delete it, which ends every session",
+                    bytes.len()
+                )),
+                path,
+            }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let secret = random::<32>()?;
+            write_private(&path, &secret)?;
+            Ok(Secret::new(secret))
+        }
+        Err(source) => Err(ServeError::File { path, source }),
+    }
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), ServeError> {
+    let write = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|source| ServeError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn random<const N: usize>() -> Result<[u8; N], ServeError> {
+    let mut bytes = [0; N];
+    rand::rngs::SysRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|error| ServeError::System(error.to_string()))?;
+    Ok(bytes)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,561 @@
+//! One connection's conversation, without the socket.
+//!
+//! Bytes and outcomes go in (`handle_*`); demands, bytes and the next deadline come out. Keeps who
+//! the connection belongs to, how many requests are unanswered, and the bytes that wait to be sent.
+//! Knows nothing of TCP, threads, the engine or the log.
+
+use std::time::Duration;
+
+use protocol::{
+    ChainHash, Code, Key, Kind, Outcome, Refusal, Roles, Seq, UserId,
+    frame::{self, FrameError},
+    limits::{IN_FLIGHT_MAX, REQUEST_BYTES_MAX, WIRE_VERSION},
+    message::{ErrorReply, Reply, Request, Welcome, WelcomeFlags},
+    outcome::encode_accepted,
+    words::accounts::{Answer, AuthRequest, Event, SessionOpened, SessionResumed, Token},
+};
+
+use crate::{
+    domain::systems::{CommandBytes, Source},
+    log::Head,
+};
+
+/// How long a conversation may take to get going, and how long it may be silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionTimeouts {
+    /// From connecting to the hello frame. An honest client sends it at once.
+    pub hello: Duration,
+    /// From connecting to being somebody. People type; 20 s would be short, a minute is enough.
+    pub login: Duration,
+    /// Between two frames. A client with nothing to say sends a ping.
+    pub idle: Duration,
+}
+
+impl Default for SessionTimeouts {
+    fn default() -> Self {
+        Self {
+            hello: Duration::from_secs(5),
+            login: Duration::from_secs(60),
+            idle: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Bytes that may wait to be read by a client. A connection with every request answered by a page
+/// of the log still fits; a client that lets more pile up does not read.
+pub const OUTBOUND_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Log-ins that may fail on one connection: guessing must pay for connections too.
+pub const LOGIN_FAILURES_MAX: u32 = 5;
+
+/// Memory a connection keeps for sending after a burst.
+const OUTBOUND_BYTES_KEPT: usize = 4 * 1024;
+
+/// Who a connection belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Has not said hello.
+    Silent,
+    /// Speaks our language and is nobody yet.
+    Stranger,
+    /// Logged in.
+    Person(Person),
+    /// Logged in until just now: what was asked before is still answered.
+    Revoked(Person),
+    /// Nothing more is read.
+    Closed,
+}
+
+/// Somebody who is logged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Person {
+    /// Who.
+    pub user: UserId,
+    /// By which session.
+    pub session: u64,
+    /// When it ends by itself, milliseconds since 1970-01-01 UTC.
+    pub expires_at: u64,
+}
+
+/// An authentication under way: one at a time on a connection.
+#[derive(Debug, Clone, Copy)]
+struct Auth {
+    correlation: u64,
+    /// What to hand out if a log-in is accepted; `None` while registering.
+    grant: Option<Grant>,
+}
+
+/// What an accepted log-in hands out, beyond what is logged of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Grant {
+    /// The secret to resume the session with.
+    pub token: Token,
+    /// What its person may do.
+    pub roles: Roles,
+}
+
+/// What a conversation wants from the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Demand<'a> {
+    /// More bytes.
+    More,
+    /// Nothing: the frame was answered here. Go on.
+    Nothing,
+    /// Something only the server can answer.
+    Ask(Asked<'a>),
+    /// Send what waits and close.
+    Close,
+}
+
+/// Something that is answered under the client's number for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// The client's number.
+    pub correlation: u64,
+    /// What is asked.
+    pub what: What<'a>,
+}
+
+/// What is asked of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What<'a> {
+    /// Decide this for this person.
+    Command {
+        /// Who asks.
+        user: UserId,
+        /// The idempotency key.
+        key: Key,
+        /// The command.
+        word: WordBytes<'a>,
+    },
+    /// Answer this for this person.
+    Query {
+        /// Who asks.
+        user: UserId,
+        /// The query.
+        word: WordBytes<'a>,
+    },
+    /// Find out who this is.
+    Auth {
+        /// The idempotency key.
+        key: Key,
+        /// What was shown.
+        request: AuthRequest,
+    },
+}
+
+/// A word that nobody has looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WordBytes<'a> {
+    /// Which word.
+    pub kind: Kind,
+    /// The version of its layout.
+    pub schema: u8,
+    /// Its bytes.
+    pub body: &'a [u8],
+}
+
+impl<'a> WordBytes<'a> {
+    /// As the engine takes it: from a client.
+    #[must_use]
+    pub const fn bytes(self) -> CommandBytes<'a> {
+        CommandBytes {
+            kind: self.kind,
+            schema: self.schema,
+            body: self.body,
+            source: Source::Client,
+        }
+    }
+}
+
+/// One conversation. See the head of this file.
+#[derive(Debug)]
+pub struct Session {
+    stage: Stage,
+    timeouts: SessionTimeouts,
+    /// Milliseconds of the shell's monotonic clock.
+    connected_at: u64,
+    heard_at: u64,
+    in_flight: u32,
+    auth: Option<Auth>,
+    login_failures: u32,
+    outbound: Vec<u8>,
+}
+
+impl Session {
+    /// A conversation that begins at `now` (milliseconds of any clock that never falls).
+    #[must_use]
+    pub const fn new(now: u64, timeouts: SessionTimeouts) -> Self {
+        Self {
+            stage: Stage::Silent,
+            timeouts,
+            connected_at: now,
+            heard_at: now,
+            in_flight: 0,
+            auth: None,
+            login_failures: 0,
+            outbound: Vec::new(),
+        }
+    }
+
+    /// Takes the first whole frame off `input` and says what it demands. What is left of `input`
+    /// comes back with it; with [`Demand::More`] that is everything, to be shown again with more.
+    pub fn handle_input<'a>(
+        &mut self,
+        now: u64,
+        input: &'a [u8],
+        server: &ServerFacts,
+    ) -> (Demand<'a>, &'a [u8]) {
+        if self.stage == Stage::Closed {
+            return (Demand::Close, &[]);
+        }
+        match frame::split(input, REQUEST_BYTES_MAX) {
+            Ok(None) => (Demand::More, input),
+            Ok(Some((frame, rest))) => {
+                self.heard_at = now;
+                let demand = match Request::decode(frame) {
+                    Ok(request) => self.handle_request(request, server),
+                    Err(error) => self.close(error.refusal()),
+                };
+                (demand, rest)
+            }
+            Err(FrameError::TooLong { len, max }) => (
+                self.close(Refusal::with(Code::FRAME_TOO_LONG, wide(len), wide(max))),
+                &[],
+            ),
+            Err(FrameError::Empty) => (self.close(Refusal::new(Code::BAD_FRAME)), &[]),
+        }
+    }
+
+    fn handle_request<'a>(&mut self, request: Request<'a>, server: &ServerFacts) -> Demand<'a> {
+        match (request, self.stage) {
+            (Request::Hello { version }, Stage::Silent) => self.greet(version, server),
+            (_, Stage::Silent) => self.close(Refusal::new(Code::HELLO_FIRST)),
+            (Request::Hello { .. }, _) => self.close(Refusal::with(Code::BAD_FRAME, 0, 0)),
+            (Request::Ping { correlation }, _) => {
+                Reply::Pong { correlation }.encode(&mut self.outbound);
+                Demand::Nothing
+            }
+            (
+                Request::Auth {
+                    correlation,
+                    key,
+                    request,
+                },
+                _,
+            ) => self.handle_auth(correlation, key, request),
+            (
+                Request::Command {
+                    correlation,
+                    key,
+                    kind,
+                    schema,
+                    body,
+                },
+                _,
+            ) => {
+                let word = WordBytes { kind, schema, body };
+                self.admit(correlation, |user| What::Command { user, key, word })
+            }
+            (
+                Request::Query {
+                    correlation,
+                    kind,
+                    schema,
+                    body,
+                },
+                _,
+            ) => {
+                let word = WordBytes { kind, schema, body };
+                self.admit(correlation, |user| What::Query { user, word })
+            }
+        }
+    }
+
+    fn greet<'a>(&mut self, version: u16, server: &ServerFacts) -> Demand<'a> {
+        if version != WIRE_VERSION {
+            let (theirs, ours) = (u64::from(version), u64::from(WIRE_VERSION));
+            return self.close(Refusal::with(Code::WIRE_VERSION, theirs, ours));
+        }
+        self.stage = Stage::Stranger;
+        let welcome = Welcome {
+            version: WIRE_VERSION,
+            request_bytes_max: u32::try_from(REQUEST_BYTES_MAX).unwrap_or(u32::MAX),
+            in_flight_max: IN_FLIGHT_MAX,
+            flags: server.flags,
+            seq: server.durable.seq,
+            hash: server.durable.hash,
+        };
+        Reply::Welcome(welcome).encode(&mut self.outbound);
+        Demand::Nothing
+    }
+
+    fn handle_auth<'a>(&mut self, correlation: u64, key: Key, request: AuthRequest) -> Demand<'a> {
+        if let Stage::Person(person) | Stage::Revoked(person) = self.stage {
+            let refusal = Refusal::with(Code::ALREADY_LOGGED_IN, person.user.0, 0);
+            return self.refuse(correlation, refusal);
+        }
+        if self.auth.is_some() {
+            return self.refuse(correlation, Refusal::with(Code::IN_FLIGHT, 1, 1));
+        }
+        if LOGIN_FAILURES_MAX <= self.login_failures {
+            let failures = u64::from(self.login_failures);
+            return self.close(Refusal::with(Code::LOGIN_ATTEMPTS, failures, failures));
+        }
+        self.auth = Some(Auth {
+            correlation,
+            grant: None,
+        });
+        self.in_flight += 1;
+        let what = What::Auth { key, request };
+        Demand::Ask(Asked { correlation, what })
+    }
+
+    /// Passes something on for this connection's person, if it may ask anything now.
+    fn admit<'a>(&mut self, correlation: u64, what: impl FnOnce(UserId) -> What<'a>) -> Demand<'a> {
+        let person = match self.stage {
+            Stage::Person(person) => person,
+            Stage::Revoked(_) => {
+                return self.refuse(correlation, Refusal::new(Code::SESSION_ENDED));
+            }
+            Stage::Silent | Stage::Stranger | Stage::Closed => {
+                return self.refuse(correlation, Refusal::new(Code::LOG_IN_FIRST));
+            }
+        };
+        if IN_FLIGHT_MAX <= self.in_flight {
+            let (in_flight, max) = (u64::from(self.in_flight), u64::from(IN_FLIGHT_MAX));
+            return self.refuse(correlation, Refusal::with(Code::IN_FLIGHT, in_flight, max));
+        }
+        self.in_flight += 1;
+        let what = what(person.user);
+        Demand::Ask(Asked { correlation, what })
+    }
+
+    fn refuse<'a>(&mut self, correlation: u64, refusal: Refusal) -> Demand<'a> {
+        self.send_error(correlation, refusal, 0, false);
+        Demand::Nothing
+    }
+
+    fn close<'a>(&mut self, refusal: Refusal) -> Demand<'a> {
+        self.send_error(0, refusal, 0, true);
+        self.stage = Stage::Closed;
+        Demand::Close
+    }
+
+    fn send_error(&mut self, correlation: u64, refusal: Refusal, retry_after_ms: u32, fatal: bool) {
+        Reply::Error(ErrorReply {
+            correlation,
+            refusal,
+            retry_after_ms,
+            fatal,
+        })
+        .encode(&mut self.outbound);
+    }
+
+    /// A demand was not considered; it never was in flight any more.
+    pub fn handle_refused(&mut self, correlation: u64, refusal: Refusal, retry_after_ms: u32) {
+        self.answered(correlation);
+        self.send_error(correlation, refusal, retry_after_ms, false);
+    }
+
+    /// A log-in is about to be decided: if it is accepted, this is what to hand out.
+    pub fn handle_grant(&mut self, grant: Grant) {
+        if let Some(auth) = &mut self.auth {
+            auth.grant = Some(grant);
+        }
+    }
+
+    /// An outcome may leave.
+    pub fn handle_answer(&mut self, correlation: u64, at: Head, outcome: &[u8]) {
+        let auth = self.auth.filter(|auth| auth.correlation == correlation);
+        self.answered(correlation);
+        match auth {
+            Some(auth) => self.handle_auth_outcome(auth, at, outcome),
+            None => self.send_answer(correlation, at, outcome),
+        }
+    }
+
+    /// A session was resumed.
+    pub fn handle_resumed(&mut self, correlation: u64, at: Head, person: Person, roles: Roles) {
+        self.answered(correlation);
+        self.stage = Stage::Person(person);
+        let answer = Answer::from(SessionResumed {
+            user: person.user,
+            roles,
+            session: person.session,
+            expires_at: person.expires_at,
+        });
+        self.send_auth_answer(correlation, at, &answer);
+    }
+
+    /// Something this connection's person must hear of.
+    pub fn handle_notice(&mut self, at: Head, outcome: &[u8]) {
+        if let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(outcome) {
+            Reply::Push {
+                seq: at.seq,
+                hash: at.hash,
+                kind,
+                schema,
+                body,
+            }
+            .encode(&mut self.outbound);
+        }
+    }
+
+    fn answered(&mut self, correlation: u64) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if self
+            .auth
+            .is_some_and(|auth| auth.correlation == correlation)
+        {
+            self.auth = None;
+        }
+    }
+
+    fn send_answer(&mut self, correlation: u64, at: Head, outcome: &[u8]) {
+        let (seq, hash): (Seq, ChainHash) = (at.seq, at.hash);
+        Reply::Answer {
+            correlation,
+            seq,
+            hash,
+            outcome,
+        }
+        .encode(&mut self.outbound);
+    }
+
+    /// An accepted log-in makes this connection somebody's; what was logged of it is not what is
+    /// answered, because the token is never logged.
+    fn handle_auth_outcome(&mut self, auth: Auth, at: Head, outcome: &[u8]) {
+        let event = match Outcome::decode(outcome) {
+            Ok(Outcome::Accepted { kind, schema, body }) => Event::decode(kind, schema, body).ok(),
+            Ok(Outcome::Refused(_)) | Err(_) => {
+                self.login_failures += 1;
+                None
+            }
+        };
+        let (Some(Event::LoggedIn(logged_in)), Some(grant)) = (event, auth.grant) else {
+            return self.send_answer(auth.correlation, at, outcome);
+        };
+        let person = Person {
+            user: logged_in.user,
+            session: at.seq.0,
+            expires_at: logged_in.expires_at,
+        };
+        self.stage = Stage::Person(person);
+        let answer = Answer::from(SessionOpened {
+            user: person.user,
+            roles: grant.roles,
+            session: person.session,
+            expires_at: person.expires_at,
+            token: grant.token,
+        });
+        self.send_auth_answer(auth.correlation, at, &answer);
+    }
+
+    fn send_auth_answer(&mut self, correlation: u64, at: Head, answer: &Answer) {
+        let mut outcome = Vec::new();
+        let (kind, schema) = answer.kind();
+        encode_accepted(kind, schema, &mut outcome);
+        answer.encode(&mut outcome);
+        self.send_answer(correlation, at, &outcome);
+    }
+
+    /// Looks at the clock: closes a conversation that is too slow, too silent, or whose session is
+    /// over. `wall` is milliseconds since 1970-01-01 UTC.
+    pub fn handle_timeout(&mut self, now: u64, wall: u64) -> Demand<'static> {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let over = |since: u64, limit: Duration| since.saturating_add(millis(limit)) <= now;
+        let (timeouts, connected_at) = (self.timeouts, self.connected_at);
+        let late = |code: Code, limit: Duration| Refusal::with(code, 0, millis(limit));
+        match self.stage {
+            Stage::Silent if over(connected_at, timeouts.hello) => {
+                self.close(late(Code::HELLO_TIMEOUT, timeouts.hello))
+            }
+            Stage::Stranger if self.auth.is_none() && over(connected_at, timeouts.login) => {
+                self.close(late(Code::LOGIN_TIMEOUT, timeouts.login))
+            }
+            Stage::Person(person) if person.expires_at <= wall => {
+                self.close(Refusal::new(Code::SESSION_ENDED))
+            }
+            Stage::Person(_) if self.in_flight == 0 && over(self.heard_at, timeouts.idle) => {
+                self.close(late(Code::IDLE, timeouts.idle))
+            }
+            Stage::Revoked(_) if self.in_flight == 0 => {
+                self.close(Refusal::new(Code::SESSION_ENDED))
+            }
+            Stage::Silent | Stage::Stranger | Stage::Person(_) | Stage::Revoked(_) => {
+                Demand::Nothing
+            }
+            Stage::Closed => Demand::Close,
+        }
+    }
+
+    /// The session was revoked: nothing more is asked by it, and the conversation ends when
+    /// everything is answered.
+    pub fn handle_revoked(&mut self) {
+        if let Stage::Person(person) = self.stage {
+            self.stage = Stage::Revoked(person);
+        }
+    }
+
+    /// The conversation cannot go on.
+    pub fn handle_end(&mut self, code: Code) -> Demand<'static> {
+        self.close(Refusal::new(code))
+    }
+
+    /// Whether this conversation's unread bytes are more than a reader can be allowed.
+    #[must_use]
+    pub const fn is_slow_reader(&self) -> bool {
+        OUTBOUND_BYTES_MAX < self.outbound.len()
+    }
+
+    /// Whose connection this is.
+    #[must_use]
+    pub const fn person(&self) -> Option<Person> {
+        match self.stage {
+            Stage::Person(person) | Stage::Revoked(person) => Some(person),
+            Stage::Silent | Stage::Stranger | Stage::Closed => None,
+        }
+    }
+
+    /// Whether some request is unanswered, or an answer unsent.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        0 < self.in_flight || !self.outbound.is_empty()
+    }
+
+    /// Whether nothing more is read.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.stage == Stage::Closed
+    }
+
+    /// The bytes to send.
+    #[must_use]
+    pub fn outbound(&self) -> &[u8] {
+        &self.outbound
+    }
+
+    /// `len` of the bytes to send were sent.
+    pub fn handle_sent(&mut self, len: usize) {
+        if len < self.outbound.len() {
+            self.outbound.drain(..len);
+        } else {
+            self.outbound.clear();
+            self.outbound.shrink_to(OUTBOUND_BYTES_KEPT);
+        }
+    }
+}
+
+/// What a welcome tells of the server.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerFacts {
+    /// What a judge must know.
+    pub flags: WelcomeFlags,
+    /// The newest durable position.
+    pub durable: Head,
+}
+
+fn wide(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}

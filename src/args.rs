@@ -1,0 +1,105 @@
+//! Arguments as they are typed. Every flag is also an environment variable `STAMPEDE_*`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// Load tests an event-sourced server and judges every answer.
+///
+/// `run` races clients against a server over a scenario file, measures latency from the intended
+/// instant, checks every answer against the laws of the system, and leaves a report.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about, max_term_width = 100)]
+#[command(after_help = "Start here:  stampede run scenarios/smoke.toml")]
+pub(crate) struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server until Ctrl-C
+    Serve(Serve),
+    /// Look into an event log
+    #[command(subcommand)]
+    Log(LogCommand),
+}
+
+/// What can be done with a log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Print the records as JSON lines
+    Cat(Cat),
+    /// Replay the log twice, check positions, hashes and the database, and print the state hash
+    Verify(Verify),
+}
+
+/// When a commit counts as durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DurabilityArg {
+    /// After fsync
+    Full,
+    /// The newest commits may be lost with the power
+    Normal,
+    /// Anything may be lost
+    None,
+}
+
+/// What hashing a password costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PasswordCostArg {
+    /// Argon2id, 19 MiB, 2 passes
+    Default,
+    /// The least there is, for load tests
+    Test,
+}
+
+/// `stampede serve`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Serve {
+    /// Where the log and the server's secret are; made if missing
+    #[arg(long, env = "STAMPEDE_DATA", default_value = "stampede-data", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, env = "STAMPEDE_LISTEN", default_value = "127.0.0.1:7400", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// When a commit counts as durable; anything but full is labelled in every report
+    #[arg(long, env = "STAMPEDE_DURABILITY", value_enum, default_value = "full")]
+    pub(crate) durability: DurabilityArg,
+    /// What hashing a password costs
+    #[arg(long, env = "STAMPEDE_PASSWORD_COST", value_enum, default_value = "default")]
+    pub(crate) password_cost: PasswordCostArg,
+    /// Connections held at once
+    #[arg(long, env = "STAMPEDE_CONNECTIONS", default_value_t = 19_000, value_name = "N")]
+    pub(crate) connections: usize,
+    /// Start although acknowledged records are missing at the log's end
+    #[arg(long, env = "STAMPEDE_ACCEPT_LOSS")]
+    pub(crate) accept_loss: bool,
+    /// Print one line of JSON when ready, for programs that start a server
+    #[arg(long, hide = true)]
+    pub(crate) ready_json: bool,
+}
+
+/// `stampede log cat`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Cat {
+    /// The data directory of a server, running or not
+    #[arg(value_name = "DIR", default_value = "stampede-data")]
+    pub(crate) data: PathBuf,
+    /// The first position to print
+    #[arg(long, default_value_t = 1, value_name = "SEQ")]
+    pub(crate) from: u64,
+    /// The most records to print
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+}
+
+/// `stampede log verify`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Verify {
+    /// The data directory of a server, running or not
+    #[arg(value_name = "DIR", default_value = "stampede-data")]
+    pub(crate) data: PathBuf,
+}

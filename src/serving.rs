@@ -1,0 +1,99 @@
+//! `stampede serve`: runs the server, and says what to paste next.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use server::{
+    Ready, ServerConfig,
+    log::Durability,
+    passwords::PasswordCost,
+    session::SessionTimeouts,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::{DurabilityArg, PasswordCostArg, Serve};
+
+/// Runs the server until it is told to stop by Ctrl-C or SIGTERM.
+pub(crate) fn serve(args: &Serve) -> Result<ExitCode> {
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("STAMPEDE_LOG")
+                .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("warn")),
+        )
+        .init();
+    let config = config(args);
+    let announce = |ready: &Ready| {
+        let text = if args.ready_json { ready_json(ready) } else { ready_text(ready) };
+        let mut out = io::stdout().lock();
+        // Whoever closed our output does not want to read it; the server runs on.
+        let _unread = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    };
+    server::serve(&config, announce, stop_signal())?;
+    if !args.ready_json {
+        writeln!(io::stdout(), "Stopped: everything taken was finished and the log is at rest.")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn config(args: &Serve) -> ServerConfig {
+    ServerConfig {
+        data_dir: args.data.clone(),
+        listen: args.listen,
+        durability: match args.durability {
+            DurabilityArg::Full => Durability::Full,
+            DurabilityArg::Normal => Durability::Normal,
+            DurabilityArg::None => Durability::None,
+        },
+        accept_loss: args.accept_loss,
+        password_cost: match args.password_cost {
+            PasswordCostArg::Default => PasswordCost::DEFAULT,
+            PasswordCostArg::Test => PasswordCost::TEST,
+        },
+        connections_max: args.connections,
+        timeouts: SessionTimeouts::default(),
+    }
+}
+
+async fn stop_signal() {
+    let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be listened for");
+    let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened for");
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn ready_text(ready: &Ready) -> String {
+    let (address, data) = (ready.address, ready.data_dir.display());
+    let warnings: String =
+        ready.warnings.iter().map(|warning| format!("Warning: {warning}\n")).collect();
+    format!(
+        "{warnings}Listening on tcp://{address}; log in {data} at seq {seq}, rebuilt in {ms} ms.\n\
+         \n\
+         Run a scenario against it:\n\
+         \x20 stampede run scenarios/smoke.toml --target tcp://{address} --admin-password-file {password}\n\
+         Look into its log:\n\
+         \x20 stampede log cat {data} --limit 20\n\
+         Stop it with Ctrl-C: what was taken is finished first.\n",
+        seq = ready.recovered,
+        ms = ready.recovered_in.as_millis(),
+        password = ready.admin_password_file.display(),
+    )
+}
+
+/// The same for a program that started this one.
+fn ready_json(ready: &Ready) -> String {
+    let line = serde_json::json!({
+        "address": ready.address.to_string(),
+        "data_dir": ready.data_dir,
+        "admin_password_file": ready.admin_password_file,
+        "recovered_seq": ready.recovered.0,
+        "recovered_ms": u64::try_from(ready.recovered_in.as_millis()).unwrap_or(u64::MAX),
+        "warnings": ready.warnings,
+    });
+    format!("{line}\n")
+}
