@@ -1,0 +1,3 @@
+//! A run record as text.
+
+pub mod figure;

@@ -1,0 +1,6 @@
+//! The reports from outside: fixed records go in, what people and programs read is looked at.
+
+mod caution;
+mod read;
+mod sample;
+mod verdict;
