@@ -326,4 +326,6 @@ fn scales_stretch_time_and_rates() {
         assert!(scaled(&phase, scale, 1.0).is_err(), "time scale {scale}");
         assert!(scaled(&phase, 1.0, scale).is_err(), "rate scale {scale}");
     }
+    let error = scaled(&open(10, "1_000_000", "even"), 1_000.0, 1_000.0).unwrap_err();
+    assert!(error.to_string().contains("smaller scale"), "{error}");
 }

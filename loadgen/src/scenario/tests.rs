@@ -211,6 +211,19 @@ fn an_unreadable_file_is_named() {
 }
 
 #[test]
+fn a_file_that_is_far_too_long_is_not_read_to_its_end() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.as_file()
+        .set_len(u64::try_from(super::FILE_BYTES_MAX).unwrap() * 1_000)
+        .unwrap();
+    let error = Scenario::load(file.path()).unwrap_err();
+    assert!(
+        error.to_string().contains("is it the right file?"),
+        "{error}"
+    );
+}
+
+#[test]
 fn errors_know_their_place() {
     let error = Scenario::parse("race.toml", &broken("users = 100", "users = 0")).unwrap_err();
     assert_eq!(error.place(), Some((6, 9)));
