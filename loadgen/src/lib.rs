@@ -4,5 +4,7 @@
 //! operations become histograms and verdicts, and all of it becomes one run record. Knows the wire
 //! and no server.
 
+pub mod arrival;
 pub mod operation;
 pub mod plan;
+pub mod scenario;
