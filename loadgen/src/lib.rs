@@ -7,7 +7,7 @@
 pub mod client;
 pub mod clock;
 pub mod contention;
-pub mod driver;
+//pub mod driver;
 pub mod history;
 pub mod operation;
 pub mod pacer;
