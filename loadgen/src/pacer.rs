@@ -20,7 +20,7 @@ use rustix::time::{
 };
 use tokio::io::unix::AsyncFd;
 
-use crate::{clock::Clock, operation::Nanos, recorder};
+use crate::{clock::Clock, operation::Nanos, recorder, wake};
 
 /// A timer that knows how late it is.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Pacer {
             TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
         )?;
         Ok(Self {
-            timer: AsyncFd::new(timer)?,
+            timer: wake::watch(timer)?,
             clock,
             armed: None,
             lateness: recorder::histogram(),

@@ -17,9 +17,10 @@ use rustix::{
     buffer::spare_capacity,
     event::{Timespec, epoll},
 };
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::io::unix::AsyncFd;
 
 use super::{LinkLost, Target};
+use crate::wake;
 
 /// Connections told of by one wait. A bound on how long the first of them waits for the last.
 const EVENTS_LEN_MAX: usize = 256;
@@ -64,7 +65,7 @@ impl TcpTarget {
         }
         Ok(Self {
             links,
-            poller: AsyncFd::with_interest(poller, Interest::READABLE)?,
+            poller: wake::watch(poller)?,
             events: Vec::with_capacity(EVENTS_LEN_MAX),
             has_more: false,
         })
