@@ -249,6 +249,13 @@ impl Client {
         });
     }
 
+    /// The count and the call it asked last, while that is outstanding.
+    #[must_use]
+    pub fn newest(&self) -> Option<(u32, Call)> {
+        let newest = self.outstanding.back()?;
+        Some((newest.operation.counter, newest.operation.call))
+    }
+
     /// Notes when the last call left, where it was asked before it could leave.
     pub fn release(&mut self, now: Nanos, floor: u64) {
         if let Some(last) = self.outstanding.back_mut() {
@@ -307,7 +314,9 @@ impl Client {
                 ..
             } => decode_push(seq, kind, schema, body),
             Reply::Error(error) if error.fatal => Err(ClientError::Closing(error.refusal)),
-            Reply::Error(error) => Ok(self.handle_error(error.correlation, error.refusal.code, now)),
+            Reply::Error(error) => {
+                Ok(self.handle_error(error.correlation, error.refusal.code, now))
+            }
             Reply::Welcome(_) | Reply::Pong { .. } => Ok(Told::Nothing),
         }
         .map(Some)
@@ -321,7 +330,12 @@ impl Client {
     }
 
     /// Gives up the oldest call if it was sent at `sent_before` or earlier.
-    pub fn give_up(&mut self, sent_before: Nanos, outcome: Outcome, now: Nanos) -> Option<Unanswered> {
+    pub fn give_up(
+        &mut self,
+        sent_before: Nanos,
+        outcome: Outcome,
+        now: Nanos,
+    ) -> Option<Unanswered> {
         if sent_before < self.outstanding.front()?.operation.sent_at {
             return None;
         }
@@ -329,7 +343,8 @@ impl Client {
         if outstanding.first.is_some() {
             return Some(Unanswered::Duplicate);
         }
-        let finished = outstanding.finish(outcome, (Seq(0), ChainHash::START), Observed::Nothing, now);
+        let finished =
+            outstanding.finish(outcome, (Seq(0), ChainHash::START), Observed::Nothing, now);
         Some(Unanswered::Call(finished))
     }
 
@@ -348,7 +363,9 @@ impl Client {
                 let observed = observe(&outstanding.operation.call, kind, schema, body)?;
                 (Outcome::Ok, observed)
             }
-            outcome::Outcome::Refused(refusal) => (Outcome::Refused(refusal.code), Observed::Nothing),
+            outcome::Outcome::Refused(refusal) => {
+                (Outcome::Refused(refusal.code), Observed::Nothing)
+            }
         };
         Ok(outstanding.tell(outcome, position, observed, now))
     }
@@ -497,7 +514,9 @@ fn observe(call: &Call, kind: Kind, schema: u8, body: &[u8]) -> Result<Observed,
             bookings
                 .bookings
                 .iter()
-                .filter_map(|view| Some((view.booking, Slot::pack(view.slot)?, view.until, view.key)))
+                .filter_map(|view| {
+                    Some((view.booking, Slot::pack(view.slot)?, view.until, view.key))
+                })
                 .collect(),
         ),
         Answer::Agendas(_) => Observed::Nothing,

@@ -1,7 +1,7 @@
-//! The clocks: the one file of this crate that reads them.
+//! The clocks, and what the process costs: the one file of this crate that reads them.
 //!
 //! Monotonic nanoseconds since the run's start, the wall time for names and files, and the
-//! processor time the generator costs. Everything else is told the time.
+//! processor time and memory the generator costs. Everything else is told the time.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -63,6 +63,15 @@ pub fn wall_ms() -> u64 {
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
+}
+
+/// The largest resident size this process has had, bytes; 0 where the kernel does not tell.
+#[must_use]
+pub fn memory_bytes_max() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1_024
 }
 
 fn read(clock: ClockId) -> u64 {

@@ -40,7 +40,9 @@ impl Contention {
         if index == next {
             self.slots.push(Attempts::new(slot, client));
         }
-        self.slots.get_mut(usize::try_from(index).ok()?)?.begin(client);
+        self.slots
+            .get_mut(usize::try_from(index).ok()?)?
+            .begin(client);
         Some(index)
     }
 
@@ -63,9 +65,17 @@ impl Contention {
         ContentionRecord {
             keys: count(slots.len()),
             contended_keys: count(slots.iter().filter(|slot| slot.contended).count()),
-            hottest: slots.iter().take(HOTTEST_LEN).map(Attempts::count).collect(),
+            hottest: slots
+                .iter()
+                .take(HOTTEST_LEN)
+                .map(Attempts::count)
+                .collect(),
             attempts_per_key_p50: slots.get(slots.len() / 2).map_or(0, |slot| slot.attempts),
-            overlap_max: slots.iter().map(|slot| u64::from(slot.max)).max().unwrap_or(0),
+            overlap_max: slots
+                .iter()
+                .map(|slot| u64::from(slot.max))
+                .max()
+                .unwrap_or(0),
             per_key_min: None,
         }
     }

@@ -315,7 +315,11 @@ fn encode(operation: &Operation, duplicate: bool) -> [u8; RECORD_BYTES] {
     put(&mut record, 0, &operation.client.to_le_bytes());
     put(&mut record, 4, &operation.counter.to_le_bytes());
     put(&mut record, 8, &operation.sent_at.to_le_bytes());
-    put(&mut record, 16, &ticks(response.div_ceil(TICK)).to_le_bytes());
+    put(
+        &mut record,
+        16,
+        &ticks(response.div_ceil(TICK)).to_le_bytes(),
+    );
     put(&mut record, 20, &ticks(delay / TICK).to_le_bytes());
     put(&mut record, 24, &operation.seq.to_le_bytes());
     put(&mut record, 32, &operation.hash.to_le_bytes());
@@ -325,7 +329,11 @@ fn encode(operation: &Operation, duplicate: bool) -> [u8; RECORD_BYTES] {
     put_u48(&mut record, 54, subject(&operation.call));
     put(&mut record, 60, &code.to_le_bytes());
     put(&mut record, 62, &[call | outcome << 4]);
-    put(&mut record, 63, &[attempts | if duplicate { DUPLICATE } else { 0 }]);
+    put(
+        &mut record,
+        63,
+        &[attempts | if duplicate { DUPLICATE } else { 0 }],
+    );
     record
 }
 
@@ -419,7 +427,9 @@ fn put_u48(record: &mut [u8; RECORD_BYTES], at: usize, value: u64) {
 }
 
 fn take<const N: usize>(record: &[u8; RECORD_BYTES], at: usize) -> [u8; N] {
-    *record[at..].first_chunk().expect("every field lies inside the record")
+    *record[at..]
+        .first_chunk()
+        .expect("every field lies inside the record")
 }
 
 fn take_u48(record: &[u8; RECORD_BYTES], at: usize) -> u64 {
@@ -442,7 +452,9 @@ mod tests {
         let mut bytes = Vec::new();
         let mut writer = HistoryWriter::new(&mut bytes, &HEAD).expect("memory");
         for entry in entries {
-            writer.append(&entry.operation, entry.duplicate).expect("memory");
+            writer
+                .append(&entry.operation, entry.duplicate)
+                .expect("memory");
         }
         let promised = writer.finish().expect("memory");
         assert_eq!(promised, bytes.len() as u64);
@@ -454,10 +466,16 @@ mod tests {
     }
 
     fn calls() -> impl Strategy<Value = Call> {
-        (0..8_u8, any::<u64>(), 0..=U48_MAX, any::<u32>()).prop_map(|(index, slot, booking, seconds)| {
-            let subject = if index == 2 { u64::from(seconds) } else { booking };
-            join_call(index, Slot(slot), subject).expect("an index of a call")
-        })
+        (0..8_u8, any::<u64>(), 0..=U48_MAX, any::<u32>()).prop_map(
+            |(index, slot, booking, seconds)| {
+                let subject = if index == 2 {
+                    u64::from(seconds)
+                } else {
+                    booking
+                };
+                join_call(index, Slot(slot), subject).expect("an index of a call")
+            },
+        )
     }
 
     fn outcomes() -> impl Strategy<Value = Outcome> {
@@ -467,7 +485,13 @@ mod tests {
 
     fn entries() -> impl Strategy<Value = HistoryEntry> {
         let times = (0..1_u64 << 40, 0..1_u64 << 30, 0..1_u64 << 30);
-        let words = (any::<u64>(), any::<u64>(), 0..=U48_MAX, 1..128_u8, any::<bool>());
+        let words = (
+            any::<u64>(),
+            any::<u64>(),
+            0..=U48_MAX,
+            1..128_u8,
+            any::<bool>(),
+        );
         (any::<(u32, u32)>(), calls(), outcomes(), times, words).prop_map(
             |((client, counter), call, outcome, (intended_at, delay, service), words)| {
                 let (seq, hash, floor, attempts, duplicate) = words;
@@ -486,7 +510,10 @@ mod tests {
                     hash,
                     attempts,
                 };
-                HistoryEntry { operation, duplicate }
+                HistoryEntry {
+                    operation,
+                    duplicate,
+                }
             },
         )
     }

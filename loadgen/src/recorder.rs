@@ -202,7 +202,8 @@ impl Tally {
     }
 
     fn record(&self) -> OperationRecord {
-        let by_name = |(code, count): (&u16, &u64)| (protocol::Code(*code).name().to_owned(), *count);
+        let by_name =
+            |(code, count): (&u16, &u64)| (protocol::Code(*code).name().to_owned(), *count);
         OperationRecord {
             ok: self.counts.ok,
             refused: self.counts.refused,
@@ -369,8 +370,14 @@ mod tests {
     fn every_clock_measures_from_its_own_instant_and_failures_stay_apart() {
         let mut recorder = Recorder::new(0);
         record_one(&mut recorder, &finished(Outcome::Ok, [100, 400, 900]));
-        record_one(&mut recorder, &finished(Outcome::Refused(Code::SLOT_TAKEN), [100, 400, 900]));
-        record_one(&mut recorder, &finished(Outcome::Error(Code::BUSY), [0, 1, 2]));
+        record_one(
+            &mut recorder,
+            &finished(Outcome::Refused(Code::SLOT_TAKEN), [100, 400, 900]),
+        );
+        record_one(
+            &mut recorder,
+            &finished(Outcome::Error(Code::BUSY), [0, 1, 2]),
+        );
         record_one(&mut recorder, &finished(Outcome::Unknown, [0, 1, 2]));
         recorder.intend(&CALL, 5);
         recorder.shed(&CALL);
@@ -379,12 +386,21 @@ mod tests {
         assert!(recorder.conservation().holds());
         let (operations, _timeline) = recorder.finish();
         let reserve = &operations["reserve"];
-        assert_eq!((reserve.ok, reserve.refused, reserve.error, reserve.unknown), (1, 1, 1, 1));
+        assert_eq!(
+            (reserve.ok, reserve.refused, reserve.error, reserve.unknown),
+            (1, 1, 1, 1)
+        );
         assert_eq!(reserve.refused_by_code["slot-taken"], 1);
         assert_eq!(reserve.response.quantiles.max, 800);
         assert_eq!(reserve.service.quantiles.max, 500);
-        assert_eq!((reserve.delay.quantiles.max, reserve.delay.quantiles.count), (300, 4));
-        assert_eq!((reserve.failed.quantiles.max, reserve.failed.quantiles.count), (2, 1));
+        assert_eq!(
+            (reserve.delay.quantiles.max, reserve.delay.quantiles.count),
+            (300, 4)
+        );
+        assert_eq!(
+            (reserve.failed.quantiles.max, reserve.failed.quantiles.count),
+            (2, 1)
+        );
     }
 
     #[test]
@@ -403,7 +419,9 @@ mod tests {
     fn a_recorded_histogram_can_be_read_back() {
         let mut original = histogram();
         original.saturating_record(123_456);
-        let bytes = STANDARD.decode(latency(&original).histogram).expect("base64");
+        let bytes = STANDARD
+            .decode(latency(&original).histogram)
+            .expect("base64");
         let read: Histogram<u64> = hdrhistogram::serialization::Deserializer::new()
             .deserialize(&mut bytes.as_slice())
             .expect("a V2 histogram");
@@ -416,7 +434,10 @@ mod tests {
         let late = finished(Outcome::Ok, [SECOND + 1, 3 * SECOND, 3 * SECOND + 5]);
         record_one(&mut recorder, &late);
         let (_operations, timeline) = recorder.finish();
-        let seen: Vec<_> = timeline.iter().map(|point| (point.intended, point.answered)).collect();
+        let seen: Vec<_> = timeline
+            .iter()
+            .map(|point| (point.intended, point.answered))
+            .collect();
         assert_eq!(seen, [(1, 0), (0, 0), (0, 1)]);
         assert!(timeline[2].response_p50 > SECOND);
     }

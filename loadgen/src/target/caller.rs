@@ -188,7 +188,9 @@ impl Caller {
         password: &str,
     ) -> Result<SessionOpened, CallError> {
         let (name, password) = (name.to_owned(), password.to_owned());
-        let answered = self.auth(key, AuthRequest::LogIn { name, password }).await?;
+        let answered = self
+            .auth(key, AuthRequest::LogIn { name, password })
+            .await?;
         match self.decode_session(&answered)? {
             Answer::SessionOpened(session) => Ok(session),
             other => Err(self.unexpected(other.name())),
@@ -277,7 +279,7 @@ impl Caller {
     async fn exchange<T>(
         &mut self,
         request: &Request<'_>,
-        read: impl Fn(Reply<'_>) -> Read<T>,
+        read: impl Fn(&Reply<'_>) -> Read<T>,
     ) -> Result<T, CallError> {
         let seconds = ANSWER_TIMEOUT.as_secs();
         let exchanging = timeout(ANSWER_TIMEOUT, self.exchange_patiently(request, read)).await;
@@ -293,7 +295,7 @@ impl Caller {
     async fn exchange_patiently<T>(
         &mut self,
         request: &Request<'_>,
-        read: impl Fn(Reply<'_>) -> Read<T>,
+        read: impl Fn(&Reply<'_>) -> Read<T>,
     ) -> Result<T, CallError> {
         self.out.clear();
         request.encode(&mut self.out);
@@ -304,7 +306,7 @@ impl Caller {
                 frame::split(&self.input, REPLY_BYTES_MAX).map_err(|error| self.foreign(&error))?
             {
                 let reply = Reply::decode(frame).map_err(|error| self.foreign_message(error))?;
-                let found = read(reply);
+                let found = read(&reply);
                 let taken = self.input.len() - rest.len();
                 self.input.drain(..taken);
                 match found {
@@ -363,25 +365,25 @@ enum Read<T> {
     Other,
 }
 
-fn read_welcome(reply: Reply<'_>) -> Read<Welcome> {
+fn read_welcome(reply: &Reply<'_>) -> Read<Welcome> {
     match reply {
-        Reply::Welcome(welcome) => Read::Found(welcome),
+        Reply::Welcome(welcome) => Read::Found(*welcome),
         Reply::Error(error) => Read::Refused(error.refusal),
         Reply::Answer { .. } | Reply::Push { .. } | Reply::Pong { .. } => Read::Other,
     }
 }
 
-fn read_answer(reply: Reply<'_>, wanted: u64) -> Read<Answered> {
+fn read_answer(reply: &Reply<'_>, wanted: u64) -> Read<Answered> {
     match reply {
         Reply::Answer {
             correlation,
             seq,
             hash,
             outcome,
-        } if correlation == wanted => match Outcome::decode(outcome) {
+        } if *correlation == wanted => match Outcome::decode(outcome) {
             Ok(outcome) => Read::Found(Answered {
-                seq,
-                hash,
+                seq: *seq,
+                hash: *hash,
                 outcome: own(outcome),
             }),
             Err(error) => Read::Foreign(error),

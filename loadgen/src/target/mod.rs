@@ -39,7 +39,11 @@ pub trait Target {
     ///
     /// # Errors
     /// If waiting itself is impossible.
-    fn poll_ready(&mut self, context: &mut Context<'_>, ready: &mut Vec<u32>) -> Poll<io::Result<()>>;
+    fn poll_ready(
+        &mut self,
+        context: &mut Context<'_>,
+        ready: &mut Vec<u32>,
+    ) -> Poll<io::Result<()>>;
 
     /// Reads what has arrived on a link, at most `into.len()` bytes. 0 when nothing has.
     ///

@@ -9,8 +9,7 @@ use std::{
 };
 
 use protocol::{
-    ChainHash, Kind, Seq,
-    frame,
+    ChainHash, Kind, Seq, frame,
     limits::REQUEST_BYTES_MAX,
     message::{Reply, Request},
     outcome,
@@ -75,11 +74,8 @@ impl NullTarget {
     }
 
     fn show_nothing(&mut self, kind: Kind) {
-        let (bookings, _schema) = Query::MyBookings(protocol::words::agenda::MyBookings {
-            after: 0,
-            limit: 1,
-        })
-        .kind();
+        let (bookings, _schema) =
+            Query::MyBookings(protocol::words::agenda::MyBookings { after: 0, limit: 1 }).kind();
         let answer: Answer = if kind == bookings {
             let bookings = Vec::new();
             Bookings { bookings }.into()

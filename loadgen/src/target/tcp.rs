@@ -42,7 +42,9 @@ pub struct TcpTarget {
 impl fmt::Debug for TcpTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let links = self.links.len();
-        f.debug_struct("TcpTarget").field("links", &links).finish_non_exhaustive()
+        f.debug_struct("TcpTarget")
+            .field("links", &links)
+            .finish_non_exhaustive()
     }
 }
 
