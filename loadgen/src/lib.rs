@@ -5,6 +5,15 @@
 //! and no server.
 
 pub mod arrival;
+pub mod client;
+pub mod clock;
+pub mod contention;
+pub mod driver;
+pub mod history;
 pub mod operation;
+pub mod pacer;
 pub mod plan;
+pub mod recorder;
 pub mod scenario;
+pub mod target;
+mod wake;

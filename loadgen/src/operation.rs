@@ -236,6 +236,11 @@ pub trait Watch {
     /// Its outcome is known. Called once an operation, in the order outcomes become known.
     fn handle_complete(&mut self, operation: &Operation, observed: &Observed);
 
+    /// A command already answered was asked again under its key, and answered a second time.
+    /// `second` is the first operation with the outcome, position, hash and times of the second
+    /// answer. Not an operation: counted apart, in no histogram.
+    fn handle_duplicate(&mut self, first: &Operation, second: &Operation);
+
     /// A push reached a client: the promotion of a waitlist, the end of a hold.
     fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos);
 }

@@ -1,0 +1,146 @@
+//! The native protocol over TCP: one connection a client, all of them waited for at once.
+//!
+//! Bytes go in and out of sockets that never block. An operation costs one write and one read,
+//! and one wait is shared by every connection that became ready: the sockets hang on an epoll of
+//! their own, edge-triggered, and tokio waits for that one descriptor. So no operation hops
+//! through a task. Connections are opened by a [`super::Caller`], which also becomes somebody.
+
+use std::{
+    fmt,
+    io::{self, ErrorKind, Read, Write},
+    net::{Shutdown, TcpStream},
+    os::fd::OwnedFd,
+    task::{Context, Poll, ready},
+};
+
+use rustix::{
+    buffer::spare_capacity,
+    event::{Timespec, epoll},
+};
+use tokio::io::unix::AsyncFd;
+
+use super::{LinkLost, Target};
+use crate::wake;
+
+/// Connections told of by one wait. A bound on how long the first of them waits for the last.
+const EVENTS_LEN_MAX: usize = 256;
+
+const AT_ONCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
+
+/// Open connections, one a client.
+pub struct TcpTarget {
+    links: Vec<TcpStream>,
+    poller: AsyncFd<OwnedFd>,
+    events: Vec<epoll::Event>,
+    /// The last wait told of as many as it could: there may be more.
+    has_more: bool,
+}
+
+impl fmt::Debug for TcpTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let links = self.links.len();
+        f.debug_struct("TcpTarget")
+            .field("links", &links)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TcpTarget {
+    /// A target of these connections, by number of client.
+    ///
+    /// # Errors
+    /// If the kernel cannot wait for them. Must be called within a tokio runtime.
+    pub fn new(links: Vec<TcpStream>) -> io::Result<Self> {
+        let poller = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        // Both directions from the start: with edges, room to write is told of only after there
+        // was none, so it costs nothing and needs no changing.
+        let flags = epoll::EventFlags::IN
+            | epoll::EventFlags::OUT
+            | epoll::EventFlags::RDHUP
+            | epoll::EventFlags::ET;
+        for (number, link) in (0_u64..).zip(&links) {
+            link.set_nonblocking(true)?;
+            epoll::add(&poller, link, epoll::EventData::new_u64(number), flags)?;
+        }
+        Ok(Self {
+            links,
+            poller: wake::watch(poller)?,
+            events: Vec::with_capacity(EVENTS_LEN_MAX),
+            has_more: false,
+        })
+    }
+
+    fn link(&mut self, link: u32) -> Result<&mut TcpStream, LinkLost> {
+        let index = usize::try_from(link).unwrap_or(usize::MAX);
+        self.links.get_mut(index).ok_or(LinkLost::Closed)
+    }
+}
+
+impl Target for TcpTarget {
+    fn links(&self) -> usize {
+        self.links.len()
+    }
+
+    fn poll_ready(
+        &mut self,
+        context: &mut Context<'_>,
+        ready: &mut Vec<u32>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            if !self.has_more {
+                // Cleared before asking: what happens after the question is a new edge.
+                ready!(self.poller.poll_read_ready(context))?.clear_ready();
+            }
+            self.events.clear();
+            epoll::wait(
+                self.poller.get_ref(),
+                spare_capacity(&mut self.events),
+                Some(&AT_ONCE),
+            )?;
+            self.has_more = self.events.len() == self.events.capacity();
+            if !self.events.is_empty() {
+                let number = |event: &epoll::Event| u32::try_from(event.data.u64()).ok();
+                ready.extend(self.events.iter().filter_map(number));
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn receive(&mut self, link: u32, into: &mut [u8]) -> Result<usize, LinkLost> {
+        loop {
+            return match self.link(link)?.read(into) {
+                Ok(0) => Err(LinkLost::Closed),
+                Ok(read) => Ok(read),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => Err(error.into()),
+            };
+        }
+    }
+
+    fn transmit(&mut self, link: u32, out: &mut Vec<u8>) -> Result<(), LinkLost> {
+        let stream = self.link(link)?;
+        let mut sent = 0;
+        while sent < out.len() {
+            match stream.write(&out[sent..]) {
+                Ok(0) => return Err(LinkLost::Closed),
+                Ok(written) => sent += written,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        out.drain(..sent);
+        Ok(())
+    }
+
+    fn close(&mut self, link: u32) {
+        if let Ok(stream) = self.link(link) {
+            // It may be closed already, which is what was wanted.
+            let _closed = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
