@@ -4,5 +4,6 @@
 //! operations become histograms and verdicts, and all of it becomes one run record. Knows the wire
 //! and no server.
 
+pub mod check;
 pub mod operation;
 pub mod plan;
