@@ -5,6 +5,7 @@
 //! and no server.
 
 pub mod arrival;
+pub mod check;
 pub mod client;
 pub mod clock;
 pub mod contention;
@@ -14,6 +15,7 @@ pub mod operation;
 pub mod pacer;
 pub mod plan;
 pub mod recorder;
+pub mod run;
 pub mod scenario;
 pub mod target;
 mod wake;
