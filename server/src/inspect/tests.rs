@@ -103,6 +103,8 @@ fn a_sound_log_passes() {
 fn an_empty_log_passes() {
     let report = verify(log_of(&[]).path()).unwrap();
     assert_eq!((report.records, report.head), (0, Head::default()));
+    let other = verify(log_of(&sample()).path()).unwrap();
+    assert_ne!(report.state_hash, other.state_hash);
 }
 
 #[test]
