@@ -141,9 +141,10 @@ impl<'a> StepReader<'_, 'a> {
             )),
             "list_slots" => Ok(ActionSpec::ListSlots(self.read_place(&value, &DAY_KEYS)?)),
             "wait" => Ok(ActionSpec::Wait(read_pause(&value)?)),
-            _my_bookings => value
+            "my_bookings" => value
                 .table("`my_bookings`", &[])
                 .map(|_| ActionSpec::MyBookings),
+            other => Err(value.fault(format!("`{other}` is not supported by this version yet"))),
         }
     }
 
