@@ -4,6 +4,7 @@
 
 mod axis;
 mod chart;
+mod fact;
 pub mod figure;
 mod html;
 mod phrase;
