@@ -303,6 +303,10 @@ impl Watch for Laws {
         }
     }
 
+    fn handle_duplicate(&mut self, first: &Operation, second: &Operation) {
+        Self::handle_duplicate(self, first, second.outcome, second.seq, second.hash);
+    }
+
     fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos) {
         self.session_order.handle_push(client, seq);
         self.real_time_order.raise(seq);

@@ -167,7 +167,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
                     LANE_PAUSE
                 };
                 self.runs.restart(run, self.plan, instance);
-return Some(at + think.max(pause));
+                return Some(at + think.max(pause));
             }
             Origin::Round(round) => self.rounds.get_mut(round)?.leave(now),
             Origin::Lane(_) | Origin::Arrival => {}

@@ -27,7 +27,7 @@ const STOP_MAX: Duration = Duration::from_secs(60);
 
 /// A running child.
 #[derive(Debug)]
-pub struct Embedded {
+pub(super) struct Embedded {
     child: Child,
     launch: Launch,
     ready: Ready,
@@ -35,28 +35,28 @@ pub struct Embedded {
 
 /// How the child is started.
 #[derive(Debug, Clone)]
-pub struct Launch {
+pub(super) struct Launch {
     /// This program.
-    pub program: PathBuf,
+    pub(super) program: PathBuf,
     /// Where the log is.
-    pub data_dir: PathBuf,
+    pub(super) data_dir: PathBuf,
     /// What the scenario says of the server.
-    pub server: ServerConfig,
+    pub(super) server: ServerConfig,
     /// Further arguments, for a server built to misbehave.
-    pub extra: Vec<String>,
+    pub(super) extra: Vec<String>,
 }
 
 /// What the child says when it takes connections.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Ready {
+pub(super) struct Ready {
     /// Where it listens.
-    pub address: String,
+    pub(super) address: String,
     /// The file with the first admin's password.
-    pub admin_password_file: PathBuf,
+    pub(super) admin_password_file: PathBuf,
     /// The position it found in the log.
-    pub recovered_seq: u64,
+    pub(super) recovered_seq: u64,
     /// How long rebuilding the state took.
-    pub recovered_ms: u64,
+    pub(super) recovered_ms: u64,
 }
 
 /// A child that did not do its part.
@@ -74,7 +74,9 @@ pub enum EmbeddedError {
     #[error("the embedded server did not get ready: {0}")]
     NotReady(String),
     /// It ended when nobody told it to.
-    #[error("the embedded server ended by itself during the run ({0}); its log is kept in the run's directory")]
+    #[error(
+        "the embedded server ended by itself during the run ({0}); its log is kept in the run's directory"
+    )]
     Ended(String),
     /// It did not stop cleanly.
     #[error("the embedded server did not stop cleanly: {0}")]
@@ -86,11 +88,14 @@ impl Embedded {
     ///
     /// # Errors
     /// If it does not get there.
-    pub async fn start(launch: Launch) -> Result<Self, EmbeddedError> {
-        let mut child = launch.command().spawn().map_err(|source| EmbeddedError::Start {
-            program: launch.program.clone(),
-            source,
-        })?;
+    pub(super) async fn start(launch: Launch) -> Result<Self, EmbeddedError> {
+        let mut child = launch
+            .command()
+            .spawn()
+            .map_err(|source| EmbeddedError::Start {
+                program: launch.program.clone(),
+                source,
+            })?;
         let stdout = child.stdout.take().expect("the child's output is piped");
         let mut lines = BufReader::new(stdout).lines();
         let line = timeout(READY_MAX, lines.next_line())
@@ -102,18 +107,22 @@ impl Embedded {
         };
         let ready = serde_json::from_str(&line)
             .map_err(|error| not_ready(&format!("it said {line:?}: {error}")))?;
-        Ok(Self { child, launch, ready })
+        Ok(Self {
+            child,
+            launch,
+            ready,
+        })
     }
 
     /// What it said when it got ready.
     #[must_use]
-    pub const fn ready(&self) -> &Ready {
+    pub(super) const fn ready(&self) -> &Ready {
         &self.ready
     }
 
     /// Its process.
     #[must_use]
-    pub fn pid(&self) -> Option<u32> {
+    pub(super) fn pid(&self) -> Option<u32> {
         self.child.id()
     }
 
@@ -121,9 +130,12 @@ impl Embedded {
     ///
     /// # Errors
     /// If it had ended before, or the next one does not get ready.
-    pub async fn crash_and_restart(mut self) -> Result<Self, EmbeddedError> {
+    pub(super) async fn crash_and_restart(mut self) -> Result<Self, EmbeddedError> {
         self.assert_running()?;
-        self.child.kill().await.map_err(|error| EmbeddedError::NotStopped(error.to_string()))?;
+        self.child
+            .kill()
+            .await
+            .map_err(|error| EmbeddedError::NotStopped(error.to_string()))?;
         Self::start(self.launch).await
     }
 
@@ -131,7 +143,7 @@ impl Embedded {
     ///
     /// # Errors
     /// If it had ended before, or does not end well.
-    pub async fn stop(mut self) -> Result<(), EmbeddedError> {
+    pub(super) async fn stop(mut self) -> Result<(), EmbeddedError> {
         self.assert_running()?;
         self.signal(Signal::TERM);
         let status = timeout(STOP_MAX, self.child.wait())
@@ -156,7 +168,11 @@ impl Embedded {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let pid = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
         if let Some(pid) = pid {
             // It may have ended since it was looked at, which waiting for it will tell.
             let _already_gone = kill_process(pid, signal);
@@ -193,7 +209,7 @@ impl Launch {
 
 /// Where a run keeps its server's log.
 #[must_use]
-pub fn data_dir(run_dir: &Path) -> PathBuf {
+pub(super) fn data_dir(run_dir: &Path) -> PathBuf {
     run_dir.join("log")
 }
 
@@ -210,5 +226,9 @@ async fn last_words(child: &mut Child) -> String {
         let _partial_is_better_than_nothing = reading;
     }
     let words = String::from_utf8_lossy(&words).trim().to_owned();
-    if words.is_empty() { "it ended without a word".to_owned() } else { words }
+    if words.is_empty() {
+        "it ended without a word".to_owned()
+    } else {
+        words
+    }
 }

@@ -22,7 +22,7 @@ const APPEND_BYTES: usize = 4 * 1024;
 
 /// Describes this machine. What only the run knows is filled in by it.
 #[must_use]
-pub fn describe(fdatasync_ns: QuantileRecord) -> EnvironmentRecord {
+pub(super) fn describe(fdatasync_ns: QuantileRecord) -> EnvironmentRecord {
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     EnvironmentRecord {
         started_at: String::new(),
@@ -30,11 +30,14 @@ pub fn describe(fdatasync_ns: QuantileRecord) -> EnvironmentRecord {
         target: String::new(),
         durability: String::new(),
         planted_bug: None,
-        cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+        cpu: field("/proc/cpuinfo", "model name")
+            .unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
         memory_bytes: memory_bytes(),
-        kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
-            .map_or_else(|_no_proc| std::env::consts::OS.to_owned(), |text| text.trim().to_owned()),
+        kernel: fs::read_to_string("/proc/sys/kernel/osrelease").map_or_else(
+            |_no_proc| std::env::consts::OS.to_owned(),
+            |text| text.trim().to_owned(),
+        ),
         fdatasync_ns,
     }
 }
@@ -43,9 +46,12 @@ pub fn describe(fdatasync_ns: QuantileRecord) -> EnvironmentRecord {
 ///
 /// # Errors
 /// If the disk cannot be written.
-pub fn measure_fdatasync(dir: &Path) -> io::Result<QuantileRecord> {
+pub(super) fn measure_fdatasync(dir: &Path) -> io::Result<QuantileRecord> {
     let path = dir.join("fdatasync.probe");
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
     let measured = measure(&mut file);
     fs::remove_file(&path)?;
     measured
@@ -65,8 +71,11 @@ fn measure(file: &mut File) -> io::Result<QuantileRecord> {
 }
 
 fn memory_bytes() -> u64 {
-    let kib = field("/proc/meminfo", "MemTotal")
-        .and_then(|text| text.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()));
+    let kib = field("/proc/meminfo", "MemTotal").and_then(|text| {
+        text.split_whitespace()
+            .next()
+            .and_then(|kib| kib.parse::<u64>().ok())
+    });
     kib.unwrap_or(0) * 1024
 }
 

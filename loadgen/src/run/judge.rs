@@ -10,7 +10,7 @@ use protocol::{
 
 use crate::{
     check::Laws,
-    target::caller::{CallError, Caller},
+    target::{CallError, Caller},
 };
 
 /// Records asked for at once; the server's own bound on bytes is usually met first.
@@ -31,10 +31,13 @@ pub enum JudgeError {
 ///
 /// # Errors
 /// If the log cannot be read to its end.
-pub async fn show_log(admin: &mut Caller, laws: &mut Laws) -> Result<Seq, JudgeError> {
+pub(super) async fn show_log(admin: &mut Caller, laws: &mut Laws) -> Result<Seq, JudgeError> {
     let mut next = Seq(1);
     loop {
-        let query = ReadLog { from: next, limit: PAGE_LEN };
+        let query = ReadLog {
+            from: next,
+            limit: PAGE_LEN,
+        };
         let Answer::LogPage(LogPage { records }) = ask(admin, query.into()).await? else {
             return Err(JudgeError::Answer("something that is no page".to_owned()));
         };
@@ -52,7 +55,7 @@ pub async fn show_log(admin: &mut Caller, laws: &mut Laws) -> Result<Seq, JudgeE
 ///
 /// # Errors
 /// If there is no answer.
-pub async fn live_state(admin: &mut Caller) -> Result<StateHash, JudgeError> {
+pub(super) async fn live_state(admin: &mut Caller) -> Result<StateHash, JudgeError> {
     state(ask(admin, ReadState {}.into()).await?)
 }
 
@@ -60,7 +63,7 @@ pub async fn live_state(admin: &mut Caller) -> Result<StateHash, JudgeError> {
 ///
 /// # Errors
 /// If there is no answer.
-pub async fn replayed_state(admin: &mut Caller, upto: Seq) -> Result<StateHash, JudgeError> {
+pub(super) async fn replayed_state(admin: &mut Caller, upto: Seq) -> Result<StateHash, JudgeError> {
     state(ask(admin, ReplayState { upto }.into()).await?)
 }
 

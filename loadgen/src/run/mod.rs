@@ -38,14 +38,10 @@ use reports::{
 };
 use tokio::{runtime, task::LocalSet};
 
-pub use self::{
-    embedded::EmbeddedError,
-    judge::JudgeError,
-    world::{Access, WorldError},
-};
+pub use self::{embedded::EmbeddedError, judge::JudgeError, world::WorldError};
 use self::{
     embedded::{Embedded, Launch},
-    world::Built,
+    world::{Access, Built},
 };
 use crate::{
     check::{LawOptions, Laws},
@@ -56,7 +52,7 @@ use crate::{
     operation::KeyMint,
     plan::{Plan, PlanOptions},
     scenario::{Scenario, ScenarioError},
-    target::{TcpTarget, caller::Caller},
+    target::{Caller, TcpTarget},
 };
 
 /// Every how-many-th command is asked again under its key, to see that the answer is the same.
@@ -91,7 +87,9 @@ pub struct RunOptions {
 
 impl std::fmt::Debug for RunOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunOptions").field("scenario", &self.scenario).finish_non_exhaustive()
+        f.debug_struct("RunOptions")
+            .field("scenario", &self.scenario)
+            .finish_non_exhaustive()
     }
 }
 
@@ -188,7 +186,14 @@ pub fn run(options: RunOptions) -> Result<Ran, RunError> {
         .build()
         .map_err(RunError::System)?;
     let record = LocalSet::new().block_on(&runtime, async {
-        Run { scenario: &scenario, plan: &plan, dir: &dir, options }.carry_out().await
+        Run {
+            scenario: &scenario,
+            plan: &plan,
+            dir: &dir,
+            options,
+        }
+        .carry_out()
+        .await
     })?;
     write_file(&dir.join(RECORD_FILE), &record.to_json())?;
     write_file(&dir.join(REPORT_FILE), &render::html(&record))?;
@@ -213,8 +218,11 @@ struct Aftermath {
 impl Run<'_> {
     async fn carry_out(mut self) -> Result<RunRecord, RunError> {
         let started_at = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
-        let fdatasync = environment::measure_fdatasync(self.dir)
-            .map_err(|source| RunError::File { path: self.dir.to_owned(), source })?;
+        let fdatasync =
+            environment::measure_fdatasync(self.dir).map_err(|source| RunError::File {
+                path: self.dir.to_owned(),
+                source,
+            })?;
         let mut environment = environment::describe(fdatasync);
         environment.started_at = humantime::format_rfc3339_seconds(started_at).to_string();
         let secret = random_secret()?;
@@ -225,9 +233,7 @@ impl Run<'_> {
 
         let mint = KeyMint::new(secret);
         let mut laws = self.laws(&mint, &built);
-        let Built { admin, admin_token, .. } = &built;
-        let admin_token: Token = *admin_token;
-        let _ = admin;
+        let admin_token = built.admin_token;
         let (driven, admin) = self.drive(built, &mint, secret, &mut laws).await?;
 
         let mut after = self.aftermath(server, admin, &access, admin_token).await?;
@@ -240,10 +246,16 @@ impl Run<'_> {
     }
 
     async fn start_server(&self) -> Result<Option<Embedded>, RunError> {
-        let Against::Embedded { program, planted_bug } = &self.options.against else {
+        let Against::Embedded {
+            program,
+            planted_bug,
+        } = &self.options.against
+        else {
             return Ok(None);
         };
-        let extra = planted_bug.iter().flat_map(|bug| ["--planted-bug".to_owned(), bug.clone()]);
+        let extra = planted_bug
+            .iter()
+            .flat_map(|bug| ["--planted-bug".to_owned(), bug.clone()]);
         let launch = Launch {
             program: program.clone(),
             data_dir: embedded::data_dir(self.dir),
@@ -256,22 +268,33 @@ impl Run<'_> {
     fn access(&self, server: Option<&Embedded>, secret: &[u8; 32]) -> Access {
         let run_id = u64::from_le_bytes(*secret.first_chunk().expect("8 of 32 bytes"));
         let (address, admin_password_file) = match (&self.options.against, server) {
-            (Against::Live { address, admin_password_file }, _) => {
-                (address.clone(), admin_password_file.clone())
-            }
+            (
+                Against::Live {
+                    address,
+                    admin_password_file,
+                },
+                _,
+            ) => (address.clone(), admin_password_file.clone()),
             (Against::Embedded { .. }, Some(server)) => {
                 let ready = server.ready();
                 (ready.address.clone(), ready.admin_password_file.clone())
             }
             (Against::Embedded { .. }, None) => unreachable!("the embedded server was started"),
         };
-        Access { address, admin_password_file, run_id }
+        Access {
+            address,
+            admin_password_file,
+            run_id,
+        }
     }
 
     async fn build(&mut self, access: &Access) -> Result<Built, RunError> {
         const DAY_MS: u64 = 24 * 60 * 60 * 1000;
         let world = &self.plan.world;
-        (self.options.stage)(&Stage::Building { users: world.users, agendas: world.agendas });
+        (self.options.stage)(&Stage::Building {
+            users: world.users,
+            agendas: world.agendas,
+        });
         let today = u32::try_from(clock::wall_ms() / DAY_MS).unwrap_or(u32::MAX);
         Ok(world::build(access, world, today).await?)
     }
@@ -298,7 +321,10 @@ impl Run<'_> {
     ) -> Result<(Driven, Caller), RunError> {
         (self.options.stage)(&Stage::Driving);
         let path = self.dir.join(HISTORY_FILE);
-        let head = HistoryHead { secret, started_at: clock::wall_ms() };
+        let head = HistoryHead {
+            secret,
+            started_at: clock::wall_ms(),
+        };
         let history = HistoryWriter::create(&path, &head)
             .map_err(|source| RunError::File { path, source })?;
         let mut target = TcpTarget::new(built.links).map_err(RunError::System)?;
@@ -324,7 +350,12 @@ impl Run<'_> {
     ) -> Result<Aftermath, RunError> {
         let live = judge::live_state(&mut admin).await?;
         let Some(server) = server else {
-            return Ok(Aftermath { crash: None, live, admin, server: None });
+            return Ok(Aftermath {
+                crash: None,
+                live,
+                admin,
+                server: None,
+            });
         };
         (self.options.stage)(&Stage::Crashing);
         let killed_pid = server.pid().unwrap_or(0);
@@ -335,9 +366,20 @@ impl Run<'_> {
             recovered_seq: ready.recovered_seq,
             recovered_ms: ready.recovered_ms,
         };
-        let access = Access { address: ready.address.clone(), ..access.clone() };
-        let admin = access.admin_again(admin_token).await.map_err(WorldError::Admin)?;
-        Ok(Aftermath { crash: Some(crash), live, admin, server: Some(server) })
+        let access = Access {
+            address: ready.address.clone(),
+            ..access.clone()
+        };
+        let admin = access
+            .admin_again(admin_token)
+            .await
+            .map_err(WorldError::Admin)?;
+        Ok(Aftermath {
+            crash: Some(crash),
+            live,
+            admin,
+            server: Some(server),
+        })
     }
 
     async fn judge(
@@ -355,13 +397,18 @@ impl Run<'_> {
         let mut torn = None;
         let history = HistoryReader::open(&self.dir.join(HISTORY_FILE))?;
         let operations = history.map_while(|entry| match entry {
-            Ok(HistoryEntry { operation, duplicate }) => Some((operation, duplicate)),
+            Ok(HistoryEntry {
+                operation,
+                duplicate,
+            }) => Some((operation, duplicate)),
             Err(error) => {
                 torn = Some(error);
                 None
             }
         });
-        let firsts = operations.filter(|(_, duplicate)| !duplicate).map(|(operation, _)| operation);
+        let firsts = operations
+            .filter(|(_, duplicate)| !duplicate)
+            .map(|(operation, _)| operation);
         let records = laws.conclude(firsts);
         match torn {
             Some(error) => Err(error.into()),
@@ -372,22 +419,30 @@ impl Run<'_> {
     fn describe_target(&self, environment: &mut EnvironmentRecord, admin: &Caller) {
         let flags = admin.welcome().flags;
         let (target, durability) = match &self.options.against {
-            Against::Embedded { .. } => {
-                ("embedded".to_owned(), self.scenario.server.durability.name())
-            }
+            Against::Embedded { .. } => (
+                "embedded".to_owned(),
+                self.scenario.server.durability.name(),
+            ),
             Against::Live { address, .. } => {
                 let is_durable = flags.contains(WelcomeFlags::DURABLE);
-                (format!("tcp://{address}"), if is_durable { "full" } else { "not full" })
+                (
+                    format!("tcp://{address}"),
+                    if is_durable { "full" } else { "not full" },
+                )
             }
         };
         environment.target = target;
         environment.durability = durability.to_owned();
-        environment.planted_bug = flags.contains(WelcomeFlags::PLANTED_BUG).then(|| {
-            match &self.options.against {
-                Against::Embedded { planted_bug: Some(bug), .. } => bug.clone(),
-                Against::Embedded { .. } | Against::Live { .. } => "unknown".to_owned(),
-            }
-        });
+        environment.planted_bug =
+            flags
+                .contains(WelcomeFlags::PLANTED_BUG)
+                .then(|| match &self.options.against {
+                    Against::Embedded {
+                        planted_bug: Some(bug),
+                        ..
+                    } => bug.clone(),
+                    Against::Embedded { .. } | Against::Live { .. } => "unknown".to_owned(),
+                });
     }
 
     fn record(
@@ -412,7 +467,11 @@ impl Run<'_> {
             cautions: Vec::new(),
             verdict: RunVerdict::unjudged(),
         };
-        let end = if driven.interrupted { RunEnd::Interrupted } else { RunEnd::Complete };
+        let end = if driven.interrupted {
+            RunEnd::Interrupted
+        } else {
+            RunEnd::Complete
+        };
         record.conclude(end);
         record
     }
@@ -435,11 +494,20 @@ impl Run<'_> {
 /// A directory nobody has, named by time and scenario.
 fn create_run_dir(out: &Path, scenario: &str) -> Result<PathBuf, RunError> {
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
-    let stamp = humantime::format_rfc3339_seconds(now).to_string().replace(':', "");
-    let file = |path: &Path, source| RunError::File { path: path.to_owned(), source };
+    let stamp = humantime::format_rfc3339_seconds(now)
+        .to_string()
+        .replace(':', "");
+    let file = |path: &Path, source| RunError::File {
+        path: path.to_owned(),
+        source,
+    };
     fs::create_dir_all(out).map_err(|source| file(out, source))?;
     for attempt in 1..=u32::from(u16::MAX) {
-        let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
+        let suffix = if attempt == 1 {
+            String::new()
+        } else {
+            format!("-{attempt}")
+        };
         let dir = out.join(format!("{stamp}-{scenario}{suffix}"));
         match fs::create_dir(&dir) {
             Ok(()) => return Ok(dir),
@@ -447,11 +515,17 @@ fn create_run_dir(out: &Path, scenario: &str) -> Result<PathBuf, RunError> {
             Err(source) => return Err(file(&dir, source)),
         }
     }
-    Err(file(out, io::Error::other("65,535 runs began in this second")))
+    Err(file(
+        out,
+        io::Error::other("65,535 runs began in this second"),
+    ))
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), RunError> {
-    fs::write(path, text).map_err(|source| RunError::File { path: path.to_owned(), source })
+    fs::write(path, text).map_err(|source| RunError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn random_secret() -> Result<[u8; 32], RunError> {

@@ -10,13 +10,16 @@ use reports::{
 
 use crate::{
     operation::Call,
-    scenario::require::{Clock, Metric, Share, Statistic, Threshold},
+    scenario::{Clock, Metric, Share, Statistic, Threshold},
 };
 
 /// Holds every threshold against every measured phase.
 #[must_use]
-pub fn judge(thresholds: &[Threshold], phases: &[PhaseRecord]) -> Vec<ThresholdRecord> {
-    thresholds.iter().flat_map(|threshold| judge_one(threshold, phases)).collect()
+pub(super) fn judge(thresholds: &[Threshold], phases: &[PhaseRecord]) -> Vec<ThresholdRecord> {
+    thresholds
+        .iter()
+        .flat_map(|threshold| judge_one(threshold, phases))
+        .collect()
 }
 
 fn judge_one(threshold: &Threshold, phases: &[PhaseRecord]) -> Vec<ThresholdRecord> {
@@ -48,9 +51,14 @@ fn measure(metric: &Metric, phase: &PhaseRecord) -> Option<Option<f64>> {
             let offered = phase.offered_rate.filter(|rate| 0.0 < *rate)?;
             Some(Some(phase.achieved_rate / offered))
         }
-        Metric::Latency { operation, clock, statistic } => {
-            let records: Vec<_> =
-                operations(phase, *operation).map(|operation| latency(operation, *clock)).collect();
+        Metric::Latency {
+            operation,
+            clock,
+            statistic,
+        } => {
+            let records: Vec<_> = operations(phase, *operation)
+                .map(|operation| latency(operation, *clock))
+                .collect();
             // Histograms are merged; percentiles are never averaged.
             let merged = histogram::merge(records.into_iter()).ok()?;
             if merged.is_empty() {
@@ -96,7 +104,10 @@ const fn latency(operation: &OperationRecord, clock: Clock) -> &LatencyRecord {
 }
 
 fn read(quantiles: &QuantileRecord, statistic: Statistic) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "nanoseconds below 2^53 are exact for months")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "nanoseconds below 2^53 are exact for months"
+    )]
     let exact = |nanos: u64| nanos as f64;
     match statistic {
         Statistic::Max => Some(exact(quantiles.max)),
@@ -109,7 +120,10 @@ fn read(quantiles: &QuantileRecord, statistic: Statistic) -> Option<f64> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share needs no more than 53 bits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share needs no more than 53 bits"
+)]
 fn ratio(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
 }

@@ -17,7 +17,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use crate::{
     client::WorldMap,
     plan::World,
-    target::caller::{CallError, Caller},
+    target::{CallError, Caller},
 };
 
 /// Log-ins under way at once: enough to keep the server's hashing busy.
@@ -31,19 +31,19 @@ const PASSWORD: &str = "stampede";
 
 /// A world that was set up.
 #[derive(Debug)]
-pub struct Built {
+pub(super) struct Built {
     /// Where the plan's places are.
-    pub map: Rc<WorldMap>,
+    pub(super) map: Rc<WorldMap>,
     /// One connection for each client, in order, logged in.
-    pub links: Vec<std::net::TcpStream>,
+    pub(super) links: Vec<std::net::TcpStream>,
     /// Who each client is.
-    pub users: Vec<UserId>,
+    pub(super) users: Vec<UserId>,
     /// The admin, to ask about the log.
-    pub admin: Caller,
+    pub(super) admin: Caller,
     /// What the admin resumes with after a crash.
-    pub admin_token: Token,
+    pub(super) admin_token: Token,
     /// The newest position of the set-up.
-    pub began_at: Seq,
+    pub(super) began_at: Seq,
 }
 
 /// Why a world could not be set up.
@@ -80,13 +80,13 @@ pub enum WorldError {
 
 /// How to reach the target and be somebody there.
 #[derive(Debug, Clone)]
-pub struct Access {
+pub(super) struct Access {
     /// Host and port.
-    pub address: String,
+    pub(super) address: String,
     /// The file with the admin's password.
-    pub admin_password_file: PathBuf,
+    pub(super) admin_password_file: PathBuf,
     /// Tells this run's names and keys from any other's.
-    pub run_id: u64,
+    pub(super) run_id: u64,
 }
 
 impl Access {
@@ -103,11 +103,16 @@ impl Access {
     ///
     /// # Errors
     /// If the password is not there or not right.
-    pub async fn admin(&self) -> Result<(Caller, Token), WorldError> {
+    pub(super) async fn admin(&self) -> Result<(Caller, Token), WorldError> {
         let password = std::fs::read_to_string(&self.admin_password_file).map_err(|source| {
-            WorldError::Password { path: self.admin_password_file.clone(), source }
+            WorldError::Password {
+                path: self.admin_password_file.clone(),
+                source,
+            }
         })?;
-        let mut caller = Caller::connect(&self.address).await.map_err(WorldError::Admin)?;
+        let mut caller = Caller::connect(&self.address)
+            .await
+            .map_err(WorldError::Admin)?;
         let session = caller
             .log_in(self.key(0, 0), ADMIN_NAME, password.trim())
             .await
@@ -119,7 +124,7 @@ impl Access {
     ///
     /// # Errors
     /// If the session is not known any more.
-    pub async fn admin_again(&self, token: Token) -> Result<Caller, CallError> {
+    pub(super) async fn admin_again(&self, token: Token) -> Result<Caller, CallError> {
         let mut caller = Caller::connect(&self.address).await?;
         caller.resume(self.key(1, 0), token).await?;
         Ok(caller)
@@ -130,7 +135,7 @@ impl Access {
 ///
 /// # Errors
 /// Whatever the server refuses.
-pub async fn build(access: &Access, world: &World, today: u32) -> Result<Built, WorldError> {
+pub(super) async fn build(access: &Access, world: &World, today: u32) -> Result<Built, WorldError> {
     let (mut admin, admin_token) = access.admin().await?;
     let mut agendas = Vec::new();
     for agenda in 0..world.agendas {
@@ -138,10 +143,20 @@ pub async fn build(access: &Access, world: &World, today: u32) -> Result<Built, 
         agendas.push(opened.map_err(|source| WorldError::Agenda { agenda, source })?);
     }
     let people = connect_users(access, world.users).await?;
-    let began_at = people.iter().map(|person| person.logged_in_at).max().unwrap_or(Seq::START);
-    let (links, users) = people.into_iter().map(|person| (person.link, person.user)).unzip();
+    let began_at = people
+        .iter()
+        .map(|person| person.logged_in_at)
+        .max()
+        .unwrap_or(Seq::START);
+    let (links, users) = people
+        .into_iter()
+        .map(|person| (person.link, person.user))
+        .unzip();
     Ok(Built {
-        map: Rc::new(WorldMap { agendas, first_day: today + 1 }),
+        map: Rc::new(WorldMap {
+            agendas,
+            first_day: today + 1,
+        }),
         links,
         users,
         admin,
@@ -167,7 +182,9 @@ async fn open_agenda(
     });
     let mut body = Vec::new();
     command.encode(&mut body);
-    let answered = admin.command(access.key(2, agenda), command.kind(), &body).await?;
+    let answered = admin
+        .command(access.key(2, agenda), command.kind(), &body)
+        .await?;
     answered.accepted()?;
     Ok(answered.seq.0)
 }
@@ -186,9 +203,15 @@ async fn connect_users(access: &Access, users: u32) -> Result<Vec<Person>, World
     for number in 0..users {
         let (access, permits) = (access.clone(), Rc::clone(&permits));
         tasks.spawn_local(async move {
-            let _permit = permits.acquire().await.expect("the semaphore is never closed");
+            let _permit = permits
+                .acquire()
+                .await
+                .expect("the semaphore is never closed");
             let connected = connect_user(&access, number).await;
-            connected.map_err(|source| WorldError::User { user: number, source })
+            connected.map_err(|source| WorldError::User {
+                user: number,
+                source,
+            })
         });
     }
     let mut people = Vec::new();
@@ -202,8 +225,13 @@ async fn connect_users(access: &Access, users: u32) -> Result<Vec<Person>, World
 async fn connect_user(access: &Access, number: u32) -> Result<Person, CallError> {
     let name = format!("r{:08x}-{number}", access.run_id & 0xffff_ffff);
     let mut caller = Caller::connect(&access.address).await?;
-    caller.register(access.key(3, number), &name, PASSWORD).await?.accepted()?;
-    let session = caller.log_in(access.key(4, number), &name, PASSWORD).await?;
+    caller
+        .register(access.key(3, number), &name, PASSWORD)
+        .await?
+        .accepted()?;
+    let session = caller
+        .log_in(access.key(4, number), &name, PASSWORD)
+        .await?;
     Ok(Person {
         number,
         user: session.user,
@@ -211,4 +239,3 @@ async fn connect_user(access: &Access, number: u32) -> Result<Person, CallError>
         link: caller.into_link()?,
     })
 }
-
