@@ -43,6 +43,8 @@ pub(crate) struct Run {
     pub(crate) pushes: Vec<Pushed>,
     pub(crate) again: Vec<Again>,
     pub(crate) records: Vec<OwnedRecord>,
+    /// How far the log's clock is ahead of one millisecond a record.
+    pub(crate) clock: u64,
     pub(crate) fault_at: Option<u64>,
     pub(crate) live: Option<(u64, u128)>,
     pub(crate) replayed: Option<(u64, u128)>,
@@ -59,6 +61,7 @@ impl Run {
             pushes: Vec::new(),
             again: Vec::new(),
             records: Vec::new(),
+            clock: 0,
             fault_at: None,
             live: Some((1, 1)),
             replayed: Some((1, 1)),
@@ -159,7 +162,7 @@ impl Run {
 
     fn append(&mut self, mut record: OwnedRecord) -> u64 {
         record.seq = Seq(self.head() + 1);
-        record.recorded_at = EPOCH + record.seq.0;
+        record.recorded_at = EPOCH + record.seq.0 + self.clock;
         self.records.push(record);
         self.chain();
         self.head()
