@@ -1,7 +1,6 @@
 //! What the laws cost: online for each operation, and after the run for each record.
 //!
 //! The online figure is what a generator pays; it must stay far below a microsecond.
-#![expect(missing_docs, reason = "criterion's macros make public items")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use loadgen::check::{LawOptions, Laws};

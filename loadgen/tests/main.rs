@@ -1,8 +1,3 @@
-//! The laws against recorded and random histories: what is right is acquitted, what is wrong is
-//! convicted by the law that is meant for it.
+//! Everything of the load generator that is tested from outside, in one binary.
 
-mod histories;
-mod linearizability;
-mod planted;
-mod reference;
-mod run;
+mod laws;

@@ -5,7 +5,7 @@ use loadgen::operation::Outcome;
 use protocol::{Key, UserId};
 use reports::record::Verdict;
 
-use crate::{
+use super::{
     reference::{Defect, Reference, random},
     run::{Again, Run, law},
 };

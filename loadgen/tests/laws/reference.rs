@@ -13,7 +13,7 @@ use protocol::{
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use crate::run::{MS, Pushed, Run};
+use super::run::{MS, Pushed, Run};
 
 const SLOTS: u16 = 3;
 

@@ -31,7 +31,7 @@ use protocol::{
 };
 use reports::record::Verdict;
 
-use crate::run::{Again, DAY, EPOCH, MS, Pushed, Run, law};
+use super::run::{Again, DAY, EPOCH, MS, Pushed, Run, law};
 
 /// A history and what is to be found in it.
 struct Story {
