@@ -101,7 +101,12 @@ fn print(name: &str, in_flight: u32, cpu: u64, driven: &Driven) {
          {:.0}/s, service p50 {} us p99 {} us)",
         phase.achieved_rate,
         phase.operations["reserve"].service.quantiles.p50 / 1_000,
-        phase.operations["reserve"].service.quantiles.p99.unwrap_or(0) / 1_000,
+        phase.operations["reserve"]
+            .service
+            .quantiles
+            .p99
+            .unwrap_or(0)
+            / 1_000,
     );
 }
 

@@ -119,7 +119,10 @@ fn check_books(driven: &Driven, witness: &Witness) {
     let counts = driven.phases[0].conservation;
     assert!(counts.holds(), "{counts:?}");
     let sent = usize::try_from(counts.sent).unwrap();
-    assert_eq!((witness.invoked.len(), witness.completed.len()), (sent, sent));
+    assert_eq!(
+        (witness.invoked.len(), witness.completed.len()),
+        (sent, sent)
+    );
     let recorded = driven.phases[0].operations.values();
     let delays: u64 = recorded.map(|record| record.delay.quantiles.count).sum();
     assert_eq!(delays, counts.sent);
@@ -147,7 +150,11 @@ async fn open_loops_intend_exactly_what_was_planned_when_it_was_planned() {
     let plan = plan(OPEN);
     let planned: Vec<_> = plan.arrivals(0, 0).map(|arrival| arrival.at).collect();
     let started_at = driven.phases[0].started_ns;
-    let mut intended: Vec<_> = witness.completed.iter().map(|done| done.intended_at).collect();
+    let mut intended: Vec<_> = witness
+        .completed
+        .iter()
+        .map(|done| done.intended_at)
+        .collect();
     intended.sort_unstable();
     let intended: Vec<_> = intended.iter().map(|at| at - started_at).collect();
     assert_eq!(intended, planned);
@@ -169,8 +176,14 @@ async fn a_lost_connection_leaves_unknowns_and_sheds_what_comes_after() {
     let (driven, witness) = drive_against(Order::HangUpAfter(5), OPEN, options()).await;
     let counts = driven.phases[0].conservation;
     assert_eq!(driven.links_lost, 1);
-    assert!(0 < counts.unknown && 0 < counts.shed && 0 < counts.ok, "{counts:?}");
-    let lost = witness.completed.iter().find(|done| done.outcome == Outcome::Unknown);
+    assert!(
+        0 < counts.unknown && 0 < counts.shed && 0 < counts.ok,
+        "{counts:?}"
+    );
+    let lost = witness
+        .completed
+        .iter()
+        .find(|done| done.outcome == Outcome::Unknown);
     let lost = lost.expect("one that was outstanding").client;
     let answered = |done: &&Operation| done.client == lost && done.outcome == Outcome::Ok;
     assert_eq!(witness.completed.iter().filter(answered).count(), 4);
@@ -222,9 +235,15 @@ async fn commands_asked_again_are_told_apart_and_not_counted() {
     };
     let driven = drive_on(CLOSED, &mut null, &mut witness, twice).await;
     assert!(0 < driven.duplicates);
-    assert_eq!(u64::try_from(witness.duplicates.len()).unwrap(), driven.duplicates);
+    assert_eq!(
+        u64::try_from(witness.duplicates.len()).unwrap(),
+        driven.duplicates
+    );
     for (first, second) in &witness.duplicates {
-        assert_eq!((first.client, first.counter), (second.client, second.counter));
+        assert_eq!(
+            (first.client, first.counter),
+            (second.client, second.counter)
+        );
         // The null target keeps no keys: a law would convict it of exactly this.
         assert!(first.seq < second.seq && first.completed_at <= second.sent_at);
     }
@@ -233,7 +252,10 @@ async fn commands_asked_again_are_told_apart_and_not_counted() {
 #[tokio::test]
 async fn each_rendezvous_is_released_when_the_last_is_answered() {
     let (driven, witness) = drive_against(Order::Answer, TOGETHER, options()).await;
-    let record = driven.phases[0].rendezvous.clone().expect("a rendezvous phase");
+    let record = driven.phases[0]
+        .rendezvous
+        .clone()
+        .expect("a rendezvous phase");
     assert_eq!((record.clients, record.times, record.within), (8, 5, 5));
     assert_eq!(record.spread.count, 5);
     let mut rounds: BTreeMap<Nanos, Vec<Operation>> = BTreeMap::new();
@@ -245,7 +267,11 @@ async fn each_rendezvous_is_released_when_the_last_is_answered() {
     for (released_at, round) in rounds {
         assert_eq!(round.len(), 8);
         assert!(answered_at <= released_at);
-        answered_at = round.iter().map(|done| done.completed_at).max().unwrap_or(0);
+        answered_at = round
+            .iter()
+            .map(|done| done.completed_at)
+            .max()
+            .unwrap_or(0);
     }
 }
 
@@ -318,23 +344,33 @@ async fn the_history_holds_what_the_watch_saw() {
     };
     let (mut null, mut witness) = (NullTarget::new(8), Witness::default());
     let driven = drive_on(CLOSED, &mut null, &mut witness, kept).await;
-    let entries: Result<Vec<_>, _> = crate::history::HistoryReader::open(&path).unwrap().collect();
+    let entries: Result<Vec<_>, _> = crate::history::HistoryReader::open(&path)
+        .unwrap()
+        .collect();
     let entries = entries.unwrap();
     assert_eq!(entries.len(), witness.completed.len());
     let bytes = std::fs::metadata(&path).unwrap().len();
     assert_eq!(driven.generator.history_bytes, bytes);
     for (entry, done) in entries.iter().zip(&witness.completed) {
-        assert_eq!((entry.operation.seq, entry.operation.call), (done.seq, done.call));
+        assert_eq!(
+            (entry.operation.seq, entry.operation.call),
+            (done.seq, done.call)
+        );
     }
 }
 
 #[tokio::test]
 async fn a_caller_says_hello_and_takes_refusals_for_answers() {
     let responder = Responder::start(Order::Refuse).await;
-    let mut caller = Caller::connect(&responder.address).await.expect("a welcome");
+    let mut caller = Caller::connect(&responder.address)
+        .await
+        .expect("a welcome");
     assert_eq!(caller.welcome().seq, protocol::Seq(3));
     let body = (protocol::Kind::new(2, 2), 1);
-    let answered = caller.command(protocol::Key([1; 16]), body, &[]).await.expect("an answer");
+    let answered = caller
+        .command(protocol::Key([1; 16]), body, &[])
+        .await
+        .expect("an answer");
     assert!(matches!(answered.accepted(), Err(CallError::Refused(_))));
     assert!(caller.into_link().is_ok());
 }
@@ -345,8 +381,14 @@ async fn an_unreachable_server_is_named_with_what_to_check() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let told = Caller::connect(&address).await.expect_err("nobody").to_string();
-    assert!(told.contains(&address) && told.contains("is it running"), "{told}");
+    let told = Caller::connect(&address)
+        .await
+        .expect_err("nobody")
+        .to_string();
+    assert!(
+        told.contains(&address) && told.contains("is it running"),
+        "{told}"
+    );
 }
 
 /// The null target, a few bytes at a time.

@@ -77,8 +77,18 @@ impl Responder {
 
 async fn converse(mut stream: TcpStream, state: Arc<State>) {
     let (mut input, mut output) = (Vec::new(), Vec::new());
-    let mut asked = 0;
-    while let Ok(1..) = stream.read_buf(&mut input).await {
+    let (mut asked, mut seen) = (0, state.seen.subscribe());
+    let count = match state.order {
+        Order::WithholdUntil(count) => count,
+        Order::Answer | Order::Refuse | Order::Busy | Order::Silence | Order::HangUpAfter(_) => 0,
+    };
+    loop {
+        tokio::select! {
+            read = stream.read_buf(&mut input) => if !matches!(read, Ok(1..)) {
+                return;
+            },
+            _enough = seen.wait_for(|seen| count <= *seen), if !output.is_empty() => {}
+        }
         while let Some((frame, rest)) = frame::split(&input, REQUEST_BYTES_MAX).unwrap() {
             let request = Request::decode(frame).unwrap();
             asked += 1;
@@ -89,22 +99,17 @@ async fn converse(mut stream: TcpStream, state: Arc<State>) {
             let taken = input.len() - rest.len();
             input.drain(..taken);
         }
-        if let Order::WithholdUntil(count) = state.order {
-            let mut seen = state.seen.subscribe();
-            // Reading goes on meanwhile: every request is seen, and counted, as it comes.
-            if *seen.borrow_and_update() < count {
-                continue;
-            }
+        // Reading goes on while answers are withheld: every request is counted as it comes.
+        if count <= *state.seen.borrow() {
+            let _hung_up = stream.write_all(&output).await;
+            output.clear();
         }
-        let _hung_up = stream.write_all(&output).await;
-        output.clear();
     }
 }
 
 impl State {
     fn hangs_up(&self, asked: u64) -> bool {
-        self.order == Order::HangUpAfter(asked)
-            && self.hung_up.fetch_add(1, Ordering::Relaxed) == 0
+        self.order == Order::HangUpAfter(asked) && self.hung_up.fetch_add(1, Ordering::Relaxed) == 0
     }
 
     fn answer(&self, request: &Request<'_>, output: &mut Vec<u8>) {
