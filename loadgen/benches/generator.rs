@@ -29,7 +29,10 @@ use protocol::{
     outcome,
 };
 
-const CONNECTIONS: usize = 64;
+/// Connections of the comparison with other generators: few and busy, and as many as 20,000
+/// descriptors hold with both ends in this process.
+const FEW: u32 = 64;
+const MANY: u32 = 8_000;
 
 /// Nobody looks: the laws are measured with the laws.
 struct Nobody {
@@ -57,25 +60,25 @@ fn main() {
         .expect("a runtime");
     runtime.block_on(async {
         for in_flight in [1, 16] {
-            let mut null = NullTarget::new(CONNECTIONS);
-            measure("null target", in_flight, &mut null).await;
+            let mut null = NullTarget::new(64);
+            measure("null target", (FEW, in_flight), &mut null).await;
         }
-        for in_flight in [1, 16] {
-            let mut tcp = TcpTarget::new(connect()).expect("an epoll");
-            measure("tcp, 64 connections", in_flight, &mut tcp).await;
+        for (connections, in_flight) in [(FEW, 1), (FEW, 16), (MANY, 1)] {
+            let mut tcp = TcpTarget::new(connect(connections)).expect("an epoll");
+            measure("tcp", (connections, in_flight), &mut tcp).await;
         }
     });
 }
 
-async fn measure(name: &str, in_flight: u32, target: &mut impl Target) {
-    let plan = plan(in_flight);
+async fn measure(name: &str, load: (u32, u32), target: &mut impl Target) {
+    let plan = plan(load);
     let secret = [7; 32];
     let world = Rc::new(WorldMap {
         agendas: (1..=20).collect(),
         first_day: 20_000,
     });
     let client = |id| Client::new(id, KeyMint::new(secret), Rc::clone(&world));
-    let clients = (0..64).map(client).collect();
+    let clients = (0..load.0).map(client).collect();
     let directory = tempfile::tempdir().expect("a directory");
     let head = HistoryHead {
         secret,
@@ -89,40 +92,37 @@ async fn measure(name: &str, in_flight: u32, target: &mut impl Target) {
     let cpu = thread_cpu();
     let driven = drive(&plan, clients, target, &mut Nobody { shown: 0 }, options).await;
     let cpu = thread_cpu() - cpu;
-    print(name, in_flight, cpu, &driven.expect("driven"));
+    print(name, load, cpu, &driven.expect("driven"));
 }
 
-fn print(name: &str, in_flight: u32, cpu: u64, driven: &Driven) {
+fn print(name: &str, (connections, in_flight): (u32, u32), cpu: u64, driven: &Driven) {
     let phase = driven.phases.first().expect("a phase");
     let sent = phase.conservation.sent;
     let per_second = u128::from(sent) * 1_000_000_000 / u128::from(cpu.max(1));
+    let service = &phase.operations["reserve"].service.quantiles;
     println!(
-        "{name}, {in_flight} in flight: {per_second} operations per CPU-second ({sent} operations, \
-         {:.0}/s, service p50 {} us p99 {} us)",
+        "{name}, {connections} connections, {in_flight} in flight each: {per_second} operations \
+         per CPU-second ({:.0}/s, service p50 {} us p99 {} us; process at most {} MiB so far)",
         phase.achieved_rate,
-        phase.operations["reserve"].service.quantiles.p50 / 1_000,
-        phase.operations["reserve"]
-            .service
-            .quantiles
-            .p99
-            .unwrap_or(0)
-            / 1_000,
+        service.p50 / 1_000,
+        service.p99.unwrap_or(0) / 1_000,
+        driven.generator.memory_bytes_max >> 20,
     );
 }
 
-fn plan(in_flight: u32) -> Plan {
+fn plan((connections, in_flight): (u32, u32)) -> Plan {
     let text = format!(
         r#"
 name = "generator"
 [world]
-users = 64
+users = {connections}
 agendas = 20
 days = 5
 slots = 16
 [[phase]]
 name = "only"
 duration = "2s"
-load = [{{ flow = "book", clients = 64, in_flight = {in_flight} }}]
+load = [{{ flow = "book", clients = {connections}, in_flight = {in_flight} }}]
 [flow.book]
 steps = [{{ reserve = {{ agenda = "zipf(1.1)", day = "uniform", slot = "uniform" }} }}]
 "#
@@ -132,7 +132,7 @@ steps = [{{ reserve = {{ agenda = "zipf(1.1)", day = "uniform", slot = "uniform"
 }
 
 /// Connections to a responder that answers every command at once.
-fn connect() -> Vec<TcpStream> {
+fn connect(connections: u32) -> Vec<TcpStream> {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let connect = |_number| {
@@ -142,22 +142,22 @@ fn connect() -> Vec<TcpStream> {
         far.set_nodelay(true).expect("nodelay");
         (near, far)
     };
-    let (near, far): (Vec<_>, Vec<_>) = (0..CONNECTIONS).map(connect).unzip();
+    let (near, far): (Vec<_>, Vec<_>) = (0..connections).map(connect).unzip();
     thread::spawn(move || respond(far));
     near
 }
 
 /// Answers until everybody has hung up, on the same wait as the generator: a target of links.
-fn respond(links: Vec<TcpStream>) {
+fn respond(streams: Vec<TcpStream>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let mut links = TcpTarget::new(links).expect("an epoll");
+        let mut links = TcpTarget::new(streams).expect("an epoll");
         let (mut ready, mut input, mut output) = (Vec::new(), vec![0; 65_536], Vec::new());
         let mut seq = 0;
-        let mut open = CONNECTIONS;
+        let mut open = links.links();
         while 0 < open {
             let wait = std::future::poll_fn(|context| links.poll_ready(context, &mut ready));
             wait.await.expect("links");
