@@ -28,6 +28,9 @@ pub struct ArrivalStream {
 
 impl Plan {
     /// The arrivals of an open loop, from the first. A load of another pace has none.
+    ///
+    /// # Panics
+    /// When the plan has no such phase or load.
     #[must_use]
     pub fn arrivals(&self, phase: usize, load: usize) -> ArrivalStream {
         let source = &self.phases[phase].loads[load];

@@ -69,7 +69,7 @@ impl Plan {
             writeln!(out, "phase {phase:?}")?;
         }
         for flow in &self.flows {
-            writeln!(out, "flow {:?} of {} steps", flow.name, flow.steps.len())?;
+            writeln!(out, "flow {flow:?}")?;
         }
         out.write_all(&[0])
     }

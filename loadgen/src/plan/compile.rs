@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    plan::{Action, Flow, OpenLoop, Pace, Phase, Pick, PlacePick, Plan, Step, World},
+    plan::{Action, Flow, OpenLoop, Pace, Phase, Pick, PlacePick, Plan, STARTS_MAX, Step, World},
     scenario::{ActionSpec, FlowSpec, PickSpec, PlaceSpec, Scenario, ScenarioError, StepSpec},
 };
 
@@ -35,19 +35,24 @@ impl Plan {
     /// Decides everything about a scenario.
     ///
     /// # Errors
-    /// When a scale is not a number above 0 and up to 1,000.
+    /// When a scale is not a number above 0 and up to 1,000, or the scaled load has more starts
+    /// than [`STARTS_MAX`].
     pub fn new(scenario: &Scenario, options: &PlanOptions) -> Result<Self, ScenarioError> {
         check_scale(scenario, "time scale", options.time_scale)?;
         check_scale(scenario, "rate scale", options.rate_scale)?;
+        let phases: Vec<Phase> = scenario
+            .phases
+            .iter()
+            .map(|phase| scale_phase(phase, options))
+            .collect();
+        phases
+            .iter()
+            .try_for_each(|phase| check_starts(scenario, phase))?;
         let world = scenario.world.clone();
         Ok(Self {
             name: scenario.name.clone(),
             seed: options.seed.unwrap_or(scenario.seed),
-            phases: scenario
-                .phases
-                .iter()
-                .map(|phase| scale_phase(phase, options))
-                .collect(),
+            phases,
             flows: scenario
                 .flows
                 .iter()
@@ -67,6 +72,26 @@ fn check_scale(scenario: &Scenario, what: &str, scale: f64) -> Result<(), Scenar
         &scenario.label,
         &format!("the {what} is {scale}, but must be above 0 and at most {SCALE_MAX}"),
     ))
+}
+
+fn check_starts(scenario: &Scenario, phase: &Phase) -> Result<(), ScenarioError> {
+    for load in &phase.loads {
+        let Pace::Open(open) = &load.pace else {
+            continue;
+        };
+        let starts = open.starts(phase.duration);
+        if starts > STARTS_MAX {
+            return Err(ScenarioError::without_place(
+                &scenario.label,
+                &format!(
+                    "phase `{}` scaled like this is {starts:.0} starts, but a load has at most \
+                     {STARTS_MAX:.0}; choose a smaller scale",
+                    phase.name
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn scale_phase(phase: &Phase, options: &PlanOptions) -> Phase {

@@ -53,6 +53,9 @@ impl Lane {
 
 impl Plan {
     /// One lane of a client, from its beginning. Lanes of a rendezvous have number 0.
+    ///
+    /// # Panics
+    /// When the plan has no such phase or load.
     #[must_use]
     pub fn lane(&self, phase: usize, load: usize, client: u32, lane: u32) -> Lane {
         let source = &self.phases[phase].loads[load];

@@ -125,6 +125,17 @@ pub struct OpenLoop {
     pub arrival: Arrivals,
 }
 
+/// Starts that one open loop may be expected to make: they are numbered in 32 bits.
+pub const STARTS_MAX: f64 = 4e9;
+
+impl OpenLoop {
+    /// Starts that the rate stands for over this long.
+    #[must_use]
+    pub fn starts(&self, duration: Duration) -> f64 {
+        f64::midpoint(self.rate_from, self.rate_to) * duration.as_secs_f64()
+    }
+}
+
 /// How the starts of an open loop are spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrivals {

@@ -51,8 +51,23 @@ pub struct LoadSummary {
     pub pace: String,
     /// Instances it starts; `None` for a closed loop, where the answers decide.
     pub starts: Option<u64>,
-    /// Calls those are expected to make.
+    /// Calls those are expected to make when nothing is refused; what was refused is not cancelled
+    /// or confirmed.
     pub calls: Option<u64>,
+}
+
+impl PlanSummary {
+    /// Starts and calls of all open loops and rendezvous together.
+    #[must_use]
+    pub fn planned(&self) -> (u64, u64) {
+        let loads = self.phases.iter().flat_map(|phase| &phase.loads);
+        loads.fold((0, 0), |(starts, calls), load| {
+            (
+                starts + load.starts.unwrap_or(0),
+                calls + load.calls.unwrap_or(0),
+            )
+        })
+    }
 }
 
 impl Plan {
@@ -169,6 +184,11 @@ impl fmt::Display for PlanSummary {
         for phase in &self.phases {
             write!(out, "{phase}")?;
         }
+        let (starts, calls) = self.planned();
+        writeln!(
+            out,
+            "  planned     {starts} starts, up to {calls} calls (closed loops not counted)"
+        )?;
         let mean = self.attempts / math::float(self.keys);
         writeln!(
             out,
@@ -197,7 +217,7 @@ impl fmt::Display for PhaseSummary {
             write!(out, "    {:<12}{}", load.flow, load.pace)?;
             match (load.starts, load.calls) {
                 (Some(starts), Some(calls)) => {
-                    writeln!(out, ": {starts} starts, about {calls} calls")?;
+                    writeln!(out, ": {starts} starts, up to {calls} calls")?;
                 }
                 _ => writeln!(out)?,
             }

@@ -19,19 +19,7 @@ const HOLD_SECONDS: Range<u64> = 1..3_601;
 /// For how long a hold is asked when the file does not say.
 const HOLD_SECONDS_DEFAULT: u32 = 30;
 
-/// What a step can do; each step has one of these keys.
-pub(super) const ACTIONS: [&str; 9] = [
-    "reserve",
-    "hold",
-    "cancel",
-    "confirm",
-    "join_waitlist",
-    "leave_waitlist",
-    "list_slots",
-    "my_bookings",
-    "wait",
-];
-/// Keys of a step.
+/// Keys of a step: what it can do, one of them in each step, and then how.
 pub(super) const STEP_KEYS: [&str; 11] = [
     "reserve",
     "hold",
@@ -45,6 +33,8 @@ pub(super) const STEP_KEYS: [&str; 11] = [
     "save",
     "probability",
 ];
+/// What a step can do.
+const ACTIONS: &[&str] = STEP_KEYS.split_at(9).0;
 /// Keys of a place.
 pub(super) const PLACE_KEYS: [&str; 3] = ["agenda", "day", "slot"];
 /// Keys of a hold.
@@ -151,9 +141,10 @@ impl<'a> StepReader<'_, 'a> {
             )),
             "list_slots" => Ok(ActionSpec::ListSlots(self.read_place(&value, &DAY_KEYS)?)),
             "wait" => Ok(ActionSpec::Wait(read_pause(&value)?)),
-            _my_bookings => value
+            "my_bookings" => value
                 .table("`my_bookings`", &[])
                 .map(|_| ActionSpec::MyBookings),
+            other => Err(value.fault(format!("`{other}` is not supported by this version yet"))),
         }
     }
 

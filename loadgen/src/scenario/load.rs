@@ -8,7 +8,7 @@ use super::{
     reader::{Read, Table, Value},
     value::read_pause,
 };
-use crate::plan::{Arrivals, Load, OpenLoop, Pace, Pause, Phase, World};
+use crate::plan::{Arrivals, Load, OpenLoop, Pace, Pause, Phase, STARTS_MAX, World};
 
 /// Phases last from a millisecond to a day: a longer soak is several runs.
 const DURATIONS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_hours(24));
@@ -20,8 +20,6 @@ const SPREADS: (Duration, Duration) = (Duration::from_micros(1), Duration::from_
 const SPREAD_DEFAULT: Duration = Duration::from_millis(5);
 /// Starts a second: ten times what one generator has ever reached.
 const RATE_MAX: f64 = 1_000_000.0;
-/// Starts of one load: they are numbered in 32 bits.
-const STARTS_MAX: f64 = 4e9;
 /// Releases of one rendezvous phase.
 const TIMES: Range<u64> = 1..1_000_001;
 /// Unanswered operations a client keeps; the server refuses more.
@@ -202,7 +200,16 @@ fn read_clients(value: &Value<'_>, world: &World) -> Read<u32> {
 
 fn read_open(rate: &Value<'_>, table: &Table<'_>, duration: Duration) -> Read<Pace> {
     let (rate_from, rate_to) = read_rate(rate)?;
-    let starts = f64::midpoint(rate_from, rate_to) * duration.as_secs_f64();
+    let arrival = match table.get("arrival") {
+        Some(value) => value.choice(&[("even", Arrivals::Even), ("poisson", Arrivals::Poisson)])?,
+        None => Arrivals::Even,
+    };
+    let open = OpenLoop {
+        rate_from,
+        rate_to,
+        arrival,
+    };
+    let starts = open.starts(duration);
     if starts > STARTS_MAX {
         return Err(rate
             .fault(format!(
@@ -210,15 +217,7 @@ fn read_open(rate: &Value<'_>, table: &Table<'_>, duration: Duration) -> Read<Pa
             ))
             .hint("lower the rate or shorten the phase"));
     }
-    let arrival = match table.get("arrival") {
-        Some(value) => value.choice(&[("even", Arrivals::Even), ("poisson", Arrivals::Poisson)])?,
-        None => Arrivals::Even,
-    };
-    Ok(Pace::Open(OpenLoop {
-        rate_from,
-        rate_to,
-        arrival,
-    }))
+    Ok(Pace::Open(open))
 }
 
 fn read_rate(value: &Value<'_>) -> Read<(f64, f64)> {

@@ -15,7 +15,11 @@ mod tests;
 mod validate;
 mod value;
 
-use std::{fs, path::Path};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
 
 pub use self::{
     diagnostic::ScenarioError,
@@ -43,7 +47,7 @@ pub const LAWS: [&str; 13] = [
 
 /// The largest scenario file read. The longest honest one is under 10 KiB; this keeps a wrong path
 /// (a log, a core dump) from being read into memory first.
-pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
+pub const FILE_BYTES_MAX: usize = 1024 * 1024;
 
 /// A scenario, checked.
 #[derive(Debug, Clone)]
@@ -212,16 +216,12 @@ impl Scenario {
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
         let label = path.display().to_string();
         let fail = |why: String| ScenarioError::without_place(&label, &why);
-        let size = fs::metadata(path)
-            .map_err(|error| fail(format!("cannot be read: {error}")))?
-            .len();
-        if size > FILE_BYTES_MAX {
+        let text = read_start(path).map_err(|error| fail(format!("cannot be read: {error}")))?;
+        if text.len() > FILE_BYTES_MAX {
             return Err(fail(format!(
-                "has {size} bytes, but a scenario has at most {FILE_BYTES_MAX}; is this the right file?"
+                "is longer than {FILE_BYTES_MAX} bytes, the most a scenario has; is it the right file?"
             )));
         }
-        let text =
-            fs::read_to_string(path).map_err(|error| fail(format!("cannot be read: {error}")))?;
         Self::parse(&label, &text)
     }
 
@@ -232,4 +232,12 @@ impl Scenario {
     pub fn parse(label: &str, text: &str) -> Result<Self, ScenarioError> {
         validate::read_scenario(label, text).map_err(|fault| fault.locate(label, text))
     }
+}
+
+/// The file's text, read to one byte beyond the limit: it may be a device without an end.
+fn read_start(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let limit = u64::try_from(FILE_BYTES_MAX).expect("a mebibyte fits 64 bits") + 1;
+    File::open(path)?.take(limit).read_to_string(&mut text)?;
+    Ok(text)
 }

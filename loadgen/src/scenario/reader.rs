@@ -163,7 +163,7 @@ impl<'a> Value<'a> {
     }
 
     /// A list that is not empty.
-    pub(super) fn list(&self) -> Read<Vec<Value<'a>>> {
+    pub(super) fn list(&self) -> Read<Vec<Self>> {
         let list = self
             .value
             .as_array()
@@ -224,12 +224,18 @@ impl<'a> Value<'a> {
         let (least, most) = limits;
         if length < least || most < length {
             let shown = |length| humantime::format_duration(length);
-            return Err(self.fault(format!(
-                "`{}` is \"{text}\", but must be from {} to {}",
-                self.key,
-                shown(least),
-                shown(most)
-            )));
+            return Err(self
+                .fault(format!(
+                    "`{}` is \"{text}\", but must be from {} to {}",
+                    self.key,
+                    shown(least),
+                    shown(most)
+                ))
+                .hint(if length < least {
+                    "make it longer"
+                } else {
+                    "make it shorter"
+                }));
         }
         Ok(length)
     }

@@ -128,7 +128,9 @@ fn read_description(file: &Table<'_>) -> Read<String> {
 
 fn read_world(table: &Table<'_>) -> Read<World> {
     Ok(World {
-        users: table.need("users")?.integer(USERS)?,
+        users: table.need("users")?.integer(USERS).map_err(|fault| {
+            fault.hint("each user keeps a connection, and one process may open 20,000 descriptors")
+        })?,
         agendas: table.need("agendas")?.integer(AGENDAS)?,
         days: table.need("days")?.integer(DAYS)?,
         slots: table

@@ -17,7 +17,10 @@ const PAUSE_MAX: Duration = Duration::from_hours(24);
 /// Reads a pick of one number below `range`.
 pub(super) fn read_pick(value: &Value<'_>, range: u32) -> Read<PickSpec> {
     if !value.is_text() {
-        return Ok(PickSpec::Fixed(value.integer(0..u64::from(range))?));
+        let number = value.integer(0..u64::from(range)).map_err(|fault| {
+            fault.hint(format!("the world has {range} of them, counted from 0"))
+        })?;
+        return Ok(PickSpec::Fixed(number));
     }
     let text = value.text("a pick")?;
     match text {
