@@ -29,6 +29,11 @@ const SLOT: SlotId = SlotId {
     slot: 9,
 };
 
+/// The slot behind it.
+const NEXT: SlotId = SlotId { slot: 10, ..SLOT };
+/// When the hold of it ends.
+const HELD_UNTIL: u64 = AT + 8 + 1_000;
+
 /// A word as it stands in a frame or a record.
 struct Word {
     kind: Kind,
@@ -81,7 +86,24 @@ fn reserve() -> Word {
     word!(agenda::Command, agenda::Reserve { slot: SLOT })
 }
 
-/// The log: three records of a fresh one, and four of the conversation.
+fn hold() -> Word {
+    let hold = agenda::Hold {
+        slot: NEXT,
+        seconds: 1,
+    };
+    word!(agenda::Command, hold)
+}
+
+fn expired() -> Word {
+    let expired = agenda::Expired {
+        booking: 8,
+        user: ANA,
+        slot: NEXT,
+    };
+    word!(agenda::Event, expired)
+}
+
+/// The log: three records of a fresh one, and six of the conversation.
 pub(super) fn records() -> Vec<OwnedRecord> {
     let mut records = Vec::new();
     for (actor, key, command, outcome) in fresh().into_iter().chain(conversed()) {
@@ -91,7 +113,7 @@ pub(super) fn records() -> Vec<OwnedRecord> {
         let seq = u64::try_from(records.len() + 1).unwrap();
         let mut record = OwnedRecord {
             seq: Seq(seq),
-            recorded_at: AT + seq,
+            recorded_at: if seq < 9 { AT + seq } else { HELD_UNTIL },
             actor,
             key,
             kind: command.kind,
@@ -157,7 +179,7 @@ fn fresh() -> [Step; 3] {
     ]
 }
 
-fn conversed() -> [Step; 4] {
+fn conversed() -> [Step; 6] {
     let (register, registered) = register("ana");
     let token_hash = *blake3::hash(&TOKEN.0).as_bytes();
     let log_in = accounts::LogIn {
@@ -172,12 +194,20 @@ fn conversed() -> [Step; 4] {
     };
     let logged_in = word!(accounts::Event, logged_in);
     let reserved = word!(agenda::Event, agenda::Reserved { slot: SLOT });
+    let held = agenda::Held {
+        slot: NEXT,
+        until: HELD_UNTIL,
+    };
+    let held = word!(agenda::Event, held);
+    let expire = word!(agenda::Command, agenda::Expire { booking: 8 });
     let taken = refused(Refusal::with(Code::SLOT_TAKEN, 1, 1));
     [
         (UserId::NOBODY, key(1), register, registered),
         (ANA, key(2), log_in, logged_in.outcome()),
         (ANA, key(3), reserve(), reserved.outcome()),
         (ANA, key(4), reserve(), taken),
+        (ANA, key(5), hold(), held.outcome()),
+        (UserId::NOBODY, own_key(9), expire, expired().outcome()),
     ]
 }
 
@@ -347,11 +377,28 @@ fn closing(records: &[OwnedRecord]) -> Vec<Line> {
         }
     )
     .outcome();
+    let (eighth, ninth) = (&records[7], &records[8]);
+    let expired = expired();
+    let push = Reply::Push {
+        seq: ninth.seq,
+        hash: ninth.hash,
+        kind: expired.kind,
+        schema: expired.schema,
+        body: &expired.body,
+    };
     vec![
         asks("> query 7: my bookings", &query),
         answers("< answer 7: one, as of 7", 7, &records[6], &bookings),
-        asks("> ping 8", &Request::Ping { correlation: 8 }),
-        replies("< pong 8", &Reply::Pong { correlation: 8 }),
+        command(
+            "> command 8: hold the next slot for a second",
+            8,
+            key(5),
+            &hold(),
+        ),
+        answers("< answer 8: held, at 8", 8, eighth, &eighth.outcome),
+        replies("< push, a second later: expired, at 9", &push),
+        asks("> ping 9", &Request::Ping { correlation: 9 }),
+        replies("< pong 9", &Reply::Pong { correlation: 9 }),
     ]
 }
 
