@@ -20,14 +20,15 @@ WELCOME, ANSWER, PUSH, ERROR, PONG = 0x81, 0x82, 0x83, 0x84, 0x85
 
 REPLY_BYTES_MAX = 262_144
 ANSWER_WITHIN_S = 10
+PASSWORD = "correct horse"
 
 REGISTER, LOG_IN, RESUME = 0, 1, 2
-RESERVE, CANCEL, JOIN_WAITLIST = 0x0202, 0x0203, 0x0207
-REGISTERED, RESERVED, CANCELLED, WAITLIST_JOINED, PROMOTED = 0x0101, 0x0202, 0x0203, 0x0207, 0x0209
+REVOKE_ALL_SESSIONS, RESERVE, CANCEL, JOIN_WAITLIST = 0x0104, 0x0202, 0x0203, 0x0207
+SESSIONS_ENDED, REGISTERED, RESERVED, CANCELLED, WAITLIST_JOINED, PROMOTED = 0x0103, 0x0101, 0x0202, 0x0203, 0x0207, 0x0209
 LIST_AGENDAS, LIST_SLOTS, MY_BOOKINGS = 0x0201, 0x0202, 0x0203
 SESSION_OPENED, SESSION_RESUMED = 0x0110, 0x0111
 AGENDAS, SLOTS, BOOKINGS = 0x0201, 0x0202, 0x0203
-LOG_IN_FIRST, KEY_REUSED, SLOT_TAKEN = 0x0005, 0x0010, 0x0205
+LOG_IN_FIRST, KEY_REUSED, SESSION_ENDED, SLOT_TAKEN = 0x0005, 0x0010, 0x0016, 0x0205
 
 
 class Unexpected(Exception):
@@ -120,6 +121,7 @@ def read_session(body, has_token):
 
 
 EVENTS = {
+    SESSIONS_ENDED: lambda body: body.list(Reader.varint),
     REGISTERED: lambda body: body.string(),
     RESERVED: lambda body: body.slot(),
     CANCELLED: lambda body: body.slot(),
@@ -237,8 +239,9 @@ class Connection:
     def ping(self):
         return self.ask(PING, b"")
 
-    def auth(self, variant, *fields):
-        return self.ask(AUTH, secrets.token_bytes(16) + varint(variant) + b"".join(fields))
+    def auth(self, variant, *fields, key=None):
+        key = key or secrets.token_bytes(16)
+        return self.ask(AUTH, key + varint(variant) + b"".join(fields))
 
     def command(self, kind, body, key=None):
         key = key or secrets.token_bytes(16)
@@ -246,6 +249,13 @@ class Connection:
 
     def query(self, kind, body):
         return self.ask(QUERY, struct.pack("<HB", kind, 1) + body, ANSWERS)
+
+    def last_words(self):
+        """The error that comes without being asked, when the server ends the conversation."""
+        type, frame = self.receive()
+        if type != ERROR:
+            raise Unexpected(f"a frame of type {type:#04x} came instead of an error")
+        return Error(frame)
 
     def next_push(self):
         while not self.pushes:
@@ -273,13 +283,13 @@ def is_accepted(reply, kind):
     return isinstance(reply, Answer) and reply.refused is None and reply.kind == kind
 
 
-def enter(address, name):
-    """A connection of a new person, and their session."""
-    connection, password = Connection(address), "correct horse"
-    reply = connection.auth(REGISTER, string(name), string(password))
+def enter(address, name, key=None):
+    """A connection of a new person, and their session, opened under `key`."""
+    connection = Connection(address)
+    reply = connection.auth(REGISTER, string(name), string(PASSWORD))
     step(f"{name} is registered", is_accepted(reply, REGISTERED) and reply.word == name, reply)
     user = reply.seq
-    reply = connection.auth(LOG_IN, string(name), string(password))
+    reply = connection.auth(LOG_IN, string(name), string(PASSWORD), key=key)
     is_right = is_accepted(reply, SESSION_OPENED) and reply.word["user"] == user
     step(f"{name} logs in as user {user}", is_right and reply.word["session"] == reply.seq, reply)
     return connection, reply.word
@@ -343,9 +353,24 @@ def wait_for_promotion(ana, bob, bob_user, booking, slot):
     step("the other one has the slot now", is_right, reply)
 
 
+def log_out_everywhere(address, ana, name, session, log_in_key):
+    """Ends every session of ana, and tries to get in again by an old log-in."""
+    reply = ana.command(REVOKE_ALL_SESSIONS, b"")
+    is_right = is_accepted(reply, SESSIONS_ENDED) and reply.word == [session["session"]]
+    step("every session is revoked", is_right, reply)
+    error = ana.last_words()
+    step("which ends the connection", is_error(error, SESSION_ENDED) and error.fatal, error)
+    third = Connection(address)
+    reply = third.auth(LOG_IN, string(name), string(PASSWORD), key=log_in_key)
+    is_right = is_accepted(reply, SESSION_OPENED) and reply.word == session
+    step("the log-in, sent again, gets its first answer", is_right, reply)
+    error = third.last_words()
+    step("and opens nothing: its session has ended", is_error(error, SESSION_ENDED) and error.fatal, error)
+
+
 def play(address):
-    suffix = secrets.token_hex(4)
-    ana, session = enter(address, f"ana-{suffix}")
+    suffix, log_in_key = secrets.token_hex(4), secrets.token_bytes(16)
+    ana, session = enter(address, f"ana-{suffix}", log_in_key)
     step("wire version 1 is spoken", ana.version == 1, ana)
     step("a ping is answered", isinstance(ana.ping(), Reader))
     slot = free_slot(ana)
@@ -353,6 +378,7 @@ def play(address):
     check_resume(address, session["token"], booking, slot, key)
     bob, bob_session = enter(address, f"bob-{suffix}")
     wait_for_promotion(ana, bob, bob_session["user"], booking, slot)
+    log_out_everywhere(address, ana, f"ana-{suffix}", session, log_in_key)
 
 
 def main(arguments):
