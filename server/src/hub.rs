@@ -16,6 +16,7 @@ use protocol::{
 use slab::Slab;
 
 use crate::{
+    archive,
     clock::{Monotonic, wall_ms},
     domain::systems::CommandBytes,
     engine::{Ask, BUSY_RETRY_MS, Engine, Origin, Release, Submitted},
@@ -91,10 +92,12 @@ pub enum Errand {
         /// What was shown.
         request: accounts::AuthRequest,
     },
-    /// Rebuild a state from the log up to the newest durable position and answer its hash.
+    /// Rebuild a state from the log and answer its hash.
     Replay {
         /// Where the answer goes.
         origin: Origin,
+        /// Up to and with this durable position.
+        upto: Seq,
     },
 }
 
@@ -232,18 +235,25 @@ impl Hub {
         query: &CommandBytes<'_>,
     ) -> Option<Errand> {
         let HubParts { engine, reader, .. } = &mut self.parts;
-        let answered = if query.kind.system() != log_words::SYSTEM {
-            engine.query(wall, origin, user, query)
-        } else if crate::archive::is_replay(query) {
-            return match crate::archive::admit(engine, user) {
-                Ok(()) => Some(Errand::Replay { origin }),
+        if let Some(upto) = archive::replay_wanted(query) {
+            let newest = engine.durable().seq;
+            let upto = if upto == Seq::START {
+                newest
+            } else {
+                upto.min(newest)
+            };
+            return match archive::admit(engine, user) {
+                Ok(()) => Some(Errand::Replay { origin, upto }),
                 Err(refusal) => {
                     self.refuse(origin, refusal);
                     None
                 }
             };
+        }
+        let answered = if query.kind.system() == log_words::SYSTEM {
+            archive::answer(engine, &mut **reader, origin, user, query)
         } else {
-            crate::archive::answer(engine, &mut **reader, origin, user, query)
+            engine.query(wall, origin, user, query)
         };
         if let Err(refusal) = answered {
             self.refuse(origin, refusal);
@@ -292,7 +302,7 @@ impl Hub {
 
     /// A retry of a command whose record is durable: the answer is in the log.
     fn answer_from_log(&mut self, origin: Origin, seq: Seq) {
-        match crate::archive::read_outcome(&mut *self.parts.reader, seq) {
+        match archive::read_outcome(&mut *self.parts.reader, seq) {
             Ok((at, outcome)) => self.answer(origin, at, &outcome),
             Err(error) => self.handle_reader_failure(origin, &error),
         }
