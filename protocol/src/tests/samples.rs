@@ -88,7 +88,7 @@ fn log_words(samples: &mut Vec<Sample>) {
     samples!(samples, "log/query", log::Query;
         log::ReadLog { from: Seq(250), limit: 251 },
         log::ReadState {},
-        log::ReplayState {},
+        log::ReplayState { upto: Seq(300) },
         user_trail,
         agenda_trail,
     );
