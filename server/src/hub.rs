@@ -126,7 +126,8 @@ impl Hub {
     pub fn connect(&mut self, link: Link) -> u64 {
         let mut session = Session::new(self.clock.ms(), self.parts.timeouts);
         if self.parts.connections_max <= self.connections.slab.len() {
-            session.handle_end(Code::CONNECTIONS);
+            let held = u64::try_from(self.connections.slab.len()).unwrap_or(u64::MAX);
+            session.handle_end(Refusal::with(Code::CONNECTIONS, held, held));
         }
         self.connections.insert(session, link)
     }
@@ -312,7 +313,7 @@ impl Hub {
     pub fn handle_reader_failure(&mut self, origin: Origin, error: &LogError) {
         tracing::error!(%error, "a durable record cannot be read back; closing the connection that asked");
         self.with_session(origin.connection, |session| {
-            session.handle_end(Code::SHUTTING_DOWN);
+            session.handle_end(Refusal::new(Code::SHUTTING_DOWN));
         });
     }
 

@@ -499,8 +499,8 @@ impl Session {
     }
 
     /// The conversation cannot go on.
-    pub fn handle_end(&mut self, code: Code) -> Demand<'static> {
-        self.close(Refusal::new(code))
+    pub fn handle_end(&mut self, refusal: Refusal) -> Demand<'static> {
+        self.close(refusal)
     }
 
     /// Whether this conversation's unread bytes are more than a reader can be allowed.
