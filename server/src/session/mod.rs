@@ -336,9 +336,12 @@ impl Session {
         Demand::Nothing
     }
 
+    /// The fatal error is the last frame of a conversation.
     fn close<'a>(&mut self, refusal: Refusal) -> Demand<'a> {
-        self.send_error(0, refusal, 0, true);
-        self.stage = Stage::Closed;
+        if !self.is_closed() {
+            self.send_error(0, refusal, 0, true);
+            self.stage = Stage::Closed;
+        }
         Demand::Close
     }
 
@@ -355,6 +358,9 @@ impl Session {
     /// A demand was not considered; it never was in flight any more.
     pub fn handle_refused(&mut self, correlation: u64, refusal: Refusal, retry_after_ms: u32) {
         self.answered(correlation);
+        if self.is_closed() {
+            return;
+        }
         self.send_error(correlation, refusal, retry_after_ms, false);
     }
 
@@ -369,6 +375,9 @@ impl Session {
     pub fn handle_answer(&mut self, correlation: u64, at: Head, outcome: &[u8]) {
         let auth = self.auth.filter(|auth| auth.correlation == correlation);
         self.answered(correlation);
+        if self.is_closed() {
+            return;
+        }
         match auth {
             Some(auth) => self.handle_auth_outcome(auth, at, outcome),
             None => self.send_answer(correlation, at, outcome),
@@ -378,6 +387,9 @@ impl Session {
     /// A session was resumed.
     pub fn handle_resumed(&mut self, correlation: u64, at: Head, person: Person, roles: Roles) {
         self.answered(correlation);
+        if self.is_closed() {
+            return;
+        }
         self.stage = Stage::Person(person);
         let answer = Answer::from(SessionResumed {
             user: person.user,
@@ -390,6 +402,9 @@ impl Session {
 
     /// Something this connection's person must hear of.
     pub fn handle_notice(&mut self, at: Head, outcome: &[u8]) {
+        if self.is_closed() {
+            return;
+        }
         if let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(outcome) {
             Reply::Push {
                 seq: at.seq,
@@ -499,8 +514,8 @@ impl Session {
     }
 
     /// The conversation cannot go on.
-    pub fn handle_end(&mut self, code: Code) -> Demand<'static> {
-        self.close(Refusal::new(code))
+    pub fn handle_end(&mut self, refusal: Refusal) -> Demand<'static> {
+        self.close(refusal)
     }
 
     /// Whether this conversation's unread bytes are more than a reader can be allowed.
