@@ -214,7 +214,14 @@ impl Session {
             Ok(Some((frame, rest))) => {
                 self.heard_at = now;
                 let demand = match Request::decode(frame) {
-                    Ok(request) => self.handle_request(request, server),
+                    Ok(Request::Hello { version }) if self.stage == Stage::Silent => {
+                        self.greet(version, server)
+                    }
+                    Ok(_) if self.stage == Stage::Silent => {
+                        let frame_type = frame.first().copied().unwrap_or_default();
+                        self.close(Refusal::with(Code::HELLO_FIRST, frame_type.into(), 0))
+                    }
+                    Ok(request) => self.handle_request(request),
                     Err(error) => self.close(error.refusal()),
                 };
                 (demand, rest)
@@ -227,45 +234,34 @@ impl Session {
         }
     }
 
-    fn handle_request<'a>(&mut self, request: Request<'a>, server: &ServerFacts) -> Demand<'a> {
-        match (request, self.stage) {
-            (Request::Hello { version }, Stage::Silent) => self.greet(version, server),
-            (_, Stage::Silent) => self.close(Refusal::new(Code::HELLO_FIRST)),
-            (Request::Hello { .. }, _) => self.close(Refusal::with(Code::BAD_FRAME, 0, 0)),
-            (Request::Ping { correlation }, _) => {
+    fn handle_request<'a>(&mut self, request: Request<'a>) -> Demand<'a> {
+        match request {
+            Request::Hello { .. } => self.close(Refusal::with(Code::BAD_FRAME, 0, 0)),
+            Request::Ping { correlation } => {
                 Reply::Pong { correlation }.encode(&mut self.outbound);
                 Demand::Nothing
             }
-            (
-                Request::Auth {
-                    correlation,
-                    key,
-                    request,
-                },
-                _,
-            ) => self.handle_auth(correlation, key, request),
-            (
-                Request::Command {
-                    correlation,
-                    key,
-                    kind,
-                    schema,
-                    body,
-                },
-                _,
-            ) => {
+            Request::Auth {
+                correlation,
+                key,
+                request,
+            } => self.handle_auth(correlation, key, request),
+            Request::Command {
+                correlation,
+                key,
+                kind,
+                schema,
+                body,
+            } => {
                 let word = WordBytes { kind, schema, body };
                 self.admit(correlation, |user| What::Command { user, key, word })
             }
-            (
-                Request::Query {
-                    correlation,
-                    kind,
-                    schema,
-                    body,
-                },
-                _,
-            ) => {
+            Request::Query {
+                correlation,
+                kind,
+                schema,
+                body,
+            } => {
                 let word = WordBytes { kind, schema, body };
                 self.admit(correlation, |user| What::Query { user, word })
             }
@@ -574,3 +570,6 @@ pub struct ServerFacts {
 fn wide(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;
