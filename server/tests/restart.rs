@@ -7,7 +7,7 @@ use protocol::{
 use server::{ServeError, ServerConfig, log::LogError, passwords::PasswordCost};
 
 use crate::support::{
-    Answer, Client, PASSWORD, Server, config, reserve, start, start_fresh, try_start,
+    Answer, PAGES, PASSWORD, block, config, reserve, start, start_fresh, try_start,
 };
 
 /// What `start` gives, without needing a server to be printable.
@@ -121,36 +121,11 @@ fn a_stopping_server_answers_what_it_took() {
     }
 }
 
-/// Fills a connection's way out until its server must wait for it to read.
-fn block(server: &Server) -> Client {
-    let mut reader = server.admin();
-    // A refused name of 15 KiB is logged in full: a dozen of these is a page of the log.
-    let mut open = server::domain::agenda::default_agenda();
-    open.name = "x".repeat(15_000);
-    for _ in 0..14 {
-        assert_eq!(
-            reader.agenda(open.clone()).refused().code,
-            Code::AGENDA_NAME_LENGTH
-        );
-    }
-    let query = log_words::Query::from(log_words::ReadLog {
-        from: protocol::Seq(1),
-        limit: 500,
-    });
-    for _ in 0..PAGES {
-        reader.send_query(query.kind(), |out| query.encode(out));
-    }
-    reader
-}
-
-/// Pages of some 195 KiB: more than the socket's buffers take, and less beyond them than makes a
-/// reader slow.
-const PAGES: usize = 32;
-
 #[test]
 fn a_stopping_server_waits_for_a_reader_and_takes_no_new_commands() {
     let (_data_dir, mut server) = start_fresh();
-    let mut reader = block(&server);
+    let mut reader = server.admin();
+    block(&mut reader);
     let (mut client, _) = server.member("ana");
     let agenda = server.agenda(&mut client);
     server.begin_stop();

@@ -544,3 +544,32 @@ pub(crate) fn reserve(agenda: u64, nth: u32) -> agenda::Reserve {
         slot: slot(agenda, nth),
     }
 }
+
+/// Pages of some 195 KiB: more than the socket's buffers take, and less beyond them than makes a
+/// reader slow.
+pub(crate) const PAGES: usize = 26;
+
+/// Makes the log long enough that one page of it is some 195 KiB.
+pub(crate) fn fill_a_page(admin: &mut Client) {
+    // A refused name of 15 KiB is logged in full.
+    let mut open = server::domain::agenda::default_agenda();
+    open.name = "x".repeat(15_000);
+    for _ in 0..14 {
+        assert_eq!(
+            admin.agenda(open.clone()).refused().code,
+            Code::AGENDA_NAME_LENGTH
+        );
+    }
+}
+
+/// Fills an admin's way out until the server must wait for it to read.
+pub(crate) fn block(admin: &mut Client) {
+    fill_a_page(admin);
+    let query = log_words::Query::from(log_words::ReadLog {
+        from: Seq(1),
+        limit: 500,
+    });
+    for _ in 0..PAGES {
+        admin.send_query(query.kind(), |out| query.encode(out));
+    }
+}
