@@ -29,7 +29,7 @@ use server::{
 
 /// Commands of one batch.
 const BATCH_LEN: u32 = 1_000;
-const USERS: u64 = 1_000;
+const USERS: u64 = 50_000;
 /// Agendas of 96 slots a day for ten people each, over a year: 35 million places.
 const AGENDAS: u64 = 100;
 const SLOTS: u64 = 96;

@@ -23,7 +23,7 @@ use server::{
 
 const RECORDS: u64 = 500_000;
 const BATCH_LEN: u64 = 10_000;
-const USERS: u64 = 1_000;
+const USERS: u64 = 50_000;
 const AGENDAS: u64 = 100;
 const SLOTS: u64 = 96;
 const DAYS: u64 = 360;

@@ -2,12 +2,12 @@
 
 use protocol::{
     Code,
-    words::{accounts, log as log_words},
+    words::{accounts, agenda, log as log_words},
 };
 use server::{ServeError, ServerConfig, log::LogError, passwords::PasswordCost};
 
 use crate::support::{
-    Answer, PAGES, PASSWORD, block, config, reserve, start, start_fresh, try_start,
+    Answer, Heard, PAGES, PASSWORD, block, config, reserve, start, start_fresh, try_start,
 };
 
 /// What `start` gives, without needing a server to be printable.
@@ -86,11 +86,13 @@ fn a_stopping_server_answers_what_it_took() {
     let (mut client, opened) = server.member("ana");
     let agenda = server.agenda(&mut client);
     let keys: Vec<_> = (0..64).map(|_| client.new_key()).collect();
-    for (key, nth) in keys.iter().zip(0..) {
-        client.send_agenda(*key, &reserve(agenda, nth).into());
+    let mut sent = std::collections::BTreeMap::new();
+    for (key, nth) in keys.into_iter().zip(0..) {
+        let command = agenda::Command::from(reserve(agenda, nth));
+        sent.insert(client.send_agenda(key, &command), (key, command));
     }
+    let mut answers = vec![client.reply()];
     server.begin_stop();
-    let mut answers = Vec::new();
     while let Some(heard) = client.hear() {
         answers.push(heard);
     }
@@ -100,11 +102,12 @@ fn a_stopping_server_answers_what_it_took() {
     client
         .resume(opened.token)
         .expect("the session is in the log");
-    for (nth, heard) in (0..).zip(answers) {
+    // Refusals overtake answers that wait for the disk.
+    for heard in answers {
         match heard {
-            crate::support::Heard::Answer(first) => {
-                let key = keys[usize::try_from(nth).expect("few")];
-                let correlation = client.send_agenda(key, &reserve(agenda, nth).into());
+            Heard::Answer(first) => {
+                let (key, command) = sent.remove(&first.correlation).expect("one answer each");
+                let correlation = client.send_agenda(key, &command);
                 assert_eq!(
                     client.answer(),
                     Answer {
@@ -113,11 +116,17 @@ fn a_stopping_server_answers_what_it_took() {
                     }
                 );
             }
-            crate::support::Heard::Error(error) => {
-                assert_eq!(error.refusal.code, Code::SHUTTING_DOWN);
-            }
+            Heard::Error(error) => assert_eq!(error.refusal.code, Code::SHUTTING_DOWN),
             other => panic!("{other:?}"),
         }
+    }
+    for (key, command) in sent.values() {
+        client.send_agenda(*key, command);
+        let seq = client.answer().seq;
+        assert!(
+            server.ready.recovered < seq,
+            "{seq} was decided and never answered"
+        );
     }
 }
 
@@ -133,7 +142,7 @@ fn a_stopping_server_waits_for_a_reader_and_takes_no_new_commands() {
         let key = client.new_key();
         client.send_agenda(key, &reserve(agenda, nth % 1_000).into());
         match client.reply() {
-            crate::support::Heard::Error(error) => Some(error.refusal.code),
+            Heard::Error(error) => Some(error.refusal.code),
             _answered => None,
         }
     });

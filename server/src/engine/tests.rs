@@ -183,7 +183,7 @@ impl World {
             Ok(Submitted::Stored(seq)) => {
                 let mut reader = self.log.reader().unwrap();
                 let (at, outcome) = archive::read_outcome(&mut *reader, seq).unwrap();
-                self.hear(correlation, Told { at, outcome });
+                self.hear(correlation, &Told { at, outcome });
             }
             Ok(Submitted::Pending(seq)) => {
                 assert!(
@@ -303,11 +303,11 @@ impl World {
         });
         self.engine.recycle(released);
         for (correlation, told) in answers {
-            self.hear(correlation, told);
+            self.hear(correlation, &told);
         }
     }
 
-    fn hear(&mut self, correlation: u64, told: Told) {
+    fn hear(&mut self, correlation: u64, told: &Told) {
         let row = row_at(&self.log, told.at.seq);
         assert_eq!(
             row.hash, told.at.hash,
@@ -323,7 +323,7 @@ impl World {
         assert_eq!(row.outcome, told.outcome, "the answer is the log's");
         let index = usize::try_from(correlation).unwrap();
         let first = self.told.entry(index).or_insert_with(|| told.clone());
-        assert_eq!(*first, told, "a retry gets the first answer");
+        assert_eq!(first, told, "a retry gets the first answer");
     }
 
     fn check_acknowledged(&self) {
