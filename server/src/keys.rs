@@ -143,8 +143,10 @@ mod tests {
 
     #[test]
     fn the_newest_keys_outlive_a_generation_and_the_oldest_do_not() {
-        let mut keys = KeyTable::default();
-        keys.young_len = KEYS_RETAINED_MIN - 2;
+        let mut keys = KeyTable {
+            young_len: KEYS_RETAINED_MIN - 2,
+            ..KeyTable::default()
+        };
         let used = Use {
             seq: Seq(1),
             digest: 1,
