@@ -519,3 +519,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
