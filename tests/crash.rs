@@ -131,7 +131,10 @@ async fn set_up(server: &Server) -> (Rc<Race>, Vec<Racer>, Token) {
         let byte = u8::try_from(number).expect("few clients");
         let mut caller = Caller::connect(&server.address).await.expect("it listens");
         let registered = caller.register(Key([byte + 1; 16]), &name, "secret").await;
-        registered.expect("there is an answer").accepted().expect("the name is free");
+        registered
+            .expect("there is an answer")
+            .accepted()
+            .expect("the name is free");
         let session = caller.log_in(Key([byte + 101; 16]), &name, "secret").await;
         let session = session.expect("the racer logs in");
         laws.handle_client(number, session.user);
@@ -227,7 +230,9 @@ impl Racer {
             floor,
             outcome: outcome(answered.as_ref()),
             seq: answered.as_ref().map_or(0, |answered| answered.seq.0),
-            hash: answered.as_ref().map_or(0, |answered| short(&answered.hash)),
+            hash: answered
+                .as_ref()
+                .map_or(0, |answered| short(&answered.hash)),
             attempts: 1,
         };
         let mut laws = race.laws.borrow_mut();
@@ -318,15 +323,25 @@ fn check_acknowledgements(records: &[OwnedRecord], racers: &[Racer]) {
         let Some(answered) = answered else { continue };
         let index = usize::try_from(answered.seq.0 - 1).expect("few");
         let record = records.get(index).unwrap_or_else(|| {
-            panic!("{operation:?} was acknowledged and is not in the log of {}", records.len())
+            panic!(
+                "{operation:?} was acknowledged and is not in the log of {}",
+                records.len()
+            )
         });
         let key = MINT.mint(operation.client, operation.counter);
-        assert_eq!((record.seq, record.key), (answered.seq, key), "{operation:?}");
+        assert_eq!(
+            (record.seq, record.key),
+            (answered.seq, key),
+            "{operation:?}"
+        );
         assert_eq!(record.hash, answered.hash, "{operation:?}");
         assert_eq!(stored(record), answered.outcome, "{operation:?}");
         checked += 1;
     }
-    assert!(300 <= checked, "only {checked} acknowledgements were looked at");
+    assert!(
+        300 <= checked,
+        "only {checked} acknowledgements were looked at"
+    );
 }
 
 /// The chain holds from the first record on, and nobody ever shared a slot of capacity 1.
@@ -343,10 +358,17 @@ fn check_log(records: &[OwnedRecord]) {
         match Event::decode(kind, schema, &body) {
             Ok(Event::Reserved(reserved)) => {
                 let other = holders.insert(reserved.slot, seq);
-                assert_eq!(other, None, "{:?} was booked twice, at {seq}", reserved.slot);
+                assert_eq!(
+                    other, None,
+                    "{:?} was booked twice, at {seq}",
+                    reserved.slot
+                );
             }
             Ok(Event::Cancelled(cancelled)) => {
-                assert!(holders.remove(&cancelled.slot).is_some(), "nobody had it at {seq}");
+                assert!(
+                    holders.remove(&cancelled.slot).is_some(),
+                    "nobody had it at {seq}"
+                );
             }
             Ok(_other_event) => {}
             Err(_other_system) => {}
@@ -373,8 +395,8 @@ async fn conclude(race: Rc<Race>, racers: &[Racer], admin: &mut Caller) {
     for law in laws.conclude(all.map(|sent| sent.operation)) {
         // What nobody asked for (reads) or what faults excuse (progress) cannot be judged.
         let may_be_unknown = ["someone-wins", "no-lost-cancel"].contains(&law.name.as_str());
-        let is_fine = law.verdict == Verdict::Valid
-            || law.verdict == Verdict::Unknown && may_be_unknown;
+        let is_fine =
+            law.verdict == Verdict::Valid || law.verdict == Verdict::Unknown && may_be_unknown;
         assert!(is_fine, "{law:#?}");
     }
 }

@@ -11,7 +11,11 @@ fn check_refused(said: &Said, code: i32, words: &[&str]) {
     assert_eq!(said.code, Some(code), "{said:?}");
     assert!(said.err.starts_with("stampede: "), "{said:?}");
     for word in words {
-        assert!(said.err.contains(word), "{word:?} is not said: {}", said.err);
+        assert!(
+            said.err.contains(word),
+            "{word:?} is not said: {}",
+            said.err
+        );
     }
 }
 
@@ -19,7 +23,11 @@ fn check_refused(said: &Said, code: i32, words: &[&str]) {
 async fn a_directory_without_a_log_is_named() {
     let dir = tempdir().expect("a directory");
     let missing = dir.path().join("nothing-here");
-    for (command, data) in [("cat", dir.path()), ("verify", dir.path()), ("verify", &missing)] {
+    for (command, data) in [
+        ("cat", dir.path()),
+        ("verify", dir.path()),
+        ("verify", &missing),
+    ] {
         let said = run(&["log", command, text(data)]).await;
         check_refused(&said, 2, &[text(data)]);
     }
@@ -60,8 +68,13 @@ async fn a_missing_tail_is_noticed() {
 fn flip(data: &Path, seq: u32) {
     let log = Connection::open(data.join("events.sqlite")).expect("the log opens");
     let read = "SELECT body FROM event_log WHERE seq = ?1";
-    let mut body: Vec<u8> = log.query_row(read, [seq], |row| row.get(0)).expect("it is there");
+    let mut body: Vec<u8> = log
+        .query_row(read, [seq], |row| row.get(0))
+        .expect("it is there");
     *body.last_mut().expect("it has a body") ^= 1;
     let write = "UPDATE event_log SET body = ?2 WHERE seq = ?1";
-    assert_eq!(log.execute(write, (seq, body)).expect("it can be changed"), 1);
+    assert_eq!(
+        log.execute(write, (seq, body)).expect("it can be changed"),
+        1
+    );
 }

@@ -4,7 +4,7 @@ use reports::record::Conclusion;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::tempdir;
 
-use crate::program::{Server, finish, record_of, run, stampede, text};
+use crate::program::{Server, only_run, record_of, run, run_load, text};
 
 /// The words of the line that the server says to paste, without the program's name.
 fn pasted_run(server: &Server) -> Vec<String> {
@@ -21,24 +21,31 @@ fn pasted_run(server: &Server) -> Vec<String> {
 async fn the_line_that_a_server_says_to_paste_works_and_works_again() {
     let dir = tempdir().expect("a directory");
     let server = Server::start(&dir.path().join("data")).await;
-    let out = dir.path().join("runs");
-    for _time in ["first", "second"] {
-        let mut command = stampede(pasted_run(&server));
-        command.arg("--out").arg(&out);
-        let said = finish(command, "the pasted line").await;
-        assert_eq!(said.code, Some(0), "{said:?}");
+    let line = pasted_run(&server);
+    let words: Vec<&str> = line.iter().map(String::as_str).collect();
+    for time in ["first", "second"] {
+        let out = dir.path().join(time);
+        let said = run_load(&words, &out, 0).await;
         assert!(said.out.starts_with("PASS  smoke: "), "{}", said.out);
-    }
-    for kept in std::fs::read_dir(&out).expect("runs are kept") {
-        let record = record_of(&kept.expect("it can be listed").path());
+        let record = record_of(&only_run(&out));
         assert_eq!(record.verdict.conclusion, Conclusion::Pass);
-        assert_eq!(record.crash, None, "nobody kills a server that is not theirs");
-        assert_eq!(record.environment.target, format!("tcp://{}", server.address));
+        assert_eq!(
+            record.crash, None,
+            "nobody kills a server that is not theirs"
+        );
+        assert_eq!(
+            record.environment.target,
+            format!("tcp://{}", server.address)
+        );
         assert_eq!(record.environment.durability, "full");
     }
     let data = server.data.clone();
     let verified = run(&["log", "verify", text(&data)]).await;
-    assert_eq!(verified.code, Some(0), "beside the running server: {verified:?}");
+    assert_eq!(
+        verified.code,
+        Some(0),
+        "beside the running server: {verified:?}"
+    );
     check_rest(server).await;
 }
 

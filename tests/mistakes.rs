@@ -33,7 +33,11 @@ async fn check(args: &[&str], code: i32, words: &[&str]) {
     assert_eq!(said.code, Some(code), "{args:?}: {said:?}");
     assert_eq!(said.out, "", "{args:?} says its mistakes elsewhere");
     for word in words {
-        assert!(said.err.contains(word), "{word:?} is not said of {args:?}: {}", said.err);
+        assert!(
+            said.err.contains(word),
+            "{word:?} is not said of {args:?}: {}",
+            said.err
+        );
     }
     assert!(!said.err.contains("panicked"), "{}", said.err);
 }
@@ -62,8 +66,18 @@ async fn a_command_line_that_makes_no_sense_is_explained() {
     check(&[], 2, &["Usage: stampede"]).await;
     check(&["rnu"], 2, &["rnu", "Usage: stampede"]).await;
     check(&["run"], 2, &["<FILE>"]).await;
-    check(&["plan", "scenarios/smoke.toml", "--seed", "-1"], 2, &["--seed"]).await;
-    check(&["run", "scenarios/smoke.toml", "--json", "file"], 2, &["--json"]).await;
+    check(
+        &["plan", "scenarios/smoke.toml", "--seed=-1"],
+        2,
+        &["--seed"],
+    )
+    .await;
+    check(
+        &["run", "scenarios/smoke.toml", "--json", "file"],
+        2,
+        &["--json"],
+    )
+    .await;
     let args = ["run", "scenarios/smoke.toml", "--admin-password-file", "x"];
     check(&args, 2, &["--target"]).await;
 }
@@ -83,7 +97,14 @@ async fn scales_that_are_no_factors_are_refused() {
 async fn a_target_that_is_no_address_is_refused_before_anything_begins() {
     let (dir, scenario) = with_tiny();
     let out = dir.path().join("runs");
-    for target in ["127.0.0.1:7400", "http://127.0.0.1:7400", "tcp://", "tcp://x", "tcp://x:0", "tcp://:1"] {
+    for target in [
+        "127.0.0.1:7400",
+        "http://127.0.0.1:7400",
+        "tcp://",
+        "tcp://x",
+        "tcp://x:0",
+        "tcp://:1",
+    ] {
         let args = ["run", &scenario, "--target", target, "--out", text(&out)];
         check(&args, 2, &[target, "tcp://HOST:PORT"]).await;
     }
@@ -94,7 +115,14 @@ async fn a_target_that_is_no_address_is_refused_before_anything_begins() {
 async fn a_target_needs_the_password_of_its_admin() {
     let (dir, scenario) = with_tiny();
     let out = dir.path().join("runs");
-    let common = ["run", &scenario, "--out", text(&out), "--target", "tcp://127.0.0.1:7400"];
+    let common = [
+        "run",
+        &scenario,
+        "--out",
+        text(&out),
+        "--target",
+        "tcp://127.0.0.1:7400",
+    ];
     check(&common, 2, &["--admin-password-file"]).await;
     assert!(!out.exists(), "nothing began");
     let missing = dir.path().join("no-password");
@@ -118,7 +146,10 @@ async fn check_target(address: &str, password: &str, words: &[&str]) {
 #[tokio::test]
 async fn a_target_where_nobody_listens_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("it has an address").to_string();
+    let address = listener
+        .local_addr()
+        .expect("it has an address")
+        .to_string();
     drop(listener);
     check_target(&address, "x", &["is it running"]).await;
 }
@@ -127,13 +158,21 @@ async fn a_target_where_nobody_listens_is_named() {
 async fn the_wrong_password_is_called_wrong() {
     let dir = tempdir().expect("a directory");
     let server = Server::start(&dir.path().join("data")).await;
-    check_target(&server.address, "wrong-one", &["admin", "/password", "do not belong together"]).await;
+    check_target(
+        &server.address,
+        "wrong-one",
+        &["admin", "/password", "do not belong together"],
+    )
+    .await;
 }
 
 /// Takes connections and sends each of them these bytes, in a thread that ends with the test.
 fn impostor(says: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("it has an address").to_string();
+    let address = listener
+        .local_addr()
+        .expect("it has an address")
+        .to_string();
     std::thread::spawn(move || {
         let mut held = Vec::new();
         for stream in listener.incoming().flatten() {
@@ -167,7 +206,13 @@ async fn a_target_that_says_nothing_is_given_up() {
 async fn a_data_directory_has_one_server() {
     let dir = tempdir().expect("a directory");
     let server = Server::start(&dir.path().join("data")).await;
-    let args = ["serve", "--listen", "127.0.0.1:0", "--data", text(&server.data)];
+    let args = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        text(&server.data),
+    ];
     check(&args, 2, &[text(&server.data), "in use by process"]).await;
 }
 

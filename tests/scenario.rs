@@ -25,7 +25,10 @@ async fn every_scenario_plans_and_is_named_like_its_file() {
     assert!(3 <= files.len(), "{files:?}");
     for file in files {
         let scenario = Scenario::load(&file).unwrap_or_else(|error| panic!("{error}"));
-        let name = file.file_stem().expect("files have names").to_string_lossy();
+        let name = file
+            .file_stem()
+            .expect("files have names")
+            .to_string_lossy();
         assert_eq!(scenario.name, name);
         let options = PlanOptions {
             seed: None,
@@ -42,7 +45,11 @@ async fn every_scenario_plans_and_is_named_like_its_file() {
 /// Every `stampede WORD` that a page tells people to type.
 fn commands_named_in(page: &str) -> Vec<String> {
     page.lines()
-        .filter_map(|line| line.trim_start().trim_start_matches("$ ").strip_prefix("stampede "))
+        .filter_map(|line| {
+            line.trim_start()
+                .trim_start_matches("$ ")
+                .strip_prefix("stampede ")
+        })
         .filter_map(|rest| rest.split_whitespace().next())
         .filter(|word| word.chars().all(|letter| letter.is_ascii_lowercase()))
         .map(str::to_owned)
@@ -54,7 +61,10 @@ async fn every_command_that_a_page_names_is_in_the_help() {
     let help = run(&["--help"]).await;
     assert_eq!(help.code, Some(0), "{help:?}");
     let is_listed = |command: &str| {
-        let mut words = help.out.lines().filter_map(|line| line.split_whitespace().next());
+        let mut words = help
+            .out
+            .lines()
+            .filter_map(|line| line.split_whitespace().next());
         words.any(|word| word == command)
     };
     let pages = ["README.md", "scenarios/README.md"].map(PathBuf::from);
@@ -64,7 +74,11 @@ async fn every_command_that_a_page_names_is_in_the_help() {
         .flat_map(|page| commands_named_in(&page))
         .collect();
     assert!(named.iter().any(|command| command == "run"), "{named:?}");
-    for command in named.iter().map(String::as_str).chain(["run", "plan", "serve", "log"]) {
+    for command in named
+        .iter()
+        .map(String::as_str)
+        .chain(["run", "plan", "serve", "log"])
+    {
         assert!(is_listed(command), "`{command}` is not in: {}", help.out);
     }
 }

@@ -7,17 +7,17 @@ use reports::{
 };
 use tempfile::tempdir;
 
-use crate::program::{only_run, record_of, run, text};
+use crate::program::{only_run, record_of, run, run_load, text};
 
 #[tokio::test]
 async fn the_smoke_scenario_passes_and_leaves_a_run_that_can_be_looked_into() {
-    let out = tempdir().expect("a directory");
-    let said = run(&["run", "scenarios/smoke.toml", "--out", text(out.path())]).await;
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let dir = tempdir().expect("a directory");
+    let out = dir.path().join("runs");
+    let said = run_load(&["run", "scenarios/smoke.toml"], &out, 0).await;
     let verdict = said.out.lines().next().expect("it says something");
     assert!(verdict.starts_with("PASS  smoke: "), "{verdict}");
 
-    let kept = only_run(out.path());
+    let kept = only_run(&out);
     let record = record_of(&kept);
     check_record(&record);
     check_schema(&record);
@@ -42,9 +42,11 @@ fn check_record(record: &RunRecord) {
     assert_eq!(record.verdict.reasons, Vec::<String>::new());
     assert_eq!(record.laws.len(), loadgen::check::LAWS.len());
     for law in &record.laws {
-        assert!(law.required, "{} is required by default", law.name);
-        assert_eq!(law.verdict, Verdict::Valid, "{}: {:?}", law.name, law.reason);
+        let is_fine =
+            law.verdict == Verdict::Valid || law.verdict == Verdict::Unknown && !law.required;
+        assert!(is_fine, "{law:#?}");
     }
+    assert!(record.laws.iter().any(|law| law.required));
     assert_eq!(record.phases.len(), 3);
     for phase in &record.phases {
         assert!(phase.conservation.holds(), "{}", phase.name);
@@ -63,7 +65,10 @@ fn check_schema(record: &RunRecord) {
     let schema = serde_json::from_str(committed).expect("the schema is JSON");
     let validator = jsonschema::validator_for(&schema).expect("the schema is a schema");
     let json = serde_json::from_str(&record.to_json()).expect("a record is JSON");
-    let faults: Vec<_> = validator.iter_errors(&json).map(|it| it.to_string()).collect();
+    let faults: Vec<_> = validator
+        .iter_errors(&json)
+        .map(|it| it.to_string())
+        .collect();
     assert!(faults.is_empty(), "{faults:?}");
 }
 
@@ -71,7 +76,14 @@ fn check_schema(record: &RunRecord) {
 fn check_page(page: &str) {
     assert!(page.contains("smoke"), "it names the scenario");
     assert!(page.trim_end().ends_with("</html>"), "it is whole");
-    for foreign in ["src=\"http", "href=\"http", "@import", "url(http", "<link", "src=\"/"] {
+    for foreign in [
+        "src=\"http",
+        "href=\"http",
+        "@import",
+        "url(http",
+        "<link",
+        "src=\"/",
+    ] {
         assert!(!page.contains(foreign), "it fetches something: {foreign}");
     }
 }

@@ -5,7 +5,7 @@ use tempfile::tempdir;
 
 use crate::{
     mistakes::{TINY, write},
-    program::{only_run, record_of, run, text},
+    program::{only_run, record_of, run_load},
 };
 
 /// Runs this scenario, which comes to `code` and to a first line that begins with `first`.
@@ -13,16 +13,22 @@ async fn check(scenario: &str, code: i32, first: &str) -> RunRecord {
     let dir = tempdir().expect("a directory");
     let scenario = write(dir.path(), "scenario.toml", scenario);
     let out = dir.path().join("runs");
-    let said = run(&["run", &scenario, "--out", text(&out)]).await;
-    assert_eq!(said.code, Some(code), "{said:?}");
+    let said = run_load(&["run", &scenario], &out, code).await;
     assert!(said.out.starts_with(first), "{}", said.out);
     let kept = only_run(&out);
-    assert!(kept.join("report.html").exists(), "the report is kept whatever it says");
+    assert!(
+        kept.join("report.html").exists(),
+        "the report is kept whatever it says"
+    );
     record_of(&kept)
 }
 
 fn has_reason(record: &RunRecord, words: &str) -> bool {
-    record.verdict.reasons.iter().any(|reason| reason.contains(words))
+    record
+        .verdict
+        .reasons
+        .iter()
+        .any(|reason| reason.contains(words))
 }
 
 #[tokio::test]
@@ -30,7 +36,11 @@ async fn a_threshold_that_cannot_be_met_fails_the_run() {
     let scenario = format!("{TINY}[require.thresholds]\n\"reserve.response.p50\" = \"< 1ns\"\n");
     let record = check(&scenario, 10, "THRESHOLD FAILED").await;
     assert_eq!(record.verdict.conclusion, Conclusion::ThresholdFailed);
-    assert!(has_reason(&record, "reserve.response.p50"), "{:?}", record.verdict);
+    assert!(
+        has_reason(&record, "reserve.response.p50"),
+        "{:?}",
+        record.verdict
+    );
 }
 
 #[tokio::test]
