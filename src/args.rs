@@ -68,7 +68,7 @@ pub(crate) struct Run {
     /// Plant a bug in the embedded server, to see a law find it
     #[cfg(feature = "planted-bugs")]
     #[arg(long, value_name = "BUG", conflicts_with = "target")]
-    pub(crate) planted_bug: Option<String>,
+    pub(crate) planted_bug: Option<server::planted::PlantedBug>,
 }
 
 /// `stampede plan`
@@ -166,6 +166,10 @@ pub(crate) struct Serve {
     /// Start although acknowledged records are missing at the log's end
     #[arg(long, env = "STAMPEDE_ACCEPT_LOSS")]
     pub(crate) accept_loss: bool,
+    /// Misbehave on purpose, to see a law find it
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long, value_name = "BUG")]
+    pub(crate) planted_bug: Option<server::planted::PlantedBug>,
     /// Print one line of JSON when ready, for programs that start a server
     #[arg(long, hide = true)]
     pub(crate) ready_json: bool,

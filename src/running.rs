@@ -100,7 +100,7 @@ fn against(args: &args::Run) -> Result<Against> {
 
 #[cfg(feature = "planted-bugs")]
 fn planted_bug(args: &args::Run) -> Option<String> {
-    args.planted_bug.clone()
+    args.planted_bug.map(|bug| bug.name().to_owned())
 }
 
 #[cfg(not(feature = "planted-bugs"))]
