@@ -29,6 +29,8 @@ pub(crate) enum Command {
     /// Look into an event log
     #[command(subcommand)]
     Log(LogCommand),
+    /// Plant bugs in the server, one after the other, and show which laws find them
+    Prove(Prove),
 }
 
 /// What can be done with a log.
@@ -175,6 +177,14 @@ pub(crate) struct Serve {
     pub(crate) ready_json: bool,
 }
 
+/// `stampede prove`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Prove {
+    /// Where runs are kept, each in a directory of its own
+    #[arg(long, env = "STAMPEDE_OUT", default_value = "runs", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
 /// `stampede log cat`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Cat {
@@ -211,4 +221,10 @@ pub(crate) enum UsageError {
         "--target needs the server's admin password, to make users and agendas there; give the file that `stampede serve` names with --admin-password-file"
     )]
     AdminPassword,
+    /// A default build has no bugs to plant.
+    #[cfg(not(feature = "planted-bugs"))]
+    #[error(
+        "this build has no planted bugs, as it should; to see the laws find some: cargo run --release --features planted-bugs -- prove"
+    )]
+    NoPlantedBugs,
 }

@@ -122,7 +122,9 @@ impl PlantedBug {
                 "every 37th look at one's own bookings is answered with what was seen last, position and all"
             }
             Self::DuplicateEffect => "every 3rd retry is executed again",
-            Self::RewrittenRecord => "every 37th record is read back with another time than it has",
+            Self::RewrittenRecord => {
+                "every 37th record, if it is a reservation, is read back with another time than it has"
+            }
             Self::UnloggedChange => {
                 "every 37th reservation makes its holder a manager, without a record"
             }

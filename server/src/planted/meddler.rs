@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{
-    Code, Refusal, Roles, UserId,
+    Code, OwnedRecord, Refusal, Roles, UserId,
     outcome::{encode_accepted, encode_refused},
     words::{
         accounts,
@@ -300,7 +300,7 @@ pub fn invent(engine: &mut Engine, wall: u64, ask: &Ask<'_>) {
     let _refused = engine.submit(wall, &invented);
 }
 
-/// Changes some records of a page of the log; the same ones each time they are read.
+/// Changes some reservations in a page of the log; the same ones each time they are read.
 pub fn read_back(
     engine: &mut Engine,
     answer: Result<LogAnswer, Refusal>,
@@ -310,11 +310,22 @@ pub fn read_back(
         Ok(LogAnswer::LogPage(LogPage { mut records }))
             if engine.meddler_mut().bug == Some(bug) =>
         {
-            for record in &mut records {
-                record.recorded_at += u64::from(record.seq.0.is_multiple_of(bug.every()));
+            let (reserve, _) = Command::from(Reserve { slot: SLOT_ANY }).kind();
+            let strikes = |record: &&mut OwnedRecord| {
+                record.kind == reserve && record.seq.0.is_multiple_of(bug.every())
+            };
+            for record in records.iter_mut().filter(strikes) {
+                record.recorded_at += 1;
             }
             Ok(LogPage { records }.into())
         }
         honest => honest,
     }
 }
+
+/// Some slot, where it does not matter which.
+const SLOT_ANY: SlotId = SlotId {
+    agenda: 0,
+    day: 0,
+    slot: 0,
+};
