@@ -32,9 +32,9 @@ pub(crate) fn serve(args: &Serve) -> Result<ExitCode> {
         let mut out = io::stdout().lock();
         // Whoever closed our output does not want to read it; the server runs on.
         let _unread = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        #[cfg(feature = "planted-bugs")]
+        announce_bug(args);
     };
-    #[cfg(feature = "planted-bugs")]
-    announce_bug(args);
     server::serve(&config, announce, stop_signal())?;
     if !args.ready_json {
         writeln!(
