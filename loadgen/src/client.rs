@@ -540,3 +540,140 @@ fn decode_push(seq: Seq, kind: Kind, schema: u8, body: &[u8]) -> Result<Told, Cl
     };
     Ok(push.map_or(Told::Nothing, |push| Told::Pushed { seq: seq.0, push }))
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::{Key, UserId, outcome::encode_accepted};
+
+    use super::*;
+
+    const SLOT: agenda::SlotId = agenda::SlotId {
+        agenda: 5,
+        day: 20_000,
+        slot: 3,
+    };
+
+    fn client() -> Client {
+        let world = WorldMap {
+            agendas: vec![5],
+            first_day: 20_000,
+        };
+        Client::new(9, KeyMint::new([1; 32]), Rc::new(world))
+    }
+
+    fn ask(client: &mut Client, call: Call) {
+        client.ask(&Ask {
+            call,
+            intended_at: 10,
+            sent_at: 20,
+            floor: 4,
+            run: 77,
+            entry: None,
+        });
+    }
+
+    fn tell(client: &mut Client, reply: &Reply<'_>) -> Told {
+        let mut bytes = Vec::new();
+        reply.encode(&mut bytes);
+        let mut input = bytes.as_slice();
+        let told = client.handle_bytes(&mut input, 30).expect("a conversation");
+        assert!(input.is_empty());
+        told.expect("a whole frame")
+    }
+
+    fn answer(correlation: u64, outcome: &[u8]) -> Reply<'_> {
+        Reply::Answer {
+            correlation,
+            seq: Seq(6),
+            hash: ChainHash([2; 32]),
+            outcome,
+        }
+    }
+
+    #[test]
+    fn a_command_carries_a_key_that_its_mint_knows() {
+        let mut client = client();
+        let slot = client.world().slot(Place {
+            agenda: 0,
+            day: 0,
+            slot: 3,
+        });
+        ask(&mut client, Call::Reserve { slot });
+        let out = client.out().clone();
+        let (frame, _rest) = frame::split(&out, REPLY_BYTES_MAX).unwrap().unwrap();
+        let Ok(Request::Command {
+            key, kind, body, ..
+        }) = Request::decode(frame)
+        else {
+            panic!("a command was asked");
+        };
+        assert_eq!(KeyMint::new([1; 32]).verify(&key), Some((9, 0)));
+        let word = agenda::Command::decode(kind, 1, body).expect("a word");
+        assert_eq!(word, agenda::Reserve { slot: SLOT }.into());
+    }
+
+    #[test]
+    fn an_answer_finds_its_call_in_any_order_and_only_once() {
+        let mut client = client();
+        ask(&mut client, Call::MyBookings);
+        ask(&mut client, Call::MyBookings);
+        let key = Key([3; 16]);
+        let view = agenda::BookingView {
+            booking: 8,
+            slot: SLOT,
+            until: 0,
+            key,
+        };
+        let shown = Answer::Bookings(agenda::Bookings {
+            bookings: vec![view],
+        });
+        let mut outcome = Vec::new();
+        encode_accepted(shown.kind().0, 1, &mut outcome);
+        shown.encode(&mut outcome);
+        let Told::Finished(finished) = tell(&mut client, &answer(2, &outcome)) else {
+            panic!("the second call was answered");
+        };
+        let done = finished.operation;
+        assert_eq!((done.counter, done.seq, done.floor), (1, 6, 4));
+        assert_eq!(
+            (done.sent_at, done.completed_at, finished.run),
+            (20, 30, 77)
+        );
+        let slot = Slot::pack(SLOT).unwrap();
+        assert_eq!(
+            finished.observed,
+            Observed::Bookings(vec![(8, slot, 0, key)])
+        );
+        assert!(matches!(
+            tell(&mut client, &answer(2, &outcome)),
+            Told::Nothing
+        ));
+        assert!(client.give_up(20, Outcome::Timeout, 40).is_some());
+        assert!(client.give_up(20, Outcome::Timeout, 40).is_none());
+    }
+
+    #[test]
+    fn a_push_is_told_as_what_happened_to_the_client() {
+        let promoted = Event::Promoted(agenda::Promoted {
+            slot: SLOT,
+            user: UserId(2),
+        });
+        let mut body = Vec::new();
+        promoted.encode(&mut body);
+        let (kind, schema) = promoted.kind();
+        let reply = Reply::Push {
+            seq: Seq(12),
+            hash: ChainHash::START,
+            kind,
+            schema,
+            body: &body,
+        };
+        let slot = Slot::pack(SLOT).unwrap();
+        let told = tell(&mut client(), &reply);
+        let wanted = Push::Promoted { slot };
+        assert!(
+            matches!(told, Told::Pushed { seq: 12, push } if push == wanted),
+            "{told:?}"
+        );
+    }
+}

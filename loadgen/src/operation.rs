@@ -26,7 +26,6 @@ impl Slot {
 
     /// The slot's parts.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "masked to 20 and 12 bits")]
     pub const fn unpack(self) -> SlotId {
         SlotId {
             agenda: self.0 >> 32,

@@ -6,14 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hdrhistogram::{
-    Histogram,
-    serialization::{Serializer as _, V2DeflateSerializer},
-};
-use reports::record::{
-    ConservationRecord, LatencyRecord, OperationRecord, QuantileRecord, TimelinePoint,
-};
+use hdrhistogram::Histogram;
+use reports::record::{ConservationRecord, LatencyRecord, OperationRecord, TimelinePoint};
 
 use crate::operation::{Call, Nanos, Operation, Outcome};
 
@@ -21,8 +15,6 @@ use crate::operation::{Call, Nanos, Operation, Outcome};
 pub const LATENCY_MAX: Nanos = 3_600_000_000_000;
 /// Significant digits of a recorded time.
 const DIGITS: u8 = 3;
-/// A quantile is told when at least this many samples lie beyond it.
-const SAMPLES_BEYOND: f64 = 10.0;
 const SECOND: Nanos = 1_000_000_000;
 
 /// An empty histogram of the kind every clock uses.
@@ -211,10 +203,10 @@ impl Tally {
             error: self.counts.error,
             timeout: self.counts.timeout,
             unknown: self.counts.unknown,
-            response: latency(&self.response),
-            service: latency(&self.service),
-            delay: latency(&self.delay),
-            failed: latency(&self.failed),
+            response: LatencyRecord::from_histogram(&self.response),
+            service: LatencyRecord::from_histogram(&self.service),
+            delay: LatencyRecord::from_histogram(&self.delay),
+            failed: LatencyRecord::from_histogram(&self.failed),
         }
     }
 }
@@ -253,46 +245,6 @@ impl Seconds {
         let point = self.point(started_at, running);
         (point.response_p50, point.response_p99, point.response_max) = (p50, p99, max);
         *point
-    }
-}
-
-/// A histogram as the run record holds it.
-#[must_use]
-pub fn latency(histogram: &Histogram<u64>) -> LatencyRecord {
-    if histogram.is_empty() {
-        return LatencyRecord::default();
-    }
-    let mut bytes = Vec::new();
-    V2DeflateSerializer::new()
-        .serialize(histogram, &mut bytes)
-        .expect("writing to memory does not fail");
-    LatencyRecord {
-        quantiles: quantiles(histogram),
-        histogram: STANDARD.encode(bytes),
-    }
-}
-
-/// The quantiles of a histogram; those that too few samples lie beyond are left out.
-#[must_use]
-pub fn quantiles(histogram: &Histogram<u64>) -> QuantileRecord {
-    if histogram.is_empty() {
-        return QuantileRecord::default();
-    }
-    let told = |quantile: f64| {
-        let beyond = float(histogram.len()) * (1.0 - quantile);
-        // A rounding error must not take away a quantile that exactly ten samples lie beyond.
-        (SAMPLES_BEYOND - 1e-6 <= beyond).then(|| histogram.value_at_quantile(quantile))
-    };
-    QuantileRecord {
-        count: histogram.len(),
-        min: histogram.min(),
-        p50: histogram.value_at_quantile(0.5),
-        p90: told(0.9),
-        p99: told(0.99),
-        p999: told(0.999),
-        p9999: told(0.9999),
-        max: histogram.max(),
-        mean: histogram.mean(),
     }
 }
 
@@ -401,31 +353,6 @@ mod tests {
             (reserve.failed.quantiles.max, reserve.failed.quantiles.count),
             (2, 1)
         );
-    }
-
-    #[test]
-    fn a_quantile_needs_ten_samples_beyond_it() {
-        let mut histogram = histogram();
-        for value in 1..=99 {
-            histogram.saturating_record(value);
-        }
-        assert_eq!(quantiles(&histogram).p90, None);
-        histogram.saturating_record(100);
-        assert_eq!(quantiles(&histogram).p90, Some(90));
-        assert_eq!(quantiles(&histogram).p99, None);
-    }
-
-    #[test]
-    fn a_recorded_histogram_can_be_read_back() {
-        let mut original = histogram();
-        original.saturating_record(123_456);
-        let bytes = STANDARD
-            .decode(latency(&original).histogram)
-            .expect("base64");
-        let read: Histogram<u64> = hdrhistogram::serialization::Deserializer::new()
-            .deserialize(&mut bytes.as_slice())
-            .expect("a V2 histogram");
-        assert_eq!(read, original);
     }
 
     #[test]

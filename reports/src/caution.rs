@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::record::{PhaseRecord, RunRecord};
+use crate::record::{OperationRecord, PhaseRecord, RunRecord};
 use crate::render::figure;
 use crate::verdict::RENDEZVOUS_WITHIN_MIN;
 
@@ -52,10 +52,9 @@ pub enum Caution {
     GeneratorLate {
         lateness_ns: u64,
     },
-    SampleTooSmall {
+    SamplesTooSmall {
         phase: String,
-        operation: String,
-        count: u64,
+        operations: Vec<(String, u64)>,
     },
     FailuresApart {
         phase: String,
@@ -99,8 +98,8 @@ impl fmt::Display for Caution {
             ),
             Self::RemoteTarget { target } => write!(
                 f,
-                "The target is at {target}: every time includes the network, and the durability \
-                 is the target's own claim."
+                "The server at {target} was not started by this run: times include whatever lies \
+                 between, durability is its own claim, and it was not killed to test that claim."
             ),
             Self::NoWarmup => write!(
                 f,
@@ -113,15 +112,17 @@ impl fmt::Display for Caution {
                  response time.",
                 figure::duration(*lateness_ns),
             ),
-            Self::SampleTooSmall {
-                phase,
-                operation,
-                count,
-            } => write!(
-                f,
-                "Phase `{phase}`, `{operation}`: {} are too few for a 99th percentile.",
-                figure::counted(*count, "answer"),
-            ),
+            Self::SamplesTooSmall { phase, operations } => {
+                let counts: Vec<_> = operations
+                    .iter()
+                    .map(|(operation, count)| format!("`{operation}` {}", figure::count(*count)))
+                    .collect();
+                write!(
+                    f,
+                    "Phase `{phase}` has too few answers for a 99th percentile: {}.",
+                    counts.join(", ")
+                )
+            }
             Self::FailuresApart { phase, failed } => write!(
                 f,
                 "Phase `{phase}`: {} failed or got no answer. They are counted and timed apart, so \
@@ -201,16 +202,21 @@ fn of_phase(phase: &PhaseRecord) -> Vec<Caution> {
             failed,
         });
     }
-    for (operation, found) in &phase.operations {
+    let is_too_small = |found: &OperationRecord| {
         let quantiles = &found.response.quantiles;
-        if 0 < quantiles.count && quantiles.p99.is_none() {
-            let (operation, count) = (operation.clone(), quantiles.count);
-            cautions.push(Caution::SampleTooSmall {
-                phase: name(),
-                operation,
-                count,
-            });
-        }
+        0 < quantiles.count && quantiles.p99.is_none()
+    };
+    let operations: Vec<_> = phase
+        .operations
+        .iter()
+        .filter(|(_, found)| is_too_small(found))
+        .map(|(operation, found)| (operation.clone(), found.response.quantiles.count))
+        .collect();
+    if !operations.is_empty() {
+        cautions.push(Caution::SamplesTooSmall {
+            phase: name(),
+            operations,
+        });
     }
     cautions.extend(phase.rendezvous.as_ref().and_then(|meeting| {
         let (late, times) = (meeting.times.saturating_sub(meeting.within), meeting.times);

@@ -64,7 +64,6 @@ fn each_fact_brings_its_caution() {
 #[test]
 fn the_sample_itself_shares_processors_has_failures_and_one_small_sample() {
     let found = caution::collect(&sample::unjudged());
-    let operation = "reserve".to_owned();
     assert_eq!(
         found,
         [
@@ -73,10 +72,9 @@ fn the_sample_itself_shares_processors_has_failures_and_one_small_sample() {
                 phase: "race".to_owned(),
                 failed: 10
             },
-            Caution::SampleTooSmall {
+            Caution::SamplesTooSmall {
                 phase: "stampede".to_owned(),
-                operation,
-                count: 400
+                operations: vec![("reserve".to_owned(), 400)],
             },
         ]
     );

@@ -69,6 +69,11 @@ fn make() -> RunRecord {
         thresholds: thresholds(),
         contention: contention(),
         generator: generator(),
+        crash: Some(CrashRecord {
+            killed_pid: 4_711,
+            recovered_seq: 1_204_881,
+            recovered_ms: 640,
+        }),
         cautions: Vec::new(),
         verdict: RunVerdict::unjudged(),
     }

@@ -51,6 +51,8 @@ struct Connections {
     people: BTreeMap<UserId, Vec<u64>>,
     /// Those with something to send.
     dirty: Vec<usize>,
+    /// Those that just became somebody's.
+    newcomers: Vec<u64>,
     serial: u32,
     #[cfg(feature = "planted-bugs")]
     meddler: crate::planted::Meddler,
@@ -306,6 +308,7 @@ impl Hub {
             at,
             outcome,
         });
+        self.check_newcomers();
     }
 
     /// A retry of a command whose record is durable: the answer is in the log.
@@ -334,6 +337,7 @@ impl Hub {
         if let Some(released) = engine.release_idle() {
             released.for_each(|release| self.connections.spread(&release));
             self.parts.engine.recycle(released);
+            self.check_newcomers();
         }
     }
 
@@ -344,6 +348,7 @@ impl Hub {
         self.sync_next();
         released.for_each(|release| self.connections.spread(&release));
         self.parts.engine.recycle(released);
+        self.check_newcomers();
     }
 
     /// Sends what waits to be sent. Returns the connections whose link takes no more now: call
@@ -401,6 +406,21 @@ impl Hub {
             let person = connection.session.person();
             if person.is_some_and(|person| !accounts.is_session_open(person.session)) {
                 connection.session.handle_revoked();
+            }
+        }
+    }
+
+    /// A log-in that was decided or answered before its session was revoked opens nothing: whoever
+    /// sends it again is told what was answered then, and that the session has ended.
+    fn check_newcomers(&mut self) {
+        let accounts = &self.parts.engine.systems().accounts;
+        for id in std::mem::take(&mut self.connections.newcomers) {
+            if let Some(index) = self.connections.find(id) {
+                let session = &mut self.connections.slab[index].session;
+                let person = session.person();
+                if person.is_some_and(|person| !accounts.is_session_open(person.session)) {
+                    session.handle_revoked();
+                }
             }
         }
     }
@@ -534,6 +554,7 @@ impl Connections {
         if let Some(person) = connection.session.person() {
             connection.user = Some(person.user);
             self.people.entry(person.user).or_default().push(id);
+            self.newcomers.push(id);
         }
     }
 }

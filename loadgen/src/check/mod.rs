@@ -22,6 +22,7 @@ mod pages;
 mod real_time_order;
 mod refusals_justified;
 mod replay_determinism;
+mod rules;
 mod session_order;
 mod slot_history;
 mod someone_wins;

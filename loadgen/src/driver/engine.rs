@@ -8,7 +8,6 @@ use std::{io, mem, sync::atomic::Ordering};
 
 use super::{
     DriveOptions, Progress,
-    phase::LaneState,
     rendezvous::Round,
     run::{Origin, Runs},
 };
@@ -17,7 +16,7 @@ use crate::{
     contention::Contention,
     operation::{Call, Nanos, Operation, Outcome, Watch},
     pacer::TimerQueue,
-    plan::Plan,
+    plan::{Lane, Plan},
     recorder::Recorder,
     target::Target,
 };
@@ -38,7 +37,7 @@ pub(super) struct Engine<'a, T, W> {
     pub(super) contention: Contention,
     pub(super) runs: Runs,
     pub(super) timers: TimerQueue,
-    pub(super) lanes: Vec<LaneState>,
+    pub(super) lanes: Vec<Lane>,
     pub(super) rounds: Vec<Round>,
     /// Calls sent and not answered, and commands asked again and not answered.
     pub(super) in_flight: u64,

@@ -28,7 +28,9 @@ use std::{
     time::Duration,
 };
 
-use reports::record::{ContentionRecord, GeneratorRecord, PhaseRecord, TimelinePoint};
+use reports::record::{
+    ContentionRecord, GeneratorRecord, PhaseRecord, QuantileRecord, TimelinePoint,
+};
 
 use self::{
     engine::Engine,
@@ -41,7 +43,7 @@ use crate::{
     operation::Watch,
     pacer::Pacer,
     plan::{Pace, Plan},
-    recorder::{self, float, seconds},
+    recorder::{float, seconds},
     target::Target,
 };
 
@@ -222,7 +224,7 @@ fn record_generator(costs: &[PhaseCost], pacer: &Pacer) -> GeneratorRecord {
         cpu_s,
         wall_s: seconds(sum(|cost| cost.wall)),
         memory_bytes_max: crate::clock::memory_bytes_max(),
-        lateness: recorder::quantiles(pacer.lateness()),
+        lateness: QuantileRecord::from_histogram(pacer.lateness()),
         ..GeneratorRecord::default()
     }
 }

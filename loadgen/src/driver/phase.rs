@@ -4,7 +4,7 @@
 //! Instants are `phase start + planned offset`; a late turn starts everything that is due with its
 //! planned instant. What one turn may start is bounded, so that answers are read meanwhile.
 
-use std::{future::poll_fn, iter::Peekable, task::Poll, time::Duration};
+use std::{future::poll_fn, io, iter::Peekable, task::Poll, time::Duration};
 
 use reports::record::PhaseRecord;
 
@@ -14,7 +14,7 @@ use crate::{
     clock,
     operation::{Nanos, Watch},
     pacer::Pacer,
-    plan::{Arrival, Instance, Lane, Pace},
+    plan::{Arrival, Pace},
     recorder::{float, seconds},
     target::Target,
 };
@@ -25,20 +25,17 @@ const STARTS_A_TURN_MAX: usize = 64;
 /// The most time between two looks at the interrupt flag and at timeouts.
 const SWEEP_EVERY: Nanos = 100_000_000;
 /// How long after its end a phase may still start what was due before: beyond, it is cancelled.
-const BEHIND_MAX: Nanos = 250_000_000;
+const BEHIND_MAX: Nanos = 1_000_000_000;
 /// Turns after which other tasks of the runtime get theirs.
 const TURNS_A_YIELD: u32 = 64;
 
-/// A lane of a closed loop.
-#[derive(Debug)]
-pub(super) struct LaneState {
-    lane: Lane,
-}
-
-impl LaneState {
-    pub(super) fn next(&mut self) -> (Instance, Nanos) {
-        self.lane.next()
-    }
+/// When the next turn is due by itself.
+#[derive(Debug, Clone, Copy)]
+enum Wake {
+    /// Something is planned for this instant: being late for it is being late.
+    Planned(Nanos),
+    /// Housekeeping, and ends: nobody is kept waiting.
+    House(Nanos),
 }
 
 /// What a phase cost the generator while it offered load.
@@ -87,8 +84,8 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         let cpu = clock::process_cpu();
         self.start_loads();
         while !self.is_over() {
-            let wake_at = self.next_instant();
-            self.turn(wake_at).await?;
+            let wake = self.next_wake();
+            self.turn(wake).await?;
             let now = self.engine.options.clock.now();
             self.start_due(now);
             self.strike_due(now);
@@ -138,7 +135,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         let mut lane = engine.plan.lane(self.index, load, client, lane);
         let (instance, think) = lane.next();
         let origin = Origin::Lane(engine.lanes.len());
-        engine.lanes.push(LaneState { lane });
+        engine.lanes.push(lane);
         let run = engine.runs.start(engine.plan, client, instance, origin);
         let now = engine.options.clock.now();
         // A closed loop has no schedule: a lane is due when it exists and has thought.
@@ -168,43 +165,51 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
     }
 
     /// The next instant at which something is to be done without being told.
-    fn next_instant(&mut self) -> Nanos {
+    fn next_wake(&mut self) -> Wake {
         let started_at = self.started_at;
-        let mut next = self.sweep_at;
-        if self.engine.rounds.is_empty() {
-            next = next.min(self.ends_at());
-        }
-        for stream in &mut self.arrivals {
-            if let Some(arrival) = stream.peek() {
-                next = next.min(started_at + arrival.at);
-            }
-        }
-        let rounds = self.engine.rounds.iter().filter_map(Round::wake_at);
-        rounds
+        let peek = |stream: &mut Peekable<ArrivalStream>| stream.peek().map(|next| next.at);
+        let arrivals = self.arrivals.iter_mut().filter_map(peek);
+        let planned = arrivals
+            .map(|at| started_at + at)
+            .chain(self.engine.rounds.iter().filter_map(Round::wake_at))
             .chain(self.engine.timers.next_at())
-            .fold(next, Nanos::min)
+            .min();
+        let house = if self.engine.rounds.is_empty() {
+            self.sweep_at.min(self.ends_at())
+        } else {
+            self.sweep_at
+        };
+        match planned {
+            Some(at) if at <= house => Wake::Planned(at),
+            Some(_) | None => Wake::House(house),
+        }
     }
 
-    /// Waits for links or for `wake_at`, and serves the links that have something.
-    async fn turn(&mut self, wake_at: Nanos) -> Result<(), DriveError> {
+    /// Waits for links or for the next instant, and serves the links that have something.
+    async fn turn(&mut self, wake: Wake) -> Result<(), DriveError> {
+        let (Wake::Planned(wake_at) | Wake::House(wake_at)) = wake;
         self.pacer.arm(wake_at).map_err(DriveError::Waiting)?;
         let (pacer, target) = (&mut *self.pacer, &mut *self.engine.target);
         let mut ready = std::mem::take(&mut self.ready);
         let waiting = poll_fn(|context| {
             let due = pacer.poll_due(context)?;
             let told = target.poll_ready(context, &mut ready)?;
-            if due.is_pending() && told.is_pending() {
-                return Poll::Pending;
+            match due {
+                Poll::Pending if told.is_pending() => Poll::Pending,
+                Poll::Pending => Poll::Ready(Ok::<_, io::Error>(None)),
+                Poll::Ready(late) => Poll::Ready(Ok(Some(late))),
             }
-            Poll::Ready(Ok(()))
         });
-        waiting.await.map_err(DriveError::Waiting)?;
+        let late = waiting.await.map_err(DriveError::Waiting)?;
+        if let (Some(late), Wake::Planned(_)) = (late, wake) {
+            self.pacer.note_lateness(late);
+        }
         for link in ready.drain(..) {
             self.engine.serve(link);
         }
         self.ready = ready;
         self.keep_house();
-        self.turns += 1;
+        self.turns = self.turns.wrapping_add(1);
         if self.turns.is_multiple_of(TURNS_A_YIELD) {
             tokio::task::yield_now().await;
         }
@@ -284,7 +289,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         let deadline = now + nanos(self.engine.options.drain);
         while 0 < self.engine.in_flight && self.engine.options.clock.now() < deadline {
             let wake_at = self.sweep_at.min(deadline);
-            self.turn(wake_at).await?;
+            self.turn(Wake::House(wake_at)).await?;
         }
         // Whatever is still open is censored: it took at least this long.
         self.engine

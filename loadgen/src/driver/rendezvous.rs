@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use reports::record::RendezvousRecord;
+use reports::record::{QuantileRecord, RendezvousRecord};
 
 use super::{
     engine::{Engine, client_of},
@@ -79,7 +79,7 @@ impl Round {
         RendezvousRecord {
             clients: u32::try_from(self.lanes.len()).unwrap_or(u32::MAX),
             times: self.struck,
-            spread: recorder::quantiles(&self.spread),
+            spread: QuantileRecord::from_histogram(&self.spread),
             spread_max_ns: self.spread_max,
             within: self.within,
         }

@@ -4,7 +4,7 @@
 //! judge compares numbers and the report quotes the author.
 
 use super::{
-    LAWS,
+    LAWS, LAWS_DEFAULT,
     diagnostic::suggest,
     reader::{Read, Value, parse_duration},
 };
@@ -226,7 +226,7 @@ fn parse_operation(word: &str) -> Option<Option<usize>> {
 /// Reads `[require]`, or what is required when the file does not say.
 pub(super) fn read_require(value: Option<&Value<'_>>) -> Read<Require> {
     let mut require = Require {
-        laws: LAWS.iter().map(|law| (*law).to_owned()).collect(),
+        laws: LAWS_DEFAULT.iter().map(|law| (*law).to_owned()).collect(),
         per_key_min: None,
         thresholds: Vec::new(),
     };

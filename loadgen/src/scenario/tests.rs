@@ -5,7 +5,8 @@ use std::{fs, path::Path};
 use proptest::prelude::*;
 
 use super::{
-    Bound, Clock, Comparison, Durability, LAWS, Metric, PickSpec, Scenario, Share, Statistic,
+    Bound, Clock, Comparison, Durability, LAWS_DEFAULT, Metric, PickSpec, Scenario, Share,
+    Statistic,
 };
 use crate::plan::{Pace, Pause, Plan, PlanOptions};
 
@@ -115,7 +116,7 @@ fn reads_what_the_file_says() {
 fn all_laws_are_required_when_none_is_named() {
     let text = broken(r#"laws = ["no-double-booking", "real-time-order"]"#, "");
     let scenario = Scenario::parse("race.toml", &text).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(scenario.require.laws, LAWS);
+    assert_eq!(scenario.require.laws, LAWS_DEFAULT);
 }
 
 #[test]

@@ -129,5 +129,6 @@ pub(super) fn environment(record: &RunRecord) -> Vec<Fact> {
         fact("memory", figure::bytes(found.memory_bytes)),
         fact("kernel", found.kernel.clone()),
         fact("disk", phrase::disk(record)),
+        fact("server", phrase::crash(record)),
     ]
 }

@@ -193,6 +193,21 @@ pub(super) fn disk(record: &RunRecord) -> String {
     )
 }
 
+/// How the server came back from the dead, in one line.
+pub(super) fn crash(record: &RunRecord) -> String {
+    record.crash.as_ref().map_or_else(
+        || "the server was not killed: it was not started by this run".to_owned(),
+        |crash| {
+            format!(
+                "killed without warning (SIGKILL) at the end; the next process rebuilt its state \
+                 up to seq {} in {}, and the laws were judged on what it found",
+                figure::count(crash.recovered_seq),
+                figure::duration(crash.recovered_ms.saturating_mul(1_000_000)),
+            )
+        },
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

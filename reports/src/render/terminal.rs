@@ -234,9 +234,10 @@ fn write_contention(screen: &mut Screen, contention: &ContentionRecord) {
     }
 }
 
-/// What the generator and the disk contributed: the two usual suspects for a surprising figure.
+/// What the generator and the disk contributed, the two usual suspects for a surprising figure, and
+/// what became of the server.
 fn write_cost(screen: &mut Screen, record: &RunRecord) {
-    screen.heading("Generator and disk");
+    screen.heading("Generator, disk and server");
     let GeneratorRecord {
         lateness,
         saturated,
@@ -254,6 +255,7 @@ fn write_cost(screen: &mut Screen, record: &RunRecord) {
     );
     screen.text("  ", &generator);
     screen.text("  ", &phrase::disk(record));
+    screen.text("  ", &format!("server: {}", phrase::crash(record)));
 }
 
 fn write_violations(screen: &mut Screen, laws: &[LawRecord]) {
