@@ -82,11 +82,11 @@ const fn expected(bug: PlantedBug) -> &'static str {
         PlantedBug::AckBeforeCommit | PlantedBug::WrongHash => "durable-acks",
         PlantedBug::PhantomBooking => "no-phantom",
         PlantedBug::StaleRead => "real-time-order",
-        PlantedBug::ForgottenWrite => "session-order",
+        PlantedBug::ForgottenWrite | PlantedBug::OldNews => "session-order",
         PlantedBug::DuplicateEffect => "idempotent-answers",
         PlantedBug::RewrittenRecord => "log-chained",
         PlantedBug::UnloggedChange => "replay-determinism",
-        PlantedBug::OldView => "model-agrees",
+        PlantedBug::OldView | PlantedBug::ShortHold | PlantedBug::QueueJump => "model-agrees",
         PlantedBug::DeniedCancel => "linearizable",
     }
 }

@@ -33,11 +33,17 @@ pub enum PlantedBug {
     OldView,
     /// A cancel of somebody's own booking is refused as unknown.
     DeniedCancel,
+    /// A hold ends before its time.
+    ShortHold,
+    /// A freed place goes to the last in line.
+    QueueJump,
+    /// News come with the position of news that came long before.
+    OldNews,
 }
 
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::DoubleBooking,
         Self::FalseRefusal,
         Self::NobodyWins,
@@ -52,6 +58,9 @@ impl PlantedBug {
         Self::UnloggedChange,
         Self::OldView,
         Self::DeniedCancel,
+        Self::ShortHold,
+        Self::QueueJump,
+        Self::OldNews,
     ];
 
     /// Its name on the command line.
@@ -72,6 +81,9 @@ impl PlantedBug {
             Self::UnloggedChange => "unlogged-change",
             Self::OldView => "old-view",
             Self::DeniedCancel => "denied-cancel",
+            Self::ShortHold => "short-hold",
+            Self::QueueJump => "queue-jump",
+            Self::OldNews => "old-news",
         }
     }
 
@@ -82,8 +94,8 @@ impl PlantedBug {
         match self {
             // Every batch is acknowledged early; the last one is what a crash takes.
             Self::AckBeforeCommit => 1,
-            // Retries are few to begin with.
-            Self::DuplicateEffect => 3,
+            // Retries, queues and news are few to begin with.
+            Self::DuplicateEffect | Self::QueueJump | Self::OldNews => 3,
             // Of the slots, not of the requests for them.
             Self::NobodyWins => 7,
             Self::DoubleBooking
@@ -96,7 +108,8 @@ impl PlantedBug {
             | Self::RewrittenRecord
             | Self::UnloggedChange
             | Self::OldView
-            | Self::DeniedCancel => 37,
+            | Self::DeniedCancel
+            | Self::ShortHold => 37,
         }
     }
 
@@ -132,6 +145,11 @@ impl PlantedBug {
                 "every 37th changed day is shown as the same person saw it last, but under the newest position"
             }
             Self::DeniedCancel => "every 37th cancel of one's own booking is refused as unknown",
+            Self::ShortHold => "every 37th hold ends after half its time",
+            Self::QueueJump => "every 3rd place that two or more wait for goes to the last in line",
+            Self::OldNews => {
+                "every 3rd push to somebody who had two before carries the position of the first"
+            }
         }
     }
 }

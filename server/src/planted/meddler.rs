@@ -12,7 +12,10 @@ use protocol::{
     outcome::{encode_accepted, encode_refused},
     words::{
         accounts,
-        agenda::{self, Command, Event, ListSlots, MyBookings, Query, Reserve, Reserved, SlotId},
+        agenda::{
+            self, Command, Event, Hold, JoinWaitlist, LeaveWaitlist, ListSlots, MyBookings,
+            Promote, Query, Reserve, Reserved, SlotId,
+        },
         log::{Answer as LogAnswer, LogPage},
     },
 };
@@ -39,6 +42,10 @@ pub struct Meddler {
     undead: BTreeSet<u64>,
     /// What everybody saw last, by query.
     views: BTreeMap<(UserId, Vec<u8>), View>,
+    /// Who joined a queue last.
+    last_in_line: BTreeMap<SlotId, UserId>,
+    /// The first push to everybody, and how many they had.
+    news: BTreeMap<UserId, (Head, u64)>,
     /// Where the read under way is said to be from.
     read_at: Option<Head>,
 }
@@ -88,7 +95,19 @@ impl Meddler {
         let forged = match Command::decode(bytes.kind, bytes.schema, bytes.body) {
             Ok(Command::Reserve(reserve)) => self.reserve(systems, cx, reserve),
             Ok(Command::Cancel(cancel)) => self.cancel(systems, cx, cancel),
-            Ok(_) | Err(_) => None,
+            Ok(Command::Hold(hold)) => self.hold(systems, cx, hold),
+            Ok(Command::JoinWaitlist(JoinWaitlist { slot })) => {
+                self.last_in_line.insert(slot, cx.actor);
+                None
+            }
+            Ok(Command::Promote(promote)) => self.promote(systems, cx, promote),
+            Ok(
+                Command::OpenAgenda(_)
+                | Command::Confirm(_)
+                | Command::Expire(_)
+                | Command::LeaveWaitlist(_),
+            )
+            | Err(_) => None,
         };
         match forged {
             Some(Forged::Refused(code)) => {
@@ -101,6 +120,7 @@ impl Meddler {
                 event.encode(out);
                 Ok(Executed {
                     accepted: true,
+                    notice: systems.agenda.notice(&event),
                     ..Executed::default()
                 })
             }
@@ -149,6 +169,38 @@ impl Meddler {
             return Some(Forged::Accepted(event));
         }
         None
+    }
+
+    fn hold(&mut self, systems: &mut Systems, cx: &Context, word: Hold) -> Option<Forged> {
+        let command = Command::from(word);
+        let Ok(Event::Held(mut held)) = systems.agenda.decide(cx, &command) else {
+            return None;
+        };
+        if !self.strikes(PlantedBug::ShortHold) {
+            return None;
+        }
+        held.until = cx.now + (held.until - cx.now) / 2;
+        let event = Event::from(held);
+        systems.agenda.apply(cx, &command, &event);
+        Some(Forged::Accepted(event))
+    }
+
+    fn promote(&mut self, systems: &mut Systems, cx: &Context, word: Promote) -> Option<Forged> {
+        let command = Command::from(word);
+        let Ok(Event::Promoted(mut promoted)) = systems.agenda.decide(cx, &command) else {
+            return None;
+        };
+        let last = *self.last_in_line.get(&word.slot)?;
+        if last == promoted.user
+            || !waits(systems, cx, last, word.slot)
+            || !self.strikes(PlantedBug::QueueJump)
+        {
+            return None;
+        }
+        promoted.user = last;
+        let event = Event::from(promoted);
+        systems.agenda.apply(cx, &command, &event);
+        Some(Forged::Accepted(event))
     }
 
     /// Whether nobody shall have this slot: decided when it is first asked for.
@@ -209,10 +261,20 @@ impl Meddler {
     #[must_use]
     pub fn release<'a>(&mut self, release: &Release<'a>) -> Release<'a> {
         let mut release = *release;
-        if let Release::Answer { at, .. } = &mut release
-            && self.strikes(PlantedBug::WrongHash)
-        {
-            at.hash.0[0] ^= 1;
+        match &mut release {
+            Release::Answer { at, .. } => {
+                if self.strikes(PlantedBug::WrongHash) {
+                    at.hash.0[0] ^= 1;
+                }
+            }
+            Release::Notice { user, at, .. } => {
+                let (first, count) = self.news.entry(*user).or_insert((*at, 0));
+                let (first, before) = (*first, *count);
+                *count += 1;
+                if 2 <= before && self.strikes(PlantedBug::OldNews) {
+                    *at = first;
+                }
+            }
         }
         release
     }
@@ -239,6 +301,13 @@ fn promote_in_secret(systems: &mut Systems, cx: &Context) {
         roles: Roles::MANAGER,
     });
     systems.accounts.apply(cx, &command, &event);
+}
+
+/// Whether somebody waits for this slot.
+fn waits(systems: &Systems, cx: &Context, user: UserId, slot: SlotId) -> bool {
+    let cx = Context { actor: user, ..*cx };
+    let leave = Command::from(LeaveWaitlist { slot });
+    systems.agenda.decide(&cx, &leave).is_ok()
 }
 
 /// Whether the actor has a place of this slot.
