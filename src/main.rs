@@ -2,6 +2,7 @@
 
 mod args;
 mod inspecting;
+mod proving;
 mod running;
 mod serving;
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Command::Run(run) => running::run(run),
         Command::Plan(plan) => running::plan(plan),
         Command::Serve(serve) => serving::serve(serve),
+        Command::Prove(prove) => proving::prove(prove),
         Command::Log(LogCommand::Cat(cat)) => inspecting::cat(cat),
         Command::Log(LogCommand::Verify(verify)) => inspecting::verify(verify),
     };

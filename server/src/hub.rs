@@ -61,6 +61,8 @@ struct Connections {
     dirty: Vec<usize>,
     serial: u32,
     admitted: usize,
+    #[cfg(feature = "planted-bugs")]
+    meddler: crate::planted::Meddler,
 }
 
 /// What a hub is made of.
@@ -77,6 +79,9 @@ pub struct HubParts {
     pub timeouts: SessionTimeouts,
     /// What a welcome tells.
     pub flags: WelcomeFlags,
+    /// What it does wrong.
+    #[cfg(feature = "planted-bugs")]
+    pub planted_bug: Option<crate::planted::PlantedBug>,
 }
 
 impl std::fmt::Debug for HubParts {
@@ -122,8 +127,12 @@ impl Hub {
     #[must_use]
     pub fn new(parts: HubParts) -> Self {
         Self {
+            connections: Connections {
+                #[cfg(feature = "planted-bugs")]
+                meddler: crate::planted::Meddler::new(parts.planted_bug),
+                ..Connections::default()
+            },
             parts,
-            connections: Connections::default(),
             clock: Monotonic::start(),
             is_draining: false,
         }
@@ -234,6 +243,8 @@ impl Hub {
             Ok(Submitted::Stored(seq)) => self.answer_from_log(origin, seq),
             Err(refusal) => self.refuse(origin, refusal),
         }
+        #[cfg(feature = "planted-bugs")]
+        crate::planted::invent(&mut self.parts.engine, wall, ask);
     }
 
     fn query(
@@ -513,6 +524,8 @@ impl Connections {
     }
 
     fn spread(&mut self, release: &Release<'_>, accounts: &Accounts) {
+        #[cfg(feature = "planted-bugs")]
+        let release = &self.meddler.release(release);
         match release {
             Release::Answer {
                 origin,
