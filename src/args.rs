@@ -20,6 +20,10 @@ pub(crate) struct Args {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run a scenario, judge every answer, leave a report
+    Run(Run),
+    /// Check a scenario and show what it would do, without running it
+    Plan(Plan),
     /// Run the server until Ctrl-C
     Serve(Serve),
     /// Look into an event log
@@ -34,6 +38,71 @@ pub(crate) enum LogCommand {
     Cat(Cat),
     /// Replay the log twice, check positions, hashes and the database, and print the state hash
     Verify(Verify),
+}
+
+/// `stampede run`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) scenario: ScenarioArgs,
+    /// A live server to run against, tcp://HOST:PORT; without it the run starts its own
+    #[arg(long, env = "STAMPEDE_TARGET", value_name = "URL")]
+    pub(crate) target: Option<String>,
+    /// The file with the live server's admin password, which `stampede serve` names when it starts
+    #[arg(
+        long,
+        env = "STAMPEDE_ADMIN_PASSWORD_FILE",
+        value_name = "FILE",
+        requires = "target"
+    )]
+    pub(crate) admin_password_file: Option<PathBuf>,
+    /// Where runs are kept, each in a directory of its own
+    #[arg(long, env = "STAMPEDE_OUT", default_value = "runs", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Print the run record as JSON instead of the summary; the only value is `-`
+    #[arg(long, env = "STAMPEDE_JSON", value_name = "-", value_parser = ["-"])]
+    pub(crate) json: Option<String>,
+    /// Print only the verdict's line
+    #[arg(long, short, env = "STAMPEDE_QUIET")]
+    pub(crate) quiet: bool,
+    /// Plant a bug in the embedded server, to see a law find it
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long, value_name = "BUG", conflicts_with = "target")]
+    pub(crate) planted_bug: Option<String>,
+}
+
+/// `stampede plan`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) scenario: ScenarioArgs,
+}
+
+/// Which scenario, and what to change of it without editing it.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ScenarioArgs {
+    /// The scenario file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Draw from this seed instead of the scenario's
+    #[arg(long, env = "STAMPEDE_SEED", value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Make every phase this many times as long
+    #[arg(
+        long,
+        env = "STAMPEDE_TIME_SCALE",
+        default_value_t = 1.0,
+        value_name = "X"
+    )]
+    pub(crate) time_scale: f64,
+    /// Make every open loop this many times as fast
+    #[arg(
+        long,
+        env = "STAMPEDE_RATE_SCALE",
+        default_value_t = 1.0,
+        value_name = "X"
+    )]
+    pub(crate) rate_scale: f64,
 }
 
 /// When a commit counts as durable.
@@ -60,19 +129,39 @@ pub(crate) enum PasswordCostArg {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Serve {
     /// Where the log and the server's secret are; made if missing
-    #[arg(long, env = "STAMPEDE_DATA", default_value = "stampede-data", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "STAMPEDE_DATA",
+        default_value = "stampede-data",
+        value_name = "DIR"
+    )]
     pub(crate) data: PathBuf,
     /// Where to listen; port 0 takes a free one
-    #[arg(long, env = "STAMPEDE_LISTEN", default_value = "127.0.0.1:7400", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "STAMPEDE_LISTEN",
+        default_value = "127.0.0.1:7400",
+        value_name = "ADDR"
+    )]
     pub(crate) listen: SocketAddr,
     /// When a commit counts as durable; anything but full is labelled in every report
     #[arg(long, env = "STAMPEDE_DURABILITY", value_enum, default_value = "full")]
     pub(crate) durability: DurabilityArg,
     /// What hashing a password costs
-    #[arg(long, env = "STAMPEDE_PASSWORD_COST", value_enum, default_value = "default")]
+    #[arg(
+        long,
+        env = "STAMPEDE_PASSWORD_COST",
+        value_enum,
+        default_value = "default"
+    )]
     pub(crate) password_cost: PasswordCostArg,
     /// Connections held at once
-    #[arg(long, env = "STAMPEDE_CONNECTIONS", default_value_t = 19_000, value_name = "N")]
+    #[arg(
+        long,
+        env = "STAMPEDE_CONNECTIONS",
+        default_value_t = 19_000,
+        value_name = "N"
+    )]
     pub(crate) connections: usize,
     /// Start although acknowledged records are missing at the log's end
     #[arg(long, env = "STAMPEDE_ACCEPT_LOSS")]
@@ -102,4 +191,20 @@ pub(crate) struct Verify {
     /// The data directory of a server, running or not
     #[arg(value_name = "DIR", default_value = "stampede-data")]
     pub(crate) data: PathBuf,
+}
+
+/// Something typed that cannot be meant.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UsageError {
+    /// Not an address we speak to.
+    #[error("--target {given:?} is no address to run against; give tcp://HOST:PORT")]
+    Target {
+        /// What was given.
+        given: String,
+    },
+    /// A live server is set up by its admin.
+    #[error(
+        "--target needs the server's admin password, to make users and agendas there; give the file that `stampede serve` names with --admin-password-file"
+    )]
+    AdminPassword,
 }

@@ -7,10 +7,7 @@ use std::{
 
 use anyhow::Result;
 use server::{
-    Ready, ServerConfig,
-    log::Durability,
-    passwords::PasswordCost,
-    session::SessionTimeouts,
+    Ready, ServerConfig, log::Durability, passwords::PasswordCost, session::SessionTimeouts,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -27,14 +24,21 @@ pub(crate) fn serve(args: &Serve) -> Result<ExitCode> {
         .init();
     let config = config(args);
     let announce = |ready: &Ready| {
-        let text = if args.ready_json { ready_json(ready) } else { ready_text(ready) };
+        let text = if args.ready_json {
+            ready_json(ready)
+        } else {
+            ready_text(ready)
+        };
         let mut out = io::stdout().lock();
         // Whoever closed our output does not want to read it; the server runs on.
         let _unread = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     };
     server::serve(&config, announce, stop_signal())?;
     if !args.ready_json {
-        writeln!(io::stdout(), "Stopped: everything taken was finished and the log is at rest.")?;
+        writeln!(
+            io::stdout(),
+            "Stopped: everything taken was finished and the log is at rest."
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -69,8 +73,11 @@ async fn stop_signal() {
 
 fn ready_text(ready: &Ready) -> String {
     let (address, data) = (ready.address, ready.data_dir.display());
-    let warnings: String =
-        ready.warnings.iter().map(|warning| format!("Warning: {warning}\n")).collect();
+    let warnings: String = ready
+        .warnings
+        .iter()
+        .map(|warning| format!("Warning: {warning}\n"))
+        .collect();
     format!(
         "{warnings}Listening on tcp://{address}; log in {data} at seq {seq}, rebuilt in {ms} ms.\n\
          \n\

@@ -4,5 +4,18 @@
 //! operations become histograms and verdicts, and all of it becomes one run record. Knows the wire
 //! and no server.
 
+pub mod arrival;
+pub mod check;
+pub mod client;
+pub mod clock;
+pub mod contention;
+pub mod driver;
+pub mod history;
 pub mod operation;
+pub mod pacer;
 pub mod plan;
+pub mod recorder;
+pub mod run;
+pub mod scenario;
+pub mod target;
+mod wake;

@@ -26,7 +26,6 @@ impl Slot {
 
     /// The slot's parts.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "masked to 20 and 12 bits")]
     pub const fn unpack(self) -> SlotId {
         SlotId {
             agenda: self.0 >> 32,
@@ -235,6 +234,11 @@ pub trait Watch {
 
     /// Its outcome is known. Called once an operation, in the order outcomes become known.
     fn handle_complete(&mut self, operation: &Operation, observed: &Observed);
+
+    /// A command already answered was asked again under its key, and answered a second time.
+    /// `second` is the first operation with the outcome, position, hash and times of the second
+    /// answer. Not an operation: counted apart, in no histogram.
+    fn handle_duplicate(&mut self, first: &Operation, second: &Operation);
 
     /// A push reached a client: the promotion of a waitlist, the end of a hold.
     fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos);

@@ -2,4 +2,9 @@
 //!
 //! Knows no server and no socket: a record goes in, text goes out.
 
+pub mod caution;
+pub mod histogram;
+pub mod read;
 pub mod record;
+pub mod render;
+pub mod verdict;

@@ -30,6 +30,9 @@ pub struct RunRecord {
     pub contention: ContentionRecord,
     /// What the generator cost and whether it kept its schedule.
     pub generator: GeneratorRecord,
+    /// How the server came back after its plug was pulled; `None` where it was not.
+    #[serde(default)]
+    pub crash: Option<CrashRecord>,
     /// Facts that a reader of the numbers must know first.
     pub cautions: Vec<String>,
     /// What it all comes to.
@@ -360,6 +363,18 @@ pub struct GeneratorRecord {
     pub history_bytes: u64,
     /// Whether it kept up; when not, why not.
     pub saturated: Option<String>,
+}
+
+/// A server that was killed without warning at the end of the run, and started again on what was
+/// on the disk. The laws are judged on what it found there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CrashRecord {
+    /// The process that was killed.
+    pub killed_pid: u32,
+    /// The newest position the next one found.
+    pub recovered_seq: u64,
+    /// How long it took to rebuild its state from the log, milliseconds.
+    pub recovered_ms: u64,
 }
 
 /// What a run comes to. The process exits with its code.

@@ -9,18 +9,20 @@ use std::{
     cell::RefCell,
     fs::File,
     io::Write as _,
-    ops::AddAssign,
     os::unix::fs::FileExt as _,
     path::Path,
     time::{Duration, Instant},
 };
 
-use criterion::{Criterion, Throughput};
+use criterion::{Criterion, SamplingMode, Throughput};
 use protocol::{ChainHash, Key, Kind, Record, UserId};
 use rusqlite::Connection;
 use server::log::{Batch, EventLog as _, SqliteLog, SqliteOptions, database::PAGE_BYTES};
 
 const BATCH_LENS: [u32; 5] = [1, 10, 100, 1_000, 10_000];
+
+/// How often bound and log take turns at each batch size.
+const TURNS: usize = 20;
 
 /// Syncs of the probe: 500 at about 0.2 ms.
 const SYNCS: usize = 500;
@@ -31,20 +33,16 @@ fn main() {
     let standing = sync_p50(disk.path(), Place::Over);
     let mut criterion = Criterion::default()
         .without_plots()
-        .sample_size(10)
+        .sample_size(TURNS)
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_millis(1_500))
         .configure_from_args();
-    let pairs: Vec<(u32, Figures, Figures)> = BATCH_LENS
+    let summaries: Vec<Summary> = BATCH_LENS
         .into_iter()
-        .map(|len| {
-            let bound = measure(&mut criterion, "bound", len, &mut Bound::open(disk.path()));
-            let log = measure(&mut criterion, "log", len, &mut Log::open(disk.path()));
-            (len, bound, log)
-        })
+        .map(|len| measure(&mut criterion, len, disk.path()))
         .collect();
     criterion.final_summary();
-    print(growing, standing, &pairs);
+    print(growing, standing, &summaries);
 }
 
 /// Something that makes batches durable.
@@ -55,46 +53,72 @@ trait Target {
     fn append(&mut self);
 }
 
-/// Events and the time they took.
-#[derive(Debug, Clone, Copy, Default)]
-struct Figures {
-    events: f64,
-    spent: Duration,
+/// The events a second of both in one turn, as many rounds of the one and then of the other.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    bound: f64,
+    log: f64,
 }
 
-impl Figures {
-    fn rate(&self) -> f64 {
-        self.events / self.spent.as_secs_f64()
-    }
+/// The medians over all turns; a disk that others use stalls now and then, and a mean would show
+/// only that.
+struct Summary {
+    len: u32,
+    bound: f64,
+    log: f64,
+    ratio: f64,
 }
 
-impl AddAssign for Figures {
-    fn add_assign(&mut self, other: Self) {
-        self.events += other.events;
-        self.spent += other.spent;
-    }
-}
-
-fn measure(criterion: &mut Criterion, name: &str, len: u32, target: &mut dyn Target) -> Figures {
-    let total = RefCell::new(Figures::default());
-    let mut group = criterion.benchmark_group(name);
+fn measure(criterion: &mut Criterion, len: u32, disk: &Path) -> Summary {
+    let (mut bound, mut log) = (Bound::open(disk), Log::open(disk));
+    let turns = RefCell::new(Vec::new());
+    let mut group = criterion.benchmark_group("append");
     group.throughput(Throughput::Elements(u64::from(len)));
+    group.sampling_mode(SamplingMode::Flat);
     group.bench_function(len.to_string(), |bencher| {
         bencher.iter_custom(|rounds| {
-            let mut figures = Figures::default();
-            for _ in 0..rounds {
-                target.prepare(len);
-                figures += Figures {
-                    events: f64::from(len),
-                    spent: timed(|| target.append()),
-                };
-            }
-            *total.borrow_mut() += figures;
-            figures.spent
+            let bound_spent = spend(&mut bound, len, rounds);
+            let log_spent = spend(&mut log, len, rounds);
+            turns.borrow_mut().push(Turn {
+                bound: rate(len, rounds, bound_spent),
+                log: rate(len, rounds, log_spent),
+            });
+            log_spent
         });
     });
     group.finish();
-    total.into_inner()
+    let turns = turns.into_inner();
+    // The first ones were the warm-up.
+    summarize(len, &turns[turns.len().saturating_sub(TURNS)..])
+}
+
+fn spend(target: &mut dyn Target, len: u32, rounds: u64) -> Duration {
+    let mut spent = Duration::ZERO;
+    for _ in 0..rounds {
+        target.prepare(len);
+        spent += timed(|| target.append());
+    }
+    spent
+}
+
+fn rate(len: u32, rounds: u64, spent: Duration) -> f64 {
+    let rounds = u32::try_from(rounds).expect("a turn is short");
+    f64::from(len) * f64::from(rounds) / spent.as_secs_f64()
+}
+
+fn summarize(len: u32, turns: &[Turn]) -> Summary {
+    Summary {
+        len,
+        bound: median(turns.iter().map(|turn| turn.bound)),
+        log: median(turns.iter().map(|turn| turn.log)),
+        ratio: median(turns.iter().map(|turn| turn.log / turn.bound)),
+    }
+}
+
+fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_unstable_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// The least SQLite can be asked to do for an event.
@@ -113,7 +137,7 @@ impl Bound {
         connection
             .execute_batch(&format!(
                 "PRAGMA page_size = {PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-                 PRAGMA wal_autocheckpoint = 1000; PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0;
+                 PRAGMA wal_autocheckpoint = 1000; PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0; PRAGMA cache_size = -16384;
                  CREATE TABLE bound (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;"
             ))
             .expect("a new database takes them");
@@ -232,20 +256,25 @@ fn timed(work: impl FnOnce()) -> Duration {
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark speaks to people")]
-fn print(growing: Duration, standing: Duration, pairs: &[(u32, Figures, Figures)]) {
+fn print(growing: Duration, standing: Duration, summaries: &[Summary]) {
     println!(
         "\n4 KiB + fdatasync, p50: {growing:.0?} behind the end of a file, {standing:.0?} over what is there"
     );
+    println!("events a second, medians of {TURNS} turns");
     println!(
-        "{:>6}  {:>14}  {:>14}  {:>5}",
-        "batch", "bound/s", "log/s", "ratio"
+        "{:>6}  {:>10}  {:>10}  {:>5}",
+        "batch", "bound", "log", "ratio"
     );
-    for (len, bound, log) in pairs {
+    for Summary {
+        len,
+        bound,
+        log,
+        ratio,
+    } in summaries
+    {
         println!(
-            "{len:>6}  {:>14.0}  {:>14.0}  {:>4.0}%",
-            bound.rate(),
-            log.rate(),
-            100.0 * log.rate() / bound.rate()
+            "{len:>6}  {bound:>10.0}  {log:>10.0}  {:>4.0}%",
+            100.0 * ratio
         );
     }
 }

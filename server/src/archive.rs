@@ -59,13 +59,13 @@ pub fn answer(
     Ok(())
 }
 
-/// Whether this query is a replay, to be run elsewhere.
+/// Up to where a query wants a replay, if it is one; to be run elsewhere.
 #[must_use]
-pub fn is_replay(query: &CommandBytes<'_>) -> bool {
-    matches!(
-        Query::decode(query.kind, query.schema, query.body),
-        Ok(Query::ReplayState(_))
-    )
+pub fn replay_wanted(query: &CommandBytes<'_>) -> Option<Seq> {
+    match Query::decode(query.kind, query.schema, query.body) {
+        Ok(Query::ReplayState(replay)) => Some(replay.upto),
+        Ok(Query::ReadLog(_) | Query::ReadState(_) | Query::ReadTrail(_)) | Err(_) => None,
+    }
 }
 
 /// Whether `user` may look at the whole log.
@@ -81,15 +81,15 @@ pub fn admit(engine: &Engine, user: UserId) -> Result<(), Refusal> {
     Err(Refusal::with(Code::NOT_ALLOWED, u64::from(roles.0), needed))
 }
 
-/// The hash of a state rebuilt from the log up to `head`, as an outcome to answer with.
+/// The hash of a state rebuilt from the log up to `upto`, as an outcome to answer with.
 ///
 /// # Errors
 /// If the log cannot be read, or not by this version.
-pub fn replay_state(reader: &mut dyn LogReader, head: Head) -> Result<Vec<u8>, LogError> {
+pub fn replay_state(reader: &mut dyn LogReader, upto: Seq) -> Result<Vec<u8>, LogError> {
     let mut systems = Systems::default();
     let mut failure = None;
     log::replay(reader, Head::default(), &mut |row| {
-        if head.seq < row.record.seq {
+        if upto < row.record.seq {
             return ControlFlow::Break(());
         }
         match systems.replay(&row.record) {
@@ -104,7 +104,7 @@ pub fn replay_state(reader: &mut dyn LogReader, head: Head) -> Result<Vec<u8>, L
         Some(failure) => Err(LogError::Damaged(failure)),
         None => {
             let hash = StateHash {
-                seq: head.seq,
+                seq: upto,
                 hash: systems.state_hash(),
             };
             Ok(outcome(Ok(hash.into())))

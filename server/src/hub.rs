@@ -16,8 +16,9 @@ use protocol::{
 use slab::Slab;
 
 use crate::{
+    archive,
     clock::{Monotonic, wall_ms},
-    domain::{accounts::Accounts, systems::CommandBytes},
+    domain::systems::CommandBytes,
     engine::{Ask, BUSY_RETRY_MS, Engine, Origin, Release, Released, Submitted},
     log::{Head, LogError, LogReader},
     net::Link,
@@ -58,6 +59,8 @@ struct Connections {
     people: BTreeMap<UserId, Vec<u64>>,
     /// Those with something to send.
     dirty: Vec<usize>,
+    /// Those that just became somebody's.
+    newcomers: Vec<u64>,
     serial: u32,
     admitted: usize,
 }
@@ -98,10 +101,12 @@ pub enum Errand {
         /// What was shown.
         request: accounts::AuthRequest,
     },
-    /// Rebuild a state from the log up to the newest durable position and answer its hash.
+    /// Rebuild a state from the log and answer its hash.
     Replay {
         /// Where the answer goes.
         origin: Origin,
+        /// Up to and with this durable position.
+        upto: Seq,
     },
 }
 
@@ -241,18 +246,25 @@ impl Hub {
         query: &CommandBytes<'_>,
     ) -> Option<Errand> {
         let HubParts { engine, reader, .. } = &mut self.parts;
-        let answered = if query.kind.system() != log_words::SYSTEM {
-            engine.query(wall, origin, user, query)
-        } else if crate::archive::is_replay(query) {
-            return match crate::archive::admit(engine, user) {
-                Ok(()) => Some(Errand::Replay { origin }),
+        if let Some(upto) = archive::replay_wanted(query) {
+            let newest = engine.durable().seq;
+            let upto = if upto == Seq::START {
+                newest
+            } else {
+                upto.min(newest)
+            };
+            return match archive::admit(engine, user) {
+                Ok(()) => Some(Errand::Replay { origin, upto }),
                 Err(refusal) => {
                     self.refuse(origin, refusal);
                     None
                 }
             };
+        }
+        let answered = if query.kind.system() == log_words::SYSTEM {
+            archive::answer(engine, &mut **reader, origin, user, query)
         } else {
-            crate::archive::answer(engine, &mut **reader, origin, user, query)
+            engine.query(wall, origin, user, query)
         };
         if let Err(refusal) = answered {
             self.refuse(origin, refusal);
@@ -291,18 +303,17 @@ impl Hub {
 
     /// An outcome that was worked out elsewhere, of a state that is durable.
     pub fn answer(&mut self, origin: Origin, at: Head, outcome: &[u8]) {
-        let release = Release::Answer {
+        self.connections.spread(&Release::Answer {
             origin,
             at,
             outcome,
-        };
-        let accounts = &self.parts.engine.systems().accounts;
-        self.connections.spread(&release, accounts);
+        });
+        self.check_newcomers();
     }
 
     /// A retry of a command whose record is durable: the answer is in the log.
     fn answer_from_log(&mut self, origin: Origin, seq: Seq) {
-        match crate::archive::read_outcome(&mut *self.parts.reader, seq) {
+        match archive::read_outcome(&mut *self.parts.reader, seq) {
             Ok((at, outcome)) => self.answer(origin, at, &outcome),
             Err(error) => self.handle_reader_failure(origin, &error),
         }
@@ -337,9 +348,9 @@ impl Hub {
     }
 
     fn let_go(&mut self, released: Released) {
-        let accounts = &self.parts.engine.systems().accounts;
-        released.for_each(|release| self.connections.spread(&release, accounts));
+        released.for_each(|release| self.connections.spread(&release));
         self.parts.engine.recycle(released);
+        self.check_newcomers();
     }
 
     /// Sends what waits to be sent. Returns the connections whose link takes no more now: call
@@ -402,6 +413,21 @@ impl Hub {
             let person = connection.session.person();
             if person.is_some_and(|person| !accounts.is_session_open(person.session)) {
                 connection.session.handle_revoked();
+            }
+        }
+    }
+
+    /// A log-in that was decided or answered before its session was revoked opens nothing: whoever
+    /// sends it again is told what was answered then, and that the session has ended.
+    fn check_newcomers(&mut self) {
+        let accounts = &self.parts.engine.systems().accounts;
+        for id in std::mem::take(&mut self.connections.newcomers) {
+            if let Some(index) = self.connections.find(id) {
+                let session = &mut self.connections.slab[index].session;
+                let person = session.person();
+                if person.is_some_and(|person| !accounts.is_session_open(person.session)) {
+                    session.handle_revoked();
+                }
             }
         }
     }
@@ -502,7 +528,7 @@ impl Connections {
         }
     }
 
-    fn spread(&mut self, release: &Release<'_>, accounts: &Accounts) {
+    fn spread(&mut self, release: &Release<'_>) {
         match release {
             Release::Answer {
                 origin,
@@ -515,14 +541,9 @@ impl Connections {
                 let session = &mut self.slab[index].session;
                 let was_somebody = session.person().is_some();
                 session.handle_answer(origin.correlation, *at, outcome);
-                let newcomer = session.person().filter(|_| !was_somebody);
-                // The session may have been revoked while its answer waited, or long ago if the
-                // log-in was a retry.
-                if newcomer.is_some_and(|person| !accounts.is_session_open(person.session)) {
-                    session.handle_revoked();
-                }
+                let is_new = !was_somebody && session.person().is_some();
                 self.mark_dirty(index);
-                if newcomer.is_some() {
+                if is_new {
                     self.note_person(origin.connection);
                 }
             }
@@ -543,6 +564,7 @@ impl Connections {
         if let Some(person) = connection.session.person() {
             connection.user = Some(person.user);
             self.people.entry(person.user).or_default().push(id);
+            self.newcomers.push(id);
         }
     }
 }

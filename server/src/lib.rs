@@ -11,6 +11,7 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod hub;
+pub mod inspect;
 pub mod keys;
 pub mod log;
 pub mod net;

@@ -45,9 +45,12 @@ pub struct ReadLog {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadState {}
 
-/// The hash of a state rebuilt from the log up to the newest durable position. Admins only.
+/// The hash of a state rebuilt from the log. Admins only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplayState {}
+pub struct ReplayState {
+    /// Up to and with this position; 0, or one past the end, for the newest durable one.
+    pub upto: Seq,
+}
 
 /// What was tried on a subject, newest first: your own trail, or an agenda's for managers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +76,7 @@ pub enum Subject {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogPage {
     /// The records.
+    #[serde(deserialize_with = "crate::codec::list")]
     pub records: Vec<OwnedRecord>,
 }
 
@@ -89,6 +93,7 @@ pub struct StateHash {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrailPage {
     /// The entries.
+    #[serde(deserialize_with = "crate::codec::list")]
     pub entries: Vec<TrailEntry>,
 }
 

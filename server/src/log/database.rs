@@ -9,6 +9,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
+    time::Duration,
 };
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, types::FromSql};
@@ -27,12 +28,21 @@ pub const USER_VERSION: i32 = 1;
 /// Older ones may lose committed transactions when the write-ahead log is reset.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
-/// Measured: see `benches/append.rs`.
+/// Measured with `benches/append.rs`, medians of three runs: batches of one take 0.11 ms at 4, 8
+/// and 16 KiB, where the sync is everything; batches of a thousand reach 1.23, 1.44 and 1.44
+/// million records a second. Of the equal ones the smaller writes less for a lone record.
 pub const PAGE_BYTES: u32 = 8_192;
 
 /// Pages in the write-ahead log before it is copied into the database and reused from its start:
 /// overwriting is twice as fast to sync as growing, so short is better than long.
 const WAL_PAGES_MAX: u32 = 1_000;
+
+/// Kibibytes of pages the writer keeps, negative as SQLite wants it. A batch that does not fit is
+/// written twice, and the default of 2 MiB holds 10,000 records only just.
+const CACHE_KIBIBYTES: i64 = -16_384;
+
+/// How long to wait for somebody who locks the database by hand, before the write has failed.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -67,7 +77,9 @@ pub(super) fn open_for_writing(
     }
     check_identity(&connection, &path)?;
     set_writer_pragmas(&connection, durability)?;
-    connection.set_prepared_statement_cache_capacity(8);
+    connection
+        .busy_timeout(BUSY_TIMEOUT)
+        .map_err(|source| failed("set up", &path, source))?;
     Ok(connection)
 }
 
@@ -146,7 +158,7 @@ fn check_identity(connection: &Connection, path: &Path) -> Result<(), LogError> 
     let version = read("user_version")?;
     if version != USER_VERSION {
         return Err(LogError::Foreign(format!(
-            "{} has layout {version} and this version writes {USER_VERSION}; use the newer version that wrote it, or another data directory",
+            "{} has layout {version} and this version writes {USER_VERSION}; use the version that wrote it, or choose another data directory",
             path.display()
         )));
     }
@@ -170,6 +182,7 @@ fn set_writer_pragmas(connection: &Connection, durability: Durability) -> Result
         WAL_PAGES_MAX,
         &WAL_PAGES_MAX,
     )?;
+    set(connection, "cache_size", CACHE_KIBIBYTES, &CACHE_KIBIBYTES)?;
     // A writer that maps the file would be at the mercy of whoever truncates it.
     set_mmap(connection, 0)?;
     set_safety_pragmas(connection)

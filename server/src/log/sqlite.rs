@@ -17,8 +17,9 @@ use super::{
     reader::{SqliteReader, read_hash, read_head, sql_seq},
 };
 
-/// Rows in one INSERT. Measured: see `benches/append.rs`.
-const ROWS_PER_STATEMENT: usize = 16;
+/// Rows in one INSERT. Measured with `benches/append.rs`: in batches of a thousand, 32 are 8 %
+/// faster than one at a time, and 64 no faster than 32.
+const ROWS_PER_STATEMENT: usize = 32;
 
 const COLUMNS: usize = 10;
 
@@ -74,7 +75,7 @@ pub struct SqliteLog {
 impl SqliteLog {
     /// Opens the log in `data_dir` and makes both if they are not there.
     ///
-    /// The chain is not walked here but by [`super::replay`], which whoever builds a state from the
+    /// The chain is not walked here but by [`super::replay()`], which whoever builds a state from the
     /// log needs anyway.
     ///
     /// # Errors

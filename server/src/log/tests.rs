@@ -155,6 +155,24 @@ fn the_mark_is_a_line_a_person_can_read() {
 }
 
 #[test]
+fn a_batch_that_fails_half_way_leaves_no_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = open(dir.path()).unwrap();
+    log.append(&batch(log.head(), 2)).unwrap();
+    let before = log.head();
+    let failing = "CREATE TRIGGER full BEFORE INSERT ON event_log WHEN new.seq = 5
+        BEGIN SELECT RAISE(ABORT, 'disk full'); END";
+    sql(&dir, failing);
+    let error = log.append(&batch(before, 8)).unwrap_err();
+    assert_eq!(error.to_string(), "append up to seq 10: disk full");
+    let reader = SqliteReader::open(dir.path()).unwrap();
+    assert_eq!((log.head(), reader.head().unwrap()), (before, before));
+    assert_eq!(mark::read(dir.path()).unwrap(), MarkRead::At(before));
+    drop(log);
+    assert_eq!(open(dir.path()).unwrap().head(), before);
+}
+
+#[test]
 fn a_foreign_database_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     sql(&dir, "CREATE TABLE recipes(name TEXT)");

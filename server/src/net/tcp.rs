@@ -6,6 +6,7 @@
 
 use std::{cell::RefCell, io, ops::ControlFlow, rc::Rc, time::Duration};
 
+use protocol::Seq;
 use tokio::{
     net::TcpListener,
     sync::{Notify, mpsc},
@@ -124,20 +125,20 @@ impl Shell {
                     .run(&self.hub, origin, key, request)
                     .await;
             }
-            Errand::Replay { origin } => self.replay(origin).await,
+            Errand::Replay { origin, upto } => self.replay(origin, upto).await,
         }
         self.turn.notify_one();
     }
 
-    async fn replay(&self, origin: Origin) {
-        let head = self.hub.borrow().engine().durable();
+    async fn replay(&self, origin: Origin, upto: Seq) {
+        let at = self.hub.borrow().engine().durable();
         let reader = (self.open_reader)();
-        let replayed = task::spawn_blocking(move || archive::replay_state(&mut *reader?, head));
+        let replayed = task::spawn_blocking(move || archive::replay_state(&mut *reader?, upto));
         match replayed
             .await
             .expect("replaying does not panic and is never cancelled")
         {
-            Ok(outcome) => self.hub.borrow_mut().answer(origin, head, &outcome),
+            Ok(outcome) => self.hub.borrow_mut().answer(origin, at, &outcome),
             Err(error) => self.hub.borrow_mut().handle_reader_failure(origin, &error),
         }
     }

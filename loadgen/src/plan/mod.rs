@@ -4,9 +4,29 @@
 //! Open loops are a stream of arrivals at `start + i / rate`; closed loops are lanes that draw
 //! their next instance when the last one ended. Deliberately absent: clocks, sockets, outcomes.
 
+mod canon;
+mod compile;
+mod draw;
+mod lane;
+pub(crate) mod math;
+mod summary;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use crate::operation::Nanos;
+
+pub use self::{
+    compile::PlanOptions,
+    draw::{Draws, Pause, SAVED_LEN_MAX, Step},
+    lane::Lane,
+    summary::PlanSummary,
+};
+pub(crate) use self::{
+    draw::{Action, Pick, PlacePick},
+    lane::StreamOwner,
+};
 
 /// A scenario, decided.
 #[derive(Debug, Clone)]
@@ -38,8 +58,16 @@ pub struct World {
     pub capacity: u16,
 }
 
+impl World {
+    /// Slots in all.
+    #[must_use]
+    pub fn keys(&self) -> u64 {
+        u64::from(self.agendas) * u64::from(self.days) * u64::from(self.slots)
+    }
+}
+
 /// One phase.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Phase {
     /// Its name.
     pub name: String,
@@ -52,16 +80,19 @@ pub struct Phase {
 }
 
 /// One source of load.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Load {
     /// Which flow its instances run.
     pub flow: u16,
     /// When they start.
     pub pace: Pace,
+    /// Time between the end of an instance and the start of the next in a closed loop; the
+    /// lane draws it. Nothing in the other paces.
+    pub think: Pause,
 }
 
 /// When instances start.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Pace {
     /// Open loop: by the schedule, whatever the answers do. Walk it with [`Plan::arrivals`].
     Open(OpenLoop),
@@ -94,6 +125,17 @@ pub struct OpenLoop {
     pub arrival: Arrivals,
 }
 
+/// Starts that one open loop may be expected to make: they are numbered in 32 bits.
+pub const STARTS_MAX: f64 = 4e9;
+
+impl OpenLoop {
+    /// Starts that the rate stands for over this long.
+    #[must_use]
+    pub fn starts(&self, duration: Duration) -> f64 {
+        f64::midpoint(self.rate_from, self.rate_to) * duration.as_secs_f64()
+    }
+}
+
 /// How the starts of an open loop are spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrivals {
@@ -121,6 +163,9 @@ pub struct Instance {
     pub flow: u16,
     /// The seed of its draws.
     pub seed: u64,
+    /// Its number: of the release in a rendezvous, of the arrival in an open loop, of the lane's
+    /// instances in a closed one, always from 0. The pick `round` counts by it.
+    pub round: u32,
 }
 
 /// The steps of a flow.
@@ -130,13 +175,6 @@ pub struct Flow {
     pub name: String,
     /// In order.
     pub steps: Vec<Step>,
-}
-
-/// One step of a flow: templates that an instance's draws fill in.
-#[derive(Debug, Clone)]
-pub struct Step {
-    /// Filled in by the planner.
-    _planner: (),
 }
 
 /// One step of an instance, drawn.

@@ -1,0 +1,201 @@
+//! The generator alone: operations for each second of its processor time.
+//!
+//! Against the null target everything but sockets is exercised. Against a minimal responder in a
+//! thread of its own, 64 connections with one call in flight each show what sockets cost; only the
+//! generator's thread is counted. About ten seconds; prints lines, and is no criterion benchmark
+//! because processor time is what is measured, not wall time.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use std::{
+    net::{TcpListener, TcpStream},
+    rc::Rc,
+    thread,
+};
+
+use loadgen::{
+    client::{Client, WorldMap},
+    clock::{Clock, thread_cpu, wall_ms},
+    driver::{DriveOptions, Driven, drive},
+    history::{HistoryHead, HistoryWriter},
+    operation::{Call, KeyMint, Nanos, Observed, Operation, Push, Watch},
+    plan::{Plan, PlanOptions},
+    scenario::Scenario,
+    target::{NullTarget, Target, TcpTarget},
+};
+use protocol::{
+    ChainHash, Seq, frame,
+    limits::REQUEST_BYTES_MAX,
+    message::{Reply, Request},
+    outcome,
+};
+
+/// Connections of the comparison with other generators: few and busy, and as many as 20,000
+/// descriptors hold with both ends in this process.
+const FEW: u32 = 64;
+const MANY: u32 = 8_000;
+
+/// Nobody looks: the laws are measured with the laws.
+struct Nobody {
+    shown: u64,
+}
+
+impl Watch for Nobody {
+    fn handle_invoke(&mut self, _client: u32, _counter: u32, _call: &Call, _now: Nanos) -> u64 {
+        self.shown
+    }
+
+    fn handle_complete(&mut self, operation: &Operation, _observed: &Observed) {
+        self.shown = self.shown.max(operation.seq);
+    }
+
+    fn handle_duplicate(&mut self, _first: &Operation, _second: &Operation) {}
+
+    fn handle_push(&mut self, _client: u32, _seq: u64, _push: &Push, _now: Nanos) {}
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        for in_flight in [1, 16] {
+            let mut null = NullTarget::new(64);
+            measure("null target", (FEW, in_flight), &mut null).await;
+        }
+        for (connections, in_flight) in [(FEW, 1), (FEW, 16), (MANY, 1)] {
+            let mut tcp = TcpTarget::new(connect(connections)).expect("an epoll");
+            measure("tcp", (connections, in_flight), &mut tcp).await;
+        }
+    });
+}
+
+async fn measure(name: &str, load: (u32, u32), target: &mut impl Target) {
+    let plan = plan(load);
+    let secret = [7; 32];
+    let world = Rc::new(WorldMap {
+        agendas: (1..=20).collect(),
+        first_day: 20_000,
+    });
+    let client = |id| Client::new(id, KeyMint::new(secret), Rc::clone(&world));
+    let clients = (0..load.0).map(client).collect();
+    let directory = tempfile::tempdir().expect("a directory");
+    let head = HistoryHead {
+        secret,
+        started_at: wall_ms(),
+    };
+    let history = HistoryWriter::create(&directory.path().join("history.bin"), &head);
+    let options = DriveOptions {
+        history: Some(history.expect("a history")),
+        ..DriveOptions::new(Clock::start())
+    };
+    let cpu = thread_cpu();
+    let driven = drive(&plan, clients, target, &mut Nobody { shown: 0 }, options).await;
+    let cpu = thread_cpu() - cpu;
+    print(name, load, cpu, &driven.expect("driven"));
+}
+
+fn print(name: &str, (connections, in_flight): (u32, u32), cpu: u64, driven: &Driven) {
+    let phase = driven.phases.first().expect("a phase");
+    let sent = phase.conservation.sent;
+    let per_second = u128::from(sent) * 1_000_000_000 / u128::from(cpu.max(1));
+    let service = &phase.operations["reserve"].service.quantiles;
+    println!(
+        "{name}, {connections} connections, {in_flight} in flight each: {per_second} operations \
+         per CPU-second ({:.0}/s, service p50 {} us p99 {} us; process at most {} MiB so far)",
+        phase.achieved_rate,
+        service.p50 / 1_000,
+        service.p99.unwrap_or(0) / 1_000,
+        driven.generator.memory_bytes_max >> 20,
+    );
+}
+
+fn plan((connections, in_flight): (u32, u32)) -> Plan {
+    let text = format!(
+        r#"
+name = "generator"
+[world]
+users = {connections}
+agendas = 20
+days = 5
+slots = 16
+[[phase]]
+name = "only"
+duration = "2s"
+load = [{{ flow = "book", clients = {connections}, in_flight = {in_flight} }}]
+[flow.book]
+steps = [{{ reserve = {{ agenda = "zipf(1.1)", day = "uniform", slot = "uniform" }} }}]
+"#
+    );
+    let scenario = Scenario::parse("generator.toml", &text).expect("a scenario");
+    Plan::new(&scenario, &PlanOptions::default()).expect("a plan")
+}
+
+/// Connections to a responder that answers every command at once.
+fn connect(connections: u32) -> Vec<TcpStream> {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let connect = |_number| {
+        let near = TcpStream::connect(address).expect("connected");
+        near.set_nodelay(true).expect("nodelay");
+        let (far, _address) = listener.accept().expect("accepted");
+        far.set_nodelay(true).expect("nodelay");
+        (near, far)
+    };
+    let (near, far): (Vec<_>, Vec<_>) = (0..connections).map(connect).unzip();
+    thread::spawn(move || respond(far));
+    near
+}
+
+/// Answers until everybody has hung up, on the same wait as the generator: a target of links.
+fn respond(streams: Vec<TcpStream>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let mut links = TcpTarget::new(streams).expect("an epoll");
+        let (mut ready, mut input, mut output) = (Vec::new(), vec![0; 65_536], Vec::new());
+        let mut seq = 0;
+        let mut open = links.links();
+        while 0 < open {
+            let wait = std::future::poll_fn(|context| links.poll_ready(context, &mut ready));
+            wait.await.expect("links");
+            for link in ready.drain(..) {
+                match links.receive(link, &mut input) {
+                    Ok(count) => answer(&input[..count], &mut seq, &mut output),
+                    Err(_hung_up) => open -= 1,
+                }
+                if !output.is_empty() {
+                    let _hung_up = links.transmit(link, &mut output);
+                }
+            }
+        }
+    });
+}
+
+fn answer(mut input: &[u8], seq: &mut u64, output: &mut Vec<u8>) {
+    while let Ok(Some((frame, rest))) = frame::split(input, REQUEST_BYTES_MAX) {
+        input = rest;
+        let Ok(Request::Command {
+            correlation,
+            kind,
+            body,
+            ..
+        }) = Request::decode(frame)
+        else {
+            continue;
+        };
+        *seq += 1;
+        let mut decided = Vec::with_capacity(32);
+        outcome::encode_accepted(kind, 1, &mut decided);
+        decided.extend_from_slice(body);
+        Reply::Answer {
+            correlation,
+            seq: Seq(*seq),
+            hash: ChainHash([1; 32]),
+            outcome: &decided,
+        }
+        .encode(output);
+    }
+}

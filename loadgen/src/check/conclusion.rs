@@ -1,0 +1,254 @@
+//! The judging after the run: the log first, then the recorded history, then every verdict.
+//!
+//! Records and operations stream by once; what is kept of them is in the ledger and the slot
+//! histories, within a budget. Deliberately absent: what happens while operations still run.
+
+use protocol::{
+    Outcome as Logged, OwnedRecord, Refusal, UserId,
+    words::{accounts, agenda},
+};
+use reports::record::{LawRecord, Verdict};
+
+use crate::operation::{Observed, Operation, Outcome, Slot};
+
+use super::{
+    finding::{Finding, OperationId, Wanted},
+    laws::{LAWS, Laws},
+    ledger::{Decided, asked, asked_by},
+    model_agrees::place_of,
+};
+
+impl Laws {
+    /// One record of the log, from the first to the last, after the run.
+    pub fn handle_record(&mut self, record: &OwnedRecord) {
+        let command = agenda::Command::decode(record.kind, record.schema, &record.body).ok();
+        let ours = record.seq.0 > self.began_at;
+        // Only the run's own records can have its keys.
+        let minted = ours
+            .then(|| self.options.mint.verify(&record.key))
+            .flatten();
+        self.log_chained.handle_record(record);
+        self.handle_keys(record, command.as_ref(), minted);
+        self.model_agrees.handle_follow_up(record, command.as_ref());
+        let refused = match Logged::decode(&record.outcome) {
+            Ok(Logged::Refused(refusal)) => {
+                self.handle_refused(record, command.as_ref(), refusal);
+                Some(refusal.code)
+            }
+            Ok(Logged::Accepted { kind, schema, body }) => {
+                self.handle_accepted(record, command.as_ref(), (kind, schema, body));
+                None
+            }
+            Err(_) => {
+                self.model_agrees.handle_undecodable(record);
+                None
+            }
+        };
+        let asked = command.as_ref().map_or(0, asked_in);
+        let decided = Decided {
+            minted,
+            refused,
+            asked,
+        };
+        if let (Some(earlier), Some(by)) = (self.ledger.push(record, decided), minted) {
+            self.log_chained.handle_twice(record, earlier, by);
+            self.idempotent_answers.handle_twice(record, earlier, by);
+        }
+        self.model_agrees.handle_position(record.seq.0, &self.users);
+        if record.seq.0 == self.began_at {
+            self.held_before = self.model_agrees.held_slots();
+        }
+    }
+
+    /// Whose key is it, and may it be there?
+    fn handle_keys(
+        &mut self,
+        record: &OwnedRecord,
+        command: Option<&agenda::Command>,
+        minted: Option<OperationId>,
+    ) {
+        if minted.is_none() && record.actor != UserId::NOBODY {
+            self.log_chained.handle_stranger(record);
+        }
+        // Accounts may log in again at any time; what the server does by itself has no key of ours.
+        let ours = record.seq.0 > self.began_at;
+        if !ours || command.is_none_or(|command| is_of_server(record, command)) {
+            return;
+        }
+        let index = minted.and_then(|(client, _)| usize::try_from(client).ok());
+        let user = index.and_then(|index| self.users.get(index).copied().flatten());
+        self.no_phantom.handle_record(record, minted, user);
+        if let (Some((client, _)), None) = (minted, user) {
+            self.handle_client(client, record.actor);
+        }
+    }
+
+    fn handle_refused(
+        &mut self,
+        record: &OwnedRecord,
+        command: Option<&agenda::Command>,
+        refusal: Refusal,
+    ) {
+        if let Some(command) = command {
+            self.model_agrees
+                .handle_record(record, command, &Err(refusal));
+        }
+    }
+
+    fn handle_accepted(
+        &mut self,
+        record: &OwnedRecord,
+        command: Option<&agenda::Command>,
+        (kind, schema, body): (protocol::Kind, u8, &[u8]),
+    ) {
+        if let Some(command) = command {
+            match agenda::Event::decode(kind, schema, body) {
+                Ok(event) => self.model_agrees.handle_record(record, command, &Ok(event)),
+                Err(_) => self.model_agrees.handle_undecodable(record),
+            }
+        } else if let Ok(event) = accounts::Event::decode(kind, schema, body) {
+            self.model_agrees.handle_account(&place_of(record), &event);
+        }
+    }
+
+    /// The state hash of the live server and of a replay of its log: position and hash.
+    pub fn handle_state_hashes(
+        &mut self,
+        live: Option<(u64, u128)>,
+        replayed: Option<(u64, u128)>,
+    ) {
+        self.replay_determinism.handle_hashes(live, replayed);
+    }
+
+    /// What a client's bookings were read to be when the run had drained: a read like any other,
+    /// whose operation is the driver's own. To be told before the log.
+    pub fn handle_final_bookings(&mut self, operation: &Operation, observed: &Observed) {
+        self.no_lost_cancel.handle_read(operation, observed);
+        self.model_agrees.handle_read(operation, observed);
+    }
+
+    /// Judges: streams the history once and says what each law found, in the order of [`LAWS`].
+    #[must_use]
+    pub fn conclude(mut self, history: impl Iterator<Item = Operation>) -> Vec<LawRecord> {
+        let mut wanted = self.wanted();
+        for operation in history {
+            let id = (operation.client, operation.counter);
+            if !wanted.is_empty()
+                && let Some(found) = wanted.get_mut(&id)
+            {
+                *found = Some(operation);
+            }
+            self.handle_operation(&operation);
+        }
+        for late in std::mem::take(&mut self.late) {
+            self.durable_acks.check(&late, &self.ledger);
+        }
+        self.history.sort();
+        self.someone_wins.judge(&self.history, &self.held_before);
+        self.linearizable.judge(&self.history, &self.held_before);
+        self.real_time_order.sweep(&self.ledger);
+        self.verdicts(&wanted)
+    }
+
+    /// Operations that violations found so far are to be told with.
+    fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted::new();
+        self.no_double_booking.finding().want(&mut wanted);
+        self.no_lost_cancel.finding().want(&mut wanted);
+        self.idempotent_answers.finding().want(&mut wanted);
+        self.log_chained.finding().want(&mut wanted);
+        self.model_agrees.finding().want(&mut wanted);
+        wanted
+    }
+
+    /// One operation of the history, when the whole log is known.
+    fn handle_operation(&mut self, operation: &Operation) {
+        self.ledger.note(operation);
+        if !self.ledger.is_empty() {
+            self.durable_acks.check(operation, &self.ledger);
+        }
+        let found = self.ledger.find((operation.client, operation.counter));
+        let own = found.and_then(|seq| self.ledger.get(seq).map(|entry| (seq, entry)));
+        if let (Some((seq, entry)), Some(asked)) = (own, asked_by(&operation.call)) {
+            self.no_phantom.handle_pair(operation, seq, &entry, asked);
+        }
+        if let Some((seq, entry)) = own
+            && seq == operation.seq
+        {
+            self.model_agrees.handle_pair(operation, &entry);
+        }
+        let unseen = matches!(operation.outcome, Outcome::Timeout | Outcome::Unknown);
+        let won = own.is_some_and(|(_, entry)| entry.refused().is_none());
+        self.history.push(operation, unseen && won);
+    }
+
+    fn verdicts(self, wanted: &Wanted) -> Vec<LawRecord> {
+        let findings: [Finding; LAWS.len()] = [
+            self.no_double_booking.conclude(),
+            self.refusals_justified.conclude(),
+            self.someone_wins.conclude(),
+            self.no_lost_cancel.conclude(),
+            self.durable_acks.conclude(&self.ledger),
+            self.no_phantom.conclude(),
+            self.real_time_order.conclude(),
+            self.session_order.conclude(),
+            self.idempotent_answers.conclude(),
+            self.log_chained.conclude(),
+            self.replay_determinism.conclude(),
+            self.model_agrees.conclude(),
+            self.linearizable.conclude(),
+        ];
+        let required = &self.options.required;
+        let known = findings
+            .into_iter()
+            .map(|finding| finding.conclude(required, wanted));
+        let unknown = required
+            .iter()
+            .filter(|name| !LAWS.contains(&name.as_str()));
+        known.chain(unknown.map(|name| unheard_of(name))).collect()
+    }
+}
+
+/// The verdict on a law that a scenario asks for and nobody wrote.
+fn unheard_of(name: &str) -> LawRecord {
+    LawRecord {
+        name: name.to_owned(),
+        demands: "This law is not known to this version.".to_owned(),
+        required: true,
+        verdict: Verdict::Unknown,
+        reason: Some(format!(
+            "there is no law `{name}`; the laws are {}",
+            LAWS.join(", ")
+        )),
+        confidence: "none".to_owned(),
+        exercised: Vec::new(),
+        violation_count: 0,
+        violations: Vec::new(),
+    }
+}
+
+/// Whether the server did this by itself.
+fn is_of_server(record: &OwnedRecord, command: &agenda::Command) -> bool {
+    use agenda::Command;
+    record.actor == UserId::NOBODY
+        && matches!(
+            command,
+            Command::OpenAgenda(_) | Command::Expire(_) | Command::Promote(_)
+        )
+}
+
+/// The digest of a logged command, as `asked_by` makes it of its call.
+fn asked_in(command: &agenda::Command) -> u32 {
+    use agenda::Command;
+    let packed = |slot| Slot::pack(slot).map_or(0, |slot| slot.0);
+    let number = command.kind().0.number();
+    match command {
+        Command::Reserve(word) => asked(number, packed(word.slot), 0),
+        Command::Cancel(word) => asked(number, word.booking, 0),
+        Command::Hold(word) => asked(number, packed(word.slot), word.seconds),
+        Command::Confirm(word) => asked(number, word.booking, 0),
+        Command::JoinWaitlist(word) => asked(number, packed(word.slot), 0),
+        Command::LeaveWaitlist(word) => asked(number, packed(word.slot), 0),
+        Command::OpenAgenda(_) | Command::Expire(_) | Command::Promote(_) => 0,
+    }
+}

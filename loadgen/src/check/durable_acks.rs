@@ -1,0 +1,122 @@
+//! B5, durability: whatever was answered is in the log, at that place, with that hash.
+//!
+//! The chain hash in an answer proves the whole log up to there: if the log read back has the same
+//! hash at that position, nothing that anybody was told has been lost, altered or moved.
+
+use crate::operation::{Operation, Outcome};
+
+use super::finding::{About, Finding, Violation, Witness, outcome_text};
+use super::ledger::{Entry, Ledger};
+use super::real_time_order::is_write;
+
+const ABOUT: About = About {
+    name: "durable-acks",
+    demands: "Whatever was answered stands in the log at that position, and the log up to there is what it was.",
+    confidence: "certificate: position and chain hash of every answer against the log",
+};
+
+/// The law.
+#[derive(Debug)]
+pub(super) struct DurableAcks {
+    decisions: u64,
+    reads: u64,
+    resolved: u64,
+    finding: Finding,
+}
+
+impl DurableAcks {
+    pub(super) const fn new() -> Self {
+        Self {
+            decisions: 0,
+            reads: 0,
+            resolved: 0,
+            finding: Finding::new(ABOUT),
+        }
+    }
+
+    /// One operation of the history, when the whole log is known.
+    pub(super) fn check(&mut self, operation: &Operation, ledger: &Ledger) {
+        match operation.outcome {
+            Outcome::Ok | Outcome::Refused(_) => self.check_answer(operation, ledger),
+            Outcome::Error(_) => self.check_error(operation, ledger),
+            Outcome::Timeout | Outcome::Unknown => {
+                let found = ledger.find((operation.client, operation.counter));
+                self.resolved += u64::from(found.is_some());
+            }
+        }
+    }
+
+    fn check_answer(&mut self, operation: &Operation, ledger: &Ledger) {
+        let write = is_write(&operation.call);
+        if write {
+            self.decisions += 1;
+        } else {
+            self.reads += 1;
+        }
+        let entry = ledger.get(operation.seq);
+        match entry {
+            None => self.convict(
+                operation,
+                "the log has no such record",
+                "the record in the log",
+            ),
+            Some(entry) if write && !is_of(&entry, operation) => self.convict(
+                operation,
+                "the record there is of another command",
+                "the record of this command",
+            ),
+            Some(entry) if entry.hash != operation.hash => self.convict(
+                operation,
+                "it was answered with a hash the log does not have",
+                "the hash of the log at that position",
+            ),
+            Some(_) => {}
+        }
+    }
+
+    fn check_error(&mut self, operation: &Operation, ledger: &Ledger) {
+        // With several attempts an earlier one may have been the one that was logged.
+        let found = ledger.find((operation.client, operation.counter));
+        if found.is_some() && operation.attempts <= 1 {
+            self.convict(
+                operation,
+                "it was told that nothing was considered, yet the log has a record of it",
+                "no record",
+            );
+        }
+    }
+
+    fn convict(&mut self, operation: &Operation, what: &str, expected: &str) {
+        self.finding.convict(|| Violation {
+            sentence: format!(
+                "client {} was answered `{}` at position {}, but {what}",
+                operation.client,
+                outcome_text(operation.outcome),
+                operation.seq,
+            ),
+            witnesses: vec![Witness::Operation(*operation)],
+            order: "the log was read after the answer was given",
+            expected: expected.to_owned(),
+        });
+    }
+
+    pub(super) fn conclude(mut self, ledger: &Ledger) -> Finding {
+        if ledger.is_empty() {
+            self.finding = Finding::new(ABOUT);
+            self.finding.doubt("the log was not read");
+        }
+        if ledger.is_overflowed() {
+            self.finding
+                .doubt("the log is larger than the memory budget");
+        }
+        self.finding.count_needed("decisions", self.decisions);
+        self.finding.count("reads", self.reads);
+        self.finding
+            .count("unanswered operations found in the log", self.resolved);
+        self.finding
+    }
+}
+
+fn is_of(entry: &Entry, operation: &Operation) -> bool {
+    (entry.client, entry.counter) == (operation.client, operation.counter)
+}

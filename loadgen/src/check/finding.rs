@@ -1,0 +1,242 @@
+//! What one law found so far: counts, and the first few violations told in full.
+//!
+//! A law fills one in; out comes its [`LawRecord`]. Operations that a violation knows only by
+//! their identity are looked up in the history when the run is judged. Deliberately absent: any
+//! opinion about what is a violation.
+
+use std::collections::BTreeMap;
+
+use protocol::Code;
+use reports::record::{Count, LawRecord, Verdict, ViolationRecord, WitnessRecord};
+
+use crate::operation::{Call, Nanos, Operation, Outcome, Slot};
+
+/// Violations told in full; the others are counted.
+const TOLD_MAX: usize = 5;
+/// Operations told for one violation.
+const WITNESSES_MAX: usize = 6;
+
+/// An operation by its client and its client's counter.
+pub(super) type OperationId = (u32, u32);
+
+/// Operations looked up by identity.
+pub(super) type Wanted = BTreeMap<OperationId, Option<Operation>>;
+
+/// One thing a violation points at.
+#[derive(Debug, Clone)]
+pub(super) enum Witness {
+    /// An operation in full.
+    Operation(Operation),
+    /// An operation by identity.
+    Asked(OperationId),
+    /// Something that is not an operation: a record, a push.
+    Told(WitnessRecord),
+}
+
+impl Witness {
+    /// A record of the log, or of what the server pushed.
+    pub(super) fn told(who: String, what: String, answer: String, seq: u64) -> Self {
+        Self::Told(WitnessRecord {
+            client: who,
+            call: what,
+            answer,
+            invoked_ns: 0,
+            completed_ns: None,
+            seq,
+        })
+    }
+}
+
+/// One violation, not yet rendered.
+#[derive(Debug, Clone)]
+pub(super) struct Violation {
+    pub(super) sentence: String,
+    pub(super) witnesses: Vec<Witness>,
+    pub(super) order: &'static str,
+    pub(super) expected: String,
+}
+
+/// What a law is, in words.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About {
+    pub(super) name: &'static str,
+    pub(super) demands: &'static str,
+    pub(super) confidence: &'static str,
+}
+
+/// What one law found so far.
+#[derive(Debug)]
+pub(super) struct Finding {
+    about: About,
+    counts: Vec<(&'static str, u64)>,
+    violations: Vec<Violation>,
+    violation_count: u64,
+    unknown: Option<String>,
+}
+
+impl Finding {
+    pub(super) const fn new(about: About) -> Self {
+        Self {
+            about,
+            counts: Vec::new(),
+            violations: Vec::new(),
+            violation_count: 0,
+            unknown: None,
+        }
+    }
+
+    /// Counts a violation; `tell` is asked for it only while there is room.
+    pub(super) fn convict(&mut self, tell: impl FnOnce() -> Violation) {
+        self.violation_count += 1;
+        if self.violations.len() < TOLD_MAX {
+            self.violations.push(tell());
+        }
+    }
+
+    /// The law cannot be judged, whatever else was seen. The first reason stays.
+    pub(super) fn doubt(&mut self, reason: impl Into<String>) {
+        self.unknown.get_or_insert_with(|| reason.into());
+    }
+
+    /// Notes how much was exercised.
+    pub(super) fn count(&mut self, what: &'static str, count: u64) {
+        self.counts.push((what, count));
+    }
+
+    /// Notes what was exercised, and doubts the law when it is nothing.
+    pub(super) fn count_needed(&mut self, what: &'static str, count: u64) {
+        self.count(what, count);
+        if count == 0 {
+            self.doubt(format!("nothing was exercised: 0 {what}"));
+        }
+    }
+
+    /// The operations to look up in the history.
+    pub(super) fn want(&self, wanted: &mut Wanted) {
+        for violation in &self.violations {
+            for witness in &violation.witnesses {
+                if let Witness::Asked(id) = witness {
+                    wanted.insert(*id, None);
+                }
+            }
+        }
+    }
+
+    /// The verdict.
+    pub(super) fn conclude(self, required: &[String], wanted: &Wanted) -> LawRecord {
+        let verdict = match (self.violation_count, &self.unknown) {
+            (1.., _) => Verdict::Invalid,
+            (0, Some(_)) => Verdict::Unknown,
+            (0, None) => Verdict::Valid,
+        };
+        LawRecord {
+            name: self.about.name.to_owned(),
+            demands: self.about.demands.to_owned(),
+            required: required.iter().any(|name| name == self.about.name),
+            verdict,
+            reason: self.unknown.filter(|_| verdict == Verdict::Unknown),
+            confidence: self.about.confidence.to_owned(),
+            exercised: self.counts.iter().map(counted).collect(),
+            violation_count: self.violation_count,
+            violations: self
+                .violations
+                .iter()
+                .map(|violation| tell(violation, wanted))
+                .collect(),
+        }
+    }
+}
+
+fn counted((what, count): &(&'static str, u64)) -> Count {
+    Count {
+        what: (*what).to_owned(),
+        count: *count,
+    }
+}
+
+fn tell(violation: &Violation, wanted: &Wanted) -> ViolationRecord {
+    let operations = violation.witnesses.iter().take(WITNESSES_MAX);
+    ViolationRecord {
+        sentence: violation.sentence.clone(),
+        operations: operations.map(|w| witness(w, wanted)).collect(),
+        order: violation.order.to_owned(),
+        expected: violation.expected.clone(),
+    }
+}
+
+fn witness(witness: &Witness, wanted: &Wanted) -> WitnessRecord {
+    match witness {
+        Witness::Operation(operation) => of_operation(operation),
+        Witness::Told(told) => told.clone(),
+        Witness::Asked((client, counter)) => match wanted.get(&(*client, *counter)) {
+            Some(Some(operation)) => of_operation(operation),
+            Some(None) | None => WitnessRecord {
+                client: format!("client {client}"),
+                call: format!("its operation {counter}"),
+                answer: "not in the recorded history".to_owned(),
+                invoked_ns: 0,
+                completed_ns: None,
+                seq: 0,
+            },
+        },
+    }
+}
+
+fn of_operation(operation: &Operation) -> WitnessRecord {
+    let answered = !matches!(operation.outcome, Outcome::Timeout | Outcome::Unknown);
+    WitnessRecord {
+        client: format!("client {}", operation.client),
+        call: call_text(&operation.call),
+        answer: outcome_text(operation.outcome),
+        invoked_ns: operation.sent_at,
+        completed_ns: answered.then_some(operation.completed_at),
+        seq: operation.seq,
+    }
+}
+
+/// A slot as people say it.
+pub(super) fn slot_text(slot: Slot) -> String {
+    let id = slot.unpack();
+    format!("slot {} of agenda {} on day {}", id.slot, id.agenda, id.day)
+}
+
+/// An instant as people say it.
+pub(super) fn time_text(at: Nanos) -> String {
+    let millis = at / 1_000_000;
+    format!("{}.{:03} s", millis / 1_000, millis % 1_000)
+}
+
+/// An outcome as people say it.
+pub(super) fn outcome_text(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Ok => "ok".to_owned(),
+        Outcome::Refused(code) => format!("refused: {}", code.name()),
+        Outcome::Error(code) => format!("not considered: {}", code.name()),
+        Outcome::Timeout => "no answer in time".to_owned(),
+        Outcome::Unknown => "connection lost".to_owned(),
+    }
+}
+
+/// What the log keeps of an outcome, as people say it.
+pub(super) fn decided_text(refused: Option<Code>) -> String {
+    outcome_text(refused.map_or(Outcome::Ok, Outcome::Refused))
+}
+
+/// A call as people say it.
+pub(super) fn call_text(call: &Call) -> String {
+    let name = Call::NAMES[call.index()];
+    match call {
+        Call::Reserve { slot } | Call::JoinWaitlist { slot } | Call::LeaveWaitlist { slot } => {
+            format!("{name} {}", slot_text(*slot))
+        }
+        Call::Hold { slot, seconds } => format!("{name} {} for {seconds} s", slot_text(*slot)),
+        Call::Cancel { booking, slot } | Call::Confirm { booking, slot } => {
+            format!("{name} booking {booking} ({})", slot_text(*slot))
+        }
+        Call::ListSlots { slot } => {
+            let id = slot.unpack();
+            format!("{name} agenda {} on day {}", id.agenda, id.day)
+        }
+        Call::MyBookings => name.to_owned(),
+    }
+}

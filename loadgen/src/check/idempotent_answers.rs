@@ -1,0 +1,111 @@
+//! I1 to I3, idempotent retries: one key, one effect, one answer.
+//!
+//! Every answer to a key must be the first one; the log may hold the key once; and a key that was
+//! never used for anything else may not be refused as if it had been.
+
+use protocol::{Code, OwnedRecord};
+
+use crate::operation::{Operation, Outcome};
+
+use super::finding::{About, Finding, OperationId, Violation, Witness, outcome_text};
+use super::log_chained::of_record;
+
+const ABOUT: About = About {
+    name: "idempotent-answers",
+    demands: "A retry gets the answer the first attempt got, and has no effect of its own.",
+    confidence: "certificate: every answer to a key compared, and the log searched for keys",
+};
+
+/// The law.
+#[derive(Debug)]
+pub(super) struct IdempotentAnswers {
+    duplicates: u64,
+    retried: u64,
+    finding: Finding,
+}
+
+impl IdempotentAnswers {
+    pub(super) const fn new() -> Self {
+        Self {
+            duplicates: 0,
+            retried: 0,
+            finding: Finding::new(ABOUT),
+        }
+    }
+
+    /// The first answer to an operation.
+    pub(super) fn handle_complete(&mut self, operation: &Operation) {
+        self.retried += u64::from(operation.attempts > 1 && operation.outcome.is_decided());
+        if operation.outcome == Outcome::Error(Code::KEY_REUSED) {
+            self.convict(
+                operation,
+                "was told that its key had been used for something else",
+                "the answer to its own command",
+            );
+        }
+    }
+
+    /// A further answer to the same key.
+    pub(super) fn handle_duplicate(
+        &mut self,
+        first: &Operation,
+        outcome: Outcome,
+        seq: u64,
+        hash: u64,
+    ) {
+        if outcome == Outcome::Error(Code::KEY_REUSED) {
+            self.convict(
+                first,
+                "retried and was told that its key had been used for something else",
+                "the first answer again",
+            );
+        }
+        if !(outcome.is_decided() && first.outcome.is_decided()) {
+            return;
+        }
+        self.duplicates += 1;
+        if (first.outcome, first.seq, first.hash) != (outcome, seq, hash) {
+            let told = format!(
+                "retried and was then answered `{}` at position {seq}, after `{}` at position {}",
+                outcome_text(outcome),
+                outcome_text(first.outcome),
+                first.seq,
+            );
+            self.convict(first, &told, "the first answer again");
+        }
+    }
+
+    /// One record of an operation that has one already.
+    pub(super) fn handle_twice(&mut self, record: &OwnedRecord, earlier: u64, by: OperationId) {
+        self.finding.convict(|| Violation {
+            sentence: format!(
+                "operation {} of client {} took effect at position {earlier} and again at {}",
+                by.1, by.0, record.seq,
+            ),
+            witnesses: vec![Witness::Asked(by), of_record(record)],
+            order: "log order",
+            expected: "one effect for one key".to_owned(),
+        });
+    }
+
+    fn convict(&mut self, operation: &Operation, what: &str, expected: &str) {
+        self.finding.convict(|| Violation {
+            sentence: format!("client {} {what}", operation.client),
+            witnesses: vec![Witness::Operation(*operation)],
+            order: "all of these answers are to one key",
+            expected: expected.to_owned(),
+        });
+    }
+
+    /// What was found so far.
+    pub(super) const fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
+    pub(super) fn conclude(mut self) -> Finding {
+        let retries = self.duplicates + self.retried;
+        self.finding.count_needed("retries answered", retries);
+        self.finding.count("answers compared", self.duplicates);
+        self.finding
+    }
+}

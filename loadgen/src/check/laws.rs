@@ -1,0 +1,331 @@
+//! All laws together: who is told what, and when.
+//!
+//! Online they see each operation once; afterwards the log, record by record, and the history. Each
+//! law is told only what it needs, so that what a law costs is seen here. The judging after the run
+//! is in `conclusion`.
+
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashSet};
+use protocol::{Code, UserId};
+
+use crate::operation::{Call, KeyMint, Nanos, Observed, Operation, Outcome, Push, Slot, Watch};
+
+use super::{
+    durable_acks::DurableAcks,
+    idempotent_answers::IdempotentAnswers,
+    ledger::Ledger,
+    linearizable::Linearizable,
+    log_chained::LogChained,
+    model_agrees::ModelAgrees,
+    no_double_booking::{NoDoubleBooking, Promotion},
+    no_lost_cancel::NoLostCancel,
+    no_phantom::NoPhantom,
+    real_time_order::RealTimeOrder,
+    refusals_justified::RefusalsJustified,
+    replay_determinism::ReplayDeterminism,
+    session_order::SessionOrder,
+    slot_history::SlotHistory,
+    someone_wins::SomeoneWins,
+};
+
+/// The names of all laws, in the order of their verdicts.
+pub const LAWS: [&str; 13] = [
+    "no-double-booking",
+    "refusals-justified",
+    "someone-wins",
+    "no-lost-cancel",
+    "durable-acks",
+    "no-phantom",
+    "real-time-order",
+    "session-order",
+    "idempotent-answers",
+    "log-chained",
+    "replay-determinism",
+    "model-agrees",
+    "linearizable",
+];
+
+/// What the laws must know about a run.
+#[derive(Debug, Clone)]
+pub struct LawOptions {
+    /// The mint of the run's keys.
+    pub mint: KeyMint,
+    /// The laws that the scenario requires; all are judged whether or not they are required.
+    pub required: Vec<String>,
+    /// Places in each slot of the run's agendas.
+    pub capacity: u32,
+    /// Clients of the run, numbered from 0.
+    pub clients: u32,
+    /// Entries in the page that a `my-bookings` call asks for.
+    pub page_len: u16,
+    /// How far the server's wall clock may be off the generator's when holds end.
+    pub hold_slack: Nanos,
+    /// Most bytes kept for judging after the run; beyond it a law says `unknown`.
+    pub memory_bytes_max: u64,
+    /// Most steps of the linearizability search for one slot.
+    pub search_steps_max: u64,
+}
+
+impl LawOptions {
+    /// The usual bounds.
+    #[must_use]
+    pub const fn new(mint: KeyMint, capacity: u32, clients: u32) -> Self {
+        Self {
+            mint,
+            required: Vec::new(),
+            capacity,
+            clients,
+            page_len: protocol::limits::PAGE_LEN_MAX,
+            hold_slack: 100_000_000,
+            memory_bytes_max: 1 << 30,
+            search_steps_max: 2_000_000,
+        }
+    }
+}
+
+/// Every law of one run.
+#[derive(Debug)]
+pub struct Laws {
+    pub(super) options: LawOptions,
+    /// Slots seen so far, numbered.
+    slots: HashMap<Slot, usize, FixedState>,
+    /// By client: who they are.
+    pub(super) users: Vec<Option<UserId>>,
+    /// The last position of the world's set-up.
+    pub(super) began_at: u64,
+    /// Slots that were held when the run began.
+    pub(super) held_before: HashSet<Slot, FixedState>,
+    /// Answers that came when nobody waited for them any more.
+    pub(super) late: Vec<Operation>,
+    pub(super) ledger: Ledger,
+    pub(super) history: SlotHistory,
+    pub(super) no_double_booking: NoDoubleBooking,
+    pub(super) refusals_justified: RefusalsJustified,
+    pub(super) someone_wins: SomeoneWins,
+    pub(super) no_lost_cancel: NoLostCancel,
+    pub(super) durable_acks: DurableAcks,
+    pub(super) no_phantom: NoPhantom,
+    pub(super) real_time_order: RealTimeOrder,
+    pub(super) session_order: SessionOrder,
+    pub(super) idempotent_answers: IdempotentAnswers,
+    pub(super) log_chained: LogChained,
+    pub(super) replay_determinism: ReplayDeterminism,
+    pub(super) model_agrees: ModelAgrees,
+    pub(super) linearizable: Linearizable,
+}
+
+impl Laws {
+    /// No operation seen yet.
+    #[must_use]
+    pub fn new(options: LawOptions) -> Self {
+        let (capacity, clients) = (options.capacity, options.clients);
+        // Four things grow with the run: the ledger, the reads, the cancels, the slot histories.
+        let share = options.memory_bytes_max / 4;
+        Self {
+            slots: HashMap::with_hasher(FixedState::with_seed(0)),
+            users: vec![None; usize::try_from(clients).unwrap_or(0)],
+            began_at: 0,
+            held_before: HashSet::with_hasher(FixedState::with_seed(0)),
+            late: Vec::new(),
+            ledger: Ledger::new(share),
+            history: SlotHistory::new(share),
+            no_double_booking: NoDoubleBooking::new(capacity, options.hold_slack),
+            refusals_justified: RefusalsJustified::new(capacity),
+            someone_wins: SomeoneWins::new(capacity),
+            no_lost_cancel: NoLostCancel::new(share),
+            durable_acks: DurableAcks::new(),
+            no_phantom: NoPhantom::new(clients),
+            real_time_order: RealTimeOrder::new(),
+            session_order: SessionOrder::new(clients),
+            idempotent_answers: IdempotentAnswers::new(),
+            log_chained: LogChained::new(),
+            replay_determinism: ReplayDeterminism::new(),
+            model_agrees: ModelAgrees::new(options.page_len, share),
+            linearizable: Linearizable::new(capacity, options.search_steps_max),
+            options,
+        }
+    }
+
+    /// Client `client` is logged in as `user`: to be told while the world is set up.
+    pub fn handle_client(&mut self, client: u32, user: UserId) {
+        let index = usize::try_from(client).unwrap_or(usize::MAX);
+        if self.users.len() <= index {
+            self.users.resize(index + 1, None);
+        }
+        self.users[index] = Some(user);
+    }
+
+    /// Something was broken on purpose at `now`: laws of progress stand back.
+    pub fn handle_fault(&mut self, now: Nanos) {
+        self.someone_wins.handle_fault(now);
+    }
+
+    /// A retry under the key of `first` was answered with this as well.
+    pub fn handle_duplicate(&mut self, first: &Operation, outcome: Outcome, seq: u64, hash: u64) {
+        self.idempotent_answers
+            .handle_duplicate(first, outcome, seq, hash);
+        if outcome.is_decided() {
+            self.real_time_order.raise(seq);
+            if !first.outcome.is_decided() {
+                self.late.push(Operation {
+                    outcome,
+                    seq,
+                    hash,
+                    ..*first
+                });
+            }
+        }
+    }
+
+    /// Records up to and with position `seq` are the world's set-up, not the run's.
+    pub const fn begin(&mut self, seq: u64) {
+        self.began_at = seq;
+    }
+
+    /// The number of a slot.
+    fn index(&mut self, slot: Slot) -> usize {
+        let next = self.slots.len();
+        let index = *self.slots.entry(slot).or_insert(next);
+        if index == next {
+            self.no_double_booking.handle_slot();
+            self.refusals_justified.handle_slot();
+        }
+        index
+    }
+
+    /// Somebody tried to get a place and heard of it, or gave up hearing.
+    fn handle_attempted(&mut self, slot: Slot, operation: &Operation, seconds: Option<u32>) {
+        let index = self.index(slot);
+        match operation.outcome {
+            Outcome::Ok => (self.no_double_booking).handle_booked(index, operation, seconds),
+            Outcome::Refused(code) => {
+                if code == Code::SLOT_TAKEN {
+                    self.refusals_justified.handle_taken(index, operation);
+                }
+                self.handle_lost(index, operation);
+            }
+            Outcome::Error(_) => self.handle_lost(index, operation),
+            Outcome::Timeout | Outcome::Unknown => {}
+        }
+    }
+
+    /// An attempt that came to nothing, unless an earlier try of it may have been heard.
+    fn handle_lost(&mut self, index: usize, operation: &Operation) {
+        if operation.outcome.is_decided() || operation.attempts <= 1 {
+            self.refusals_justified
+                .handle_gone(index, operation.completed_at);
+        }
+    }
+
+    fn handle_cancel(&mut self, slot: Slot, booking: u64, operation: &Operation) {
+        let index = self.index(slot);
+        match operation.outcome {
+            Outcome::Ok => {
+                self.no_double_booking.handle_gone(index, booking);
+                self.refusals_justified
+                    .handle_gone(index, operation.completed_at);
+                self.no_lost_cancel.handle_cancelled(booking, operation);
+            }
+            Outcome::Refused(_) | Outcome::Error(_) | Outcome::Timeout | Outcome::Unknown => {}
+        }
+    }
+
+    fn handle_confirm(&mut self, slot: Slot, booking: u64, outcome: Outcome) {
+        let index = self.index(slot);
+        match outcome {
+            Outcome::Ok => self.no_double_booking.handle_confirmed(index, booking),
+            // It ended by its deadline; whether anybody still stands in its place is not known.
+            Outcome::Refused(Code::UNKNOWN_BOOKING) => {
+                self.no_double_booking.handle_over(index, booking);
+            }
+            Outcome::Refused(_) | Outcome::Error(_) | Outcome::Timeout | Outcome::Unknown => {}
+        }
+    }
+
+    fn handle_read(&mut self, operation: &Operation, observed: &Observed) {
+        if operation.outcome == Outcome::Ok {
+            self.no_lost_cancel.handle_read(operation, observed);
+            self.model_agrees.handle_read(operation, observed);
+        }
+    }
+}
+
+impl Watch for Laws {
+    fn handle_invoke(&mut self, client: u32, counter: u32, call: &Call, now: Nanos) -> u64 {
+        self.session_order.handle_invoke(client, counter);
+        self.no_phantom.handle_invoke(client, counter);
+        match *call {
+            Call::Reserve { slot } | Call::Hold { slot, .. } | Call::JoinWaitlist { slot } => {
+                let index = self.index(slot);
+                self.refusals_justified.handle_attempt(index);
+            }
+            Call::Cancel { slot, booking } => {
+                let index = self.index(slot);
+                (self.no_double_booking).handle_cancel_invoke(index, booking, now);
+            }
+            Call::Confirm { .. }
+            | Call::LeaveWaitlist { .. }
+            | Call::ListSlots { .. }
+            | Call::MyBookings => {}
+        }
+        self.real_time_order.floor()
+    }
+
+    fn handle_complete(&mut self, operation: &Operation, observed: &Observed) {
+        self.session_order.handle_complete(operation);
+        self.idempotent_answers.handle_complete(operation);
+        if operation.outcome.is_decided() {
+            self.real_time_order.handle_answer(operation);
+        }
+        match operation.call {
+            Call::Reserve { slot } => self.handle_attempted(slot, operation, None),
+            Call::Hold { slot, seconds } => self.handle_attempted(slot, operation, Some(seconds)),
+            Call::JoinWaitlist { slot } => {
+                if !matches!(
+                    operation.outcome,
+                    Outcome::Ok | Outcome::Timeout | Outcome::Unknown
+                ) {
+                    let index = self.index(slot);
+                    self.handle_lost(index, operation);
+                }
+            }
+            Call::LeaveWaitlist { slot } => {
+                if operation.outcome == Outcome::Ok {
+                    let index = self.index(slot);
+                    (self.refusals_justified).handle_gone(index, operation.completed_at);
+                }
+            }
+            Call::Cancel { slot, booking } => self.handle_cancel(slot, booking, operation),
+            Call::Confirm { slot, booking } => {
+                self.handle_confirm(slot, booking, operation.outcome);
+            }
+            Call::ListSlots { .. } | Call::MyBookings => self.handle_read(operation, observed),
+        }
+    }
+
+    fn handle_duplicate(&mut self, first: &Operation, second: &Operation) {
+        Self::handle_duplicate(self, first, second.outcome, second.seq, second.hash);
+    }
+
+    fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos) {
+        self.session_order.handle_push(client, seq);
+        self.real_time_order.raise(seq);
+        match *push {
+            Push::Promoted { slot } => {
+                let index = self.index(slot);
+                let promotion = Promotion {
+                    client,
+                    booking: seq,
+                    now,
+                };
+                (self.no_double_booking).handle_promoted(index, slot, promotion);
+            }
+            Push::Expired { booking, slot } => {
+                let index = self.index(slot);
+                if self.no_double_booking.handle_gone(index, booking) {
+                    self.refusals_justified.handle_gone(index, now);
+                }
+            }
+        }
+    }
+}

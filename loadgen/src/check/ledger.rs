@@ -1,0 +1,198 @@
+//! What is kept of each record of the log to hold the answers against: forty bytes a record.
+//!
+//! Records go in once, in order; operations are then looked up by position or by identity.
+//! Deliberately absent: bodies, which the model reads once while they stream by.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use protocol::{Code, OwnedRecord};
+
+use crate::operation::{Call, Nanos, Operation};
+
+use super::finding::OperationId;
+use super::pages::Pages;
+
+/// Nobody of this run.
+pub(super) const STRANGER: u32 = u32::MAX;
+
+/// One record, as far as answers are held against it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    /// The first eight bytes of the chain hash.
+    pub(super) hash: u64,
+    /// When its command was sent; `Nanos::MAX` until the history told.
+    pub(super) sent_at: Nanos,
+    /// The earliest instant at which anybody was shown this position.
+    pub(super) shown_at: Nanos,
+    /// Who minted its key; [`STRANGER`] when nobody of this run did.
+    pub(super) client: u32,
+    pub(super) counter: u32,
+    /// A digest of the command; see [`asked`].
+    pub(super) asked: u32,
+    /// Why it was refused; 0 when it was accepted.
+    refused: u16,
+    present: bool,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self {
+            hash: 0,
+            sent_at: Nanos::MAX,
+            shown_at: Nanos::MAX,
+            client: STRANGER,
+            counter: 0,
+            asked: 0,
+            refused: 0,
+            present: false,
+        }
+    }
+}
+
+impl Entry {
+    /// Why it was refused, if it was.
+    pub(super) const fn refused(&self) -> Option<Code> {
+        match self.refused {
+            0 => None,
+            code => Some(Code(code)),
+        }
+    }
+}
+
+/// What the laws learned of a record on its way in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Decided {
+    pub(super) minted: Option<OperationId>,
+    pub(super) refused: Option<Code>,
+    pub(super) asked: u32,
+}
+
+/// All records.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    entries: Pages<Entry>,
+    by_id: HashMap<u64, u64, FixedState>,
+    first: u64,
+    last: u64,
+    overflowed: bool,
+}
+
+impl Ledger {
+    pub(super) fn new(bytes_max: u64) -> Self {
+        Self {
+            entries: Pages::new(bytes_max),
+            by_id: HashMap::with_hasher(FixedState::with_seed(0)),
+            first: 1,
+            last: 0,
+            overflowed: false,
+        }
+    }
+
+    /// Takes one record in. Returns the position of an earlier record of the same operation.
+    pub(super) fn push(&mut self, record: &OwnedRecord, decided: Decided) -> Option<u64> {
+        let seq = record.seq.0;
+        if self.last == 0 {
+            self.first = seq;
+        }
+        self.last = self.last.max(seq);
+        let (client, counter) = decided.minted.unwrap_or((STRANGER, 0));
+        match self.entries.slot(seq) {
+            Some(entry) => {
+                *entry = Entry {
+                    hash: short(&record.hash.0),
+                    client,
+                    counter,
+                    asked: decided.asked,
+                    refused: decided.refused.map_or(0, |code| code.0),
+                    present: true,
+                    ..Entry::default()
+                }
+            }
+            None => self.overflowed = true,
+        }
+        let id = decided.minted.map(packed)?;
+        match self.by_id.entry(id) {
+            hashbrown::hash_map::Entry::Occupied(earlier) => Some(*earlier.get()),
+            hashbrown::hash_map::Entry::Vacant(place) => {
+                place.insert(seq);
+                None
+            }
+        }
+    }
+
+    /// Notes what the history says of the record an answer shows.
+    pub(super) fn note(&mut self, operation: &Operation) {
+        if operation.outcome.is_decided()
+            && let Some(entry) = self.entries.slot(operation.seq)
+        {
+            entry.shown_at = entry.shown_at.min(operation.completed_at);
+        }
+        if let Some(seq) = self.find((operation.client, operation.counter))
+            && let Some(entry) = self.entries.slot(seq)
+        {
+            entry.sent_at = operation.sent_at;
+        }
+    }
+
+    /// The record at a position.
+    pub(super) fn get(&self, seq: u64) -> Option<Entry> {
+        self.entries.get(seq).filter(|entry| entry.present)
+    }
+
+    /// The position of an operation's record.
+    pub(super) fn find(&self, id: OperationId) -> Option<u64> {
+        self.by_id.get(&packed(id)).copied()
+    }
+
+    /// Every position there may be a record at.
+    pub(super) const fn seqs(&self) -> std::ops::RangeInclusive<u64> {
+        self.first..=self.last
+    }
+
+    /// Whether there was no log at all.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.last == 0
+    }
+
+    /// Whether records lie beyond the memory budget.
+    pub(super) const fn is_overflowed(&self) -> bool {
+        self.overflowed
+    }
+}
+
+const fn packed((client, counter): OperationId) -> u64 {
+    (client as u64) << 32 | counter as u64
+}
+
+/// The part of a hash that operations keep.
+pub(super) fn short(hash: &[u8; 32]) -> u64 {
+    hash.first_chunk()
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// A digest of what a command asks: its number, what it is about, and for how long.
+pub(super) fn asked(number: u8, subject: u64, seconds: u32) -> u32 {
+    let mixed = fold(fold(u64::from(number), subject), u64::from(seconds));
+    u32::try_from(mixed >> 32).unwrap_or(0)
+}
+
+/// The digest of a call, as [`asked`] makes it of its record.
+pub(super) fn asked_by(call: &Call) -> Option<u32> {
+    match *call {
+        Call::Reserve { slot } => Some(asked(2, slot.0, 0)),
+        Call::Cancel { booking, .. } => Some(asked(3, booking, 0)),
+        Call::Hold { slot, seconds } => Some(asked(4, slot.0, seconds)),
+        Call::Confirm { booking, .. } => Some(asked(5, booking, 0)),
+        Call::JoinWaitlist { slot } => Some(asked(7, slot.0, 0)),
+        Call::LeaveWaitlist { slot } => Some(asked(8, slot.0, 0)),
+        Call::ListSlots { .. } | Call::MyBookings => None,
+    }
+}
+
+/// Folds one more number into a digest.
+pub(super) const fn fold(digest: u64, more: u64) -> u64 {
+    let mixed = (digest ^ more).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ mixed >> 29)
+        .wrapping_mul(0xbf58_476d_1ce4_e5b9)
+        .rotate_left(31)
+}

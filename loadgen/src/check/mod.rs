@@ -1,0 +1,30 @@
+//! The laws: what must hold of every answer, whatever the load and whatever breaks.
+//!
+//! Operations go in as they happen, then the log, then the recorded history; one verdict a law
+//! comes out. One file a law; `laws` tells each what it needs while the run goes on, `conclusion`
+//! when it is over. Deliberately absent: clocks, sockets, the server's own code.
+
+mod conclusion;
+mod durable_acks;
+mod finding;
+mod idempotent_answers;
+mod laws;
+mod ledger;
+pub mod linearizability;
+mod linearizable;
+mod log_chained;
+mod model;
+mod model_agrees;
+mod no_double_booking;
+mod no_lost_cancel;
+mod no_phantom;
+mod pages;
+mod real_time_order;
+mod refusals_justified;
+mod replay_determinism;
+mod rules;
+mod session_order;
+mod slot_history;
+mod someone_wins;
+
+pub use laws::{LAWS, LawOptions, Laws};

@@ -1,0 +1,305 @@
+//! An agenda of our own: what every command and every question should have been answered.
+//!
+//! Written from the description of the system and from its words, never from the server's code.
+//! Here is what it holds, how logged events change it, and what reads of it show; what may be
+//! answered to a command is in `rules`. Events are applied as the log has them, so that one wrong
+//! decision is told once. Deliberately absent: passwords and sessions, of which an agenda only
+//! needs to know who may be an admin.
+
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashSet};
+use protocol::{
+    Key, Roles, UserId,
+    words::{accounts, agenda as words},
+};
+use words::{Command, Event, SlotId};
+
+use crate::operation::Slot;
+
+use super::ledger::fold;
+
+const DAY_MILLIS: u64 = 86_400_000;
+const MINUTE_MILLIS: u64 = 60_000;
+
+type Map<K, V> = HashMap<K, V, FixedState>;
+
+fn map<K, V>() -> Map<K, V> {
+    HashMap::with_hasher(FixedState::with_seed(0))
+}
+
+/// Where, when and for whom the log has a command.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) seq: u64,
+    pub(super) now: u64,
+    pub(super) actor: UserId,
+    pub(super) key: Key,
+}
+
+#[derive(Debug)]
+pub(super) struct AgendaState {
+    opens_minute: u16,
+    slot_minutes: u16,
+    pub(super) slots: u16,
+    capacity: usize,
+    days: Map<u32, Vec<SlotState>>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct SlotState {
+    pub(super) held: Vec<(u64, UserId)>,
+    pub(super) waiting: Vec<(UserId, Key)>,
+}
+
+impl SlotState {
+    pub(super) fn booking_of(&self, user: UserId) -> u64 {
+        let mine = self.held.iter().find(|(_, holder)| *holder == user);
+        mine.map_or(0, |(booking, _)| *booking)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Booking {
+    pub(super) slot: SlotId,
+    pub(super) user: UserId,
+    /// When the hold ends; 0 for none.
+    pub(super) until: u64,
+    key: Key,
+}
+
+/// The agenda as of the last record.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) agendas: Map<u64, AgendaState>,
+    pub(super) bookings: Map<u64, Booking>,
+    by_user: Map<UserId, Vec<u64>>,
+    /// People who are admins, or may be one without our having seen why.
+    pub(super) admins: Vec<UserId>,
+    people: u64,
+    /// A place was freed and somebody waits: the next record must give it to them.
+    owed: Option<SlotId>,
+}
+
+impl Model {
+    pub(super) fn new() -> Self {
+        Self {
+            agendas: map(),
+            bookings: map(),
+            by_user: map(),
+            admins: Vec::new(),
+            people: 0,
+            owed: None,
+        }
+    }
+
+    /// What the accounts say about who is who.
+    pub(super) fn apply_account(&mut self, place: &Place, event: &accounts::Event) {
+        match event {
+            accounts::Event::Registered(_) => {
+                // How the first admin comes to be is the server's business.
+                if self.people == 0 {
+                    self.admins.push(UserId(place.seq));
+                }
+                self.people += 1;
+            }
+            accounts::Event::RolesSet(set) => {
+                self.admins.retain(|user| *user != set.user);
+                if set.roles.contains(Roles::ADMIN) {
+                    self.admins.push(set.user);
+                }
+            }
+            accounts::Event::LoggedIn(_)
+            | accounts::Event::SessionsEnded(_)
+            | accounts::Event::Rehashed(_) => {}
+        }
+    }
+
+    /// The slot whose freed place must be given away by the next record.
+    pub(super) const fn owed(&mut self) -> Option<SlotId> {
+        self.owed.take()
+    }
+
+    /// The slots that anybody holds.
+    pub(super) fn held_slots(&self) -> HashSet<Slot, FixedState> {
+        let mut held = HashSet::with_hasher(FixedState::with_seed(0));
+        for booking in self.bookings.values() {
+            held.extend(Slot::pack(booking.slot));
+        }
+        held
+    }
+
+    pub(super) fn slot(&self, id: SlotId) -> Option<&SlotState> {
+        let day = self.agendas.get(&id.agenda)?.days.get(&id.day)?;
+        day.get(usize::from(id.slot))
+    }
+
+    /// Places in a slot.
+    pub(super) fn capacity(&self, slot: SlotId) -> usize {
+        self.agendas
+            .get(&slot.agenda)
+            .map_or(0, |agenda| agenda.capacity)
+    }
+
+    fn slot_mut(&mut self, id: SlotId) -> Option<&mut SlotState> {
+        let agenda = self.agendas.get_mut(&id.agenda)?;
+        let count = usize::from(agenda.slots);
+        let empty = || vec![SlotState::default(); count];
+        let day = agenda.days.entry(id.day).or_insert_with(empty);
+        day.get_mut(usize::from(id.slot))
+    }
+
+    /// Makes it so, as the log has it.
+    pub(super) fn apply(&mut self, place: &Place, command: &Command, event: &Event) {
+        match event {
+            Event::AgendaOpened(opened) => self.open(place, command, opened.slots),
+            Event::Reserved(reserved) => {
+                self.book(place.seq, reserved.slot, place.actor, (0, place.key));
+            }
+            Event::Held(held) => {
+                self.book(place.seq, held.slot, place.actor, (held.until, place.key));
+            }
+            Event::Cancelled(_) => {
+                if let Command::Cancel(cancel) = command {
+                    self.free(cancel.booking);
+                }
+            }
+            Event::Expired(expired) => self.free(expired.booking),
+            Event::Confirmed(_) => {
+                if let Command::Confirm(confirm) = command
+                    && let Some(held) = self.bookings.get_mut(&confirm.booking)
+                {
+                    held.until = 0;
+                }
+            }
+            Event::WaitlistJoined(joined) => {
+                if let Some(state) = self.slot_mut(joined.slot) {
+                    state.waiting.push((place.actor, place.key));
+                }
+            }
+            Event::WaitlistLeft(left) => {
+                if let Some(state) = self.slot_mut(left.slot) {
+                    state.waiting.retain(|(user, _)| *user != place.actor);
+                }
+            }
+            Event::Promoted(promoted) => self.promote(place.seq, promoted),
+        }
+    }
+
+    fn open(&mut self, place: &Place, command: &Command, slots: u16) {
+        if let Command::OpenAgenda(open) = command {
+            let agenda = AgendaState {
+                opens_minute: open.opens_minute,
+                slot_minutes: open.slot_minutes,
+                slots,
+                capacity: usize::from(open.capacity),
+                days: map(),
+            };
+            self.agendas.insert(place.seq, agenda);
+        }
+    }
+
+    fn book(&mut self, booking: u64, slot: SlotId, user: UserId, (until, key): (u64, Key)) {
+        if let Some(state) = self.slot_mut(slot) {
+            state.held.push((booking, user));
+        }
+        let held = Booking {
+            slot,
+            user,
+            until,
+            key,
+        };
+        self.bookings.insert(booking, held);
+        self.by_user.entry(user).or_default().push(booking);
+    }
+
+    fn free(&mut self, booking: u64) {
+        let Some(held) = self.bookings.remove(&booking) else {
+            return;
+        };
+        if let Some(mine) = self.by_user.get_mut(&held.user) {
+            mine.retain(|other| *other != booking);
+        }
+        let capacity = self.capacity(held.slot);
+        if let Some(state) = self.slot_mut(held.slot) {
+            state.held.retain(|(other, _)| *other != booking);
+            if !state.waiting.is_empty() && state.held.len() < capacity {
+                self.owed = Some(held.slot);
+            }
+        }
+    }
+
+    fn promote(&mut self, seq: u64, promoted: &words::Promoted) {
+        let mut key = Key::default();
+        if let Some(state) = self.slot_mut(promoted.slot)
+            && let Some(at) = (state.waiting.iter()).position(|(user, _)| *user == promoted.user)
+        {
+            key = state.waiting.remove(at).1;
+        }
+        self.book(seq, promoted.slot, promoted.user, (0, key));
+    }
+
+    /// The digest of a day as one person sees it; `None` when there is no such agenda.
+    pub(super) fn day(&self, agenda: u64, day: u32, user: UserId) -> Option<DayDigest> {
+        let state = self.agendas.get(&agenda)?;
+        let mut digest = DayDigest::default();
+        match state.days.get(&day) {
+            None => (0..state.slots).for_each(|_| digest.push(0, 0, 0)),
+            Some(slots) => {
+                for slot in slots {
+                    digest.push(slot.held.len(), slot.waiting.len(), slot.booking_of(user));
+                }
+            }
+        }
+        Some(digest)
+    }
+
+    /// The digest of somebody's first `limit` bookings, and how many they are.
+    pub(super) fn bookings(&self, user: UserId, limit: usize) -> (u64, usize) {
+        let mine = self.by_user.get(&user).map_or(&[][..], Vec::as_slice);
+        let page = mine.iter().take(limit);
+        let digest = page.fold(0, |digest, booking| match self.bookings.get(booking) {
+            Some(held) => fold_booking(digest, *booking, (held.slot, held.until, held.key)),
+            None => digest,
+        });
+        (digest, mine.len().min(limit))
+    }
+}
+
+impl Booking {
+    pub(super) const fn is_over(&self, now: u64) -> bool {
+        self.until != 0 && self.until <= now
+    }
+}
+
+impl AgendaState {
+    pub(super) fn starts_at(&self, slot: SlotId) -> u64 {
+        let minutes =
+            u64::from(self.opens_minute) + u64::from(slot.slot) * u64::from(self.slot_minutes);
+        u64::from(slot.day) * DAY_MILLIS + minutes * MINUTE_MILLIS
+    }
+}
+
+/// A day of an agenda, slot by slot, in eight bytes. Whether a slot is past is left out: it hangs
+/// on the instant of the question, which no log holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct DayDigest(pub(super) u64);
+
+impl DayDigest {
+    /// The next slot.
+    pub(super) fn push(&mut self, held: usize, waiting: usize, mine: u64) {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX) & 0xffff_ffff;
+        self.0 = fold(self.0, count(held) << 32 | count(waiting));
+        self.0 = fold(self.0, mine);
+    }
+}
+
+/// Folds one booking into the digest of a page of them.
+pub(super) fn fold_booking(digest: u64, booking: u64, of: (SlotId, u64, Key)) -> u64 {
+    let (slot, until, key) = of;
+    let place = u64::from(slot.day) << 16 | u64::from(slot.slot);
+    let (low, high) = key.0.split_at(8);
+    let eight = |bytes: &[u8]| bytes.first_chunk().map_or(0, |b| u64::from_le_bytes(*b));
+    [booking, slot.agenda, place, until, eight(low), eight(high)]
+        .into_iter()
+        .fold(digest, fold)
+}

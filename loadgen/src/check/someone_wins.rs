@@ -1,0 +1,120 @@
+//! B3, progress: of those who raced for a free slot, somebody got it.
+//!
+//! Looked at are slots that were free when the run began, that were only ever reserved, and whose
+//! operations were all decided, or resolved from the log. Each must have as many winners as it has
+//! places, or as there were people. Stands back altogether when something was broken on purpose.
+
+use hashbrown::HashSet;
+use protocol::Code;
+
+use super::finding::{About, Finding, Violation, slot_text};
+use super::slot_history::{RESERVE, SlotHistory, SlotOperation};
+use crate::operation::{Nanos, Outcome, Slot};
+
+const ABOUT: About = About {
+    name: "someone-wins",
+    demands: "Of all who try for a free slot, as many get a place as there are places.",
+    confidence: "certificate: winners counted slot by slot over the whole run",
+};
+
+/// The law.
+#[derive(Debug)]
+pub(super) struct SomeoneWins {
+    capacity: u32,
+    fault_at: Option<Nanos>,
+    slots: u64,
+    races: u64,
+    finding: Finding,
+}
+
+impl SomeoneWins {
+    pub(super) const fn new(capacity: u32) -> Self {
+        Self {
+            capacity,
+            fault_at: None,
+            slots: 0,
+            races: 0,
+            finding: Finding::new(ABOUT),
+        }
+    }
+
+    /// Something was broken on purpose.
+    pub(super) fn handle_fault(&mut self, now: Nanos) {
+        self.fault_at.get_or_insert(now);
+    }
+
+    /// Judges every slot; `held` says which were held when the run began.
+    pub(super) fn judge(
+        &mut self,
+        history: &SlotHistory,
+        held: &HashSet<Slot, foldhash::fast::FixedState>,
+    ) {
+        history.doubt(&mut self.finding);
+        for operations in history.slots() {
+            let Some(first) = operations.first() else {
+                continue;
+            };
+            if operations.iter().all(is_plain) && !held.contains(&first.slot) {
+                self.judge_slot(first.slot, operations);
+            }
+        }
+    }
+
+    fn judge_slot(&mut self, slot: Slot, operations: &[SlotOperation]) {
+        let decided = operations.iter().filter(|op| op.is_decided()).count();
+        if decided == 0 || self.fault_at.is_some() {
+            return;
+        }
+        self.slots += 1;
+        self.races += u64::from(is_race(operations));
+        let wins = |op: &&SlotOperation| op.outcome == Outcome::Ok || op.won_unseen;
+        let won = operations.iter().filter(wins).count();
+        let mut people: Vec<u32> = (operations.iter().filter(|op| op.is_decided()))
+            .map(|op| op.id.0)
+            .collect();
+        people.sort_unstable();
+        people.dedup();
+        let places = usize::try_from(self.capacity).unwrap_or(usize::MAX);
+        let wanted = places.min(people.len());
+        if won < wanted {
+            self.finding.convict(|| Violation {
+                sentence: format!(
+                    "{} was free, {} people tried for it {decided} times, and {won} of them got a place",
+                    slot_text(slot),
+                    people.len(),
+                ),
+                witnesses: operations.iter().map(SlotOperation::witness).collect(),
+                order: "nothing else was ever done to this slot in this run",
+                expected: format!("{wanted} of them got a place"),
+            });
+        }
+    }
+
+    pub(super) fn conclude(mut self) -> Finding {
+        if self.fault_at.is_some() {
+            self.finding
+                .doubt("faults were injected, under which nobody is promised to win");
+        }
+        self.finding
+            .count_needed("slots only ever reserved", self.slots);
+        self.finding.count("of them raced for", self.races);
+        self.finding
+    }
+}
+
+/// Only attempts to reserve, that won, lost to others, or may yet have done either.
+fn is_plain(op: &SlotOperation) -> bool {
+    let lost = [Code::SLOT_TAKEN, Code::ALREADY_BOOKED];
+    op.call == RESERVE
+        && match op.outcome {
+            Outcome::Refused(code) => lost.contains(&code),
+            Outcome::Ok | Outcome::Error(_) | Outcome::Timeout | Outcome::Unknown => true,
+        }
+}
+
+/// Whether two people tried at once.
+pub(super) fn is_race(operations: &[SlotOperation]) -> bool {
+    operations
+        .windows(2)
+        .any(|pair| pair[0].id.0 != pair[1].id.0 && pair[1].sent_at < pair[0].completed_at)
+}

@@ -1,0 +1,355 @@
+//! What happens to one call: sent, answered, given up, asked again.
+//!
+//! Decisions of the phase go in ("this instance goes on, now"), bytes of links go in; frames,
+//! records and the instances' next steps come out. Nothing here waits. Every call passes through
+//! `send` and then exactly one of `complete` or nothing else, which is what keeps the books even.
+
+use std::{io, mem, sync::atomic::Ordering};
+
+use super::{
+    DriveOptions, Progress,
+    rendezvous::Round,
+    run::{Origin, Runs},
+};
+use crate::{
+    client::{Ask, Client, Finished, Told, Unanswered},
+    contention::Contention,
+    operation::{Call, Nanos, Operation, Outcome, Watch},
+    pacer::TimerQueue,
+    plan::{Lane, Plan},
+    recorder::Recorder,
+    target::Target,
+};
+
+/// Bytes taken from a link in one read: several hundred answers.
+const READ_BYTES_MAX: usize = 64 * 1_024;
+/// How soon a lane tries again that could ask nothing.
+const LANE_PAUSE: Nanos = 1_000_000;
+
+/// Everything that one call touches.
+pub(super) struct Engine<'a, T, W> {
+    pub(super) plan: &'a Plan,
+    pub(super) clients: Vec<Client>,
+    pub(super) target: &'a mut T,
+    pub(super) watch: &'a mut W,
+    pub(super) options: DriveOptions,
+    pub(super) recorder: Recorder,
+    pub(super) contention: Contention,
+    pub(super) runs: Runs,
+    pub(super) timers: TimerQueue,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) rounds: Vec<Round>,
+    /// Calls sent and not answered, and commands asked again and not answered.
+    pub(super) in_flight: u64,
+    pub(super) duplicates: u64,
+    pub(super) links_lost: u64,
+    /// No new calls: the phase is over.
+    pub(super) is_stopping: bool,
+    pub(super) failure: Option<io::Error>,
+    commands: u32,
+    dirty: Vec<u32>,
+    scratch: Vec<u8>,
+}
+
+impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        clients: Vec<Client>,
+        target: &'a mut T,
+        watch: &'a mut W,
+        options: DriveOptions,
+    ) -> Self {
+        Self {
+            plan,
+            clients,
+            target,
+            watch,
+            options,
+            recorder: Recorder::new(0),
+            contention: Contention::default(),
+            runs: Runs::default(),
+            timers: TimerQueue::default(),
+            lanes: Vec::new(),
+            rounds: Vec::new(),
+            in_flight: 0,
+            duplicates: 0,
+            links_lost: 0,
+            is_stopping: false,
+            failure: None,
+            commands: 0,
+            dirty: Vec::new(),
+            scratch: vec![0; READ_BYTES_MAX],
+        }
+    }
+
+    /// Whether the user wants the run to end.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.options.stop.load(Ordering::Relaxed)
+    }
+
+    /// Takes an instance as far as it goes by now: to its next call, to a wait, or to its end.
+    /// `at` is when it may go on: its planned start, or when its last call was answered.
+    pub(super) fn advance(&mut self, run: u32, mut at: Nanos, now: Nanos) {
+        loop {
+            let current = self.runs.run(run);
+            let world = client_of(&mut self.clients, current.client).world();
+            if let Some(call) = current.walk(self.plan, world, &mut at) {
+                if now < at && !self.is_stopping {
+                    return self.timers.add(at, run);
+                }
+                if self.send(run, &call, at, now) {
+                    return;
+                }
+            }
+            match self.end(run, at, now) {
+                Some(next_at) => at = next_at,
+                None => return,
+            }
+        }
+    }
+
+    /// A wait of an instance is over: its call is due.
+    pub(super) fn resume(&mut self, run: u32, at: Nanos, now: Nanos) {
+        let call = self.runs.run(run).call;
+        if self.send(run, &call, at, now) {
+            return;
+        }
+        if let Some(next_at) = self.end(run, at, now) {
+            self.advance(run, next_at, now);
+        }
+    }
+
+    /// Sends a call, or counts it as shed or cancelled. Whether it was sent.
+    fn send(&mut self, run: u32, call: &Call, intended_at: Nanos, now: Nanos) -> bool {
+        self.recorder.intend(call, intended_at.min(now));
+        if self.is_stopping {
+            self.recorder.cancel(call);
+            return false;
+        }
+        let number = self.runs.run(run).client;
+        let client = client_of(&mut self.clients, number);
+        if !client.has_room() {
+            self.recorder.shed(call);
+            return false;
+        }
+        let floor = self
+            .watch
+            .handle_invoke(number, client.counter(), call, now);
+        if client.out().is_empty() {
+            self.dirty.push(number);
+        }
+        client.ask(&Ask {
+            call: *call,
+            intended_at,
+            sent_at: now,
+            floor,
+            run,
+            entry: self.contention.begin(number, call),
+        });
+        self.recorder.send(call);
+        self.in_flight += 1;
+        true
+    }
+
+    /// An instance is over, or cut short. When its lane starts the next one, if it does.
+    pub(super) fn end(&mut self, run: u32, at: Nanos, now: Nanos) -> Option<Nanos> {
+        let current = self.runs.run(run);
+        let is_lost = client_of(&mut self.clients, current.client).is_lost();
+        match current.origin {
+            Origin::Lane(lane) if !self.is_stopping && !is_lost => {
+                let has_room = client_of(&mut self.clients, current.client).has_room();
+                let (instance, think) = self.lanes.get_mut(lane)?.next();
+                // An instance that asks nothing must not spin.
+                let pause = if current.has_asked && has_room {
+                    0
+                } else {
+                    LANE_PAUSE
+                };
+                self.runs.restart(run, self.plan, instance);
+                return Some(at + think.max(pause));
+            }
+            Origin::Round(round) => self.rounds.get_mut(round)?.leave(now),
+            Origin::Lane(_) | Origin::Arrival => {}
+        }
+        self.runs.release(run);
+        None
+    }
+
+    /// Reads what a link has, and sends what that leads to.
+    pub(super) fn serve(&mut self, link: u32) {
+        let mut scratch = mem::take(&mut self.scratch);
+        if !client_of(&mut self.clients, link).out().is_empty() {
+            self.dirty.push(link);
+        }
+        while !client_of(&mut self.clients, link).is_lost() {
+            let received = self.target.receive(link, &mut scratch);
+            let now = self.options.clock.now();
+            let is_full = matches!(received, Ok(count) if count == scratch.len());
+            match received {
+                Ok(0) => break,
+                Ok(count) => self.handle_bytes(link, &scratch[..count], now),
+                Err(lost) => self.lose(link, &lost, now),
+            }
+            // Less than there was room for: the link is empty, and will say when it is not.
+            if !is_full {
+                break;
+            }
+        }
+        self.scratch = scratch;
+        self.flush();
+    }
+
+    /// Writes out what clients have to say.
+    pub(super) fn flush(&mut self) {
+        while let Some(link) = self.dirty.pop() {
+            let client = client_of(&mut self.clients, link);
+            if client.out().is_empty() {
+                continue;
+            }
+            if let Err(lost) = self.target.transmit(link, client.out()) {
+                let now = self.options.clock.now();
+                self.lose(link, &lost, now);
+            }
+        }
+    }
+
+    /// Gives up every call sent at `sent_before` or earlier.
+    pub(super) fn give_up(&mut self, sent_before: Nanos, now: Nanos) {
+        for link in 0..self.clients.len() {
+            while let Some(unanswered) =
+                self.clients[link].give_up(sent_before, Outcome::Timeout, now)
+            {
+                self.handle_unanswered(unanswered, now);
+            }
+        }
+    }
+
+    /// Notes the end of seconds and tells of them.
+    pub(super) fn roll(&mut self, phase: usize, now: Nanos) {
+        self.recorder.roll(now);
+        let Some(second) = self.recorder.take_ended() else {
+            return;
+        };
+        if let Some(progress) = &mut self.options.progress {
+            progress(&Progress {
+                phase: &self.plan.phases[phase].name,
+                second,
+                in_flight: self.in_flight,
+            });
+        }
+    }
+
+    fn handle_bytes(&mut self, link: u32, bytes: &[u8], now: Nanos) {
+        let mut joined = mem::take(client_of(&mut self.clients, link).partial());
+        let mut input = if joined.is_empty() {
+            bytes
+        } else {
+            joined.extend_from_slice(bytes);
+            &joined
+        };
+        loop {
+            let client = client_of(&mut self.clients, link);
+            match client.handle_bytes(&mut input, now) {
+                Ok(Some(told)) => self.handle_told(link, told, now),
+                Ok(None) => {
+                    client.partial().extend_from_slice(input);
+                    return;
+                }
+                Err(error) => return self.lose(link, &error, now),
+            }
+        }
+    }
+
+    fn handle_told(&mut self, link: u32, told: Told, now: Nanos) {
+        match told {
+            Told::Finished(finished) => self.complete(&finished, now),
+            Told::Duplicate { first, second } => {
+                self.in_flight -= 1;
+                self.duplicates += 1;
+                self.keep(&second, true);
+                self.watch.handle_duplicate(&first, &second);
+            }
+            Told::Pushed { seq, push } => self.watch.handle_push(link, seq, &push, now),
+            Told::Nothing => {}
+        }
+    }
+
+    /// The outcome of a call is known: everybody is told, and its instance goes on.
+    fn complete(&mut self, finished: &Finished, now: Nanos) {
+        let operation = &finished.operation;
+        self.in_flight -= 1;
+        self.contention.end(finished.entry);
+        self.recorder.complete(operation);
+        self.keep(operation, false);
+        self.watch.handle_complete(operation, &finished.observed);
+        self.ask_again(operation, now);
+        if operation.outcome == Outcome::Ok {
+            self.runs.run(finished.run).accept(operation.seq);
+        }
+        self.advance(finished.run, operation.completed_at, now);
+    }
+
+    /// Asks every n-th decided command again, as a client would that did not get the answer.
+    fn ask_again(&mut self, first: &Operation, now: Nanos) {
+        let Some(every) = self.options.duplicate_every else {
+            return;
+        };
+        let is_query = matches!(first.call, Call::ListSlots { .. } | Call::MyBookings);
+        if is_query || !first.outcome.is_decided() || self.is_stopping {
+            return;
+        }
+        self.commands += 1;
+        let client = client_of(&mut self.clients, first.client);
+        if self.commands < every.get() || !client.has_room() {
+            return;
+        }
+        self.commands = 0;
+        if client.out().is_empty() {
+            self.dirty.push(first.client);
+        }
+        client.ask_again(first, now);
+        self.in_flight += 1;
+    }
+
+    fn keep(&mut self, operation: &Operation, duplicate: bool) {
+        let Some(history) = &mut self.options.history else {
+            return;
+        };
+        if let Err(error) = history.append(operation, duplicate) {
+            self.options.history = None;
+            self.failure = Some(error);
+        }
+    }
+
+    /// A link is gone: what was outstanding on it may or may not have happened.
+    pub(super) fn lose(&mut self, link: u32, why: &dyn std::error::Error, now: Nanos) {
+        let client = client_of(&mut self.clients, link);
+        if client.is_lost() {
+            return;
+        }
+        tracing::warn!(client = link, error = %why, "lost a connection");
+        client.handle_loss();
+        self.target.close(link);
+        self.links_lost += 1;
+        while let Some(unanswered) =
+            client_of(&mut self.clients, link).give_up(Nanos::MAX, Outcome::Unknown, now)
+        {
+            self.handle_unanswered(unanswered, now);
+        }
+    }
+
+    fn handle_unanswered(&mut self, unanswered: Unanswered, now: Nanos) {
+        match unanswered {
+            Unanswered::Call(finished) => self.complete(&finished, now),
+            Unanswered::Duplicate => self.in_flight -= 1,
+        }
+    }
+}
+
+/// The client with this number.
+pub(super) fn client_of(clients: &mut [Client], number: u32) -> &mut Client {
+    usize::try_from(number)
+        .ok()
+        .and_then(|index| clients.get_mut(index))
+        .expect("the plan's clients were all given")
+}

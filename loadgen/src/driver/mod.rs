@@ -1,0 +1,253 @@
+//! The driver: a plan, carried out against a target, with nothing lost on the way.
+//!
+//! A plan, its clients and a target go in; phases recorded by clock and outcome, what the
+//! generator cost, and how contended the slots were come out. Everything happens in one task of
+//! one thread: the state has one owner, there are no locks, and an operation never changes hands.
+//!
+//! | file | what |
+//! |---|---|
+//! | `phase` | the turn: start what is due, wait, read; the end of a phase |
+//! | `engine` | one call: sent, answered, given up, asked again |
+//! | `run` | flow instances: what they saved, what they ask next |
+//! | `rendezvous` | everybody at once |
+//!
+//! Deliberately absent: building the world, judging answers, rendering results.
+
+mod engine;
+mod phase;
+mod rendezvous;
+mod run;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt, io,
+    num::NonZeroU32,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use reports::record::{
+    ContentionRecord, GeneratorRecord, PhaseRecord, QuantileRecord, TimelinePoint,
+};
+
+use self::{
+    engine::Engine,
+    phase::{PhaseCost, PhaseDrive},
+};
+use crate::{
+    client::Client,
+    clock::Clock,
+    history::HistoryWriter,
+    operation::Watch,
+    pacer::Pacer,
+    plan::{Pace, Plan},
+    recorder::{float, seconds},
+    target::Target,
+};
+
+/// A pacer whose 99th percentile wakes later than this did not keep its schedule.
+const LATENESS_P99_MAX: u64 = 5_000_000;
+/// The share of intended operations that must have been sent.
+const SENT_SHARE_MIN: f64 = 0.9;
+
+/// Told once a second: how it goes.
+pub type OnProgress = Box<dyn FnMut(&Progress<'_>)>;
+
+/// How to carry out a plan.
+pub struct DriveOptions {
+    /// The run's clock; its start is the 0 of every instant.
+    pub clock: Clock,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// How long a phase waits at its end for what is in flight.
+    pub drain: Duration,
+    /// Ask every n-th decided command again, under the same key, to see the same answer.
+    pub duplicate_every: Option<NonZeroU32>,
+    /// Where finished operations are kept.
+    pub history: Option<HistoryWriter>,
+    /// Set from anywhere to end the run early, with its results.
+    pub stop: Arc<AtomicBool>,
+    /// Told once a second.
+    pub progress: Option<OnProgress>,
+}
+
+impl DriveOptions {
+    /// The usual: 10 s for an answer, 5 s to drain, nothing asked twice, nothing kept.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            timeout: Duration::from_secs(10),
+            drain: Duration::from_secs(5),
+            duplicate_every: None,
+            history: None,
+            stop: Arc::default(),
+            progress: None,
+        }
+    }
+}
+
+impl fmt::Debug for DriveOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DriveOptions")
+            .field("timeout", &self.timeout)
+            .field("drain", &self.drain)
+            .field("duplicate_every", &self.duplicate_every)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a run goes: the second that just ended.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    /// The phase's name.
+    pub phase: &'a str,
+    /// The second.
+    pub second: TimelinePoint,
+    /// Unanswered calls.
+    pub in_flight: u64,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Driven {
+    /// In the order they ran; fewer than planned after an interruption.
+    pub phases: Vec<PhaseRecord>,
+    /// What the generator cost and whether it kept its schedule.
+    pub generator: GeneratorRecord,
+    /// How contended the slots were.
+    pub contention: ContentionRecord,
+    /// Commands asked again on purpose and answered again.
+    pub duplicates: u64,
+    /// Connections lost.
+    pub links_lost: u64,
+    /// Whether it was ended early.
+    pub interrupted: bool,
+}
+
+/// A run that cannot be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// Too few clients.
+    #[error("the plan needs {needed} clients and {clients} with {links} connections were given")]
+    Clients {
+        /// By the plan.
+        needed: u32,
+        /// Given.
+        clients: usize,
+        /// Of the target.
+        links: usize,
+    },
+    /// The kernel.
+    #[error("waiting for connections or timers failed: {0}")]
+    Waiting(io::Error),
+    /// The disk.
+    #[error("the history could not be written: {0}; is the disk full?")]
+    History(io::Error),
+}
+
+/// Carries out a plan. Client `i` of the plan is `clients[i]`, on link `i` of the target. Must be
+/// called within a tokio runtime of one thread, with time and io enabled.
+///
+/// # Errors
+/// If there are fewer clients than the plan needs, or the kernel or the disk fails. A server that
+/// fails is a result, not an error.
+pub async fn drive<T: Target, W: Watch>(
+    plan: &Plan,
+    clients: Vec<Client>,
+    target: &mut T,
+    watch: &mut W,
+    options: DriveOptions,
+) -> Result<Driven, DriveError> {
+    check_clients(plan, clients.len(), target.links())?;
+    let mut pacer = Pacer::open(options.clock).map_err(DriveError::Waiting)?;
+    let mut engine = Engine::new(plan, clients, target, watch, options);
+    let mut phases = Vec::with_capacity(plan.phases.len());
+    let mut costs = Vec::with_capacity(plan.phases.len());
+    for index in 0..plan.phases.len() {
+        if engine.is_interrupted() {
+            break;
+        }
+        let (record, cost) = PhaseDrive::new(&mut engine, &mut pacer, index)
+            .drive()
+            .await?;
+        phases.push(record);
+        costs.push(cost);
+    }
+    let mut generator = record_generator(&costs, &pacer);
+    generator.connections = u64::try_from(engine.target.links()).unwrap_or(u64::MAX);
+    generator.saturated = find_saturation(&generator, &phases);
+    generator.history_bytes = finish_history(&mut engine).map_err(DriveError::History)?;
+    Ok(Driven {
+        phases,
+        generator,
+        contention: engine.contention.record(),
+        duplicates: engine.duplicates,
+        links_lost: engine.links_lost,
+        interrupted: engine.is_interrupted(),
+    })
+}
+
+fn check_clients(plan: &Plan, clients: usize, links: usize) -> Result<(), DriveError> {
+    let in_load = |pace: &Pace| match pace {
+        Pace::Open(_) => plan.world.users,
+        Pace::Closed { clients, .. } | Pace::Rendezvous { clients, .. } => *clients,
+    };
+    let loads = plan.phases.iter().flat_map(|phase| &phase.loads);
+    let needed = loads.map(|load| in_load(&load.pace)).max().unwrap_or(0);
+    let given = u32::try_from(clients.min(links)).unwrap_or(u32::MAX);
+    if given < needed {
+        return Err(DriveError::Clients {
+            needed,
+            clients,
+            links,
+        });
+    }
+    Ok(())
+}
+
+fn finish_history<T, W>(engine: &mut Engine<'_, T, W>) -> io::Result<u64> {
+    if let Some(failure) = engine.failure.take() {
+        return Err(failure);
+    }
+    let history = engine.options.history.take();
+    history.map_or(Ok(0), HistoryWriter::finish)
+}
+
+fn record_generator(costs: &[PhaseCost], pacer: &Pacer) -> GeneratorRecord {
+    let sum = |part: fn(&PhaseCost) -> u64| costs.iter().map(part).sum::<u64>();
+    let cpu_s = seconds(sum(|cost| cost.cpu));
+    GeneratorRecord {
+        operations_per_cpu_second: float(sum(|cost| cost.sent)) / cpu_s.max(1e-9),
+        cpu_s,
+        wall_s: seconds(sum(|cost| cost.wall)),
+        memory_bytes_max: crate::clock::memory_bytes_max(),
+        lateness: QuantileRecord::from_histogram(pacer.lateness()),
+        ..GeneratorRecord::default()
+    }
+}
+
+/// Why the generator did not keep up, if it did not.
+fn find_saturation(generator: &GeneratorRecord, phases: &[PhaseRecord]) -> Option<String> {
+    if let Some(p99) = generator.lateness.p99
+        && LATENESS_P99_MAX < p99
+    {
+        return Some(format!(
+            "its pacer woke {} us late at the 99th percentile and {} us is the most",
+            p99 / 1_000,
+            LATENESS_P99_MAX / 1_000
+        ));
+    }
+    phases.iter().find_map(|phase| {
+        let counts = &phase.conservation;
+        let wanted = float(counts.intended) * SENT_SHARE_MIN;
+        (float(counts.sent) < wanted).then(|| {
+            format!(
+                "phase `{}` intended {} operations and sent {}: {} were shed, {} cancelled at its end",
+                phase.name, counts.intended, counts.sent, counts.shed, counts.cancelled_at_end
+            )
+        })
+    })
+}

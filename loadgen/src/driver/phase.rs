@@ -1,0 +1,345 @@
+//! One phase: load is offered as planned, then what is in flight is drained.
+//!
+//! The loop is a turn: start what is due, write, wait for links or for the next instant, read.
+//! Instants are `phase start + planned offset`; a late turn starts everything that is due with its
+//! planned instant. What one turn may start is bounded, so that answers are read meanwhile.
+
+use std::{future::poll_fn, io, iter::Peekable, task::Poll, time::Duration};
+
+use reports::record::PhaseRecord;
+
+use super::{DriveError, engine::Engine, rendezvous::Round, run::Origin};
+use crate::{
+    arrival::ArrivalStream,
+    clock,
+    operation::{Nanos, Watch},
+    pacer::Pacer,
+    plan::{Arrival, Pace},
+    recorder::{float, seconds},
+    target::Target,
+};
+
+/// Instances started before what they wrote is sent and answers are read: bounds how long the
+/// last of them waits after its `sent_at`.
+const STARTS_A_TURN_MAX: usize = 64;
+/// The most time between two looks at the interrupt flag and at timeouts.
+const SWEEP_EVERY: Nanos = 100_000_000;
+/// How long after its end a phase may still start what was due before: beyond, it is cancelled.
+const BEHIND_MAX: Nanos = 1_000_000_000;
+/// Turns after which other tasks of the runtime get theirs.
+const TURNS_A_YIELD: u32 = 64;
+
+/// When the next turn is due by itself.
+#[derive(Debug, Clone, Copy)]
+enum Wake {
+    /// Something is planned for this instant: being late for it is being late.
+    Planned(Nanos),
+    /// Housekeeping, and ends: nobody is kept waiting.
+    House(Nanos),
+}
+
+/// What a phase cost the generator while it offered load.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PhaseCost {
+    pub(super) cpu: u64,
+    pub(super) wall: u64,
+    pub(super) sent: u64,
+}
+
+/// A phase on its way.
+pub(super) struct PhaseDrive<'e, 'a, T, W> {
+    engine: &'e mut Engine<'a, T, W>,
+    pacer: &'e mut Pacer,
+    index: usize,
+    started_at: Nanos,
+    arrivals: Vec<Peekable<ArrivalStream>>,
+    sweep_at: Nanos,
+    turns: u32,
+    ready: Vec<u32>,
+}
+
+impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
+    pub(super) fn new(
+        engine: &'e mut Engine<'a, T, W>,
+        pacer: &'e mut Pacer,
+        index: usize,
+    ) -> Self {
+        let started_at = engine.options.clock.now();
+        Self {
+            engine,
+            pacer,
+            index,
+            started_at,
+            arrivals: Vec::new(),
+            sweep_at: 0,
+            turns: 0,
+            ready: Vec::new(),
+        }
+    }
+
+    /// Runs the phase to its end. Its record, and what it cost.
+    pub(super) async fn drive(mut self) -> Result<(PhaseRecord, PhaseCost), DriveError> {
+        self.engine.recorder = crate::recorder::Recorder::new(self.started_at);
+        self.engine.is_stopping = false;
+        let cpu = clock::process_cpu();
+        self.start_loads();
+        while !self.is_over() {
+            let wake = self.next_wake();
+            self.turn(wake).await?;
+            let now = self.engine.options.clock.now();
+            self.start_due(now);
+            self.strike_due(now);
+        }
+        let ended_at = self.engine.options.clock.now();
+        let cost = PhaseCost {
+            cpu: clock::process_cpu().saturating_sub(cpu),
+            wall: ended_at - self.started_at,
+            sent: self.engine.recorder.conservation().sent,
+        };
+        self.drain().await?;
+        Ok((self.finish(&cost), cost))
+    }
+
+    fn start_loads(&mut self) {
+        let plan = self.engine.plan;
+        self.engine.lanes.clear();
+        self.engine.rounds.clear();
+        for (load, source) in plan.phases[self.index].loads.iter().enumerate() {
+            match &source.pace {
+                Pace::Open(_rates) => {
+                    let stream = plan.arrivals(self.index, load);
+                    self.arrivals.push(stream.peekable());
+                }
+                Pace::Closed { clients, in_flight } => {
+                    for client in 0..*clients {
+                        (0..*in_flight).for_each(|lane| self.start_lane(load, client, lane));
+                        self.engine.flush();
+                    }
+                }
+                Pace::Rendezvous {
+                    clients,
+                    times,
+                    spread_max,
+                } => {
+                    let lane = |client| plan.lane(self.index, load, client, 0);
+                    let lanes = (0..*clients).map(lane).collect();
+                    let round = Round::new(lanes, *times, *spread_max, self.started_at);
+                    self.engine.rounds.push(round);
+                }
+            }
+        }
+    }
+
+    fn start_lane(&mut self, load: usize, client: u32, lane: u32) {
+        let engine = &mut *self.engine;
+        let mut lane = engine.plan.lane(self.index, load, client, lane);
+        let (instance, think) = lane.next();
+        let origin = Origin::Lane(engine.lanes.len());
+        engine.lanes.push(lane);
+        let run = engine.runs.start(engine.plan, client, instance, origin);
+        let now = engine.options.clock.now();
+        // A closed loop has no schedule: a lane is due when it exists and has thought.
+        engine.advance(run, now + think, now);
+    }
+
+    fn is_over(&mut self) -> bool {
+        let ends_at = self.ends_at();
+        let engine = &*self.engine;
+        if engine.is_interrupted() || engine.failure.is_some() {
+            return true;
+        }
+        if !engine.rounds.is_empty() {
+            return engine.rounds.iter().all(Round::is_over);
+        }
+        let now = engine.options.clock.now();
+        // All arrivals are due by the end: a schedule that is a little behind catches up first.
+        let is_behind = self
+            .arrivals
+            .iter_mut()
+            .any(|stream| stream.peek().is_some());
+        ends_at + if is_behind { BEHIND_MAX } else { 0 } <= now
+    }
+
+    fn ends_at(&self) -> Nanos {
+        self.started_at + nanos(self.engine.plan.phases[self.index].duration)
+    }
+
+    /// The next instant at which something is to be done without being told.
+    fn next_wake(&mut self) -> Wake {
+        let started_at = self.started_at;
+        let peek = |stream: &mut Peekable<ArrivalStream>| stream.peek().map(|next| next.at);
+        let arrivals = self.arrivals.iter_mut().filter_map(peek);
+        let planned = arrivals
+            .map(|at| started_at + at)
+            .chain(self.engine.rounds.iter().filter_map(Round::wake_at))
+            .chain(self.engine.timers.next_at())
+            .min();
+        let house = if self.engine.rounds.is_empty() {
+            self.sweep_at.min(self.ends_at())
+        } else {
+            self.sweep_at
+        };
+        match planned {
+            Some(at) if at <= house => Wake::Planned(at),
+            Some(_) | None => Wake::House(house),
+        }
+    }
+
+    /// Waits for links or for the next instant, and serves the links that have something.
+    async fn turn(&mut self, wake: Wake) -> Result<(), DriveError> {
+        let (Wake::Planned(wake_at) | Wake::House(wake_at)) = wake;
+        self.pacer.arm(wake_at).map_err(DriveError::Waiting)?;
+        let (pacer, target) = (&mut *self.pacer, &mut *self.engine.target);
+        let mut ready = std::mem::take(&mut self.ready);
+        let waiting = poll_fn(|context| {
+            let due = pacer.poll_due(context)?;
+            let told = target.poll_ready(context, &mut ready)?;
+            match due {
+                Poll::Pending if told.is_pending() => Poll::Pending,
+                Poll::Pending => Poll::Ready(Ok::<_, io::Error>(None)),
+                Poll::Ready(late) => Poll::Ready(Ok(Some(late))),
+            }
+        });
+        let late = waiting.await.map_err(DriveError::Waiting)?;
+        if let (Some(late), Wake::Planned(_)) = (late, wake) {
+            self.pacer.note_lateness(late);
+        }
+        for link in ready.drain(..) {
+            self.engine.serve(link);
+        }
+        self.ready = ready;
+        self.keep_house();
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns.is_multiple_of(TURNS_A_YIELD) {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// What has to be done now and then: seconds end, and calls time out.
+    fn keep_house(&mut self) {
+        let engine = &mut *self.engine;
+        let now = engine.options.clock.now();
+        engine.roll(self.index, now);
+        if now < self.sweep_at {
+            return;
+        }
+        let timeout = nanos(engine.options.timeout);
+        self.sweep_at = now + SWEEP_EVERY.min(timeout / 4 + 1);
+        if let Some(sent_before) = now.checked_sub(timeout) {
+            engine.give_up(sent_before, now);
+        }
+        engine.flush();
+    }
+
+    /// Starts what is due, up to a bound; what remains is due again at once.
+    fn start_due(&mut self, now: Nanos) {
+        for _start in 0..STARTS_A_TURN_MAX {
+            let Some((at, run)) = self.engine.timers.take_due(now) else {
+                break;
+            };
+            self.engine.resume(run, at, now);
+        }
+        for stream in 0..self.arrivals.len() {
+            for _start in 0..STARTS_A_TURN_MAX {
+                let Some(arrival) = self.take_due(stream, now) else {
+                    break;
+                };
+                self.start_arrival(&arrival, now);
+            }
+        }
+        self.engine.flush();
+    }
+
+    fn take_due(&mut self, stream: usize, now: Nanos) -> Option<Arrival> {
+        let elapsed = now.saturating_sub(self.started_at);
+        self.arrivals[stream].next_if(|arrival| arrival.at <= elapsed)
+    }
+
+    fn start_arrival(&mut self, arrival: &Arrival, now: Nanos) {
+        let engine = &mut *self.engine;
+        let Arrival {
+            client, instance, ..
+        } = *arrival;
+        let run = engine
+            .runs
+            .start(engine.plan, client, instance, Origin::Arrival);
+        engine.advance(run, self.started_at + arrival.at, now);
+    }
+
+    fn strike_due(&mut self, now: Nanos) {
+        for round in 0..self.engine.rounds.len() {
+            if self.engine.rounds[round]
+                .wake_at()
+                .is_some_and(|at| at <= now)
+            {
+                self.engine.strike(round);
+            }
+        }
+    }
+
+    /// Cancels what has not begun, and waits for what is in flight, for a bounded time.
+    async fn drain(&mut self) -> Result<(), DriveError> {
+        self.engine.is_stopping = true;
+        let now = self.engine.options.clock.now();
+        self.cancel_arrivals(now);
+        while let Some((at, run)) = self.engine.timers.take() {
+            self.engine.resume(run, at, now);
+        }
+        let deadline = now + nanos(self.engine.options.drain);
+        while 0 < self.engine.in_flight && self.engine.options.clock.now() < deadline {
+            let wake_at = self.sweep_at.min(deadline);
+            self.turn(Wake::House(wake_at)).await?;
+        }
+        // Whatever is still open is censored: it took at least this long.
+        self.engine
+            .give_up(Nanos::MAX, self.engine.options.clock.now());
+        Ok(())
+    }
+
+    /// Arrivals of the phase that had no turn. After an interruption only those already due:
+    /// the schedule asked for no more.
+    fn cancel_arrivals(&mut self, now: Nanos) {
+        let until = if self.engine.is_interrupted() {
+            now
+        } else {
+            Nanos::MAX
+        };
+        for stream in 0..self.arrivals.len() {
+            while let Some(arrival) = self.take_due(stream, until) {
+                self.start_arrival(&arrival, now);
+            }
+        }
+    }
+
+    fn finish(&mut self, cost: &PhaseCost) -> PhaseRecord {
+        let phase = &self.engine.plan.phases[self.index];
+        let recorder =
+            std::mem::replace(&mut self.engine.recorder, crate::recorder::Recorder::new(0));
+        let conservation = recorder.conservation();
+        assert!(
+            conservation.holds(),
+            "the books of a phase are even: {conservation:?}"
+        );
+        let (operations, timeline) = recorder.finish();
+        let wall_s = seconds(cost.wall.max(1));
+        let is_open = !self.arrivals.is_empty();
+        PhaseRecord {
+            name: phase.name.clone(),
+            warmup: phase.warmup,
+            started_ns: self.started_at,
+            duration_ns: cost.wall,
+            operations,
+            conservation,
+            offered_rate: is_open.then(|| float(conservation.intended) / wall_s),
+            achieved_rate: float(cost.sent) / wall_s,
+            rendezvous: self.engine.rounds.first().map(Round::record),
+            timeline,
+        }
+    }
+}
+
+/// A duration in nanoseconds; 584 years at most.
+pub(super) fn nanos(duration: Duration) -> Nanos {
+    u64::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+}

@@ -1,0 +1,170 @@
+//! Everybody at once: one rendezvous after the other, and how close together they struck.
+//!
+//! A round's frames are made ready before its instant, then leave in one tight loop. The next
+//! round waits until every instance of this one is over.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use reports::record::{QuantileRecord, RendezvousRecord};
+
+use super::{
+    engine::{Engine, client_of},
+    run::Origin,
+};
+use crate::{
+    client::Ask,
+    operation::{Nanos, Watch},
+    plan::Lane,
+    recorder,
+    target::Target,
+};
+
+/// From the end of one round to the release of the next: time for the server to settle, and for
+/// the pacer to wake before the release.
+const GAP: Nanos = 3_000_000;
+/// Time kept to make a client's frame ready, generous.
+const READY_TIME: Nanos = 2_000;
+/// Time the pacer may be late without making the round late.
+const WAKE_TIME: Nanos = 300_000;
+
+/// A series of rendezvous.
+#[derive(Debug)]
+pub(super) struct Round {
+    lanes: Vec<Lane>,
+    times: u32,
+    struck: u32,
+    /// Instances of the round that are not over.
+    unfinished: usize,
+    release_at: Nanos,
+    spread: Histogram<u64>,
+    spread_max: Nanos,
+    within: u32,
+}
+
+impl Round {
+    pub(super) fn new(lanes: Vec<Lane>, times: u32, spread_max: Duration, now: Nanos) -> Self {
+        Self {
+            lanes,
+            times,
+            struck: 0,
+            unfinished: 0,
+            release_at: now + GAP,
+            spread: recorder::histogram(),
+            spread_max: u64::try_from(spread_max.as_nanos()).unwrap_or(Nanos::MAX),
+            within: 0,
+        }
+    }
+
+    /// One of its instances is over.
+    pub(super) fn leave(&mut self, now: Nanos) {
+        self.unfinished = self.unfinished.saturating_sub(1);
+        self.release_at = now + GAP;
+    }
+
+    /// Whether there is nothing left to release or to wait for.
+    pub(super) const fn is_over(&self) -> bool {
+        self.struck == self.times && self.unfinished == 0
+    }
+
+    /// When to begin making the next round ready; `None` while one is under way.
+    pub(super) fn wake_at(&self) -> Option<Nanos> {
+        let clients = u64::try_from(self.lanes.len()).unwrap_or(u64::MAX);
+        let lead = clients.saturating_mul(READY_TIME) + WAKE_TIME;
+        let is_waiting = self.unfinished == 0 && self.struck < self.times;
+        is_waiting.then(|| self.release_at.saturating_sub(lead.min(GAP)))
+    }
+
+    pub(super) fn record(&self) -> RendezvousRecord {
+        RendezvousRecord {
+            clients: u32::try_from(self.lanes.len()).unwrap_or(u32::MAX),
+            times: self.struck,
+            spread: QuantileRecord::from_histogram(&self.spread),
+            spread_max_ns: self.spread_max,
+            within: self.within,
+        }
+    }
+
+    fn strike(&mut self, first: Nanos, last: Nanos) {
+        let spread = last.saturating_sub(first);
+        self.spread.saturating_record(spread.max(1));
+        self.within += u32::from(spread <= self.spread_max);
+    }
+}
+
+impl<T: Target, W: Watch> Engine<'_, T, W> {
+    /// Makes the next round ready, waits out its instant, and releases it.
+    pub(super) fn strike(&mut self, round: usize) {
+        let Some(series) = self.rounds.get_mut(round) else {
+            return;
+        };
+        series.struck += 1;
+        let release_at = series.release_at;
+        let mut instances = Vec::with_capacity(series.lanes.len());
+        instances.extend(series.lanes.iter_mut().map(|lane| lane.next().0));
+        self.rounds[round].unfinished = instances.len();
+        let mut ready = Vec::with_capacity(instances.len());
+        for (client, instance) in (0_u32..).zip(instances) {
+            let run = self
+                .runs
+                .start(self.plan, client, instance, Origin::Round(round));
+            ready.extend(self.prepare(run, release_at));
+        }
+        // A few hundred microseconds at most, and a sleep could not end on the instant.
+        while self.options.clock.now() < release_at {
+            std::hint::spin_loop();
+        }
+        self.release(round, &ready);
+    }
+
+    /// Puts the first call of an instance in its client's buffer. Whose, if there is one.
+    fn prepare(&mut self, run: u32, release_at: Nanos) -> Option<u32> {
+        let current = self.runs.run(run);
+        let number = current.client;
+        let client = client_of(&mut self.clients, number);
+        // A wait before the first step would spread the round: it is not waited for.
+        let mut ignored = release_at;
+        let call = current.walk(self.plan, client.world(), &mut ignored);
+        let Some(call) = call else {
+            self.end(run, release_at, release_at);
+            return None;
+        };
+        self.recorder.intend(&call, release_at);
+        if !client.has_room() {
+            self.recorder.shed(&call);
+            self.end(run, release_at, release_at);
+            return None;
+        }
+        client.ask(&Ask {
+            call,
+            intended_at: release_at,
+            sent_at: release_at,
+            floor: 0,
+            run,
+            entry: self.contention.begin(number, &call),
+        });
+        self.recorder.send(&call);
+        self.in_flight += 1;
+        Some(number)
+    }
+
+    fn release(&mut self, round: usize, ready: &[u32]) {
+        let (mut first, mut last) = (None, 0);
+        for number in ready {
+            let client = client_of(&mut self.clients, *number);
+            let Some((counter, call)) = client.newest() else {
+                continue; // lost while this loop ran
+            };
+            last = self.options.clock.now();
+            first.get_or_insert(last);
+            let floor = self.watch.handle_invoke(*number, counter, &call, last);
+            client.release(last, floor);
+            if let Err(lost) = self.target.transmit(*number, client.out()) {
+                self.lose(*number, &lost, last);
+            }
+        }
+        if let Some(first) = first {
+            self.rounds[round].strike(first, last);
+        }
+    }
+}

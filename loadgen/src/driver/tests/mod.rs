@@ -1,0 +1,441 @@
+//! The driver against targets of known behaviour: nothing, and a responder that follows orders.
+
+mod responder;
+
+use std::{collections::BTreeMap, rc::Rc, sync::atomic::Ordering};
+
+use super::*;
+use crate::{
+    client::WorldMap,
+    operation::{Call, KeyMint, Nanos, Observed, Operation, Outcome, Push},
+    plan::PlanOptions,
+    scenario::Scenario,
+    target::{CallError, Caller, LinkLost, NullTarget, TcpTarget},
+};
+use responder::{Order, Responder};
+
+/// Sees everything and keeps it.
+#[derive(Default)]
+struct Witness {
+    invoked: Vec<(u32, u32, Nanos)>,
+    completed: Vec<Operation>,
+    duplicates: Vec<(Operation, Operation)>,
+    stop_after: Option<(usize, Arc<AtomicBool>)>,
+}
+
+impl Watch for Witness {
+    fn handle_invoke(&mut self, client: u32, counter: u32, _call: &Call, now: Nanos) -> u64 {
+        self.invoked.push((client, counter, now));
+        7
+    }
+
+    fn handle_complete(&mut self, operation: &Operation, _observed: &Observed) {
+        self.completed.push(*operation);
+        if let Some((count, stop)) = &self.stop_after
+            && *count <= self.completed.len()
+        {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn handle_duplicate(&mut self, first: &Operation, second: &Operation) {
+        self.duplicates.push((*first, *second));
+    }
+
+    fn handle_push(&mut self, _client: u32, _seq: u64, _push: &Push, _now: Nanos) {}
+}
+
+/// A plan of one phase over eight users.
+fn plan(phase: &str) -> Plan {
+    let text = format!(
+        r#"
+name = "small"
+[world]
+users = 8
+agendas = 3
+days = 2
+slots = 4
+[[phase]]
+name = "only"
+{phase}
+[flow.book]
+steps = [{{ reserve = {{ agenda = "uniform" }} }}]
+[flow.churn]
+steps = [
+  {{ reserve = {{ agenda = "uniform" }}, save = "booking" }},
+  {{ wait = "2ms..4ms" }},
+  {{ cancel = {{ booking = "$booking" }} }},
+]
+"#
+    );
+    let scenario = Scenario::parse("small.toml", &text).unwrap_or_else(|error| panic!("{error}"));
+    Plan::new(&scenario, &PlanOptions::default()).unwrap()
+}
+
+const CLOSED: &str = r#"duration = "50ms"
+load = [{ flow = "book", clients = 8, in_flight = 2 }]"#;
+const OPEN: &str = r#"duration = "120ms"
+load = [{ flow = "book", rate = 2_000 }]"#;
+const CHURN: &str = r#"duration = "60ms"
+load = [{ flow = "churn", clients = 4 }]"#;
+const TOGETHER: &str = r#"rendezvous = { clients = 8, times = 5, spread_max = "1s" }
+load = [{ flow = "book" }]"#;
+
+fn clients() -> Vec<Client> {
+    let world = Rc::new(WorldMap {
+        agendas: vec![11, 12, 13],
+        first_day: 20_000,
+    });
+    let client = |id| Client::new(id, KeyMint::new([7; 32]), Rc::clone(&world));
+    (0..8).map(client).collect()
+}
+
+fn options() -> DriveOptions {
+    DriveOptions::new(Clock::start())
+}
+
+async fn drive_on(
+    phase: &str,
+    target: &mut impl Target,
+    witness: &mut Witness,
+    options: DriveOptions,
+) -> Driven {
+    let driven = drive(&plan(phase), clients(), target, witness, options).await;
+    let driven = driven.expect("a run whatever the server does");
+    check_books(&driven, witness);
+    driven
+}
+
+async fn drive_against(order: Order, phase: &str, options: DriveOptions) -> (Driven, Witness) {
+    let responder = Responder::start(order).await;
+    let mut target = TcpTarget::new(responder.connect(8)).unwrap();
+    let mut witness = Witness::default();
+    let driven = drive_on(phase, &mut target, &mut witness, options).await;
+    (driven, witness)
+}
+
+/// What must hold of every run: the books are even, and everybody saw the same.
+fn check_books(driven: &Driven, witness: &Witness) {
+    let counts = driven.phases[0].conservation;
+    assert!(counts.holds(), "{counts:?}");
+    let sent = usize::try_from(counts.sent).unwrap();
+    assert_eq!(
+        (witness.invoked.len(), witness.completed.len()),
+        (sent, sent)
+    );
+    let recorded = driven.phases[0].operations.values();
+    let delays: u64 = recorded.map(|record| record.delay.quantiles.count).sum();
+    assert_eq!(delays, counts.sent);
+    for operation in &witness.completed {
+        assert!(operation.intended_at <= operation.sent_at);
+        assert!(operation.sent_at <= operation.completed_at);
+        assert_eq!(operation.floor, 7);
+    }
+}
+
+#[tokio::test]
+async fn closed_loops_keep_their_lanes_busy_and_nothing_is_lost() {
+    let (mut null, mut witness) = (NullTarget::new(8), Witness::default());
+    let driven = drive_on(CLOSED, &mut null, &mut witness, options()).await;
+    let counts = driven.phases[0].conservation;
+    assert!(16 < counts.ok, "{counts:?}");
+    assert_eq!((counts.ok, counts.shed), (counts.intended, 0));
+    assert_eq!(driven.phases[0].offered_rate, None);
+    assert!(0 < driven.contention.keys && 0 < driven.contention.contended_keys);
+}
+
+#[tokio::test]
+async fn open_loops_intend_exactly_what_was_planned_when_it_was_planned() {
+    let (driven, witness) = drive_against(Order::Answer, OPEN, options()).await;
+    let plan = plan(OPEN);
+    let planned: Vec<_> = plan.arrivals(0, 0).map(|arrival| arrival.at).collect();
+    let started_at = driven.phases[0].started_ns;
+    let mut intended: Vec<_> = witness
+        .completed
+        .iter()
+        .map(|done| done.intended_at)
+        .collect();
+    intended.sort_unstable();
+    let intended: Vec<_> = intended.iter().map(|at| at - started_at).collect();
+    assert_eq!(intended, planned);
+    assert_eq!(driven.phases[0].conservation.ok, 240);
+}
+
+#[tokio::test]
+async fn a_stalled_server_is_charged_from_the_instant_each_call_was_due() {
+    // Nobody is answered before the 200th request has come, which is due 99.5 ms after the first.
+    let (driven, _witness) = drive_against(Order::WithholdUntil(200), OPEN, options()).await;
+    let response = &driven.phases[0].operations["reserve"].response.quantiles;
+    assert_eq!(response.count, 240);
+    assert!(99_000_000 <= response.max, "{response:?}");
+    assert!(39_000_000 <= response.p50, "{response:?}");
+}
+
+#[tokio::test]
+async fn a_lost_connection_leaves_unknowns_and_sheds_what_comes_after() {
+    let (driven, witness) = drive_against(Order::HangUpAfter(5), OPEN, options()).await;
+    let counts = driven.phases[0].conservation;
+    assert_eq!(driven.links_lost, 1);
+    assert!(
+        0 < counts.unknown && 0 < counts.shed && 0 < counts.ok,
+        "{counts:?}"
+    );
+    let lost = witness
+        .completed
+        .iter()
+        .find(|done| done.outcome == Outcome::Unknown);
+    let lost = lost.expect("one that was outstanding").client;
+    let answered = |done: &&Operation| done.client == lost && done.outcome == Outcome::Ok;
+    assert_eq!(witness.completed.iter().filter(answered).count(), 4);
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_in_time_is_a_timeout_and_no_latency() {
+    let quick = DriveOptions {
+        timeout: Duration::from_millis(10),
+        ..options()
+    };
+    let (driven, _witness) = drive_against(Order::Silence, CLOSED, quick).await;
+    let phase = &driven.phases[0];
+    assert_eq!(phase.conservation.timeout, phase.conservation.sent);
+    assert!(16 <= phase.conservation.timeout);
+    let reserve = &phase.operations["reserve"];
+    assert_eq!(reserve.response.quantiles.count, 0);
+    assert_eq!(reserve.failed.quantiles.count, reserve.timeout);
+    assert!(10_000_000 <= reserve.failed.quantiles.min);
+}
+
+#[tokio::test]
+async fn what_is_still_open_after_the_drain_is_censored() {
+    let hasty = DriveOptions {
+        drain: Duration::from_millis(5),
+        ..options()
+    };
+    let (driven, _witness) = drive_against(Order::Silence, CLOSED, hasty).await;
+    assert_eq!(driven.phases[0].conservation.timeout, 16);
+}
+
+#[tokio::test]
+async fn a_busy_server_is_an_error_with_a_histogram_of_its_own() {
+    let (driven, witness) = drive_against(Order::Busy, CLOSED, options()).await;
+    let reserve = &driven.phases[0].operations["reserve"];
+    assert_eq!(reserve.error, driven.phases[0].conservation.sent);
+    assert_eq!(reserve.failed.quantiles.count, reserve.error);
+    assert_eq!(reserve.response.quantiles.count, 0);
+    let busy = Outcome::Error(protocol::Code::BUSY);
+    assert!(witness.completed.iter().all(|done| done.outcome == busy));
+}
+
+#[tokio::test]
+async fn commands_asked_again_are_told_apart_and_not_counted() {
+    let (mut null, mut witness) = (NullTarget::new(8), Witness::default());
+    let twice = DriveOptions {
+        duplicate_every: NonZeroU32::new(3),
+        ..options()
+    };
+    let driven = drive_on(CLOSED, &mut null, &mut witness, twice).await;
+    assert!(0 < driven.duplicates);
+    assert_eq!(
+        u64::try_from(witness.duplicates.len()).unwrap(),
+        driven.duplicates
+    );
+    for (first, second) in &witness.duplicates {
+        assert_eq!(
+            (first.client, first.counter),
+            (second.client, second.counter)
+        );
+        // The null target keeps no keys: a law would convict it of exactly this.
+        assert!(first.seq < second.seq && first.completed_at <= second.sent_at);
+    }
+}
+
+#[tokio::test]
+async fn each_rendezvous_is_released_when_the_last_is_answered() {
+    let (driven, witness) = drive_against(Order::Answer, TOGETHER, options()).await;
+    let record = driven.phases[0]
+        .rendezvous
+        .clone()
+        .expect("a rendezvous phase");
+    assert_eq!((record.clients, record.times, record.within), (8, 5, 5));
+    assert_eq!(record.spread.count, 5);
+    let mut rounds: BTreeMap<Nanos, Vec<Operation>> = BTreeMap::new();
+    for done in &witness.completed {
+        rounds.entry(done.intended_at).or_default().push(*done);
+    }
+    assert_eq!(rounds.len(), 5);
+    let mut answered_at = 0;
+    for (released_at, round) in rounds {
+        assert_eq!(round.len(), 8);
+        assert!(answered_at <= released_at);
+        answered_at = round
+            .iter()
+            .map(|done| done.completed_at)
+            .max()
+            .unwrap_or(0);
+    }
+}
+
+#[tokio::test]
+async fn a_flow_waits_between_steps_and_gives_back_the_booking_it_made() {
+    let (mut null, mut witness) = (NullTarget::new(8), Witness::default());
+    let driven = drive_on(CHURN, &mut null, &mut witness, options()).await;
+    assert!(0 < driven.phases[0].operations["cancel"].ok);
+    let mut last: BTreeMap<u32, Operation> = BTreeMap::new();
+    for done in &witness.completed {
+        if let Call::Cancel { booking, slot } = done.call {
+            let made = last[&done.client];
+            assert_eq!((booking, Some(slot)), (made.seq, made.call.slot()));
+            let wait = done.intended_at - made.completed_at;
+            assert!((2_000_000..=4_000_000).contains(&wait), "{wait}");
+        }
+        last.insert(done.client, *done);
+    }
+}
+
+#[tokio::test]
+async fn a_step_whose_booking_was_refused_is_skipped() {
+    let (driven, _witness) = drive_against(Order::Refuse, CHURN, options()).await;
+    let operations = &driven.phases[0].operations;
+    assert!(!operations.contains_key("cancel"));
+    assert!(0 < operations["reserve"].refused_by_code["slot-taken"]);
+}
+
+#[tokio::test]
+async fn an_interrupted_run_still_has_its_results() {
+    let asked = options();
+    let mut witness = Witness {
+        stop_after: Some((20, Arc::clone(&asked.stop))),
+        ..Witness::default()
+    };
+    let forever = CLOSED.replace("50ms", "1h");
+    let driven = drive_on(&forever, &mut NullTarget::new(8), &mut witness, asked).await;
+    assert!(driven.interrupted);
+    assert!(20 <= driven.phases[0].conservation.ok);
+}
+
+#[tokio::test]
+async fn answers_arrive_whole_however_they_are_cut() {
+    let (mut trickle, mut witness) = (Trickle::new(), Witness::default());
+    let driven = drive_on(CLOSED, &mut trickle, &mut witness, options()).await;
+    assert!(16 < driven.phases[0].conservation.ok);
+}
+
+#[tokio::test]
+async fn too_few_clients_are_refused_before_anything_is_sent() {
+    let mut witness = Witness::default();
+    let mut null = NullTarget::new(7);
+    let told = drive(&plan(OPEN), clients(), &mut null, &mut witness, options()).await;
+    let told = told.expect_err("refused").to_string();
+    assert!(told.contains("needs 8 clients"), "{told}");
+    assert!(witness.invoked.is_empty());
+}
+
+#[tokio::test]
+async fn the_history_holds_what_the_watch_saw() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.bin");
+    let head = crate::history::HistoryHead {
+        secret: [7; 32],
+        started_at: 1,
+    };
+    let kept = DriveOptions {
+        history: Some(HistoryWriter::create(&path, &head).unwrap()),
+        ..options()
+    };
+    let (mut null, mut witness) = (NullTarget::new(8), Witness::default());
+    let driven = drive_on(CLOSED, &mut null, &mut witness, kept).await;
+    let entries: Result<Vec<_>, _> = crate::history::HistoryReader::open(&path)
+        .unwrap()
+        .collect();
+    let entries = entries.unwrap();
+    assert_eq!(entries.len(), witness.completed.len());
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert_eq!(driven.generator.history_bytes, bytes);
+    for (entry, done) in entries.iter().zip(&witness.completed) {
+        assert_eq!(
+            (entry.operation.seq, entry.operation.call),
+            (done.seq, done.call)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_caller_says_hello_and_takes_refusals_for_answers() {
+    let responder = Responder::start(Order::Refuse).await;
+    let mut caller = Caller::connect(&responder.address)
+        .await
+        .expect("a welcome");
+    assert_eq!(caller.welcome().seq, protocol::Seq(3));
+    let body = (protocol::Kind::new(2, 2), 1);
+    let answered = caller
+        .command(protocol::Key([1; 16]), body, &[])
+        .await
+        .expect("an answer");
+    assert!(matches!(answered.accepted(), Err(CallError::Refused(_))));
+    assert!(caller.into_link().is_ok());
+}
+
+#[tokio::test]
+async fn an_unreachable_server_is_named_with_what_to_check() {
+    // Bound and dropped: nobody listens there now.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let told = Caller::connect(&address)
+        .await
+        .expect_err("nobody")
+        .to_string();
+    assert!(
+        told.contains(&address) && told.contains("is it running"),
+        "{told}"
+    );
+}
+
+/// The null target, a few bytes at a time.
+struct Trickle {
+    null: NullTarget,
+    again: Vec<u32>,
+}
+
+impl Trickle {
+    fn new() -> Self {
+        Self {
+            null: NullTarget::new(8),
+            again: Vec::new(),
+        }
+    }
+}
+
+impl Target for Trickle {
+    fn links(&self) -> usize {
+        self.null.links()
+    }
+
+    fn poll_ready(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+        ready: &mut Vec<u32>,
+    ) -> std::task::Poll<io::Result<()>> {
+        if self.again.is_empty() {
+            return self.null.poll_ready(context, ready);
+        }
+        ready.append(&mut self.again);
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn receive(&mut self, link: u32, into: &mut [u8]) -> Result<usize, LinkLost> {
+        let received = self.null.receive(link, &mut into[..7])?;
+        if 0 < received {
+            self.again.push(link);
+        }
+        Ok(received)
+    }
+
+    fn transmit(&mut self, link: u32, out: &mut Vec<u8>) -> Result<(), LinkLost> {
+        self.null.transmit(link, out)
+    }
+
+    fn close(&mut self, link: u32) {
+        self.null.close(link);
+    }
+}

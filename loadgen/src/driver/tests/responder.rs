@@ -1,0 +1,167 @@
+//! A server of a hundred lines that follows one order: for tests of what clients make of servers.
+
+use std::{
+    net::TcpStream as StdStream,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use protocol::{
+    ChainHash, Code, Refusal, Seq, frame,
+    limits::REQUEST_BYTES_MAX,
+    message::{ErrorReply, Reply, Request, Welcome, WelcomeFlags},
+    outcome,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+/// What to do with requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Accept each.
+    Answer,
+    /// Refuse each: the slot is taken.
+    Refuse,
+    /// Consider none.
+    Busy,
+    /// Answer none.
+    Silence,
+    /// Accept each, but none before so many have come on all connections together.
+    WithholdUntil(u64),
+    /// The first connection to ask for the n-th time is closed instead of answered.
+    HangUpAfter(u64),
+}
+
+/// The server.
+pub(super) struct Responder {
+    pub(super) address: String,
+}
+
+struct State {
+    order: Order,
+    seq: AtomicU64,
+    hung_up: AtomicU64,
+    seen: watch::Sender<u64>,
+}
+
+impl Responder {
+    /// Listens and follows the order on every connection, until the test is over.
+    pub(super) async fn start(order: Order) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let state = Arc::new(State {
+            order,
+            seq: AtomicU64::new(7),
+            hung_up: AtomicU64::new(0),
+            seen: watch::Sender::new(0),
+        });
+        tokio::spawn(async move {
+            while let Ok((stream, _address)) = listener.accept().await {
+                tokio::spawn(converse(stream, Arc::clone(&state)));
+            }
+        });
+        Self { address }
+    }
+
+    /// Connections for a target.
+    pub(super) fn connect(&self, count: usize) -> Vec<StdStream> {
+        let connect = |_number| StdStream::connect(&self.address).unwrap();
+        (0..count).map(connect).collect()
+    }
+}
+
+async fn converse(mut stream: TcpStream, state: Arc<State>) {
+    let (mut input, mut output) = (Vec::new(), Vec::new());
+    let (mut asked, mut seen) = (0, state.seen.subscribe());
+    let count = match state.order {
+        Order::WithholdUntil(count) => count,
+        Order::Answer | Order::Refuse | Order::Busy | Order::Silence | Order::HangUpAfter(_) => 0,
+    };
+    loop {
+        tokio::select! {
+            read = stream.read_buf(&mut input) => if !matches!(read, Ok(1..)) {
+                return;
+            },
+            _enough = seen.wait_for(|seen| count <= *seen), if !output.is_empty() => {}
+        }
+        while let Some((frame, rest)) = frame::split(&input, REQUEST_BYTES_MAX).unwrap() {
+            let request = Request::decode(frame).unwrap();
+            asked += 1;
+            if state.hangs_up(asked) {
+                return;
+            }
+            state.answer(&request, &mut output);
+            let taken = input.len() - rest.len();
+            input.drain(..taken);
+        }
+        // Reading goes on while answers are withheld: every request is counted as it comes.
+        if count <= *state.seen.borrow() {
+            let _hung_up = stream.write_all(&output).await;
+            output.clear();
+        }
+    }
+}
+
+impl State {
+    fn hangs_up(&self, asked: u64) -> bool {
+        self.order == Order::HangUpAfter(asked) && self.hung_up.fetch_add(1, Ordering::Relaxed) == 0
+    }
+
+    fn answer(&self, request: &Request<'_>, output: &mut Vec<u8>) {
+        self.seen.send_modify(|seen| *seen += 1);
+        match request {
+            Request::Hello { version } => Reply::Welcome(Welcome {
+                version: *version,
+                request_bytes_max: 1,
+                in_flight_max: 1,
+                flags: WelcomeFlags::default(),
+                seq: Seq(3),
+                hash: ChainHash::START,
+            })
+            .encode(output),
+            Request::Command {
+                correlation,
+                kind,
+                body,
+                ..
+            } => {
+                let mut decided = Vec::new();
+                if self.order == Order::Refuse {
+                    outcome::encode_refused(&Refusal::new(Code::SLOT_TAKEN), &mut decided);
+                } else {
+                    outcome::encode_accepted(*kind, 1, &mut decided);
+                    decided.extend_from_slice(body);
+                }
+                self.reply(*correlation, &decided, output);
+            }
+            Request::Query { .. } | Request::Auth { .. } | Request::Ping { .. } => {}
+        }
+    }
+
+    fn reply(&self, correlation: u64, outcome: &[u8], output: &mut Vec<u8>) {
+        match self.order {
+            Order::Silence => {}
+            Order::Busy => Reply::Error(ErrorReply {
+                correlation,
+                refusal: Refusal::new(Code::BUSY),
+                retry_after_ms: 1,
+                fatal: false,
+            })
+            .encode(output),
+            Order::Answer | Order::Refuse | Order::WithholdUntil(_) | Order::HangUpAfter(_) => {
+                Reply::Answer {
+                    correlation,
+                    seq: Seq(self.seq.fetch_add(1, Ordering::Relaxed) + 1),
+                    hash: ChainHash([1; 32]),
+                    outcome,
+                }
+                .encode(output);
+            }
+        }
+    }
+}

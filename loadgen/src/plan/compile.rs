@@ -1,0 +1,210 @@
+//! A validated scenario becomes a plan: scaled to the machine, every pick's table made.
+
+use std::time::Duration;
+
+use crate::{
+    plan::{Action, Flow, OpenLoop, Pace, Phase, Pick, PlacePick, Plan, STARTS_MAX, Step, World},
+    scenario::{ActionSpec, FlowSpec, PickSpec, PlaceSpec, Scenario, ScenarioError, StepSpec},
+};
+
+/// A scale beyond this is a slip of the finger, not a wish.
+const SCALE_MAX: f64 = 1_000.0;
+
+/// What a run may change about a scenario without editing it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlanOptions {
+    /// Instead of the scenario's seed.
+    pub seed: Option<u64>,
+    /// Phases last this many times as long; rendezvous are this many times as many.
+    pub time_scale: f64,
+    /// Open loops start this many times as often.
+    pub rate_scale: f64,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        Self {
+            seed: None,
+            time_scale: 1.0,
+            rate_scale: 1.0,
+        }
+    }
+}
+
+impl Plan {
+    /// Decides everything about a scenario.
+    ///
+    /// # Errors
+    /// When a scale is not a number above 0 and up to 1,000, or the scaled load has more starts
+    /// than [`STARTS_MAX`].
+    pub fn new(scenario: &Scenario, options: &PlanOptions) -> Result<Self, ScenarioError> {
+        check_scale(scenario, "time scale", options.time_scale)?;
+        check_scale(scenario, "rate scale", options.rate_scale)?;
+        let phases: Vec<Phase> = scenario
+            .phases
+            .iter()
+            .map(|phase| scale_phase(phase, options))
+            .collect();
+        phases
+            .iter()
+            .try_for_each(|phase| check_starts(scenario, phase))?;
+        let world = scenario.world.clone();
+        Ok(Self {
+            name: scenario.name.clone(),
+            seed: options.seed.unwrap_or(scenario.seed),
+            phases,
+            flows: scenario
+                .flows
+                .iter()
+                .map(|flow| compile_flow(flow, &world))
+                .collect(),
+            world,
+        })
+    }
+}
+
+fn check_scale(scenario: &Scenario, what: &str, scale: f64) -> Result<(), ScenarioError> {
+    // Written so that a NaN is refused too.
+    if scale > 0.0 && scale <= SCALE_MAX {
+        return Ok(());
+    }
+    Err(ScenarioError::without_place(
+        &scenario.label,
+        &format!("the {what} is {scale}, but must be above 0 and at most {SCALE_MAX}"),
+    ))
+}
+
+fn check_starts(scenario: &Scenario, phase: &Phase) -> Result<(), ScenarioError> {
+    for load in &phase.loads {
+        let Pace::Open(open) = &load.pace else {
+            continue;
+        };
+        let starts = open.starts(phase.duration);
+        if starts > STARTS_MAX {
+            return Err(ScenarioError::without_place(
+                &scenario.label,
+                &format!(
+                    "phase `{}` scaled like this is {starts:.0} starts, but a load has at most \
+                     {STARTS_MAX:.0}; choose a smaller scale",
+                    phase.name
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn scale_phase(phase: &Phase, options: &PlanOptions) -> Phase {
+    let mut scaled = phase.clone();
+    let is_rendezvous = phase
+        .loads
+        .iter()
+        .any(|load| matches!(load.pace, Pace::Rendezvous { .. }));
+    if !is_rendezvous {
+        scaled.duration = scale_duration(phase.duration, options.time_scale);
+    }
+    for load in &mut scaled.loads {
+        match &mut load.pace {
+            Pace::Open(open) => scale_rates(open, options.rate_scale),
+            Pace::Rendezvous { times, .. } => *times = scale_times(*times, options.time_scale),
+            Pace::Closed { .. } => {}
+        }
+    }
+    scaled
+}
+
+/// At least a millisecond, so that no phase is nothing.
+fn scale_duration(duration: Duration, scale: f64) -> Duration {
+    let scaled = Duration::try_from_secs_f64(duration.as_secs_f64() * scale);
+    scaled
+        .expect("a day times a thousand fits a duration")
+        .max(Duration::from_millis(1))
+}
+
+fn scale_rates(open: &mut OpenLoop, scale: f64) {
+    open.rate_from *= scale;
+    open.rate_to *= scale;
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float cast saturates, and at least one release stays"
+)]
+fn scale_times(times: u32, scale: f64) -> u32 {
+    ((f64::from(times) * scale).round() as u32).max(1)
+}
+
+fn compile_flow(flow: &FlowSpec, world: &World) -> Flow {
+    let steps = flow
+        .steps
+        .iter()
+        .map(|step| compile_step(step, world))
+        .collect();
+    Flow {
+        name: flow.name.clone(),
+        steps,
+    }
+}
+
+fn compile_step(step: &StepSpec, world: &World) -> Step {
+    let save = step.save;
+    let place = |spec: &PlaceSpec| compile_place(spec, world);
+    let action = match &step.action {
+        ActionSpec::Wait(pause) => Action::Wait(*pause),
+        ActionSpec::Reserve(spec) => Action::Reserve {
+            place: place(spec),
+            save,
+        },
+        ActionSpec::Hold {
+            place: spec,
+            seconds,
+        } => Action::Hold {
+            place: place(spec),
+            seconds: *seconds,
+            save,
+        },
+        ActionSpec::Cancel { saved } => Action::Cancel { saved: *saved },
+        ActionSpec::Confirm { saved } => Action::Confirm { saved: *saved },
+        ActionSpec::JoinWaitlist(spec) => Action::JoinWaitlist { place: place(spec) },
+        ActionSpec::LeaveWaitlist(spec) => Action::LeaveWaitlist { place: place(spec) },
+        ActionSpec::ListSlots(spec) => Action::ListSlots { place: place(spec) },
+        ActionSpec::MyBookings => Action::MyBookings,
+    };
+    Step {
+        action,
+        coin: compile_coin(step.probability),
+    }
+}
+
+/// The coin of a probability: it happens when 64 random bits stay below it.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a probability times 2^64; a float cast saturates"
+)]
+fn compile_coin(probability: f64) -> Option<u64> {
+    const TWO_POW_64: f64 = 18_446_744_073_709_551_616.0;
+    (probability < 1.0).then_some((probability * TWO_POW_64) as u64)
+}
+
+/// Picks of one place that say `round` share it out: the slot moves fastest, then the day, then
+/// the agenda, so that every round has a place of its own until all have been used.
+fn compile_place(spec: &PlaceSpec, world: &World) -> PlacePick {
+    let mut divisor = 1;
+    let mut compile = |pick: PickSpec, range: u32| match pick {
+        PickSpec::Uniform => Pick::Uniform(range),
+        PickSpec::Zipf(exponent) => Pick::zipf(range, exponent),
+        PickSpec::Fixed(number) => Pick::Fixed(number),
+        PickSpec::Same => Pick::Same,
+        PickSpec::Round => {
+            let round = Pick::Round(divisor, range);
+            divisor *= range;
+            round
+        }
+    };
+    let slot = compile(spec.slot, u32::from(world.slots));
+    let day = compile(spec.day, world.days);
+    let agenda = compile(spec.agenda, world.agendas);
+    PlacePick { agenda, day, slot }
+}

@@ -1,0 +1,234 @@
+//! The embedded server: this same program, as a child process over a fresh log.
+//!
+//! It is started on a free port, pulled the plug on with SIGKILL, started again on what is on the
+//! disk, and stopped with SIGTERM. Deliberately absent: what is asked of it (see `world`, `judge`).
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::scenario::ServerConfig;
+
+/// How long a server may take to be ready: it replays its log first.
+const READY_MAX: Duration = Duration::from_secs(120);
+
+/// How long a server may take to stop: it finishes what it took, and checkpoints.
+const STOP_MAX: Duration = Duration::from_secs(60);
+
+/// A running child.
+#[derive(Debug)]
+pub(super) struct Embedded {
+    child: Child,
+    launch: Launch,
+    ready: Ready,
+}
+
+/// How the child is started.
+#[derive(Debug, Clone)]
+pub(super) struct Launch {
+    /// This program.
+    pub(super) program: PathBuf,
+    /// Where the log is.
+    pub(super) data_dir: PathBuf,
+    /// What the scenario says of the server.
+    pub(super) server: ServerConfig,
+    /// Further arguments, for a server built to misbehave.
+    pub(super) extra: Vec<String>,
+}
+
+/// What the child says when it takes connections.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Ready {
+    /// Where it listens.
+    pub(super) address: String,
+    /// The file with the first admin's password.
+    pub(super) admin_password_file: PathBuf,
+    /// The position it found in the log.
+    pub(super) recovered_seq: u64,
+    /// How long rebuilding the state took.
+    pub(super) recovered_ms: u64,
+}
+
+/// A child that did not do its part.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// It could not be started.
+    #[error("cannot start the embedded server ({}): {source}", .program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It ended or said something else instead of being ready.
+    #[error("the embedded server did not get ready: {0}")]
+    NotReady(String),
+    /// It ended when nobody told it to.
+    #[error(
+        "the embedded server ended by itself during the run ({0}); its log is kept in the run's directory"
+    )]
+    Ended(String),
+    /// It did not stop cleanly.
+    #[error("the embedded server did not stop cleanly: {0}")]
+    NotStopped(String),
+}
+
+impl Embedded {
+    /// Starts a server and waits until it takes connections.
+    ///
+    /// # Errors
+    /// If it does not get there.
+    pub(super) async fn start(launch: Launch) -> Result<Self, EmbeddedError> {
+        let mut child = launch
+            .command()
+            .spawn()
+            .map_err(|source| EmbeddedError::Start {
+                program: launch.program.clone(),
+                source,
+            })?;
+        let stdout = child.stdout.take().expect("the child's output is piped");
+        let mut lines = BufReader::new(stdout).lines();
+        let line = timeout(READY_MAX, lines.next_line())
+            .await
+            .map_err(|_elapsed| not_ready(&format!("nothing within {} s", READY_MAX.as_secs())))?
+            .map_err(|error| not_ready(&error.to_string()))?;
+        let Some(line) = line else {
+            return Err(not_ready(&last_words(&mut child).await));
+        };
+        let ready = serde_json::from_str(&line)
+            .map_err(|error| not_ready(&format!("it said {line:?}: {error}")))?;
+        Ok(Self {
+            child,
+            launch,
+            ready,
+        })
+    }
+
+    /// What it said when it got ready.
+    #[must_use]
+    pub(super) const fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// Its process.
+    #[must_use]
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Pulls the plug: SIGKILL, no warning; then starts another server on what is on the disk.
+    ///
+    /// # Errors
+    /// If it had ended before, or the next one does not get ready.
+    pub(super) async fn crash_and_restart(mut self) -> Result<Self, EmbeddedError> {
+        self.assert_running()?;
+        self.child
+            .kill()
+            .await
+            .map_err(|error| EmbeddedError::NotStopped(error.to_string()))?;
+        Self::start(self.launch).await
+    }
+
+    /// Stops it and waits until its log is at rest.
+    ///
+    /// # Errors
+    /// If it had ended before, or does not end well.
+    pub(super) async fn stop(mut self) -> Result<(), EmbeddedError> {
+        self.assert_running()?;
+        self.signal(Signal::TERM);
+        let status = timeout(STOP_MAX, self.child.wait())
+            .await
+            .map_err(|_elapsed| {
+                EmbeddedError::NotStopped(format!("not within {} s", STOP_MAX.as_secs()))
+            })?
+            .map_err(|error| EmbeddedError::NotStopped(error.to_string()))?;
+        if status.success() {
+            return Ok(());
+        }
+        let words = last_words(&mut self.child).await;
+        Err(EmbeddedError::NotStopped(format!("{status}: {words}")))
+    }
+
+    fn assert_running(&mut self) -> Result<(), EmbeddedError> {
+        match self.child.try_wait() {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => Err(EmbeddedError::Ended(status.to_string())),
+            Err(error) => Err(EmbeddedError::Ended(error.to_string())),
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // It may have ended since it was looked at, which waiting for it will tell.
+            let _already_gone = kill_process(pid, signal);
+        }
+    }
+}
+
+impl Launch {
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("serve")
+            .arg("--ready-json")
+            .args(["--listen", "127.0.0.1:0"])
+            .arg("--data")
+            .arg(&self.data_dir)
+            .args(["--durability", self.server.durability.name()])
+            .args(["--password-cost", self.server.password_cost.name()])
+            .args(&self.extra)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A generator that dies takes its server along; one that is interrupted from the
+            // keyboard still needs it, so it does not share the terminal's signals.
+            .kill_on_drop(true)
+            .process_group(0);
+        // Options for a server started by hand must not reach this one.
+        for (name, _value) in std::env::vars().filter(|(name, _)| name.starts_with("STAMPEDE_")) {
+            command.env_remove(name);
+        }
+        command
+    }
+}
+
+/// Where a run keeps its server's log.
+#[must_use]
+pub(super) fn data_dir(run_dir: &Path) -> PathBuf {
+    run_dir.join("log")
+}
+
+fn not_ready(reason: &str) -> EmbeddedError {
+    EmbeddedError::NotReady(reason.to_owned())
+}
+
+/// What a child that ended said on its way.
+async fn last_words(child: &mut Child) -> String {
+    let mut words = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        let mut stderr = stderr.take(8 * 1024);
+        let reading = timeout(Duration::from_secs(2), stderr.read_to_end(&mut words)).await;
+        let _partial_is_better_than_nothing = reading;
+    }
+    let words = String::from_utf8_lossy(&words).trim().to_owned();
+    if words.is_empty() {
+        "it ended without a word".to_owned()
+    } else {
+        words
+    }
+}

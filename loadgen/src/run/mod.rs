@@ -1,0 +1,537 @@
+//! One run: from a scenario file to a run record and the directory it leaves behind.
+//!
+//! ```text
+//! scenario -> plan -> server -> world -> drive -> crash -> recover -> judge -> record -> files
+//! ```
+//!
+//! The embedded server has its plug pulled at the end of every run, with SIGKILL, and everything
+//! is judged on what another process finds on the disk: durability is tested each time, not once.
+//! Deliberately absent: printing, and deciding what the findings come to (`reports`).
+
+mod embedded;
+mod environment;
+mod judge;
+mod threshold;
+mod world;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, SystemTime},
+};
+
+use protocol::{
+    Seq,
+    message::WelcomeFlags,
+    words::{accounts::Token, log::StateHash},
+};
+use rand::TryRng;
+use reports::{
+    record::{
+        CrashRecord, EnvironmentRecord, LawRecord, RECORD_VERSION, RunRecord, RunVerdict,
+        ScenarioRecord,
+    },
+    render,
+    verdict::RunEnd,
+};
+use tokio::{runtime, task::LocalSet};
+
+pub use self::{embedded::EmbeddedError, judge::JudgeError, world::WorldError};
+use self::{
+    embedded::{Embedded, Launch},
+    world::{Access, Built},
+};
+use crate::{
+    check::{LawOptions, Laws},
+    client::Client,
+    clock::{self, Clock},
+    driver::{DriveError, DriveOptions, Driven, OnProgress, drive},
+    history::{HistoryEntry, HistoryError, HistoryHead, HistoryReader, HistoryWriter},
+    operation::KeyMint,
+    plan::{Plan, PlanOptions},
+    scenario::{Scenario, ScenarioError},
+    target::{Caller, TcpTarget},
+};
+
+/// Every how-many-th command is asked again under its key, to see that the answer is the same.
+const DUPLICATE_EVERY: u32 = 50;
+
+/// Files of a run's directory.
+pub const RECORD_FILE: &str = "run.json";
+/// See [`RECORD_FILE`].
+pub const REPORT_FILE: &str = "report.html";
+/// See [`RECORD_FILE`].
+pub const HISTORY_FILE: &str = "history.bin";
+
+/// What to run, against what.
+pub struct RunOptions {
+    /// The scenario file.
+    pub scenario: PathBuf,
+    /// Seed and scales.
+    pub plan: PlanOptions,
+    /// Where runs are kept; each gets a directory of its own.
+    pub out: PathBuf,
+    /// Against what.
+    pub against: Against,
+    /// The command line that runs it again.
+    pub command: String,
+    /// Set from anywhere to end early, with a report.
+    pub stop: Arc<AtomicBool>,
+    /// Told once a second.
+    pub progress: Option<OnProgress>,
+    /// Told when something new begins.
+    pub stage: Box<dyn FnMut(&Stage)>,
+}
+
+impl std::fmt::Debug for RunOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunOptions")
+            .field("scenario", &self.scenario)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a run goes against.
+#[derive(Debug, Clone)]
+pub enum Against {
+    /// A server of its own.
+    Embedded {
+        /// This program.
+        program: PathBuf,
+        /// A bug to plant in it, where it was built with them.
+        planted_bug: Option<String>,
+    },
+    /// A server that runs already.
+    Live {
+        /// Host and port.
+        address: String,
+        /// The file with its admin's password.
+        admin_password_file: PathBuf,
+    },
+}
+
+/// What a run is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// Making users and agendas.
+    Building {
+        /// How many users.
+        users: u32,
+        /// How many agendas.
+        agendas: u32,
+    },
+    /// Offering load.
+    Driving,
+    /// Killing the embedded server and starting another on what is on the disk.
+    Crashing,
+    /// Reading the log back and judging.
+    Judging,
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Ran {
+    /// Everything about it.
+    pub record: RunRecord,
+    /// Where it is kept.
+    pub dir: PathBuf,
+}
+
+/// Why a run did not come to a verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The scenario.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// The embedded server.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// The set-up.
+    #[error("the world could not be set up: {0}")]
+    World(#[from] WorldError),
+    /// The load.
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+    /// The log.
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
+    /// The history.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// A file of the run.
+    #[error("{}: {source}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system.
+    #[error("the system refuses what every run needs: {0}")]
+    System(io::Error),
+}
+
+/// Runs a scenario from beginning to end.
+///
+/// # Errors
+/// If it could not come to a verdict. A verdict that is not a pass is a result.
+pub fn run(options: RunOptions) -> Result<Ran, RunError> {
+    let scenario = Scenario::load(&options.scenario)?;
+    let plan = Plan::new(&scenario, &options.plan)?;
+    let dir = create_run_dir(&options.out, &scenario.name)?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::System)?;
+    let record = LocalSet::new().block_on(&runtime, async {
+        Run {
+            scenario: &scenario,
+            plan: &plan,
+            dir: &dir,
+            options,
+        }
+        .carry_out()
+        .await
+    })?;
+    write_file(&dir.join(RECORD_FILE), &record.to_json())?;
+    write_file(&dir.join(REPORT_FILE), &render::html(&record))?;
+    Ok(Ran { record, dir })
+}
+
+struct Run<'a> {
+    scenario: &'a Scenario,
+    plan: &'a Plan,
+    dir: &'a Path,
+    options: RunOptions,
+}
+
+/// What is known when the load is over.
+struct Aftermath {
+    crash: Option<CrashRecord>,
+    live: StateHash,
+    admin: Caller,
+    server: Option<Embedded>,
+}
+
+impl Run<'_> {
+    async fn carry_out(mut self) -> Result<RunRecord, RunError> {
+        let started_at = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
+        let fdatasync =
+            environment::measure_fdatasync(self.dir).map_err(|source| RunError::File {
+                path: self.dir.to_owned(),
+                source,
+            })?;
+        let mut environment = environment::describe(fdatasync);
+        environment.started_at = humantime::format_rfc3339_seconds(started_at).to_string();
+        let secret = random_secret()?;
+        let server = self.start_server().await?;
+        let access = self.access(server.as_ref(), &secret);
+        let built = self.build(&access).await?;
+        self.describe_target(&mut environment, &built.admin);
+
+        let mint = KeyMint::new(secret);
+        let mut laws = self.laws(&mint, &built);
+        let admin_token = built.admin_token;
+        let (driven, admin) = self.drive(built, &mint, secret, &mut laws).await?;
+
+        let mut after = self.aftermath(server, admin, &access, admin_token).await?;
+        (self.options.stage)(&Stage::Judging);
+        let laws = self.judge(laws, &mut after).await?;
+        if let Some(server) = after.server {
+            server.stop().await?;
+        }
+        Ok(self.record(environment, driven, laws, after.crash))
+    }
+
+    async fn start_server(&self) -> Result<Option<Embedded>, RunError> {
+        let Against::Embedded {
+            program,
+            planted_bug,
+        } = &self.options.against
+        else {
+            return Ok(None);
+        };
+        let extra = planted_bug
+            .iter()
+            .flat_map(|bug| ["--planted-bug".to_owned(), bug.clone()]);
+        let launch = Launch {
+            program: program.clone(),
+            data_dir: embedded::data_dir(self.dir),
+            server: self.scenario.server,
+            extra: extra.collect(),
+        };
+        Ok(Some(Embedded::start(launch).await?))
+    }
+
+    fn access(&self, server: Option<&Embedded>, secret: &[u8; 32]) -> Access {
+        let run_id = u64::from_le_bytes(*secret.first_chunk().expect("8 of 32 bytes"));
+        let (address, admin_password_file) = match (&self.options.against, server) {
+            (
+                Against::Live {
+                    address,
+                    admin_password_file,
+                },
+                _,
+            ) => (address.clone(), admin_password_file.clone()),
+            (Against::Embedded { .. }, Some(server)) => {
+                let ready = server.ready();
+                (ready.address.clone(), ready.admin_password_file.clone())
+            }
+            (Against::Embedded { .. }, None) => unreachable!("the embedded server was started"),
+        };
+        Access {
+            address,
+            admin_password_file,
+            run_id,
+        }
+    }
+
+    async fn build(&mut self, access: &Access) -> Result<Built, RunError> {
+        const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+        let world = &self.plan.world;
+        (self.options.stage)(&Stage::Building {
+            users: world.users,
+            agendas: world.agendas,
+        });
+        let today = u32::try_from(clock::wall_ms() / DAY_MS).unwrap_or(u32::MAX);
+        Ok(world::build(access, world, today).await?)
+    }
+
+    fn laws(&self, mint: &KeyMint, built: &Built) -> Laws {
+        let world = &self.plan.world;
+        let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.users);
+        options.required.clone_from(&self.scenario.require.laws);
+        let mut laws = Laws::new(options);
+        for (client, user) in (0..).zip(&built.users) {
+            laws.handle_client(client, *user);
+        }
+        laws.begin(built.began_at.0);
+        laws
+    }
+
+    /// Offers the load. The admin's connection comes back with what was driven.
+    async fn drive(
+        &mut self,
+        built: Built,
+        mint: &KeyMint,
+        secret: [u8; 32],
+        laws: &mut Laws,
+    ) -> Result<(Driven, Caller), RunError> {
+        (self.options.stage)(&Stage::Driving);
+        let path = self.dir.join(HISTORY_FILE);
+        let head = HistoryHead {
+            secret,
+            started_at: clock::wall_ms(),
+        };
+        let history = HistoryWriter::create(&path, &head)
+            .map_err(|source| RunError::File { path, source })?;
+        let mut target = TcpTarget::new(built.links).map_err(RunError::System)?;
+        let clients = (0..self.plan.world.users)
+            .map(|id| Client::new(id, mint.clone(), Rc::clone(&built.map)))
+            .collect();
+        let mut options = DriveOptions::new(Clock::start());
+        options.duplicate_every = std::num::NonZeroU32::new(DUPLICATE_EVERY);
+        options.history = Some(history);
+        options.stop = Arc::clone(&self.options.stop);
+        options.progress = self.options.progress.take();
+        let driven = drive(self.plan, clients, &mut target, laws, options).await?;
+        Ok((driven, built.admin))
+    }
+
+    /// Reads the live state, and pulls the plug on an embedded server.
+    async fn aftermath(
+        &mut self,
+        server: Option<Embedded>,
+        mut admin: Caller,
+        access: &Access,
+        admin_token: Token,
+    ) -> Result<Aftermath, RunError> {
+        let live = judge::live_state(&mut admin).await?;
+        let Some(server) = server else {
+            return Ok(Aftermath {
+                crash: None,
+                live,
+                admin,
+                server: None,
+            });
+        };
+        (self.options.stage)(&Stage::Crashing);
+        let killed_pid = server.pid().unwrap_or(0);
+        let server = server.crash_and_restart().await?;
+        let ready = server.ready();
+        let crash = CrashRecord {
+            killed_pid,
+            recovered_seq: ready.recovered_seq,
+            recovered_ms: ready.recovered_ms,
+        };
+        let access = Access {
+            address: ready.address.clone(),
+            ..access.clone()
+        };
+        let admin = access
+            .admin_again(admin_token)
+            .await
+            .map_err(WorldError::Admin)?;
+        Ok(Aftermath {
+            crash: Some(crash),
+            live,
+            admin,
+            server: Some(server),
+        })
+    }
+
+    async fn judge(
+        &self,
+        mut laws: Laws,
+        after: &mut Aftermath,
+    ) -> Result<Vec<LawRecord>, RunError> {
+        let live = after.live.clone();
+        let replayed = judge::replayed_state(&mut after.admin, live.seq).await?;
+        laws.handle_state_hashes(
+            Some((live.seq.0, live.hash)),
+            Some((replayed.seq.0, replayed.hash)),
+        );
+        let _newest: Seq = judge::show_log(&mut after.admin, &mut laws).await?;
+        let mut torn = None;
+        let history = HistoryReader::open(&self.dir.join(HISTORY_FILE))?;
+        let operations = history.map_while(|entry| match entry {
+            Ok(HistoryEntry {
+                operation,
+                duplicate,
+            }) => Some((operation, duplicate)),
+            Err(error) => {
+                torn = Some(error);
+                None
+            }
+        });
+        let firsts = operations
+            .filter(|(_, duplicate)| !duplicate)
+            .map(|(operation, _)| operation);
+        let records = laws.conclude(firsts);
+        match torn {
+            Some(error) => Err(error.into()),
+            None => Ok(records),
+        }
+    }
+
+    fn describe_target(&self, environment: &mut EnvironmentRecord, admin: &Caller) {
+        let flags = admin.welcome().flags;
+        let (target, durability) = match &self.options.against {
+            Against::Embedded { .. } => (
+                "embedded".to_owned(),
+                self.scenario.server.durability.name(),
+            ),
+            Against::Live { address, .. } => {
+                let is_durable = flags.contains(WelcomeFlags::DURABLE);
+                (
+                    format!("tcp://{address}"),
+                    if is_durable { "full" } else { "not full" },
+                )
+            }
+        };
+        environment.target = target;
+        environment.durability = durability.to_owned();
+        environment.planted_bug =
+            flags
+                .contains(WelcomeFlags::PLANTED_BUG)
+                .then(|| match &self.options.against {
+                    Against::Embedded {
+                        planted_bug: Some(bug),
+                        ..
+                    } => bug.clone(),
+                    Against::Embedded { .. } | Against::Live { .. } => "unknown".to_owned(),
+                });
+    }
+
+    fn record(
+        &self,
+        environment: EnvironmentRecord,
+        driven: Driven,
+        laws: Vec<LawRecord>,
+        crash: Option<CrashRecord>,
+    ) -> RunRecord {
+        let mut contention = driven.contention;
+        contention.per_key_min = self.scenario.require.per_key_min;
+        let mut record = RunRecord {
+            version: RECORD_VERSION,
+            scenario: self.scenario_record(),
+            environment,
+            thresholds: threshold::judge(&self.scenario.require.thresholds, &driven.phases),
+            phases: driven.phases,
+            laws,
+            contention,
+            generator: driven.generator,
+            crash,
+            cautions: Vec::new(),
+            verdict: RunVerdict::unjudged(),
+        };
+        let end = if driven.interrupted {
+            RunEnd::Interrupted
+        } else {
+            RunEnd::Complete
+        };
+        record.conclude(end);
+        record
+    }
+
+    fn scenario_record(&self) -> ScenarioRecord {
+        ScenarioRecord {
+            name: self.scenario.name.clone(),
+            description: self.scenario.description.clone(),
+            path: self.options.scenario.display().to_string(),
+            seed: self.plan.seed,
+            rng: "ChaCha8, one stream a label; Xoshiro256++ within an instance".to_owned(),
+            plan_hash: self.plan.hash(),
+            time_scale: self.options.plan.time_scale,
+            rate_scale: self.options.plan.rate_scale,
+            command: self.options.command.clone(),
+        }
+    }
+}
+
+/// A directory nobody has, named by time and scenario.
+fn create_run_dir(out: &Path, scenario: &str) -> Result<PathBuf, RunError> {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
+    let stamp = humantime::format_rfc3339_seconds(now)
+        .to_string()
+        .replace(':', "");
+    let file = |path: &Path, source| RunError::File {
+        path: path.to_owned(),
+        source,
+    };
+    fs::create_dir_all(out).map_err(|source| file(out, source))?;
+    for attempt in 1..=u32::from(u16::MAX) {
+        let suffix = if attempt == 1 {
+            String::new()
+        } else {
+            format!("-{attempt}")
+        };
+        let dir = out.join(format!("{stamp}-{scenario}{suffix}"));
+        match fs::create_dir(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(file(&dir, source)),
+        }
+    }
+    Err(file(
+        out,
+        io::Error::other("65,535 runs began in this second"),
+    ))
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), RunError> {
+    fs::write(path, text).map_err(|source| RunError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn random_secret() -> Result<[u8; 32], RunError> {
+    let mut secret = [0; 32];
+    rand::rngs::SysRng
+        .try_fill_bytes(&mut secret)
+        .map_err(|error| RunError::System(io::Error::other(error.to_string())))?;
+    Ok(secret)
+}

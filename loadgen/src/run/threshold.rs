@@ -1,0 +1,141 @@
+//! Thresholds: what a scenario demands of the figures, held against what was measured.
+//!
+//! Each threshold is measured in every phase that is not a warm-up and that exercised it; it is
+//! met when it is met in all of them. Deliberately absent: laws (they judge answers, not speed).
+
+use reports::{
+    histogram,
+    record::{LatencyRecord, OperationRecord, PhaseRecord, QuantileRecord, ThresholdRecord},
+};
+
+use crate::{
+    operation::Call,
+    scenario::{Clock, Metric, Share, Statistic, Threshold},
+};
+
+/// Holds every threshold against every measured phase.
+#[must_use]
+pub(super) fn judge(thresholds: &[Threshold], phases: &[PhaseRecord]) -> Vec<ThresholdRecord> {
+    thresholds
+        .iter()
+        .flat_map(|threshold| judge_one(threshold, phases))
+        .collect()
+}
+
+fn judge_one(threshold: &Threshold, phases: &[PhaseRecord]) -> Vec<ThresholdRecord> {
+    let record = |phase: &str, measured: Option<f64>| ThresholdRecord {
+        metric: threshold.metric_text.clone(),
+        bound: threshold.bound_text.clone(),
+        phase: phase.to_owned(),
+        measured: measured.map(|value| phrase(&threshold.metric, value)),
+        passed: measured.map(|value| threshold.bound.holds(value)),
+    };
+    let records: Vec<_> = phases
+        .iter()
+        .filter(|phase| !phase.warmup)
+        .filter_map(|phase| {
+            let measured = measure(&threshold.metric, phase)?;
+            Some(record(&phase.name, measured))
+        })
+        .collect();
+    if records.is_empty() {
+        return vec![record("none", None)];
+    }
+    records
+}
+
+/// `None` where the phase did not exercise it; `Some(None)` where it did and too little to tell.
+fn measure(metric: &Metric, phase: &PhaseRecord) -> Option<Option<f64>> {
+    match metric {
+        Metric::RateAchieved => {
+            let offered = phase.offered_rate.filter(|rate| 0.0 < *rate)?;
+            Some(Some(phase.achieved_rate / offered))
+        }
+        Metric::Latency {
+            operation,
+            clock,
+            statistic,
+        } => {
+            let records: Vec<_> = operations(phase, *operation)
+                .map(|operation| latency(operation, *clock))
+                .collect();
+            // Histograms are merged; percentiles are never averaged.
+            let merged = histogram::merge(records.into_iter()).ok()?;
+            if merged.is_empty() {
+                return None;
+            }
+            Some(read(&QuantileRecord::from_histogram(&merged), *statistic))
+        }
+        Metric::Outcomes { operation, share } => {
+            let (mut wanted, mut all) = (0, 0);
+            for operation in operations(phase, *operation) {
+                let failed = operation.error + operation.timeout + operation.unknown;
+                all += operation.ok + operation.refused + failed;
+                wanted += match share {
+                    Share::Ok => operation.ok,
+                    Share::Refused => operation.refused,
+                    Share::Error => failed,
+                };
+            }
+            (0 < all).then(|| Some(ratio(wanted, all)))
+        }
+    }
+}
+
+fn operations(
+    phase: &PhaseRecord,
+    wanted: Option<usize>,
+) -> impl Iterator<Item = &OperationRecord> {
+    let wanted = wanted.map(|index| Call::NAMES[index]);
+    phase
+        .operations
+        .iter()
+        .filter(move |(name, _)| wanted.is_none_or(|wanted| wanted == name.as_str()))
+        .map(|(_, operation)| operation)
+}
+
+const fn latency(operation: &OperationRecord, clock: Clock) -> &LatencyRecord {
+    match clock {
+        Clock::Response => &operation.response,
+        Clock::Service => &operation.service,
+        Clock::Delay => &operation.delay,
+        Clock::Failed => &operation.failed,
+    }
+}
+
+fn read(quantiles: &QuantileRecord, statistic: Statistic) -> Option<f64> {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "nanoseconds below 2^53 are exact for months"
+    )]
+    let exact = |nanos: u64| nanos as f64;
+    match statistic {
+        Statistic::Max => Some(exact(quantiles.max)),
+        Statistic::Mean => Some(quantiles.mean),
+        Statistic::Quantile(500) => Some(exact(quantiles.p50)),
+        Statistic::Quantile(900) => quantiles.p90.map(exact),
+        Statistic::Quantile(990) => quantiles.p99.map(exact),
+        Statistic::Quantile(999) => quantiles.p999.map(exact),
+        Statistic::Quantile(_) => None,
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share needs no more than 53 bits"
+)]
+fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}
+
+fn phrase(metric: &Metric, value: f64) -> String {
+    if !metric.is_duration() {
+        return format!("{value:.4}");
+    }
+    match value {
+        nanos if nanos < 1e3 => format!("{nanos:.0} ns"),
+        nanos if nanos < 1e6 => format!("{:.1} us", nanos / 1e3),
+        nanos if nanos < 1e9 => format!("{:.2} ms", nanos / 1e6),
+        nanos => format!("{:.2} s", nanos / 1e9),
+    }
+}

@@ -1,0 +1,158 @@
+//! The file as a whole: its tables in the order in which they need each other.
+//!
+//! World first, because picks are checked against it; flows next, because loads name them; then
+//! phases and requirements. Limits of the world are here, each with its reason.
+
+use std::ops::Range;
+
+use toml::de::DeTable;
+
+use super::{
+    Durability, PasswordCost, Scenario, ServerConfig,
+    diagnostic::Fault,
+    flow::read_flows,
+    load::read_phases,
+    reader::{Read, Table, Value},
+    require::read_require,
+};
+use crate::plan::World;
+
+/// Users: each keeps a connection, and one process may open 20,000 descriptors.
+const USERS: Range<u64> = 1..19_001;
+/// Agendas.
+const AGENDAS: Range<u64> = 1..1_001;
+/// Days: a year ahead.
+const DAYS: Range<u64> = 1..366;
+/// Slots a day: one a minute.
+const SLOTS: Range<u64> = 1..1_441;
+/// Places in a slot.
+const CAPACITY: Range<u64> = 1..1_001;
+
+/// Slots a day when the file does not say.
+const SLOTS_DEFAULT: u16 = 12;
+
+/// TOML keeps whole numbers in 63 bits.
+const SEED: Range<u64> = 0..1 << 63;
+
+/// Keys of the whole file.
+pub(super) const FILE_KEYS: [&str; 9] = [
+    "name",
+    "description",
+    "seed",
+    "world",
+    "server",
+    "phase",
+    "flow",
+    "fault",
+    "require",
+];
+/// Keys of `[world]`.
+pub(super) const WORLD_KEYS: [&str; 5] = ["users", "agendas", "days", "slots", "capacity"];
+/// Keys of `[server]`.
+pub(super) const SERVER_KEYS: [&str; 2] = ["durability", "password_cost"];
+
+/// Words for [`Durability`].
+const DURABILITIES: [(&str, Durability); 3] = [
+    ("full", Durability::Full),
+    ("normal", Durability::Normal),
+    ("none", Durability::None),
+];
+/// Words for [`PasswordCost`].
+const PASSWORD_COSTS: [(&str, PasswordCost); 2] = [
+    ("test", PasswordCost::Test),
+    ("default", PasswordCost::Default),
+];
+
+/// Reads and checks the whole file.
+pub(super) fn read_scenario(label: &str, text: &str) -> Read<Scenario> {
+    let parsed = DeTable::parse(text).map_err(|error| {
+        Fault::new(
+            error.span().unwrap_or(0..0),
+            format!("not TOML: {}", error.message()),
+        )
+    })?;
+    let file = Table::document(&parsed, &FILE_KEYS)?;
+    refuse_faults(&file)?;
+    let world = read_world(&file.need("world")?.table("[world]", &WORLD_KEYS)?)?;
+    let flows = read_flows(&file.need("flow")?, &world)?;
+    let phases = read_phases(&file.need("phase")?, &flows, &world)?;
+    Ok(Scenario {
+        label: label.to_owned(),
+        text: text.to_owned(),
+        name: read_name(&file.need("name")?)?,
+        description: read_description(&file)?,
+        seed: file
+            .get("seed")
+            .map_or(Ok(0), |value| value.integer(SEED))?,
+        world,
+        server: read_server(&file)?,
+        phases,
+        flows,
+        require: read_require(file.get("require").as_ref())?,
+    })
+}
+
+fn refuse_faults(file: &Table<'_>) -> Read<()> {
+    let Some(faults) = file.get("fault") else {
+        return Ok(());
+    };
+    let first = faults
+        .list()
+        .ok()
+        .and_then(|list| list.into_iter().next())
+        .unwrap_or(faults);
+    Err(first
+        .fault("faults are not supported by this version yet")
+        .hint("remove the [[fault]] table"))
+}
+
+/// Names end up in file names and on command lines.
+fn read_name(value: &Value<'_>) -> Read<String> {
+    let name = value.text("a text")?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if (1..=64).contains(&name.len()) && name.bytes().all(is_plain) {
+        return Ok(name.to_owned());
+    }
+    Err(value
+        .fault(format!(
+            "`name` is {name:?}, but must be 1 to 64 letters, digits, `-` or `_`"
+        ))
+        .hint("write it like \"booking-race\": runs are stored under it"))
+}
+
+fn read_description(file: &Table<'_>) -> Read<String> {
+    file.get("description").map_or(Ok(String::new()), |value| {
+        Ok(value.text("a text")?.to_owned())
+    })
+}
+
+fn read_world(table: &Table<'_>) -> Read<World> {
+    Ok(World {
+        users: table.need("users")?.integer(USERS).map_err(|fault| {
+            fault.hint("each user keeps a connection, and one process may open 20,000 descriptors")
+        })?,
+        agendas: table.need("agendas")?.integer(AGENDAS)?,
+        days: table.need("days")?.integer(DAYS)?,
+        slots: table
+            .get("slots")
+            .map_or(Ok(SLOTS_DEFAULT), |value| value.integer(SLOTS))?,
+        capacity: table
+            .get("capacity")
+            .map_or(Ok(1), |value| value.integer(CAPACITY))?,
+    })
+}
+
+fn read_server(file: &Table<'_>) -> Read<ServerConfig> {
+    let mut config = ServerConfig::default();
+    let Some(server) = file.get("server") else {
+        return Ok(config);
+    };
+    let table = server.table("[server]", &SERVER_KEYS)?;
+    if let Some(value) = table.get("durability") {
+        config.durability = value.choice(&DURABILITIES)?;
+    }
+    if let Some(value) = table.get("password_cost") {
+        config.password_cost = value.choice(&PASSWORD_COSTS)?;
+    }
+    Ok(config)
+}

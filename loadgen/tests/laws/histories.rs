@@ -1,0 +1,357 @@
+//! Recorded histories, small enough to read: `histories/good` is acquitted, `histories/bad` is
+//! convicted. A line is one thing that happened; times are milliseconds, the world is in `run`.
+//!
+//! ```text
+//! world <users> <capacity>                 users are 1 to n, the agenda is n + 1, the log goes on from n + 2
+//! law <name>                               the law this history is about
+//! expect <fragment>                        of the sentence that convicts
+//! op <client>.<counter> <call> <about> <sent> <done> <outcome> <seq> [attempts=<n>] [hash=wrong] [<shown>...]
+//! log <client>.<counter>|server <call> <about> <ok or code>
+//! push <client> promoted <slot> <seq> <at>
+//! again <client>.<counter> <outcome> <seq>
+//! state <live seq> <live hash> <replayed seq> <replayed hash>
+//! clock <ahead>                            of one millisecond a record, for the records that follow
+//! fault <at>
+//! ```
+//!
+//! `<about>` is a slot, or slot/booking, slot/seconds, slot/client; `<shown>` is
+//! slot:held:waiting:mine of a day, or booking:slot:client.counter of one's bookings.
+#![expect(clippy::unwrap_used, reason = "test support")]
+
+use std::{fs, path::Path};
+
+use loadgen::{
+    check::LAWS,
+    operation::{Call, Observed, Operation, Outcome, Push, Slot},
+};
+use protocol::{
+    Code, Key, Refusal, UserId,
+    code::CODES,
+    words::agenda::{self as words, SlotView},
+};
+use reports::record::Verdict;
+
+use super::run::{Again, DAY, EPOCH, MS, Pushed, Run, law};
+
+/// A history and what is to be found in it.
+struct Story {
+    run: Run,
+    law: String,
+    expect: Option<String>,
+}
+
+#[test]
+fn good_histories_are_acquitted() {
+    for (name, story) in stories("good") {
+        let verdicts = story.run.judge();
+        let found = law(&verdicts, &story.law);
+        assert_eq!(found.verdict, Verdict::Valid, "{name}: {found:#?}");
+        for law in &verdicts {
+            assert_ne!(law.verdict, Verdict::Invalid, "{name}: {law:#?}");
+        }
+    }
+}
+
+#[test]
+fn bad_histories_are_convicted() {
+    for (name, story) in stories("bad") {
+        let verdicts = story.run.judge();
+        let found = law(&verdicts, &story.law);
+        assert_eq!(found.verdict, Verdict::Invalid, "{name}: {found:#?}");
+        let expect = story.expect.expect("a bad history says what to expect");
+        let told = &found.violations[0];
+        assert!(told.sentence.contains(&expect), "{name}: {}", told.sentence);
+        assert!(!told.operations.is_empty(), "{name}: no witness");
+    }
+}
+
+#[test]
+fn every_law_has_a_good_and_a_bad_history() {
+    for kind in ["good", "bad"] {
+        let about: Vec<String> = stories(kind)
+            .into_iter()
+            .map(|(_, story)| story.law)
+            .collect();
+        for law in LAWS {
+            assert!(
+                about.iter().any(|name| name == law),
+                "{law} has no {kind} history"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_law_with_nothing_to_look_at_says_so() {
+    let run = Run {
+        live: None,
+        records: Vec::new(),
+        ..Run::new(1, 1)
+    };
+    for law in run.judge() {
+        assert_eq!(law.verdict, Verdict::Unknown, "{law:#?}");
+        assert!(law.reason.is_some(), "{law:#?}");
+    }
+}
+
+fn stories(kind: &str) -> Vec<(String, Story)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/histories")
+        .join(kind);
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort();
+    let story = |path: std::path::PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        (path.display().to_string(), parse(&text))
+    };
+    files.into_iter().map(story).collect()
+}
+
+fn parse(text: &str) -> Story {
+    let mut story = Story {
+        run: Run::new(2, 1),
+        law: String::new(),
+        expect: None,
+    };
+    let mut wrong = Vec::new();
+    for line in text
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
+    {
+        let (verb, rest) = line.split_once(' ').unwrap();
+        let parts: Vec<&str> = rest.split_whitespace().collect();
+        match verb {
+            "world" => story.run = Run::new(number(parts[0]), number(parts[1])),
+            "law" => story.law = rest.to_owned(),
+            "expect" => story.expect = Some(rest.to_owned()),
+            "op" => {
+                if parts.contains(&"hash=wrong") {
+                    wrong.push(story.run.operations.len());
+                }
+                let operation = operation(&story.run, &parts);
+                story.run.operations.push(operation);
+            }
+            "log" => log(&mut story.run, &parts),
+            "push" => story.run.pushes.push(Pushed {
+                client: number(parts[0]),
+                seq: number(parts[3]),
+                push: Push::Promoted {
+                    slot: story.run.packed(number(parts[2])),
+                },
+                at: number::<u64>(parts[4]) * MS,
+            }),
+            "again" => story.run.again.push(Again {
+                id: pair(parts[0], '.'),
+                outcome: outcome(parts[1]),
+                seq: number(parts[2]),
+            }),
+            "state" => {
+                story.run.live = Some((number(parts[0]), number(parts[1])));
+                story.run.replayed = Some((number(parts[2]), number(parts[3])));
+            }
+            "clock" => story.run.clock = number(parts[0]),
+            "fault" => story.run.fault_at = Some(number::<u64>(parts[0]) * MS),
+            other => panic!("`{other}` is no verb"),
+        }
+    }
+    story.run.stamp();
+    for at in wrong {
+        story.run.operations[at].0.hash ^= 1;
+    }
+    story
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> T {
+    text.parse()
+        .ok()
+        .unwrap_or_else(|| panic!("`{text}` is no number"))
+}
+
+fn pair<A: std::str::FromStr, B: std::str::FromStr>(text: &str, by: char) -> (A, B) {
+    let (one, other) = text.split_once(by).unwrap_or((text, "0"));
+    (number(one), number(other))
+}
+
+fn outcome(text: &str) -> Outcome {
+    match text.strip_prefix("error=") {
+        Some(name) => Outcome::Error(code(name)),
+        None => match text {
+            "ok" => Outcome::Ok,
+            "timeout" => Outcome::Timeout,
+            "unknown" => Outcome::Unknown,
+            name => Outcome::Refused(code(name)),
+        },
+    }
+}
+
+fn code(name: &str) -> Code {
+    CODES.iter().find(|entry| entry.name == name).unwrap().code
+}
+
+fn call(run: &Run, name: &str, about: &str) -> Call {
+    let day = Slot(run.packed(0).0 & !0xfff);
+    if name == "my-bookings" {
+        return Call::MyBookings;
+    }
+    if name == "list-slots" {
+        return Call::ListSlots { slot: day };
+    }
+    let (slot, more): (u16, u64) = pair(about, '/');
+    let (slot, booking) = (run.packed(slot), more);
+    match name {
+        "reserve" => Call::Reserve { slot },
+        "cancel" => Call::Cancel { booking, slot },
+        "hold" => Call::Hold {
+            slot,
+            seconds: u32::try_from(more).unwrap(),
+        },
+        "confirm" => Call::Confirm { booking, slot },
+        "join-waitlist" => Call::JoinWaitlist { slot },
+        "leave-waitlist" => Call::LeaveWaitlist { slot },
+        other => panic!("`{other}` is no call"),
+    }
+}
+
+fn operation(run: &Run, parts: &[&str]) -> (Operation, Observed) {
+    let (client, counter) = pair(parts[0], '.');
+    let call = call(run, parts[1], parts[2]);
+    let sent_at = number::<u64>(parts[3]) * MS;
+    let attempts = parts.iter().find_map(|part| part.strip_prefix("attempts="));
+    let operation = Operation {
+        client,
+        counter,
+        call,
+        intended_at: sent_at,
+        sent_at,
+        completed_at: number::<u64>(parts[4]) * MS,
+        floor: 0,
+        outcome: outcome(parts[5]),
+        seq: number(parts[6]),
+        hash: 0,
+        attempts: attempts.map_or(1, number),
+    };
+    let shown: Vec<&str> = parts[7..]
+        .iter()
+        .copied()
+        .filter(|part| part.contains(':'))
+        .collect();
+    let observed = match call {
+        Call::ListSlots { .. } => Observed::Slots(day(&shown)),
+        Call::MyBookings => {
+            Observed::Bookings(shown.iter().map(|text| booking(run, text)).collect())
+        }
+        _write => Observed::Nothing,
+    };
+    (operation, observed)
+}
+
+fn day(shown: &[&str]) -> Vec<SlotView> {
+    let free = SlotView {
+        held: 0,
+        waiting: 0,
+        mine: 0,
+        past: false,
+    };
+    let mut day = vec![free; 24];
+    for text in shown {
+        let parts: Vec<&str> = text.split(':').collect();
+        day[number::<usize>(parts[0])] = SlotView {
+            held: number(parts[1]),
+            waiting: number(parts[2]),
+            mine: number(parts[3]),
+            past: false,
+        };
+    }
+    day
+}
+
+fn booking(run: &Run, text: &str) -> (u64, Slot, u64, Key) {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (client, counter) = pair(parts[2], '.');
+    let key = run.mint.mint(client, counter);
+    (number(parts[0]), run.packed(number(parts[1])), 0, key)
+}
+
+fn log(run: &mut Run, parts: &[&str]) {
+    let (actor, key) = match parts[0] {
+        "server" => (UserId::NOBODY, Key::default()),
+        "stranger" => (UserId(1), Key([5; 16])),
+        id => {
+            let (client, counter) = pair(id, '.');
+            (Run::user(client), run.mint.mint(client, counter))
+        }
+    };
+    let (slot, more): (u16, u64) = pair(parts[2], '/');
+    let slot = words::SlotId {
+        day: DAY,
+        ..run.slot(slot)
+    };
+    let (command, event) = words_of(run, parts[1], slot, more);
+    let decided = match parts[3] {
+        "ok" => Ok(event),
+        name => Err(Refusal::new(code(name))),
+    };
+    run.decide(actor, key, &command, &decided);
+}
+
+fn words_of(
+    run: &Run,
+    name: &str,
+    slot: words::SlotId,
+    more: u64,
+) -> (words::Command, words::Event) {
+    let until = EPOCH + run.clock + run.head() + 1 + more * 1_000;
+    match name {
+        "reserve" => (
+            words::Reserve { slot }.into(),
+            words::Reserved { slot }.into(),
+        ),
+        "cancel" => (
+            words::Cancel { booking: more }.into(),
+            words::Cancelled { slot }.into(),
+        ),
+        "hold" => {
+            let seconds = u32::try_from(more).unwrap();
+            (
+                words::Hold { slot, seconds }.into(),
+                words::Held { slot, until }.into(),
+            )
+        }
+        "confirm" => (
+            words::Confirm { booking: more }.into(),
+            words::Confirmed { slot }.into(),
+        ),
+        "expire" => {
+            let of = |record: &&protocol::OwnedRecord| record.seq.0 == more;
+            let user = run.records.iter().find(of).unwrap().actor;
+            let expired = words::Expired {
+                booking: more,
+                user,
+                slot,
+            };
+            (words::Expire { booking: more }.into(), expired.into())
+        }
+        "join-waitlist" => {
+            let place = u32::try_from(more).unwrap();
+            (
+                words::JoinWaitlist { slot }.into(),
+                words::WaitlistJoined { slot, place }.into(),
+            )
+        }
+        "leave-waitlist" => (
+            words::LeaveWaitlist { slot }.into(),
+            words::WaitlistLeft { slot }.into(),
+        ),
+        "promote" => {
+            let user = Run::user(u32::try_from(more).unwrap());
+            (
+                words::Promote { slot }.into(),
+                words::Promoted { slot, user }.into(),
+            )
+        }
+        other => panic!("`{other}` is no command"),
+    }
+}

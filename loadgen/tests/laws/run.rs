@@ -1,0 +1,282 @@
+//! A finished run as data, and its judging: operations, pushes, log, in the order they happened.
+//!
+//! The world is always the same: users 1 to n, then one agenda, of 24 slots a day, on [`DAY`].
+#![expect(clippy::unwrap_used, reason = "test support")]
+
+use loadgen::check::{LawOptions, Laws};
+use loadgen::operation::{KeyMint, Observed, Operation, Outcome, Push, Slot, Watch};
+use protocol::{
+    ChainHash, Key, Kind, OwnedRecord, Refusal, Seq, UserId, outcome,
+    record::chain,
+    words::{accounts, agenda, agenda::SlotId},
+};
+use reports::record::LawRecord;
+
+/// The day that everything happens on.
+pub(crate) const DAY: u32 = 20_000;
+/// The clock of the log before the first record: long before that day.
+pub(crate) const EPOCH: u64 = 1_700_000_000_000;
+/// A millisecond in nanoseconds.
+pub(crate) const MS: u64 = 1_000_000;
+
+/// One push as its client got it.
+pub(crate) struct Pushed {
+    pub(crate) client: u32,
+    pub(crate) seq: u64,
+    pub(crate) push: Push,
+    pub(crate) at: u64,
+}
+
+/// A further answer to a key.
+pub(crate) struct Again {
+    pub(crate) id: (u32, u32),
+    pub(crate) outcome: Outcome,
+    pub(crate) seq: u64,
+}
+
+/// A finished run.
+pub(crate) struct Run {
+    pub(crate) capacity: u16,
+    pub(crate) users: u32,
+    pub(crate) mint: KeyMint,
+    pub(crate) operations: Vec<(Operation, Observed)>,
+    pub(crate) pushes: Vec<Pushed>,
+    pub(crate) again: Vec<Again>,
+    pub(crate) records: Vec<OwnedRecord>,
+    /// How far the log's clock is ahead of one millisecond a record.
+    pub(crate) clock: u64,
+    pub(crate) fault_at: Option<u64>,
+    pub(crate) live: Option<(u64, u128)>,
+    pub(crate) replayed: Option<(u64, u128)>,
+}
+
+impl Run {
+    /// A world and nothing in it yet.
+    pub(crate) fn new(users: u32, capacity: u16) -> Self {
+        let mut run = Self {
+            capacity,
+            users,
+            mint: KeyMint::new([7; 32]),
+            operations: Vec::new(),
+            pushes: Vec::new(),
+            again: Vec::new(),
+            records: Vec::new(),
+            clock: 0,
+            fault_at: None,
+            live: Some((1, 1)),
+            replayed: Some((1, 1)),
+        };
+        for user in 1..=users {
+            run.register(user);
+        }
+        run.open();
+        run
+    }
+
+    fn register(&mut self, user: u32) {
+        let name = format!("user{user}");
+        let register = accounts::Register {
+            name: name.clone(),
+            password_hash: String::new(),
+        };
+        let command = accounts::Command::from(register);
+        let event = accounts::Event::from(accounts::Registered { name });
+        let mut record = blank(UserId::NOBODY, Key([u8::try_from(user).unwrap(); 16]));
+        record.kind = command.kind().0;
+        command.encode(&mut record.body);
+        outcome::encode_accepted(event.kind().0, 1, &mut record.outcome);
+        event.encode(&mut record.outcome);
+        self.append(record);
+    }
+
+    fn open(&mut self) {
+        let open = agenda::OpenAgenda {
+            name: "room".to_owned(),
+            opens_minute: 0,
+            closes_minute: 1_440,
+            slot_minutes: 60,
+            capacity: self.capacity,
+        };
+        let opened = agenda::AgendaOpened { slots: 24 };
+        self.decide(UserId(1), Key([99; 16]), &open.into(), &Ok(opened.into()));
+    }
+
+    /// The agenda, by the position that opened it.
+    pub(crate) fn agenda(&self) -> u64 {
+        u64::from(self.users) + 1
+    }
+
+    /// A slot of the agenda.
+    pub(crate) fn slot(&self, slot: u16) -> SlotId {
+        SlotId {
+            agenda: self.agenda(),
+            day: DAY,
+            slot,
+        }
+    }
+
+    /// The same, packed.
+    pub(crate) fn packed(&self, slot: u16) -> Slot {
+        Slot::pack(self.slot(slot)).unwrap()
+    }
+
+    /// Who a client is.
+    pub(crate) fn user(client: u32) -> UserId {
+        UserId(u64::from(client) + 1)
+    }
+
+    /// The position of the last record.
+    pub(crate) fn head(&self) -> u64 {
+        u64::try_from(self.records.len()).unwrap()
+    }
+
+    /// The first eight bytes of the hash at a position; 0 where there is none.
+    pub(crate) fn hash(&self, seq: u64) -> u64 {
+        let at = |record: &&OwnedRecord| record.seq.0 == seq;
+        let record = self.records.iter().find(at);
+        record.map_or(0, |record| {
+            u64::from_le_bytes(*record.hash.0.first_chunk().unwrap())
+        })
+    }
+
+    /// Appends what became of a command.
+    pub(crate) fn decide(
+        &mut self,
+        actor: UserId,
+        key: Key,
+        command: &agenda::Command,
+        decided: &Result<agenda::Event, Refusal>,
+    ) -> u64 {
+        let mut record = blank(actor, key);
+        record.kind = command.kind().0;
+        command.encode(&mut record.body);
+        match decided {
+            Ok(event) => {
+                outcome::encode_accepted(event.kind().0, 1, &mut record.outcome);
+                event.encode(&mut record.outcome);
+            }
+            Err(refusal) => outcome::encode_refused(refusal, &mut record.outcome),
+        }
+        self.append(record)
+    }
+
+    fn append(&mut self, mut record: OwnedRecord) -> u64 {
+        record.seq = Seq(self.head() + 1);
+        record.recorded_at = EPOCH + record.seq.0 + self.clock;
+        self.records.push(record);
+        self.chain();
+        self.head()
+    }
+
+    /// Computes the hashes of the last record, or of all after a defect was planted.
+    fn chain(&mut self) {
+        let last = self.records.len() - 1;
+        let before = last.checked_sub(1).map(|at| self.records[at].hash);
+        let hash = chain(
+            &before.unwrap_or(ChainHash::START),
+            &self.records[last].record(),
+            &mut Vec::new(),
+        );
+        self.records[last].hash = hash;
+    }
+
+    /// Computes every hash again, so that only the law of the defect sees it.
+    pub(crate) fn chain_again(&mut self) {
+        let records = std::mem::take(&mut self.records);
+        for record in records {
+            self.records.push(record);
+            self.chain();
+        }
+    }
+
+    /// Gives every answer the hash the log has at its position.
+    pub(crate) fn stamp(&mut self) {
+        for at in 0..self.operations.len() {
+            let seq = self.operations[at].0.seq;
+            self.operations[at].0.hash = self.hash(seq);
+        }
+    }
+
+    /// Every law on this run.
+    pub(crate) fn judge(&self) -> Vec<LawRecord> {
+        let options = LawOptions::new(self.mint.clone(), u32::from(self.capacity), self.users);
+        let mut laws = Laws::new(options);
+        for client in 0..self.users {
+            laws.handle_client(client, Self::user(client));
+        }
+        laws.begin(self.agenda());
+        let history = self.play(&mut laws);
+        for record in &self.records {
+            laws.handle_record(record);
+        }
+        laws.handle_state_hashes(self.live, self.replayed);
+        laws.conclude(history.into_iter())
+    }
+
+    /// Tells the laws what happened while it ran, in the order of time.
+    fn play(&self, laws: &mut Laws) -> Vec<Operation> {
+        let mut moments: Vec<(u64, u8, usize)> = Vec::new();
+        for (at, (operation, _)) in self.operations.iter().enumerate() {
+            moments.push((operation.sent_at, 0, at));
+            moments.push((operation.completed_at, 1, at));
+        }
+        for (at, pushed) in self.pushes.iter().enumerate() {
+            moments.push((pushed.at, 2, at));
+        }
+        moments.sort_unstable();
+        if let Some(at) = self.fault_at {
+            laws.handle_fault(at);
+        }
+        let mut history: Vec<Operation> = self.operations.iter().map(|(op, _)| *op).collect();
+        for (now, what, at) in moments {
+            match what {
+                0 => {
+                    let Operation {
+                        client,
+                        counter,
+                        call,
+                        ..
+                    } = history[at];
+                    history[at].floor = laws.handle_invoke(client, counter, &call, now);
+                }
+                1 => laws.handle_complete(&history[at], &self.operations[at].1),
+                _push => {
+                    let pushed = &self.pushes[at];
+                    laws.handle_push(pushed.client, pushed.seq, &pushed.push, now);
+                }
+            }
+        }
+        for again in &self.again {
+            let first = history
+                .iter()
+                .find(|op| (op.client, op.counter) == again.id);
+            laws.handle_duplicate(
+                first.unwrap(),
+                again.outcome,
+                again.seq,
+                self.hash(again.seq),
+            );
+        }
+        history
+    }
+}
+
+fn blank(actor: UserId, key: Key) -> OwnedRecord {
+    OwnedRecord {
+        seq: Seq(0),
+        recorded_at: 0,
+        actor,
+        key,
+        kind: Kind(0),
+        schema: 1,
+        codec: 1,
+        body: Vec::new(),
+        outcome: Vec::new(),
+        hash: ChainHash::START,
+    }
+}
+
+/// The verdict on one law.
+pub(crate) fn law<'a>(laws: &'a [LawRecord], name: &str) -> &'a LawRecord {
+    laws.iter().find(|law| law.name == name).unwrap()
+}

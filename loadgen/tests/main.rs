@@ -1,0 +1,3 @@
+//! Everything of the load generator that is tested from outside, in one binary.
+
+mod laws;

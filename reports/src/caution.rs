@@ -1,0 +1,232 @@
+//! Facts that a reader of the numbers must know first.
+//!
+//! A record goes in, a closed list of cautions comes out, each of which renders as one sentence. A
+//! caution never changes a verdict; what does is in `verdict`.
+
+use std::fmt;
+
+use crate::record::{OperationRecord, PhaseRecord, RunRecord};
+use crate::render::figure;
+use crate::verdict::RENDEZVOUS_WITHIN_MIN;
+
+/// Processors below which a generator and a server on one machine visibly slow each other down:
+/// one for the server's writer, one for its network, two for the generator.
+pub const CPUS_SHARED_MIN: u32 = 4;
+
+/// Lateness of the pacer at its 99th percentile that is worth a word. It is part of every response
+/// time, because those count from the intended instant.
+pub const LATENESS_P99_MAX_NS: u64 = 1_000_000;
+
+/// The target of a run that started its own server.
+pub const TARGET_EMBEDDED: &str = "embedded";
+
+/// The durability under which an acknowledgement survives the loss of power.
+pub const DURABILITY_FULL: &str = "full";
+
+/// One fact that changes how the numbers are read.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(
+    missing_docs,
+    reason = "each variant's sentence is its documentation, see Display"
+)]
+pub enum Caution {
+    PlantedBug {
+        name: String,
+    },
+    DurabilityNotFull {
+        durability: String,
+    },
+    TimeScaled {
+        factor: f64,
+    },
+    RateScaled {
+        factor: f64,
+    },
+    SharedProcessors {
+        cpus: u32,
+    },
+    RemoteTarget {
+        target: String,
+    },
+    NoWarmup,
+    GeneratorLate {
+        lateness_ns: u64,
+    },
+    SamplesTooSmall {
+        phase: String,
+        operations: Vec<(String, u64)>,
+    },
+    FailuresApart {
+        phase: String,
+        failed: u64,
+    },
+    RendezvousLoose {
+        phase: String,
+        late: u32,
+        times: u32,
+    },
+}
+
+impl fmt::Display for Caution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PlantedBug { name } => {
+                write!(
+                    f,
+                    "The server was built with a planted bug, `{name}`: it is meant to fail."
+                )
+            }
+            Self::DurabilityNotFull { durability } => write!(
+                f,
+                "Durability was `{durability}`, not `full`: acknowledgements did not wait for the \
+                 disk, and loss of power may undo them. Compare with no durable system."
+            ),
+            Self::TimeScaled { factor } => write!(
+                f,
+                "Every duration was multiplied by {factor}: this is a quick look, not the scenario \
+                 as written."
+            ),
+            Self::RateScaled { factor } => write!(
+                f,
+                "Every rate was multiplied by {factor}: this is not the load the scenario asks for."
+            ),
+            Self::SharedProcessors { cpus } => write!(
+                f,
+                "Server and generator shared {}: each slowed the other down, and both throughput \
+                 and tail are worse than on machines of their own.",
+                figure::counted(u64::from(*cpus), "processor"),
+            ),
+            Self::RemoteTarget { target } => write!(
+                f,
+                "The server at {target} was not started by this run: times include whatever lies \
+                 between, durability is its own claim, and it was not killed to test that claim."
+            ),
+            Self::NoWarmup => write!(
+                f,
+                "No warm-up phase: the first seconds, with cold caches and new connections, are in \
+                 every figure."
+            ),
+            Self::GeneratorLate { lateness_ns } => write!(
+                f,
+                "The generator woke up to {} late at its 99th percentile; that is part of every \
+                 response time.",
+                figure::duration(*lateness_ns),
+            ),
+            Self::SamplesTooSmall { phase, operations } => {
+                let counts: Vec<_> = operations
+                    .iter()
+                    .map(|(operation, count)| format!("`{operation}` {}", figure::count(*count)))
+                    .collect();
+                write!(
+                    f,
+                    "Phase `{phase}` has too few answers for a 99th percentile: {}.",
+                    counts.join(", ")
+                )
+            }
+            Self::FailuresApart { phase, failed } => write!(
+                f,
+                "Phase `{phase}`: {} failed or got no answer. They are counted and timed apart, so \
+                 no percentile of answers includes them.",
+                figure::counted(*failed, "operation"),
+            ),
+            Self::RendezvousLoose { phase, late, times } => write!(
+                f,
+                "Phase `{phase}`: {late} of {times} rendezvous were spread wider than allowed."
+            ),
+        }
+    }
+}
+
+/// Every caution of a run, the gravest first.
+#[must_use]
+pub fn collect(record: &RunRecord) -> Vec<Caution> {
+    let mut cautions = of_setup(record);
+    let measured = || record.phases.iter().filter(|phase| !phase.warmup);
+    if measured().count() == record.phases.len() {
+        cautions.push(Caution::NoWarmup);
+    }
+    let lateness = &record.generator.lateness;
+    let lateness_ns = lateness.p99.unwrap_or(lateness.max);
+    if LATENESS_P99_MAX_NS < lateness_ns {
+        cautions.push(Caution::GeneratorLate { lateness_ns });
+    }
+    cautions.extend(measured().flat_map(of_phase));
+    cautions
+}
+
+fn of_setup(record: &RunRecord) -> Vec<Caution> {
+    let (scenario, environment) = (&record.scenario, &record.environment);
+    let mut cautions = Vec::new();
+    if let Some(name) = environment.planted_bug.clone() {
+        cautions.push(Caution::PlantedBug { name });
+    }
+    if environment.durability != DURABILITY_FULL {
+        let durability = environment.durability.clone();
+        cautions.push(Caution::DurabilityNotFull { durability });
+    }
+    if is_scaled(scenario.time_scale) {
+        cautions.push(Caution::TimeScaled {
+            factor: scenario.time_scale,
+        });
+    }
+    if is_scaled(scenario.rate_scale) {
+        cautions.push(Caution::RateScaled {
+            factor: scenario.rate_scale,
+        });
+    }
+    if environment.target != TARGET_EMBEDDED {
+        cautions.push(Caution::RemoteTarget {
+            target: environment.target.clone(),
+        });
+    } else if environment.cpus < CPUS_SHARED_MIN {
+        cautions.push(Caution::SharedProcessors {
+            cpus: environment.cpus,
+        });
+    }
+    cautions
+}
+
+/// Whether a factor is anything but one, beyond what writing it down can round away.
+fn is_scaled(factor: f64) -> bool {
+    1e-9 < (factor - 1.0).abs()
+}
+
+fn of_phase(phase: &PhaseRecord) -> Vec<Caution> {
+    let mut cautions = Vec::new();
+    let name = || phase.name.clone();
+    let counts = &phase.conservation;
+    let failed = counts.error + counts.timeout + counts.unknown;
+    if 0 < failed {
+        cautions.push(Caution::FailuresApart {
+            phase: name(),
+            failed,
+        });
+    }
+    let is_too_small = |found: &OperationRecord| {
+        let quantiles = &found.response.quantiles;
+        0 < quantiles.count && quantiles.p99.is_none()
+    };
+    let operations: Vec<_> = phase
+        .operations
+        .iter()
+        .filter(|(_, found)| is_too_small(found))
+        .map(|(operation, found)| (operation.clone(), found.response.quantiles.count))
+        .collect();
+    if !operations.is_empty() {
+        cautions.push(Caution::SamplesTooSmall {
+            phase: name(),
+            operations,
+        });
+    }
+    cautions.extend(phase.rendezvous.as_ref().and_then(|meeting| {
+        let (late, times) = (meeting.times.saturating_sub(meeting.within), meeting.times);
+        // Looser than this is a reason for the verdict, and is told there.
+        let told = f64::from(meeting.within) < f64::from(times) * RENDEZVOUS_WITHIN_MIN;
+        (0 < late && !told).then(|| Caution::RendezvousLoose {
+            phase: name(),
+            late,
+            times,
+        })
+    }));
+    cautions
+}

@@ -1,0 +1,368 @@
+//! A run record as one HTML file: opens anywhere, fetches nothing, runs nothing.
+//!
+//! A record goes in, the page comes out. This file chooses what the page says; how it looks is in
+//! `templates/`. Every text of the record is escaped there, because scenario names are anybody's.
+
+use askama::Template;
+use hdrhistogram::Histogram;
+
+use super::chart::{self, Chart};
+use super::fact::{self, Fact};
+use super::phrase::{Piece, pieces};
+use super::table::{self, Table};
+use super::{figure, phrase};
+use crate::histogram::merge;
+use crate::record::{
+    Conclusion, LatencyRecord, LawRecord, OperationRecord, PhaseRecord, RunRecord, Verdict,
+    ViolationRecord, WitnessRecord,
+};
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    record: &'a RunRecord,
+    css: &'static str,
+    conclusion: &'static str,
+    tone: &'static str,
+    reasons: Vec<Vec<Piece<'a>>>,
+    cautions: Vec<Vec<Piece<'a>>>,
+    exercised: String,
+    setting: String,
+    headline: Vec<Fact>,
+    thresholds: Table,
+    laws: Vec<LawView<'a>>,
+    phases: Vec<PhaseView<'a>>,
+    over_time: Vec<Chart>,
+    refusals: Table,
+    contention: Vec<Fact>,
+    hottest: Table,
+    conservation: Table,
+    generator: Vec<Fact>,
+    environment: Vec<Fact>,
+}
+
+struct LawView<'a> {
+    law: &'a LawRecord,
+    tone: &'static str,
+    mark: &'static str,
+    word: &'static str,
+    exercised: String,
+    broken: String,
+    violations: Vec<ViolationView<'a>>,
+}
+
+struct ViolationView<'a> {
+    violation: &'a ViolationRecord,
+    chart: Option<Chart>,
+    operations: Table,
+}
+
+struct PhaseView<'a> {
+    phase: &'a PhaseRecord,
+    line: String,
+    rendezvous: Option<String>,
+    chart: Option<Chart>,
+    unreadable: Option<String>,
+    outcomes: Table,
+    latencies: Table,
+    by_operation: Vec<Chart>,
+}
+
+/// A run as one self-contained page.
+#[must_use]
+pub fn html(record: &RunRecord) -> String {
+    let over_time = [
+        chart::throughput(&record.phases),
+        chart::latency_over_time(&record.phases),
+    ];
+    let page = Page {
+        record,
+        css: include_str!("../../templates/report.css"),
+        conclusion: phrase::conclusion(record.verdict.conclusion),
+        tone: conclusion_tone(record.verdict.conclusion),
+        reasons: record
+            .verdict
+            .reasons
+            .iter()
+            .map(|reason| pieces(reason))
+            .collect(),
+        cautions: record
+            .cautions
+            .iter()
+            .map(|caution| pieces(caution))
+            .collect(),
+        exercised: phrase::exercised(record),
+        setting: phrase::setting(record),
+        headline: fact::headline(record),
+        thresholds: threshold_table(record),
+        laws: record.laws.iter().map(law_view).collect(),
+        phases: record.phases.iter().map(phase_view).collect(),
+        over_time: over_time.into_iter().flatten().collect(),
+        refusals: refusal_table(&record.phases),
+        contention: fact::contention(record),
+        hottest: hottest_table(record),
+        conservation: conservation_table(&record.phases),
+        generator: fact::generator(record),
+        environment: fact::environment(record),
+    };
+    page.render()
+        .expect("the template is checked when it is compiled and is written to memory")
+}
+
+const fn conclusion_tone(conclusion: Conclusion) -> &'static str {
+    match conclusion {
+        Conclusion::Pass => "good",
+        Conclusion::Inconclusive | Conclusion::Interrupted => "doubtful",
+        Conclusion::ThresholdFailed | Conclusion::InvariantViolated => "bad",
+    }
+}
+
+fn threshold_table(record: &RunRecord) -> Table {
+    let names = ["metric", "must be", "phase", "measured", "met"];
+    let mut table = Table::of_words("Each threshold, and what was measured", &names);
+    for threshold in &record.thresholds {
+        let met = match threshold.passed {
+            Some(true) => "✓ met",
+            Some(false) => "✗ missed",
+            None => "? unknown",
+        };
+        table.push([
+            threshold.metric.clone(),
+            threshold.bound.clone(),
+            threshold.phase.clone(),
+            threshold
+                .measured
+                .clone()
+                .unwrap_or_else(|| "nothing".to_owned()),
+            met.to_owned(),
+        ]);
+    }
+    table
+}
+
+fn law_view(law: &LawRecord) -> LawView<'_> {
+    LawView {
+        law,
+        tone: match law.verdict {
+            Verdict::Valid => "good",
+            Verdict::Unknown => "doubtful",
+            Verdict::Invalid => "bad",
+        },
+        mark: phrase::mark(law.verdict),
+        word: phrase::word(law.verdict),
+        exercised: phrase::looked_at(law),
+        broken: format!(
+            "{} of {}",
+            law.violations.len(),
+            figure::counted(law.violation_count, "violation")
+        ),
+        violations: law.violations.iter().map(violation_view).collect(),
+    }
+}
+
+fn violation_view(violation: &ViolationRecord) -> ViolationView<'_> {
+    let names = ["client", "called", "asked", "answered", "answer", "seq"];
+    let mut operations = Table::of_words("The operations that contradict each other", &names);
+    for witness in &violation.operations {
+        operations.push(witness_row(witness));
+    }
+    ViolationView {
+        violation,
+        chart: chart::witnesses(violation),
+        operations,
+    }
+}
+
+fn witness_row(witness: &WitnessRecord) -> [String; 6] {
+    [
+        witness.client.clone(),
+        figure::instant(witness.invoked_ns),
+        witness.call.clone(),
+        witness
+            .completed_ns
+            .map_or_else(|| "never".to_owned(), figure::instant),
+        witness.answer.clone(),
+        if witness.seq == 0 {
+            "–".to_owned()
+        } else {
+            figure::count(witness.seq)
+        },
+    ]
+}
+
+fn phase_view(phase: &PhaseRecord) -> PhaseView<'_> {
+    let (chart, unreadable) = match merged_chart(phase) {
+        Ok(chart) => (chart, None),
+        Err(error) => (None, Some(format!("no picture: {error}"))),
+    };
+    // One operation's own picture would be the phase's again.
+    let apart = if phase.operations.len() < 2 {
+        0
+    } else {
+        phase.operations.len()
+    };
+    PhaseView {
+        phase,
+        line: phrase::phase(phase),
+        rendezvous: rendezvous_line(phase),
+        chart,
+        unreadable,
+        outcomes: table::outcomes(phase),
+        latencies: latency_table(phase),
+        by_operation: phase
+            .operations
+            .iter()
+            .take(apart)
+            .filter_map(operation_chart)
+            .collect(),
+    }
+}
+
+fn rendezvous_line(phase: &PhaseRecord) -> Option<String> {
+    let meeting = phase.rendezvous.as_ref()?;
+    Some(format!(
+        "Rendezvous: {} times {} clients at once. First to last send: median {}, largest {}. {} of {} stayed \
+         within the {} that the scenario allows.",
+        meeting.times,
+        meeting.clients,
+        figure::duration(meeting.spread.p50),
+        figure::duration(meeting.spread.max),
+        meeting.within,
+        meeting.times,
+        figure::duration(meeting.spread_max_ns),
+    ))
+}
+
+fn merged_chart(phase: &PhaseRecord) -> Result<Option<Chart>, crate::histogram::HistogramError> {
+    let operations = || phase.operations.values();
+    let response = merge(operations().map(|found| &found.response))?;
+    let service = merge(operations().map(|found| &found.service))?;
+    let delay = merge(operations().map(|found| &found.delay))?;
+    let title = format!(
+        "Latency by percentile, phase {}, all operations",
+        phase.name
+    );
+    Ok(three_clocks(&title, [&response, &service, &delay]))
+}
+
+/// Delay lies on the bottom and response on top, as the one includes the other.
+fn three_clocks(title: &str, [response, service, delay]: [&Histogram<u64>; 3]) -> Option<Chart> {
+    let curves = [
+        ("delay (sent − intended)", "delay", delay),
+        ("service (completed − sent)", "service", service),
+        ("response (completed − intended)", "response", response),
+    ];
+    chart::percentiles(title, &curves)
+}
+
+fn operation_chart((name, found): (&String, &OperationRecord)) -> Option<Chart> {
+    // Unreadable histograms are told about once, where the phase's picture would be.
+    let response = found.response.decode().ok()?;
+    let (service, delay) = (found.service.decode().ok()?, found.delay.decode().ok()?);
+    three_clocks(
+        &format!("Latency by percentile, {name}"),
+        [&response, &service, &delay],
+    )
+}
+
+fn latency_table(phase: &PhaseRecord) -> Table {
+    let names = [
+        "clock", "samples", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max", "mean",
+    ];
+    let mut table = Table::of_figures("Latency", &names);
+    for (name, found) in &phase.operations {
+        let clocks = [
+            ("response", &found.response),
+            ("service", &found.service),
+            ("delay", &found.delay),
+            ("failed", &found.failed),
+        ];
+        let sampled = clocks
+            .into_iter()
+            .filter(|(_, latency)| 0 < latency.quantiles.count);
+        for (clock, latency) in sampled {
+            table.push(latency_row(format!("{name}, {clock}"), latency));
+        }
+    }
+    table
+}
+
+fn latency_row(name: String, latency: &LatencyRecord) -> [String; 10] {
+    let found = &latency.quantiles;
+    [
+        name,
+        figure::count(found.count),
+        figure::duration(found.min),
+        figure::duration(found.p50),
+        figure::quantile(found.p90),
+        figure::quantile(found.p99),
+        figure::quantile(found.p999),
+        figure::quantile(found.p9999),
+        figure::duration(found.max),
+        figure::mean(found.mean),
+    ]
+}
+
+fn refusal_table(phases: &[PhaseRecord]) -> Table {
+    let names = ["refusal", "phase", "operation", "count", "of the answers"];
+    let mut table = Table::of_words("Refusals by code", &names);
+    for column in &mut table.columns[3..] {
+        column.numeric = true;
+    }
+    for phase in phases {
+        for (operation, found) in &phase.operations {
+            for (code, count) in &found.refused_by_code {
+                table.push([
+                    code.clone(),
+                    phase.name.clone(),
+                    operation.clone(),
+                    figure::count(*count),
+                    figure::share(*count, found.ok + found.refused),
+                ]);
+            }
+        }
+    }
+    table
+}
+
+fn hottest_table(record: &RunRecord) -> Table {
+    let mut table = Table::of_figures("Most attempted keys", &["key", "attempts"]);
+    for key in &record.contention.hottest {
+        table.push([key.what.clone(), figure::count(key.count)]);
+    }
+    table
+}
+
+fn conservation_table(phases: &[PhaseRecord]) -> Table {
+    let names = [
+        "phase",
+        "intended",
+        "= sent",
+        "+ shed",
+        "+ cancelled",
+        "sent = ok",
+        "+ refused",
+        "+ error",
+        "+ timeout",
+        "+ unknown",
+        "adds up",
+    ];
+    let mut table = Table::of_figures("Every operation accounted for", &names);
+    for phase in phases {
+        let counts = &phase.conservation;
+        table.push([
+            phase.name.clone(),
+            figure::count(counts.intended),
+            figure::count(counts.sent),
+            figure::count(counts.shed),
+            figure::count(counts.cancelled_at_end),
+            figure::count(counts.ok),
+            figure::count(counts.refused),
+            figure::count(counts.error),
+            figure::count(counts.timeout),
+            figure::count(counts.unknown),
+            if counts.holds() { "✓ yes" } else { "✗ no" }.to_owned(),
+        ]);
+    }
+    table
+}

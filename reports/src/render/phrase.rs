@@ -1,0 +1,231 @@
+//! Sentences that the terminal and the page share.
+
+use super::figure;
+use crate::record::{
+    Conclusion, ConservationRecord, LawRecord, PhaseRecord, RunRecord, RunVerdict, Verdict,
+};
+
+/// A conclusion in the words that open a report.
+pub(super) const fn conclusion(conclusion: Conclusion) -> &'static str {
+    match conclusion {
+        Conclusion::Pass => "Pass",
+        Conclusion::Inconclusive => "Inconclusive",
+        Conclusion::ThresholdFailed => "Threshold failed",
+        Conclusion::InvariantViolated => "Invariant violated",
+        Conclusion::Interrupted => "Interrupted",
+    }
+}
+
+/// A law's verdict as a mark that needs no colour.
+pub(super) const fn mark(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Valid => "✓",
+        Verdict::Unknown => "?",
+        Verdict::Invalid => "✗",
+    }
+}
+
+/// A law's verdict as a word.
+pub(super) const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Valid => "kept",
+        Verdict::Unknown => "unknown",
+        Verdict::Invalid => "broken",
+    }
+}
+
+/// The first line of a report, after the conclusion.
+pub(super) fn headline(record: &RunRecord) -> String {
+    let RunVerdict {
+        conclusion,
+        reasons,
+    } = &record.verdict;
+    match (conclusion, reasons.first()) {
+        (Conclusion::Pass, _) | (_, None) => exercised(record),
+        (_, Some(reason)) => reason.clone(),
+    }
+}
+
+/// How much a run looked at. A pass without figures persuades nobody.
+pub(super) fn exercised(record: &RunRecord) -> String {
+    let answered: u64 = measured(record)
+        .map(|phase| phase.conservation.ok + phase.conservation.refused)
+        .sum();
+    let kept = record
+        .laws
+        .iter()
+        .filter(|law| law.verdict == Verdict::Valid)
+        .count();
+    let met = record
+        .thresholds
+        .iter()
+        .filter(|threshold| threshold.passed == Some(true))
+        .count();
+    format!(
+        "{} judged, {kept} of {} laws kept, {met} of {} thresholds met, {} contended",
+        figure::counted(answered, "answer"),
+        record.laws.len(),
+        record.thresholds.len(),
+        figure::counted(record.contention.contended_keys, "key"),
+    )
+}
+
+/// A stretch of a sentence, and whether it names something in code.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Piece<'a> {
+    pub(super) code: bool,
+    pub(super) text: &'a str,
+}
+
+/// A sentence cut at its backticks; one without a partner stays a plain backtick.
+pub(super) fn pieces(sentence: &str) -> Vec<Piece<'_>> {
+    let paired = sentence.matches('`').count().is_multiple_of(2);
+    if !paired {
+        return vec![Piece {
+            code: false,
+            text: sentence,
+        }];
+    }
+    let cut = sentence.split('`').enumerate();
+    let pieces = cut.map(|(index, text)| Piece {
+        code: !index.is_multiple_of(2),
+        text,
+    });
+    pieces.filter(|piece| !piece.text.is_empty()).collect()
+}
+
+/// The phases whose figures count.
+pub(super) fn measured(record: &RunRecord) -> impl Iterator<Item = &PhaseRecord> {
+    record.phases.iter().filter(|phase| !phase.warmup)
+}
+
+/// A phase in one line: its name, its length and its rates.
+pub(super) fn phase(phase: &PhaseRecord) -> String {
+    let kind = if phase.warmup {
+        " (warm-up, not judged)"
+    } else {
+        ""
+    };
+    let offered = phase.offered_rate.map_or_else(
+        || {
+            if phase.rendezvous.is_some() {
+                "rendezvous"
+            } else {
+                "closed loops only"
+            }
+            .to_owned()
+        },
+        |rate| format!("offered {}", figure::rate(rate)),
+    );
+    format!(
+        "Phase {}{kind}: {}, {offered}, sent {}",
+        phase.name,
+        figure::duration(phase.duration_ns),
+        figure::rate(phase.achieved_rate),
+    )
+}
+
+/// Where the intended operations went.
+pub(super) fn intended(counts: &ConservationRecord) -> String {
+    format!(
+        "intended {} = sent {} + shed {} + cancelled {}",
+        figure::count(counts.intended),
+        figure::count(counts.sent),
+        figure::count(counts.shed),
+        figure::count(counts.cancelled_at_end),
+    )
+}
+
+/// Where the sent operations went.
+pub(super) fn sent(counts: &ConservationRecord) -> String {
+    format!(
+        "sent {} = ok {} + refused {} + error {} + timeout {} + unknown {}",
+        figure::count(counts.sent),
+        figure::count(counts.ok),
+        figure::count(counts.refused),
+        figure::count(counts.error),
+        figure::count(counts.timeout),
+        figure::count(counts.unknown),
+    )
+}
+
+/// What a law looked at, in its own words.
+pub(super) fn looked_at(law: &LawRecord) -> String {
+    if law.exercised.is_empty() {
+        return "nothing was looked at".to_owned();
+    }
+    let counts = law.exercised.iter();
+    counts
+        .map(|counted| format!("{} {}", figure::count(counted.count), counted.what))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Where and on what a run ran.
+pub(super) fn setting(record: &RunRecord) -> String {
+    let (scenario, environment) = (&record.scenario, &record.environment);
+    format!(
+        "{} on {}, durability {}, seed {}, plan {}",
+        environment.started_at,
+        if environment.target == crate::caution::TARGET_EMBEDDED {
+            "its own server"
+        } else {
+            &environment.target
+        },
+        environment.durability,
+        scenario.seed,
+        scenario.plan_hash.chars().take(16).collect::<String>(),
+    )
+}
+
+/// The disk in one line.
+pub(super) fn disk(record: &RunRecord) -> String {
+    let sync = &record.environment.fdatasync_ns;
+    if sync.count == 0 {
+        return "not measured".to_owned();
+    }
+    format!(
+        "fdatasync of 4 KiB: median {}, p99 {}, max {} ({})",
+        figure::duration(sync.p50),
+        figure::quantile(sync.p99),
+        figure::duration(sync.max),
+        figure::counted(sync.count, "sample"),
+    )
+}
+
+/// How the server came back from the dead, in one line.
+pub(super) fn crash(record: &RunRecord) -> String {
+    record.crash.as_ref().map_or_else(
+        || "the server was not killed: it was not started by this run".to_owned(),
+        |crash| {
+            format!(
+                "killed without warning (SIGKILL) at the end; the next process rebuilt its state \
+                 up to seq {} in {}, and the laws were judged on what it found",
+                figure::count(crash.recovered_seq),
+                figure::duration(crash.recovered_ms.saturating_mul(1_000_000)),
+            )
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backticks_mark_code_only_in_pairs() {
+        let code = |text| Piece { code: true, text };
+        let plain = |text| Piece { code: false, text };
+        for (sentence, expected) in [
+            (
+                "law `a` was broken",
+                vec![plain("law "), code("a"), plain(" was broken")],
+            ),
+            ("`a``b`", vec![code("a"), code("b")]),
+            ("one ` alone", vec![plain("one ` alone")]),
+            ("", vec![]),
+        ] {
+            assert_eq!(pieces(sentence), expected, "{sentence}");
+        }
+    }
+}

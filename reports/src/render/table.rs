@@ -1,0 +1,93 @@
+//! A table before it has a medium: columns, rows and what they are called; and the one that both
+//! media show.
+//!
+//! The terminal aligns it with spaces, the page writes `<table>`; the figures are the same.
+
+use askama::Template;
+
+use super::figure;
+use crate::record::{OperationRecord, PhaseRecord};
+
+/// Columns, rows and a caption. Every row has a cell for each column.
+#[derive(Debug, Clone, Template)]
+#[template(path = "table.html")]
+pub(super) struct Table {
+    pub(super) caption: String,
+    pub(super) columns: Vec<Column>,
+    pub(super) rows: Vec<Vec<String>>,
+}
+
+/// One column. Figures align to the right, words to the left.
+#[derive(Debug, Clone)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) numeric: bool,
+}
+
+impl Table {
+    /// A table whose first column is words and whose others are figures.
+    pub(super) fn of_figures(caption: &str, names: &[&str]) -> Self {
+        let column = |(index, name): (usize, &&str)| Column {
+            name: (*name).to_owned(),
+            numeric: index != 0,
+        };
+        Self {
+            caption: caption.to_owned(),
+            columns: names.iter().enumerate().map(column).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// A table of words.
+    pub(super) fn of_words(caption: &str, names: &[&str]) -> Self {
+        let column = |name: &&str| Column {
+            name: (*name).to_owned(),
+            numeric: false,
+        };
+        Self {
+            caption: caption.to_owned(),
+            columns: names.iter().map(column).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    pub(super) fn push<const WIDTH: usize>(&mut self, row: [String; WIDTH]) {
+        assert_eq!(row.len(), self.columns.len(), "table `{}`", self.caption);
+        self.rows.push(row.into());
+    }
+}
+
+/// What became of the operations of a phase.
+pub(super) fn outcomes(phase: &PhaseRecord) -> Table {
+    let names = [
+        "operation",
+        "ok",
+        "refused",
+        "error",
+        "timeout",
+        "unknown",
+        "sent",
+    ];
+    let mut table = Table::of_figures("Outcomes", &names);
+    for (name, found) in &phase.operations {
+        table.push([
+            name.clone(),
+            figure::count(found.ok),
+            figure::count(found.refused),
+            figure::count(found.error),
+            figure::count(found.timeout),
+            figure::count(found.unknown),
+            figure::rate(sent_a_second(found, phase.duration_ns)),
+        ]);
+    }
+    table
+}
+
+fn sent_a_second(found: &OperationRecord, duration_ns: u64) -> f64 {
+    let sent = found.ok + found.refused + found.error + found.timeout + found.unknown;
+    if duration_ns == 0 {
+        0.0
+    } else {
+        sent as f64 * 1e9 / duration_ns as f64
+    }
+}

@@ -1,0 +1,314 @@
+//! A run record for a terminal: the verdict first, then what a reader must know, then the figures.
+//!
+//! Readable at 80 columns. Deliberately absent: finding out whether there is a terminal.
+
+use super::screen::{Screen, Tone};
+use super::table::{self, Table};
+use super::{figure, phrase};
+use crate::record::{
+    Conclusion, ContentionRecord, GeneratorRecord, LatencyRecord, LawRecord, OperationRecord,
+    PhaseRecord, RunRecord, ThresholdRecord, Verdict, ViolationRecord, WitnessRecord,
+};
+
+pub use super::screen::Style;
+
+/// A run as text. `report` is the path of the page, where one was written.
+#[must_use]
+pub fn terminal(record: &RunRecord, style: Style, report: Option<&str>) -> String {
+    let mut screen = Screen::new(style);
+    write_verdict(&mut screen, record);
+    write_cautions(&mut screen, &record.cautions);
+    for phase in &record.phases {
+        write_phase(&mut screen, phase);
+    }
+    write_laws(&mut screen, &record.laws);
+    write_thresholds(&mut screen, &record.thresholds);
+    write_contention(&mut screen, &record.contention);
+    write_cost(&mut screen, record);
+    write_violations(&mut screen, &record.laws);
+    write_reproduction(&mut screen, record, report);
+    screen.finish()
+}
+
+const fn tone(conclusion: Conclusion) -> Tone {
+    match conclusion {
+        Conclusion::Pass => Tone::Good,
+        Conclusion::Inconclusive | Conclusion::Interrupted => Tone::Doubtful,
+        Conclusion::ThresholdFailed | Conclusion::InvariantViolated => Tone::Bad,
+    }
+}
+
+fn write_verdict(screen: &mut Screen, record: &RunRecord) {
+    let conclusion = record.verdict.conclusion;
+    let word = phrase::conclusion(conclusion).to_uppercase();
+    let line = format!(
+        "{word}  {}: {}",
+        record.scenario.name,
+        phrase::headline(record)
+    );
+    screen.emphasised("", tone(conclusion), &line);
+    for reason in record.verdict.reasons.iter().skip(1) {
+        screen.text("  and ", reason);
+    }
+    if conclusion != Conclusion::Pass {
+        screen.text("  ", &phrase::exercised(record));
+    }
+    screen.text("  ", &phrase::setting(record));
+}
+
+fn write_cautions(screen: &mut Screen, cautions: &[String]) {
+    if cautions.is_empty() {
+        return;
+    }
+    screen.heading("Know first");
+    for caution in cautions {
+        screen.marked("!", Tone::Doubtful, caution);
+    }
+}
+
+fn write_phase(screen: &mut Screen, phase: &PhaseRecord) {
+    screen.heading(&phrase::phase(phase));
+    screen.table(&table::outcomes(phase));
+    screen.blank();
+    screen.table(&latency_table(phase));
+    write_conservation(screen, phase);
+    if let Some(meeting) = &phase.rendezvous {
+        let line = format!(
+            "rendezvous: {} times {} clients at once, spread median {}, max {}; {} within {}",
+            meeting.times,
+            meeting.clients,
+            figure::duration(meeting.spread.p50),
+            figure::duration(meeting.spread.max),
+            meeting.within,
+            figure::duration(meeting.spread_max_ns),
+        );
+        screen.text("  ", &line);
+    }
+}
+
+fn write_conservation(screen: &mut Screen, phase: &PhaseRecord) {
+    screen.blank();
+    let counts = &phase.conservation;
+    screen.text("  ", &phrase::intended(counts));
+    screen.text("  ", &phrase::sent(counts));
+    if !counts.holds() {
+        screen.marked(
+            "✗",
+            Tone::Bad,
+            "these do not add up: the generator lost count",
+        );
+    }
+}
+
+/// Response percentiles with the service time beside them: where the server made the generator
+/// wait, the two part, and a tool that starts its clock at the send would have hidden it.
+fn latency_table(phase: &PhaseRecord) -> Table {
+    let names = [
+        "response",
+        "p50",
+        "p90",
+        "p99",
+        "p99.9",
+        "max",
+        "service p99",
+    ];
+    let mut table = Table::of_figures("Response", &names);
+    for (
+        name,
+        OperationRecord {
+            response,
+            service,
+            failed,
+            ..
+        },
+    ) in &phase.operations
+    {
+        table.push(latency_row(
+            name.clone(),
+            response,
+            figure::quantile(service.quantiles.p99),
+        ));
+        if 0 < failed.quantiles.count {
+            table.push(latency_row(
+                format!("{name}, failed"),
+                failed,
+                String::new(),
+            ));
+        }
+    }
+    table
+}
+
+fn latency_row(name: String, latency: &LatencyRecord, service: String) -> [String; 7] {
+    let found = &latency.quantiles;
+    if found.count == 0 {
+        let none = || "–".to_owned();
+        return [name, none(), none(), none(), none(), none(), service];
+    }
+    [
+        name,
+        figure::duration(found.p50),
+        figure::quantile(found.p90),
+        figure::quantile(found.p99),
+        figure::quantile(found.p999),
+        figure::duration(found.max),
+        service,
+    ]
+}
+
+fn write_laws(screen: &mut Screen, laws: &[LawRecord]) {
+    screen.heading("Laws");
+    if laws.is_empty() {
+        screen.text(
+            "  ",
+            "none was asked for: nothing is known about whether answers were right",
+        );
+    }
+    for law in laws {
+        let tone = match law.verdict {
+            Verdict::Valid => Tone::Good,
+            Verdict::Unknown => Tone::Doubtful,
+            Verdict::Invalid => Tone::Bad,
+        };
+        let mut line = format!("{}: {}", law.name, phrase::looked_at(law));
+        if !law.required {
+            line.push_str(" (not required)");
+        }
+        if let Some(reason) = &law.reason {
+            line.push_str("; ");
+            line.push_str(reason);
+        }
+        if 0 < law.violation_count {
+            line.push_str("; broken ");
+            line.push_str(&figure::times(law.violation_count));
+        }
+        screen.marked(phrase::mark(law.verdict), tone, &line);
+    }
+}
+
+fn write_thresholds(screen: &mut Screen, thresholds: &[ThresholdRecord]) {
+    if thresholds.is_empty() {
+        return;
+    }
+    screen.heading("Thresholds");
+    for threshold in thresholds {
+        let (mark, tone) = match threshold.passed {
+            Some(true) => ("✓", Tone::Good),
+            Some(false) => ("✗", Tone::Bad),
+            None => ("?", Tone::Doubtful),
+        };
+        let measured = threshold.measured.as_deref().unwrap_or("not measured");
+        let ThresholdRecord {
+            metric,
+            bound,
+            phase,
+            ..
+        } = threshold;
+        screen.marked(
+            mark,
+            tone,
+            &format!("{metric} {bound} in {phase}: {measured}"),
+        );
+    }
+}
+
+fn write_contention(screen: &mut Screen, contention: &ContentionRecord) {
+    screen.heading("Contention");
+    let floor = contention.per_key_min.map_or_else(String::new, |floor| {
+        format!(" (the scenario promises {})", figure::count(floor))
+    });
+    let line = format!(
+        "{} of {} contended; {} on the median key{floor}; at most {} in flight at once on one key",
+        figure::count(contention.contended_keys),
+        figure::counted(contention.keys, "key"),
+        figure::counted(contention.attempts_per_key_p50, "attempt"),
+        figure::count(contention.overlap_max),
+    );
+    screen.text("  ", &line);
+    let hottest = contention.hottest.iter().take(3);
+    let hottest: Vec<String> = hottest
+        .map(|key| format!("{} ({})", key.what, figure::count(key.count)))
+        .collect();
+    if !hottest.is_empty() {
+        screen.text("  ", &format!("hottest: {}", hottest.join(", ")));
+    }
+}
+
+/// What the generator and the disk contributed, the two usual suspects for a surprising figure, and
+/// what became of the server.
+fn write_cost(screen: &mut Screen, record: &RunRecord) {
+    screen.heading("Generator, disk and server");
+    let GeneratorRecord {
+        lateness,
+        saturated,
+        ..
+    } = &record.generator;
+    let generator = format!(
+        "{} operations per CPU-second over {}; woke {} late at p99, {} at most; {}",
+        figure::number(record.generator.operations_per_cpu_second),
+        figure::counted(record.generator.connections, "connection"),
+        figure::quantile(lateness.p99),
+        figure::duration(lateness.max),
+        saturated
+            .as_ref()
+            .map_or_else(|| "kept up".to_owned(), |why| format!("SATURATED: {why}")),
+    );
+    screen.text("  ", &generator);
+    screen.text("  ", &phrase::disk(record));
+    screen.text("  ", &format!("server: {}", phrase::crash(record)));
+}
+
+fn write_violations(screen: &mut Screen, laws: &[LawRecord]) {
+    for law in laws.iter().filter(|law| !law.violations.is_empty()) {
+        let shown = law.violations.len();
+        screen.heading(&format!("How {} was broken", law.name));
+        screen.text("  ", &format!("It demands: {}", law.demands));
+        for violation in &law.violations {
+            write_violation(screen, violation);
+        }
+        screen.blank();
+        let scope = format!(
+            "{shown} of {} shown; confidence: {}",
+            figure::counted(law.violation_count, "violation"),
+            law.confidence
+        );
+        screen.text("  ", &scope);
+    }
+}
+
+fn write_violation(screen: &mut Screen, violation: &ViolationRecord) {
+    screen.blank();
+    screen.marked("✗", Tone::Bad, &violation.sentence);
+    for witness in &violation.operations {
+        screen.text("      ", &witness_line(witness));
+    }
+    screen.text("    order: ", &violation.order);
+    screen.text("    expected: ", &violation.expected);
+}
+
+fn witness_line(witness: &WitnessRecord) -> String {
+    let completed = witness
+        .completed_ns
+        .map_or_else(|| "never".to_owned(), figure::instant);
+    let seq = if witness.seq == 0 {
+        String::new()
+    } else {
+        format!(" at seq {}", witness.seq)
+    };
+    format!(
+        "{} to {completed}  {}: {} -> {}{seq}",
+        figure::instant(witness.invoked_ns),
+        witness.client,
+        witness.call,
+        witness.answer
+    )
+}
+
+fn write_reproduction(screen: &mut Screen, record: &RunRecord, report: Option<&str>) {
+    screen.heading("Again");
+    screen.verbatim(&record.scenario.command);
+    if let Some(path) = report {
+        screen.heading("Report");
+        screen.verbatim(path);
+    }
+}

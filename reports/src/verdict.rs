@@ -1,0 +1,254 @@
+//! What a run comes to: from what was found to one conclusion, its reasons and an exit code.
+//!
+//! A record goes in, a [`RunVerdict`] comes out. Pure: the same record gives the same verdict, so a
+//! stored run can be judged again. Deliberately absent: measuring, and anything that words a number
+//! for a table.
+
+use crate::caution;
+use crate::record::{
+    Conclusion, ContentionRecord, LawRecord, PhaseRecord, RunRecord, RunVerdict, ThresholdRecord,
+    Verdict,
+};
+use crate::render::figure;
+
+/// Every required law valid, every threshold met.
+pub const EXIT_PASS: u8 = 0;
+/// The program itself failed.
+pub const EXIT_INTERNAL: u8 = 1;
+/// The command line, the configuration or the scenario is wrong.
+pub const EXIT_USAGE: u8 = 2;
+/// A threshold was not met.
+pub const EXIT_THRESHOLD: u8 = 10;
+/// A law was broken.
+pub const EXIT_INVARIANT: u8 = 11;
+/// Too little was exercised to say anything.
+pub const EXIT_INCONCLUSIVE: u8 = 12;
+/// Worse than the baseline that it was compared with.
+pub const EXIT_REGRESSION: u8 = 13;
+/// Stopped by the user; the report was still written.
+pub const EXIT_INTERRUPTED: u8 = 130;
+
+/// Share of the intended operations that may stay unsent (shed, or cancelled at the end) before
+/// the run says nothing about the rate that was asked for.
+pub const UNSENT_SHARE_MAX: f64 = 0.01;
+
+/// Share of the rendezvous that must stay within their spread. A few late ones are the operating
+/// system's; when one in ten is late, the race that was promised did not take place.
+pub const RENDEZVOUS_WITHIN_MIN: f64 = 0.9;
+
+/// Whether a run reached its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunEnd {
+    /// All phases ran.
+    Complete,
+    /// The user stopped it.
+    Interrupted,
+}
+
+impl Conclusion {
+    /// The exit code of a process that came to this.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Pass => EXIT_PASS,
+            Self::Inconclusive => EXIT_INCONCLUSIVE,
+            Self::ThresholdFailed => EXIT_THRESHOLD,
+            Self::InvariantViolated => EXIT_INVARIANT,
+            Self::Interrupted => EXIT_INTERRUPTED,
+        }
+    }
+
+    /// Higher is more severe. An interruption outweighs a threshold, because half a run's
+    /// percentiles prove neither; a law that is broken is broken however the run ended.
+    const fn severity(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Inconclusive => 1,
+            Self::ThresholdFailed => 2,
+            Self::Interrupted => 3,
+            Self::InvariantViolated => 4,
+        }
+    }
+}
+
+/// The more severe of two exit codes of finished runs or comparisons: 11, 13, 10, 12, then 0.
+/// Anything else (internal, usage, interrupted) outweighs them all.
+#[must_use]
+pub fn more_severe(one: u8, other: u8) -> u8 {
+    let rank = |code: u8| match code {
+        EXIT_PASS => 0,
+        EXIT_INCONCLUSIVE => 1,
+        EXIT_THRESHOLD => 2,
+        EXIT_REGRESSION => 3,
+        EXIT_INVARIANT => 4,
+        _ => 5,
+    };
+    if rank(one) < rank(other) { other } else { one }
+}
+
+impl RunVerdict {
+    /// What stands in a record before [`RunRecord::conclude`].
+    #[must_use]
+    pub fn unjudged() -> Self {
+        Self {
+            conclusion: Conclusion::Inconclusive,
+            reasons: vec!["the run has not been judged".to_owned()],
+        }
+    }
+}
+
+impl RunRecord {
+    /// Fills in `verdict` and `cautions` from everything else. Cautions that are there already stay,
+    /// in front.
+    pub fn conclude(&mut self, end: RunEnd) {
+        for caution in caution::collect(self) {
+            let sentence = caution.to_string();
+            if !self.cautions.contains(&sentence) {
+                self.cautions.push(sentence);
+            }
+        }
+        self.verdict = judge(self, end);
+    }
+}
+
+/// One reason why a run is not a pass.
+type Finding = (Conclusion, String);
+
+/// What a run comes to, whatever its `verdict` says now.
+#[must_use]
+pub fn judge(record: &RunRecord, end: RunEnd) -> RunVerdict {
+    let mut findings: Vec<Finding> = Vec::new();
+    if end == RunEnd::Interrupted {
+        findings.push((
+            Conclusion::Interrupted,
+            "stopped by the user before its end".to_owned(),
+        ));
+    }
+    findings.extend(record.laws.iter().filter_map(judge_law));
+    findings.extend(record.thresholds.iter().filter_map(judge_threshold));
+    findings.extend(record.phases.iter().flat_map(judge_phase));
+    findings.extend(judge_contention(&record.contention));
+    if let Some(why) = &record.generator.saturated {
+        findings.push(inconclusive(format!(
+            "the generator did not keep up: {why}"
+        )));
+    }
+    // Stable: reasons of one severity stay in the order of the report.
+    findings.sort_by_key(|(conclusion, _)| std::cmp::Reverse(conclusion.severity()));
+    RunVerdict {
+        conclusion: findings
+            .first()
+            .map_or(Conclusion::Pass, |(conclusion, _)| *conclusion),
+        reasons: findings.into_iter().map(|(_, reason)| reason).collect(),
+    }
+}
+
+fn inconclusive(reason: String) -> Finding {
+    (Conclusion::Inconclusive, reason)
+}
+
+/// A broken law counts whether or not the scenario required it; an unanswered one only if it did.
+fn judge_law(law: &LawRecord) -> Option<Finding> {
+    match law.verdict {
+        Verdict::Valid => None,
+        Verdict::Invalid => Some((
+            Conclusion::InvariantViolated,
+            format!(
+                "law `{}` was broken {}",
+                law.name,
+                figure::times(law.violation_count)
+            ),
+        )),
+        Verdict::Unknown => law.required.then(|| {
+            let why = law.reason.as_deref().unwrap_or("no reason was given");
+            inconclusive(format!("law `{}` could not be judged: {why}", law.name))
+        }),
+    }
+}
+
+fn judge_threshold(threshold: &ThresholdRecord) -> Option<Finding> {
+    let ThresholdRecord {
+        metric,
+        bound,
+        phase,
+        ..
+    } = threshold;
+    match threshold.passed {
+        Some(true) => None,
+        Some(false) => {
+            let measured = threshold.measured.as_deref().unwrap_or("nothing");
+            let reason =
+                format!("phase `{phase}`: `{metric}` was {measured} and had to be {bound}");
+            Some((Conclusion::ThresholdFailed, reason))
+        }
+        None => Some(inconclusive(format!(
+            "phase `{phase}`: `{metric}` {bound} could not be measured"
+        ))),
+    }
+}
+
+/// Warm-up is judged by nothing but the arithmetic of its own counts.
+fn judge_phase(phase: &PhaseRecord) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let name = &phase.name;
+    if !phase.conservation.holds() {
+        findings.push(inconclusive(format!(
+            "phase `{name}`: the generator lost count of its operations; trust none of its figures"
+        )));
+    }
+    if phase.warmup {
+        return findings;
+    }
+    findings.extend(judge_unsent(phase));
+    findings.extend(judge_rendezvous(phase));
+    for (operation, found) in &phase.operations {
+        let failed = found.error + found.timeout + found.unknown;
+        if found.ok == 0 && 0 < found.refused + failed {
+            findings.push(inconclusive(format!(
+                "phase `{name}`: `{operation}` never succeeded, so nothing was learnt about it"
+            )));
+        }
+    }
+    findings
+}
+
+fn judge_unsent(phase: &PhaseRecord) -> Option<Finding> {
+    let counts = &phase.conservation;
+    let unsent = counts.shed + counts.cancelled_at_end;
+    let missed = counts.intended as f64 * UNSENT_SHARE_MAX < unsent as f64;
+    missed.then(|| {
+        inconclusive(format!(
+            "phase `{}`: {} of {} intended operations were never sent, so the offered rate was \
+             missed",
+            phase.name,
+            figure::count(unsent),
+            figure::count(counts.intended),
+        ))
+    })
+}
+
+fn judge_rendezvous(phase: &PhaseRecord) -> Option<Finding> {
+    let meeting = phase.rendezvous.as_ref()?;
+    let missed = f64::from(meeting.within) < f64::from(meeting.times) * RENDEZVOUS_WITHIN_MIN;
+    (missed || meeting.times == 0).then(|| {
+        inconclusive(format!(
+            "phase `{}`: only {} of {} rendezvous struck within {}",
+            phase.name,
+            figure::count(u64::from(meeting.within)),
+            figure::count(u64::from(meeting.times)),
+            figure::duration(meeting.spread_max_ns),
+        ))
+    })
+}
+
+fn judge_contention(contention: &ContentionRecord) -> Option<Finding> {
+    let floor = contention.per_key_min?;
+    (contention.attempts_per_key_p50 < floor).then(|| {
+        inconclusive(format!(
+            "contention stayed below its floor: {} attempts on the median key, the scenario \
+             promises {}",
+            figure::count(contention.attempts_per_key_p50),
+            figure::count(floor),
+        ))
+    })
+}

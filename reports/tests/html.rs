@@ -1,0 +1,147 @@
+//! The page: complete, closed to the outside, and deaf to what names contain.
+
+use reports::record::RunRecord;
+use reports::render::html;
+
+use crate::sample;
+
+fn samples() -> [RunRecord; 3] {
+    [sample::pass(), sample::violated(), sample::inconclusive()]
+}
+
+#[test]
+fn the_page_says_what_the_record_says() {
+    let page = html(&sample::violated());
+    for said in [
+        "<title>Invariant violated: booking-race</title>",
+        "law <code>no-double-booking</code> was broken 3 times",
+        "Slot 17:30 of agenda 4 was held by user-17",
+        "The second reserve is refused with slot-taken.",
+        "1 of 3 violations shown; confidence: definite interval.",
+        "planted bug, <code>forgets-held-slots</code>",
+        "stampede run scenarios/booking-race.toml --seed 42",
+        "20,518 holds",
+        "61.2 ms",
+        "slot-taken",
+        "agenda 1, day 2, 17:30",
+        "61,240",
+    ] {
+        assert!(page.contains(said), "not on the page: {said}");
+    }
+}
+
+#[test]
+fn pictures_mark_phases_thin_tails_and_missing_answers() {
+    let page = html(&sample::violated());
+    let times = |part: &str| page.matches(part).count();
+    // Two measured phases, of which one shows its two operations apart as well.
+    assert_eq!(times(">under 10 samples beyond<"), 4);
+    assert_eq!(
+        times(r#"<g class="band thin">"#),
+        2,
+        "the warm-up, in both pictures over time"
+    );
+    assert_eq!(
+        times(r#"<g class="band phase">"#),
+        4,
+        "the measured phases, in both"
+    );
+    assert_eq!(times(r#"<g class="bar">"#), 2);
+    assert_eq!(
+        times(r#"<g class="bar open">"#),
+        1,
+        "the cancellation had no answer"
+    );
+    assert!(
+        !page.contains("NaN") && !page.contains("inf "),
+        "a coordinate is no number"
+    );
+}
+
+#[test]
+fn the_page_fetches_nothing_and_runs_nothing() {
+    for record in samples() {
+        let page = html(&record);
+        let outside = page.replace("http://www.w3.org/2000/svg", "");
+        for forbidden in [
+            "http:", "https:", "src=", "@import", "url(", "<script", "<link",
+        ] {
+            assert!(!outside.contains(forbidden), "{forbidden}");
+        }
+    }
+}
+
+#[test]
+fn every_text_of_a_record_is_escaped() {
+    let attack = "<script>alert(1)</script>\"'&";
+    // Whatever text the record holds, now or later: each is replaced through its JSON.
+    let mut json = serde_json::to_value(sample::violated()).expect("a record is JSON");
+    poison(&mut json, attack);
+    let record: RunRecord = serde_json::from_value(json).expect("only free texts were replaced");
+    let page = html(&record);
+    assert!(
+        page.contains("&#60;script&#62;alert(1)"),
+        "the attack is shown as text"
+    );
+    assert!(!page.contains("<script"), "the attack is markup");
+    assert!(!page.contains("\"'&\""), "an attribute was left");
+}
+
+/// Replaces every text but the words of closed sets and the histograms.
+fn poison(value: &mut serde_json::Value, attack: &str) {
+    use serde_json::Value;
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                let closed = ["verdict", "conclusion", "histogram"].contains(&name.as_str());
+                if !(closed && field.is_string()) {
+                    poison(field, attack);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| poison(item, attack)),
+        Value::String(text) => attack.clone_into(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[test]
+fn an_empty_run_and_a_spoilt_histogram_still_make_a_page() {
+    let mut empty = sample::unjudged();
+    empty.phases.clear();
+    empty.laws.clear();
+    empty.thresholds.clear();
+    assert!(html(&empty).contains("No law was asked for"));
+    let mut spoilt = sample::pass();
+    let reserve = spoilt.phases[1]
+        .operations
+        .get_mut("reserve")
+        .expect("the sample reserves");
+    reserve.response.histogram = "AAAA".to_owned();
+    assert!(html(&spoilt).contains("no picture: histogram cannot be decoded"));
+}
+
+#[test]
+fn tags_are_closed_in_order() {
+    for record in samples() {
+        let page = html(&record);
+        let mut open = Vec::new();
+        for tag in page
+            .split('<')
+            .skip(1)
+            .filter_map(|rest| rest.split('>').next())
+        {
+            if let Some(name) = tag.strip_prefix('/') {
+                assert_eq!(open.pop().as_deref(), Some(name), "</{name}>");
+            } else if !(tag.starts_with("!doctype")
+                || tag.starts_with("meta")
+                || tag.ends_with('/')
+                || tag == "br")
+            {
+                let name = tag.split_whitespace().next().expect("a tag has a name");
+                open.push(name.to_owned());
+            }
+        }
+        assert!(open.is_empty(), "{open:?}");
+    }
+}

@@ -1,0 +1,8 @@
+//! The reports from outside: fixed records go in, what people and programs read is looked at.
+
+mod caution;
+mod html;
+mod read;
+mod sample;
+mod terminal;
+mod verdict;

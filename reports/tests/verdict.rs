@@ -1,0 +1,185 @@
+//! What a run comes to, from each thing that can be wrong with it.
+
+use reports::record::{Conclusion, RunRecord, Verdict};
+use reports::verdict::{self, RunEnd};
+
+use crate::sample;
+
+/// Spoils a good run in one way and looks at the verdict.
+fn check(spoil: impl Fn(&mut RunRecord), conclusion: Conclusion, reason: &str) {
+    let mut record = sample::unjudged();
+    spoil(&mut record);
+    let found = verdict::judge(&record, RunEnd::Complete);
+    assert_eq!(found.conclusion, conclusion, "{:?}", found.reasons);
+    assert_eq!(found.reasons.len(), 1, "{:?}", found.reasons);
+    assert!(found.reasons[0].contains(reason), "{:?}", found.reasons);
+}
+
+#[test]
+fn a_run_with_nothing_wrong_passes_without_reasons() {
+    let found = verdict::judge(&sample::unjudged(), RunEnd::Complete);
+    assert_eq!(
+        (found.conclusion, found.reasons),
+        (Conclusion::Pass, Vec::new())
+    );
+}
+
+#[test]
+fn a_broken_law_violates_whether_or_not_it_was_required() {
+    for at in [0, 3] {
+        check(
+            |record| {
+                record.laws[at].verdict = Verdict::Invalid;
+                record.laws[at].violation_count = 2;
+            },
+            Conclusion::InvariantViolated,
+            "was broken 2 times",
+        );
+    }
+}
+
+#[test]
+fn a_required_law_that_could_not_be_judged_is_inconclusive() {
+    check(
+        |record| {
+            record.laws[1].verdict = Verdict::Unknown;
+            record.laws[1].reason = Some("nothing was refused".to_owned());
+        },
+        Conclusion::Inconclusive,
+        "could not be judged: nothing was refused",
+    );
+}
+
+#[test]
+fn a_law_that_nobody_required_may_stay_unjudged() {
+    let mut record = sample::unjudged();
+    record.laws[3].verdict = Verdict::Unknown;
+    assert_eq!(
+        verdict::judge(&record, RunEnd::Complete).conclusion,
+        Conclusion::Pass
+    );
+}
+
+#[test]
+fn a_missed_threshold_fails_and_an_unmeasured_one_is_inconclusive() {
+    let spoil = |passed| move |record: &mut RunRecord| record.thresholds[0].passed = passed;
+    check(
+        spoil(Some(false)),
+        Conclusion::ThresholdFailed,
+        "was 4.72 ms and had to be < 50ms",
+    );
+    check(
+        spoil(None),
+        Conclusion::Inconclusive,
+        "could not be measured",
+    );
+}
+
+#[test]
+fn a_race_that_did_not_take_place_is_inconclusive() {
+    check(
+        |record| record.contention.attempts_per_key_p50 = 7,
+        Conclusion::Inconclusive,
+        "7 attempts on the median key, the scenario promises 8",
+    );
+    check(
+        |record| {
+            record.phases[2]
+                .rendezvous
+                .as_mut()
+                .expect("the sample has one")
+                .within = 8;
+        },
+        Conclusion::Inconclusive,
+        "only 8 of 10 rendezvous struck within 2.00 ms",
+    );
+}
+
+#[test]
+fn a_generator_that_did_not_keep_up_is_inconclusive() {
+    check(
+        |record| record.generator.saturated = Some("late".to_owned()),
+        Conclusion::Inconclusive,
+        "did not keep up: late",
+    );
+    check(
+        |record| {
+            record.phases[1].conservation.shed += 5_000;
+            record.phases[1].conservation.intended += 5_000;
+        },
+        Conclusion::Inconclusive,
+        "5,010 of 105,000 intended operations were never sent",
+    );
+}
+
+#[test]
+fn lost_count_is_inconclusive_even_in_a_warm_up() {
+    for at in [0, 1] {
+        check(
+            |record| record.phases[at].conservation.sent -= 1,
+            Conclusion::Inconclusive,
+            "lost count",
+        );
+    }
+}
+
+#[test]
+fn an_operation_that_never_succeeded_proves_nothing() {
+    check(
+        |record| {
+            record.phases[1]
+                .operations
+                .get_mut("cancel")
+                .expect("the sample cancels")
+                .ok = 0;
+        },
+        Conclusion::Inconclusive,
+        "`cancel` never succeeded",
+    );
+}
+
+#[test]
+fn the_most_severe_reason_comes_first_and_none_is_left_out() {
+    let mut record = sample::unjudged();
+    record.generator.saturated = Some("late".to_owned());
+    record.thresholds[1].passed = Some(false);
+    let found = verdict::judge(&record, RunEnd::Interrupted);
+    assert_eq!(
+        (found.conclusion, found.reasons.len()),
+        (Conclusion::Interrupted, 3)
+    );
+    record.laws[2].verdict = Verdict::Invalid;
+    let found = verdict::judge(&record, RunEnd::Interrupted);
+    assert_eq!(
+        (found.conclusion, found.reasons.len()),
+        (Conclusion::InvariantViolated, 4)
+    );
+    assert!(
+        found.reasons[0].contains("durable-acks"),
+        "{:?}",
+        found.reasons
+    );
+    assert!(
+        found.reasons[3].contains("did not keep up"),
+        "{:?}",
+        found.reasons
+    );
+}
+
+#[test]
+fn every_conclusion_has_its_exit_code_and_the_most_severe_wins() {
+    for (conclusion, code) in [
+        (Conclusion::Pass, 0),
+        (Conclusion::ThresholdFailed, 10),
+        (Conclusion::InvariantViolated, 11),
+        (Conclusion::Inconclusive, 12),
+        (Conclusion::Interrupted, 130),
+    ] {
+        assert_eq!(conclusion.exit_code(), code);
+    }
+    let rising = [0, 12, 10, verdict::EXIT_REGRESSION, 11];
+    for pair in rising.windows(2) {
+        assert_eq!(verdict::more_severe(pair[0], pair[1]), pair[1]);
+        assert_eq!(verdict::more_severe(pair[1], pair[0]), pair[1]);
+    }
+}

@@ -1,0 +1,282 @@
+//! Logs of real words, shown and verified.
+
+use protocol::{
+    ChainHash, Code, Key, Kind, Record, Refusal, Seq, UserId,
+    outcome::{encode_accepted, encode_refused},
+    record::chain,
+    words::{accounts, agenda},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{
+    cat,
+    cat::{hex, timestamp},
+    verify,
+    verify::Fold,
+};
+use crate::log::{
+    Batch, Durability, EventLog as _, Head, SqliteLog, SqliteOptions, SqliteReader, mark::MarkRead,
+};
+
+#[test]
+fn a_log_is_shown_line_by_line() {
+    let dir = log_of(&sample());
+    let expected = [
+        r#"{"seq":1,"at":"2023-11-14T22:13:20.001Z","actor":0,"command":"register","fields":{"name":"ada","password_hash":"<redacted>"},"outcome":"accepted","event":{"name":"ada","word":"registered"},"#,
+        r#"{"seq":2,"at":"2023-11-14T22:13:20.002Z","actor":1,"command":"cancel","fields":{"booking":9},"outcome":"refused","code":"unknown-booking","sentence":"there is no booking 9, or it has ended; list your bookings","#,
+        r#"{"seq":3,"at":"2023-11-14T22:13:20.003Z","actor":0,"command":"log-in","fields":{"name":"ada","token_hash":"<redacted>","verified":true},"outcome":"accepted","#,
+    ];
+    let lines = lines(&dir, 1, None);
+    assert_eq!(lines.len(), 3);
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}\n{expected}");
+        serde_json::from_str::<Value>(line).unwrap();
+    }
+    assert!(lines[0].contains(r#""key":"00000000000000000000000000000001","hash":""#));
+}
+
+#[test]
+fn a_page_of_a_log_is_shown() {
+    let dir = log_of(&sample());
+    let seqs = |from, limit| -> Vec<u64> {
+        lines(&dir, from, limit)
+            .iter()
+            .map(|line| {
+                serde_json::from_str::<Value>(line).unwrap()["seq"]
+                    .as_u64()
+                    .unwrap()
+            })
+            .collect()
+    };
+    assert_eq!(seqs(2, None), [2, 3]);
+    assert_eq!(seqs(1, Some(2)), [1, 2]);
+    assert_eq!(seqs(1, Some(0)), [0; 0]);
+    assert_eq!(seqs(4, None), [0; 0]);
+}
+
+#[test]
+fn what_does_not_decode_is_listed_as_bytes() {
+    let mut words = sample();
+    words[1].schema = 9;
+    let line = lines(&log_of(&words), 2, Some(1)).remove(0);
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["system"], 2);
+    assert_eq!(line["number"], 3);
+    assert_eq!(line["schema"], 9);
+    assert_eq!(line["body"], "09");
+    assert_eq!(line["outcome"], "refused: unknown-booking");
+    assert_eq!(line["undecoded"], "kind Kind(515) with schema 9 is unknown");
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let mut undecodable = sample();
+    for word in &mut undecodable {
+        word.schema = 9;
+    }
+    for words in [sample(), undecodable] {
+        let text = lines(&log_of(&words), 1, None).join("\n");
+        assert!(!text.contains("$argon2id"), "{text}");
+        assert!(!text.contains(&hex(b"$argon2id")), "{text}");
+        assert!(!text.contains("171,171"), "{text}");
+        assert!(!text.contains("abab"), "{text}");
+    }
+}
+
+#[test]
+fn a_sound_log_passes() {
+    let dir = log_of(&sample());
+    let report = verify(dir.path()).unwrap();
+    assert_eq!((report.records, report.accepted, report.refused), (3, 2, 1));
+    assert_eq!(report.head.seq, Seq(3));
+    assert_eq!(report.mark, MarkRead::At(report.head));
+    assert!(report.is_reproducible());
+    let text = report.to_string();
+    assert!(
+        text.contains("records  3 (2 accepted, 1 refused)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_empty_log_passes() {
+    let report = verify(log_of(&[]).path()).unwrap();
+    assert_eq!((report.records, report.head), (0, Head::default()));
+    let other = verify(log_of(&sample()).path()).unwrap();
+    assert_ne!(report.state_hash, other.state_hash);
+}
+
+#[test]
+fn a_log_is_verified_while_it_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = SqliteLog::open(dir.path(), SqliteOptions::default()).unwrap();
+    log.append(&batch(&sample())).unwrap();
+    assert_eq!(verify(dir.path()).unwrap().head, log.head());
+    assert_eq!(lines(&dir, 1, None).len(), 3);
+}
+
+#[test]
+fn damage_is_named_with_its_position() {
+    let cases = [
+        (
+            "UPDATE event_log SET actor = 5 WHERE seq = 2",
+            "seq 2 was altered",
+        ),
+        ("DELETE FROM event_log WHERE seq = 1", "seq 1 is missing"),
+        (
+            "DELETE FROM event_log WHERE seq = 3",
+            "the log ends at seq 2 but 3 was acknowledged",
+        ),
+    ];
+    for (statement, expected) in cases {
+        let dir = log_of(&sample());
+        let connection = rusqlite::Connection::open(dir.path().join("events.sqlite")).unwrap();
+        connection.execute_batch(statement).unwrap();
+        let error = verify(dir.path()).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_record_of_another_version_is_named() {
+    let mut words = sample();
+    words[1].schema = 9;
+    let error = verify(log_of(&words).path()).unwrap_err().to_string();
+    assert!(
+        error.starts_with("seq 2 cannot be replayed: kind"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_walk_in_small_pages_ends_where_one_in_large_pages_does() {
+    let dir = log_of(&sample());
+    let mut reader = SqliteReader::open(dir.path()).unwrap();
+    for page_len in [1, 2, 3, 4] {
+        let fold = Fold::run(&mut reader, Seq(u64::MAX), page_len).unwrap();
+        assert_eq!((fold.accepted, fold.refused), (2, 1), "{page_len}");
+    }
+    let fold = Fold::run(&mut reader, Seq(2), 1).unwrap();
+    assert_eq!(fold.chain.head().seq, Seq(2));
+}
+
+#[test]
+fn instants_are_written_as_rfc_3339() {
+    let cases = [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+        (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+        (951_868_800_000, "2000-03-01T00:00:00.000Z"),
+        (1_735_689_599_001, "2024-12-31T23:59:59.001Z"),
+        (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+    ];
+    for (millis, expected) in cases {
+        assert_eq!(timestamp(millis), expected);
+    }
+}
+
+/// A record to be.
+struct Stored {
+    actor: u64,
+    kind: Kind,
+    schema: u8,
+    body: Vec<u8>,
+    outcome: Vec<u8>,
+}
+
+/// Somebody registers, cancels what is not there, and logs in.
+fn sample() -> Vec<Stored> {
+    let register = accounts::Command::from(accounts::Register {
+        name: "ada".to_owned(),
+        password_hash: "$argon2id$v=19$secret".to_owned(),
+    });
+    let registered = accounts::Event::from(accounts::Registered {
+        name: "ada".to_owned(),
+    });
+    let log_in = accounts::Command::from(accounts::LogIn {
+        name: "ada".to_owned(),
+        verified: true,
+        token_hash: [0xab; 32],
+    });
+    let logged_in = accounts::Event::from(accounts::LoggedIn {
+        user: UserId(1),
+        expires_at: 1_800_000_000_000,
+    });
+    let cancel = agenda::Command::from(agenda::Cancel { booking: 9 });
+    let refusal = Refusal::with(Code::UNKNOWN_BOOKING, 9, 0);
+    vec![
+        stored(0, &register, &Ok(registered)),
+        stored(1, &cancel, &Err::<agenda::Event, _>(refusal)),
+        stored(0, &log_in, &Ok(logged_in)),
+    ]
+}
+
+fn stored<C: crate::domain::Word, E: crate::domain::Word>(
+    actor: u64,
+    command: &C,
+    decided: &Result<E, Refusal>,
+) -> Stored {
+    let (kind, schema) = command.kind();
+    let mut body = Vec::new();
+    command.encode(&mut body);
+    let mut outcome = Vec::new();
+    match decided {
+        Ok(event) => {
+            let (kind, schema) = event.kind();
+            encode_accepted(kind, schema, &mut outcome);
+            event.encode(&mut outcome);
+        }
+        Err(refusal) => encode_refused(refusal, &mut outcome),
+    }
+    Stored {
+        actor,
+        kind,
+        schema,
+        body,
+        outcome,
+    }
+}
+
+fn batch(words: &[Stored]) -> Batch {
+    let mut batch = Batch::default();
+    let mut hash = ChainHash::START;
+    for (seq, word) in (1..).zip(words) {
+        let record = Record {
+            seq: Seq(seq),
+            recorded_at: 1_700_000_000_000 + seq,
+            actor: UserId(word.actor),
+            key: Key(u128::from(seq).to_be_bytes()),
+            kind: word.kind,
+            schema: word.schema,
+            codec: protocol::codec::CODEC,
+            body: &word.body,
+            outcome: &word.outcome,
+        };
+        hash = chain(&hash, &record, &mut Vec::new());
+        batch.push(&record, hash);
+    }
+    batch
+}
+
+fn log_of(words: &[Stored]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let options = SqliteOptions {
+        durability: Durability::Full,
+        accept_loss: false,
+    };
+    let mut log = SqliteLog::open(dir.path(), options).unwrap();
+    log.append(&batch(words)).unwrap();
+    Box::new(log).close().unwrap();
+    dir
+}
+
+fn lines(dir: &TempDir, from: u64, limit: Option<u64>) -> Vec<String> {
+    let mut out = Vec::new();
+    cat(dir.path(), Seq(from), limit, &mut out).unwrap();
+    String::from_utf8(out)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}

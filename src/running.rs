@@ -1,0 +1,218 @@
+//! `stampede run` and `stampede plan`: a scenario, carried out or only shown.
+
+use std::{
+    env,
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use anyhow::{Context, Result};
+use loadgen::{
+    driver::Progress,
+    plan::{Plan, PlanOptions},
+    run::{self, Against, REPORT_FILE, Ran, RunOptions, Stage},
+    scenario::Scenario,
+};
+use reports::render::{self, Style, figure};
+use tokio::{
+    runtime,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::args::{self, ScenarioArgs, UsageError};
+
+/// Columns of a summary: what fits everywhere, a terminal's own width being nothing to rely on.
+const WIDTH: usize = 100;
+
+/// Runs a scenario and prints what it came to.
+pub(crate) fn run(args: &args::Run) -> Result<ExitCode> {
+    let stop = Arc::new(AtomicBool::new(false));
+    stop_on_signal(Arc::clone(&stop))?;
+    let is_talkative = !args.quiet && args.json.is_none();
+    let ran = run::run(RunOptions {
+        scenario: args.scenario.file.clone(),
+        plan: plan_options(&args.scenario),
+        out: args.out.clone(),
+        against: against(args)?,
+        command: command_line(args),
+        stop,
+        progress: is_talkative.then(|| Box::new(print_progress) as _),
+        stage: if is_talkative {
+            Box::new(print_stage)
+        } else {
+            Box::new(|_stage| {})
+        },
+    })?;
+    print_outcome(args, &ran)?;
+    Ok(ExitCode::from(ran.record.verdict.conclusion.exit_code()))
+}
+
+/// Shows what a scenario would do.
+pub(crate) fn plan(args: &args::Plan) -> Result<ExitCode> {
+    let scenario = Scenario::load(&args.scenario.file)?;
+    let plan = Plan::new(&scenario, &plan_options(&args.scenario))?;
+    write!(io::stdout(), "{}", plan.summary())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plan_options(args: &ScenarioArgs) -> PlanOptions {
+    PlanOptions {
+        seed: args.seed,
+        time_scale: args.time_scale,
+        rate_scale: args.rate_scale,
+    }
+}
+
+fn against(args: &args::Run) -> Result<Against> {
+    let Some(target) = &args.target else {
+        return Ok(Against::Embedded {
+            program: env::current_exe()
+                .context("cannot find this program to start a server with")?,
+            planted_bug: planted_bug(args),
+        });
+    };
+    let address = target
+        .strip_prefix("tcp://")
+        .map(|address| address.trim_end_matches('/'));
+    let address = address.filter(|address| {
+        let port = address
+            .rsplit_once(':')
+            .map(|(host, port)| (host, port.parse::<u16>()));
+        matches!(port, Some((host, Ok(1..))) if !host.is_empty())
+    });
+    let address = address.ok_or_else(|| UsageError::Target {
+        given: target.clone(),
+    })?;
+    let admin_password_file = args
+        .admin_password_file
+        .clone()
+        .ok_or(UsageError::AdminPassword)?;
+    Ok(Against::Live {
+        address: address.to_owned(),
+        admin_password_file,
+    })
+}
+
+#[cfg(feature = "planted-bugs")]
+fn planted_bug(args: &args::Run) -> Option<String> {
+    args.planted_bug.clone()
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+const fn planted_bug(_args: &args::Run) -> Option<String> {
+    None
+}
+
+/// What a reader pastes to see the same again: the seed is named even when the scenario says it.
+fn command_line(args: &args::Run) -> String {
+    let words: Vec<String> = env::args()
+        .skip(1)
+        .map(|word| {
+            if word.contains(' ') {
+                format!("'{word}'")
+            } else {
+                word
+            }
+        })
+        .collect();
+    let seed = match args.scenario.seed {
+        Some(_) => String::new(),
+        None => Scenario::load(&args.scenario.file).map_or_else(
+            |_broken| String::new(),
+            |scenario| format!(" --seed {}", scenario.seed),
+        ),
+    };
+    format!("stampede {}{seed}", words.join(" "))
+}
+
+/// The first signal ends the load early, with a report; the second ends the program.
+fn stop_on_signal(stop: Arc<AtomicBool>) -> Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                let Ok(mut interrupts) = signal(SignalKind::interrupt()) else {
+                    return;
+                };
+                let Ok(mut terminates) = signal(SignalKind::terminate()) else {
+                    return;
+                };
+                loop {
+                    tokio::select! {
+                        _ = interrupts.recv() => {}
+                        _ = terminates.recv() => {}
+                    }
+                    if stop.swap(true, Ordering::Relaxed) {
+                        std::process::abort();
+                    }
+                    let _unheard = writeln!(
+                        io::stderr(),
+                        "stopping early; the report is still written (once more to end at once)"
+                    );
+                }
+            });
+        })?;
+    Ok(())
+}
+
+fn print_stage(stage: &Stage) {
+    let line = match stage {
+        Stage::Building { users, agendas } => format!(
+            "setting up {} and {} ...",
+            figure::counted(u64::from(*users), "user"),
+            figure::counted(u64::from(*agendas), "agenda"),
+        ),
+        Stage::Driving => "offering load ...".to_owned(),
+        Stage::Crashing => "killing the server and starting another on its log ...".to_owned(),
+        Stage::Judging => "judging ...".to_owned(),
+    };
+    // Progress is a courtesy: a closed standard error must not end the run.
+    let _unheard = writeln!(io::stderr(), "{line}");
+}
+
+fn print_progress(progress: &Progress<'_>) {
+    let second = &progress.second;
+    let _unheard = writeln!(
+        io::stderr(),
+        "{at:>6.1} s  {phase:<16} intended {intended:>9}/s  answered {answered:>9}/s  failed {failed:>6}  \
+         response p50 {p50:>9} p99 {p99:>9}  in flight {in_flight}",
+        at = second.at_s,
+        phase = progress.phase,
+        intended = figure::count(second.intended),
+        answered = figure::count(second.answered),
+        failed = figure::count(second.failed),
+        p50 = figure::duration(second.response_p50),
+        p99 = figure::duration(second.response_p99),
+        in_flight = progress.in_flight,
+    );
+}
+
+fn print_outcome(args: &args::Run, ran: &Ran) -> Result<()> {
+    let mut out = io::stdout().lock();
+    let color = out.is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if args.json.is_some() {
+        write!(out, "{}", ran.record.to_json())?;
+        return Ok(());
+    }
+    let report = ran.dir.join(REPORT_FILE).display().to_string();
+    let text = render::terminal(
+        &ran.record,
+        Style {
+            color,
+            width: WIDTH,
+        },
+        Some(&report),
+    );
+    if args.quiet {
+        writeln!(out, "{}", text.lines().next().unwrap_or_default())?;
+        return Ok(());
+    }
+    write!(out, "{text}")?;
+    Ok(())
+}
