@@ -106,27 +106,14 @@ fn replaying_the_log_gives_the_live_state() {
     assert_eq!(client.log(ReadState {}).refused().code, Code::NOT_ALLOWED);
     let mut admin = server.admin();
     let live = state(&admin.log(ReadState {}));
-    assert_eq!(
-        state(&admin.log(ReplayState {
-            upto: protocol::Seq::START
-        })),
-        live
-    );
+    assert_eq!(state(&admin.log(ReplayState { upto: Seq::START })), live);
     client.agenda(reserve(agenda, 30));
     let later = state(&admin.log(ReadState {}));
     assert_ne!(later.hash, live.hash, "the hash is of the state");
     assert_eq!(later.seq, live.seq.next());
     client.send_query(
-        protocol::words::log::Query::from(ReplayState {
-            upto: protocol::Seq::START,
-        })
-        .kind(),
-        |out| {
-            protocol::words::log::Query::from(ReplayState {
-                upto: protocol::Seq::START,
-            })
-            .encode(out)
-        },
+        protocol::words::log::Query::from(ReplayState { upto: Seq::START }).kind(),
+        |out| protocol::words::log::Query::from(ReplayState { upto: Seq::START }).encode(out),
     );
     assert_eq!(client.error().refusal.code, Code::NOT_ALLOWED);
 }
