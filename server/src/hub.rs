@@ -18,7 +18,7 @@ use slab::Slab;
 use crate::{
     archive,
     clock::{Monotonic, wall_ms},
-    domain::systems::CommandBytes,
+    domain::{accounts::Accounts, systems::CommandBytes},
     engine::{Ask, BUSY_RETRY_MS, Engine, Origin, Release, Released, Submitted},
     log::{Head, LogError, LogReader},
     net::Link,
