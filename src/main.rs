@@ -1,6 +1,7 @@
 //! The program `stampede`: arguments in, one library call, an exit code out.
 
 mod args;
+mod descriptors;
 mod inspecting;
 mod running;
 mod serving;
@@ -17,6 +18,7 @@ use reports::verdict::{EXIT_INTERNAL, EXIT_USAGE};
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    descriptors::raise_limit();
     let done = match &args.command {
         Command::Run(run) => running::run(run),
         Command::Plan(plan) => running::plan(plan),
