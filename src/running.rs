@@ -100,7 +100,7 @@ fn against(args: &args::Run) -> Result<Against> {
 
 #[cfg(feature = "planted-bugs")]
 fn planted_bug(args: &args::Run) -> Option<String> {
-    args.planted_bug.clone()
+    args.planted_bug.map(|bug| bug.name().to_owned())
 }
 
 #[cfg(not(feature = "planted-bugs"))]
@@ -131,7 +131,7 @@ fn command_line(args: &args::Run) -> String {
 }
 
 /// The first signal ends the load early, with a report; the second ends the program.
-fn stop_on_signal(stop: Arc<AtomicBool>) -> Result<()> {
+pub(crate) fn stop_on_signal(stop: Arc<AtomicBool>) -> Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     thread::Builder::new()
         .name("signals".to_owned())

@@ -5,13 +5,15 @@
 
 use std::{
     fs::{self, OpenOptions},
-    future::Future,
+    future::{Future, poll_fn},
     io::{self, Write},
     net::SocketAddr,
     ops::ControlFlow,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    pin::pin,
     rc::Rc,
+    task::Poll,
     time::Duration,
 };
 
@@ -125,8 +127,16 @@ pub fn serve(
                 source,
             })?;
         let (shell, synced, ready) = start(config, &listener)?;
+        // Whoever hears of the server may stop it at once, so it listens for that before it speaks.
+        let mut shutdown = pin!(shutdown);
+        let is_stopped = poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await;
         on_ready(&ready);
-        run(shell, synced, listener, shutdown).await
+        let stopped = async move {
+            if !is_stopped {
+                shutdown.await;
+            }
+        };
+        run(shell, synced, listener, stopped).await
     })
 }
 
@@ -158,12 +168,16 @@ fn start(
         address: config.listen,
         source,
     })?;
+    #[cfg(feature = "planted-bugs")]
+    let log = crate::planted::plant(config, &mut engine, log);
     let (writer, synced) =
         Writer::spawn(log).map_err(|error| ServeError::System(error.to_string()))?;
     let flags = match config.durability {
         Durability::Full => WelcomeFlags::DURABLE,
         Durability::Normal | Durability::None => WelcomeFlags::default(),
     };
+    #[cfg(feature = "planted-bugs")]
+    let flags = crate::planted::flags(config, flags);
     let hub = Hub::new(HubParts {
         engine,
         writer,
@@ -171,6 +185,8 @@ fn start(
         connections_max: config.connections_max,
         timeouts: config.timeouts,
         flags,
+        #[cfg(feature = "planted-bugs")]
+        planted_bug: config.planted_bug,
     });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let authenticator = Authenticator::new(secret, config.password_cost, cores);
