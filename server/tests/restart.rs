@@ -58,7 +58,14 @@ fn everything_acknowledged_is_there_after_a_restart() {
     let mut admin = server.admin();
     let _log_in_changed_it = state;
     let live = admin.log(log_words::ReadState {}).accepted();
-    assert_eq!(admin.log(log_words::ReplayState { upto: protocol::Seq::START }).accepted(), live);
+    assert_eq!(
+        admin
+            .log(log_words::ReplayState {
+                upto: protocol::Seq::START
+            })
+            .accepted(),
+        live
+    );
 }
 
 #[test]
