@@ -18,7 +18,7 @@ use slab::Slab;
 use crate::{
     archive,
     clock::{Monotonic, wall_ms},
-    domain::{accounts::Accounts, systems::CommandBytes},
+    domain::systems::CommandBytes,
     engine::{Ask, BUSY_RETRY_MS, Engine, Origin, Release, Released, Submitted},
     log::{Head, LogError, LogReader},
     net::Link,
@@ -538,14 +538,9 @@ impl Connections {
                 let session = &mut self.slab[index].session;
                 let was_somebody = session.person().is_some();
                 session.handle_answer(origin.correlation, *at, outcome);
-                let newcomer = session.person().filter(|_| !was_somebody);
-                // The session may have been revoked while its answer waited, or long ago if the
-                // log-in was a retry.
-                if newcomer.is_some_and(|person| !accounts.is_session_open(person.session)) {
-                    session.handle_revoked();
-                }
+                let is_new = !was_somebody && session.person().is_some();
                 self.mark_dirty(index);
-                if newcomer.is_some() {
+                if is_new {
                     self.note_person(origin.connection);
                 }
             }

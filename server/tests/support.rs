@@ -50,6 +50,8 @@ pub(crate) fn config(data_dir: &Path) -> ServerConfig {
         password_cost: PasswordCost::TEST,
         connections_max: 1_000,
         timeouts: SessionTimeouts::default(),
+        #[cfg(feature = "planted-bugs")]
+        planted_bug: None,
     }
 }
 
