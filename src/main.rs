@@ -1,6 +1,7 @@
 //! The program `stampede`: arguments in, one library call, an exit code out.
 
 mod args;
+mod descriptors;
 mod inspecting;
 mod proving;
 mod running;
@@ -19,6 +20,7 @@ use server::{ServeError, inspect::InspectError, log::LogError};
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    descriptors::raise_limit();
     let done = match &args.command {
         Command::Run(run) => running::run(run),
         Command::Plan(plan) => running::plan(plan),

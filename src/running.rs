@@ -201,16 +201,15 @@ fn print_outcome(args: &args::Run, ran: &Ran) -> Result<()> {
         return Ok(());
     }
     let report = ran.dir.join(REPORT_FILE).display().to_string();
-    let text = render::terminal(
-        &ran.record,
-        Style {
-            color,
-            width: WIDTH,
-        },
-        Some(&report),
-    );
+    let style = Style {
+        color,
+        width: WIDTH,
+    };
+    let text = render::terminal(&ran.record, style, Some(&report));
     if args.quiet {
-        writeln!(out, "{}", text.lines().next().unwrap_or_default())?;
+        // Where the verdict's line is wrapped its rest is not indented, and all that follows is.
+        let lines = text.lines().take_while(|line| !line.starts_with("  "));
+        writeln!(out, "{}", lines.collect::<Vec<_>>().join(" "))?;
         return Ok(());
     }
     write!(out, "{text}")?;
