@@ -14,7 +14,8 @@ use std::{
 use args::{Args, Command, LogCommand};
 use clap::Parser;
 use loadgen::{run::RunError, scenario::ScenarioError};
-use reports::verdict::{EXIT_INTERNAL, EXIT_USAGE};
+use reports::verdict::{EXIT_INTERNAL, EXIT_INVARIANT, EXIT_USAGE};
+use server::{ServeError, inspect::InspectError, log::LogError};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -28,18 +29,55 @@ fn main() -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         // Nobody can be told if the standard error is closed.
-        let _unheard = writeln!(io::stderr(), "stampede: {error:#}");
+        let _unheard = writeln!(io::stderr(), "stampede: {}", sentence(&error));
         ExitCode::from(exit_code(&error))
     })
 }
 
-/// A mistake in what was typed or written is the user's to mend; anything else is ours to explain.
+/// The error and its causes. Errors of ours quote their causes and those of libraries do not:
+/// nothing is said twice.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !sentence.contains(&cause) {
+            sentence = format!("{sentence}: {cause}");
+        }
+    }
+    sentence
+}
+
+/// A mistake in what was typed or written is the user's to mend, a damaged log breaks a law;
+/// anything else is ours to explain.
 fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(error) = log_error(error) {
+        return log_exit_code(error);
+    }
+    if let Some(InspectError::Integrity(_)) = error.downcast_ref() {
+        return EXIT_INVARIANT;
+    }
     let is_usage = error.is::<ScenarioError>()
         || error.is::<args::UsageError>()
+        || matches!(error.downcast_ref(), Some(ServeError::Listen { .. }))
         || matches!(
-            error.downcast_ref::<RunError>(),
+            error.downcast_ref(),
             Some(RunError::Scenario(_) | RunError::World(_))
         );
     if is_usage { EXIT_USAGE } else { EXIT_INTERNAL }
+}
+
+/// What is wrong with a log, whoever found it.
+fn log_error(error: &anyhow::Error) -> Option<&LogError> {
+    match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(ServeError::Log(error)), _) | (_, Some(InspectError::Log(error))) => Some(error),
+        _neither => None,
+    }
+}
+
+const fn log_exit_code(error: &LogError) -> u8 {
+    match error {
+        LogError::Damaged(_) | LogError::TailMissing { .. } => EXIT_INVARIANT,
+        // There is no log, it is somebody else's, or somebody has it: another one must be named.
+        LogError::Foreign(_) | LogError::Locked { .. } => EXIT_USAGE,
+        LogError::Sqlite { .. } | LogError::Io { .. } | LogError::Busy { .. } => EXIT_INTERNAL,
+    }
 }

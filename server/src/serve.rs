@@ -5,13 +5,15 @@
 
 use std::{
     fs::{self, OpenOptions},
-    future::Future,
+    future::{Future, poll_fn},
     io::{self, Write},
     net::SocketAddr,
     ops::ControlFlow,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    pin::pin,
     rc::Rc,
+    task::Poll,
     time::Duration,
 };
 
@@ -125,8 +127,16 @@ pub fn serve(
                 source,
             })?;
         let (shell, synced, ready) = start(config, &listener)?;
+        // Whoever hears of the server may stop it at once, so it listens for that before it speaks.
+        let mut shutdown = pin!(shutdown);
+        let is_stopped = poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await;
         on_ready(&ready);
-        run(shell, synced, listener, shutdown).await
+        let stopped = async move {
+            if !is_stopped {
+                shutdown.await;
+            }
+        };
+        run(shell, synced, listener, stopped).await
     })
 }
 

@@ -71,7 +71,8 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             index,
             started_at,
             arrivals: Vec::new(),
-            sweep_at: 0,
+            // Not 0: the pacer would count the whole run so far as lateness.
+            sweep_at: started_at,
             turns: 0,
             ready: Vec::new(),
         }

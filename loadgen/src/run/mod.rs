@@ -194,7 +194,12 @@ pub fn run(options: RunOptions) -> Result<Ran, RunError> {
         }
         .carry_out()
         .await
-    })?;
+    });
+    if record.is_err() {
+        // What never began leaves nothing behind. Whatever it did leave stays, to be looked at.
+        let _not_empty = fs::remove_dir(&dir);
+    }
+    let record = record?;
     write_file(&dir.join(RECORD_FILE), &record.to_json())?;
     write_file(&dir.join(REPORT_FILE), &render::html(&record))?;
     Ok(Ran { record, dir })
@@ -373,7 +378,7 @@ impl Run<'_> {
         let admin = access
             .admin_again(admin_token)
             .await
-            .map_err(WorldError::Admin)?;
+            .map_err(WorldError::Connect)?;
         Ok(Aftermath {
             crash: Some(crash),
             live,

@@ -57,9 +57,19 @@ pub enum WorldError {
         /// Why.
         source: std::io::Error,
     },
+    /// The server.
+    #[error(transparent)]
+    Connect(CallError),
     /// The admin.
-    #[error("the admin cannot log in: {0}")]
-    Admin(CallError),
+    #[error("the admin of {address} cannot log in with the password in {}: {source}", .path.display())]
+    Admin {
+        /// Of which server.
+        address: String,
+        /// Where the password is.
+        path: PathBuf,
+        /// Why.
+        source: CallError,
+    },
     /// An agenda.
     #[error("agenda {agenda} of the world: {source}")]
     Agenda {
@@ -112,11 +122,15 @@ impl Access {
         })?;
         let mut caller = Caller::connect(&self.address)
             .await
-            .map_err(WorldError::Admin)?;
+            .map_err(WorldError::Connect)?;
         let session = caller
             .log_in(self.key(0, 0), ADMIN_NAME, password.trim())
             .await
-            .map_err(WorldError::Admin)?;
+            .map_err(|source| WorldError::Admin {
+                address: self.address.clone(),
+                path: self.admin_password_file.clone(),
+                source,
+            })?;
         Ok((caller, session.token))
     }
 

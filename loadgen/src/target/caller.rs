@@ -28,6 +28,8 @@ use tokio::{
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a welcome may take: it waits for nothing, so whoever is silent is no server of ours.
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection that asks one thing at a time.
 #[derive(Debug)]
@@ -87,7 +89,7 @@ pub enum CallError {
         source: io::Error,
     },
     /// No answer.
-    #[error("{address} did not answer within {seconds} s")]
+    #[error("{address} did not answer within {seconds} s; is it a stampede server?")]
     Silent {
         /// Who.
         address: String,
@@ -152,7 +154,9 @@ impl Caller {
         };
         let version = WIRE_VERSION;
         let hello = Request::Hello { version };
-        caller.welcome = caller.exchange(&hello, read_welcome).await?;
+        caller.welcome = caller
+            .exchange_within(WELCOME_TIMEOUT, &hello, read_welcome)
+            .await?;
         Ok(caller)
     }
 
@@ -281,13 +285,21 @@ impl Caller {
         request: &Request<'_>,
         read: impl Fn(&Reply<'_>) -> Read<T>,
     ) -> Result<T, CallError> {
-        let seconds = ANSWER_TIMEOUT.as_secs();
-        let exchanging = timeout(ANSWER_TIMEOUT, self.exchange_patiently(request, read)).await;
+        self.exchange_within(ANSWER_TIMEOUT, request, read).await
+    }
+
+    async fn exchange_within<T>(
+        &mut self,
+        limit: Duration,
+        request: &Request<'_>,
+        read: impl Fn(&Reply<'_>) -> Read<T>,
+    ) -> Result<T, CallError> {
+        let exchanging = timeout(limit, self.exchange_patiently(request, read)).await;
         match exchanging {
             Ok(result) => result,
             Err(_elapsed) => Err(CallError::Silent {
                 address: self.address.clone(),
-                seconds,
+                seconds: limit.as_secs(),
             }),
         }
     }

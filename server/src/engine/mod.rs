@@ -545,3 +545,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! `stampede log` on what is no log, or not any more.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use tempfile::tempdir;
+
+use crate::program::{Said, Server, run, text};
+
+fn check_refused(said: &Said, code: i32, words: &[&str]) {
+    assert_eq!(said.code, Some(code), "{said:?}");
+    assert!(said.err.starts_with("stampede: "), "{said:?}");
+    for word in words {
+        assert!(
+            said.err.contains(word),
+            "{word:?} is not said: {}",
+            said.err
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_directory_without_a_log_is_named() {
+    let dir = tempdir().expect("a directory");
+    let missing = dir.path().join("nothing-here");
+    for (command, data) in [
+        ("cat", dir.path()),
+        ("verify", dir.path()),
+        ("verify", &missing),
+    ] {
+        let said = run(&["log", command, text(data)]).await;
+        check_refused(&said, 2, &[text(data)]);
+    }
+    assert!(!missing.exists(), "looking does not make a log");
+}
+
+#[tokio::test]
+async fn a_flipped_byte_is_found_and_its_position_named() {
+    let dir = tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    assert_eq!(Server::start(&data).await.interrupt().await.code, Some(0));
+    flip(&data, 2);
+    let said = run(&["log", "verify", text(&data)]).await;
+    check_refused(&said, 11, &["seq 2"]);
+    // Damage is shown as it is: the rest of the log is still worth seeing.
+    let said = run(&["log", "cat", text(&data)]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(said.out.lines().count(), 3, "{}", said.out);
+    let said = run(&["serve", "--listen", "127.0.0.1:0", "--data", text(&data)]).await;
+    assert_ne!(said.code, Some(0), "{said:?}");
+    assert!(said.err.contains("seq 2"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_missing_tail_is_noticed() {
+    let dir = tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    assert_eq!(Server::start(&data).await.interrupt().await.code, Some(0));
+    let log = Connection::open(data.join("events.sqlite")).expect("the log opens");
+    let cut = log.execute("DELETE FROM event_log WHERE seq = 3", []);
+    assert_eq!(cut.expect("it can be cut"), 1);
+    drop(log);
+    let said = run(&["log", "verify", text(&data)]).await;
+    check_refused(&said, 11, &["seq 2", "3 was acknowledged"]);
+}
+
+/// Changes the last byte of a record's body, as a bad disk might.
+fn flip(data: &Path, seq: u32) {
+    let log = Connection::open(data.join("events.sqlite")).expect("the log opens");
+    let read = "SELECT body FROM event_log WHERE seq = ?1";
+    let mut body: Vec<u8> = log
+        .query_row(read, [seq], |row| row.get(0))
+        .expect("it is there");
+    *body.last_mut().expect("it has a body") ^= 1;
+    let write = "UPDATE event_log SET body = ?2 WHERE seq = ?1";
+    assert_eq!(
+        log.execute(write, (seq, body)).expect("it can be changed"),
+        1
+    );
+}

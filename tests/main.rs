@@ -1,0 +1,14 @@
+//! The program as its user meets it: arguments in; exit codes, words and files out.
+//!
+//! Every test starts the built binary, in directories of its own and on free ports. Deliberately
+//! absent: what a crate's own tests can show without a process.
+
+mod crash;
+mod inspecting;
+mod live;
+mod mistakes;
+mod program;
+mod scenario;
+mod smoke;
+mod verdict;
+mod words;

@@ -1,0 +1,89 @@
+//! The first command of the README, and everything that it leaves behind.
+
+use loadgen::history::HistoryReader;
+use reports::{
+    read::schema_json,
+    record::{Conclusion, RunRecord, Verdict},
+};
+use tempfile::tempdir;
+
+use crate::program::{only_run, record_of, run, run_load, text};
+
+#[tokio::test]
+async fn the_smoke_scenario_passes_and_leaves_a_run_that_can_be_looked_into() {
+    let dir = tempdir().expect("a directory");
+    let out = dir.path().join("runs");
+    let said = run_load(&["run", "scenarios/smoke.toml"], &out, 0).await;
+    let verdict = said.out.lines().next().expect("it says something");
+    assert!(verdict.starts_with("PASS  smoke: "), "{verdict}");
+
+    let kept = only_run(&out);
+    let record = record_of(&kept);
+    check_record(&record);
+    check_schema(&record);
+    check_page(&std::fs::read_to_string(kept.join("report.html")).expect("the report is kept"));
+    let sent: u64 = record.phases.iter().map(|it| it.conservation.sent).sum();
+    let history = HistoryReader::open(&kept.join("history.bin")).expect("the history is kept");
+    let firsts = history
+        .map(|entry| entry.expect("every entry can be read"))
+        .filter(|entry| !entry.duplicate);
+    let firsts = u64::try_from(firsts.count()).expect("few");
+    assert_eq!(firsts, sent, "the history holds every operation once");
+
+    let verified = run(&["log", "verify", text(&kept.join("log"))]).await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+    let newest = record.crash.expect("the plug was pulled").recovered_seq;
+    let head = format!("head     seq {newest}\n");
+    assert!(verified.out.starts_with(&head), "{}", verified.out);
+}
+
+fn check_record(record: &RunRecord) {
+    assert_eq!(record.verdict.conclusion, Conclusion::Pass);
+    assert_eq!(record.verdict.reasons, Vec::<String>::new());
+    assert_eq!(record.laws.len(), loadgen::check::LAWS.len());
+    for law in &record.laws {
+        let is_fine =
+            law.verdict == Verdict::Valid || law.verdict == Verdict::Unknown && !law.required;
+        assert!(is_fine, "{law:#?}");
+    }
+    assert!(record.laws.iter().any(|law| law.required));
+    assert_eq!(record.phases.len(), 3);
+    for phase in &record.phases {
+        assert!(phase.conservation.holds(), "{}", phase.name);
+        assert!(0 < phase.conservation.ok, "{}", phase.name);
+    }
+    assert!(
+        record.thresholds.iter().all(|it| it.passed == Some(true)),
+        "{:?}",
+        record.thresholds
+    );
+}
+
+fn check_schema(record: &RunRecord) {
+    let committed = include_str!("../reports/schema/run.schema.json");
+    assert_eq!(committed, schema_json(), "the committed schema is current");
+    let schema = serde_json::from_str(committed).expect("the schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("the schema is a schema");
+    let json = serde_json::from_str(&record.to_json()).expect("a record is JSON");
+    let faults: Vec<_> = validator
+        .iter_errors(&json)
+        .map(|it| it.to_string())
+        .collect();
+    assert!(faults.is_empty(), "{faults:?}");
+}
+
+/// Opened from a disk without a network it must show the same.
+fn check_page(page: &str) {
+    assert!(page.contains("smoke"), "it names the scenario");
+    assert!(page.trim_end().ends_with("</html>"), "it is whole");
+    for foreign in [
+        "src=\"http",
+        "href=\"http",
+        "@import",
+        "url(http",
+        "<link",
+        "src=\"/",
+    ] {
+        assert!(!page.contains(foreign), "it fetches something: {foreign}");
+    }
+}

@@ -1,0 +1,140 @@
+//! What the program prints, to whom, and what it does when it is interrupted.
+
+use reports::record::{Conclusion, RunRecord};
+use rustix::process::Signal;
+use tempfile::tempdir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    time::timeout,
+};
+
+use crate::{
+    mistakes::{TINY, write},
+    program::{DEADLINE, finish, only_run, record_of, run, run_load, send, stampede, text},
+};
+
+const ESCAPE: char = '\u{1b}';
+
+#[tokio::test]
+async fn json_is_all_that_the_standard_output_holds() {
+    let dir = tempdir().expect("a directory");
+    let scenario = write(dir.path(), "tiny.toml", TINY);
+    let out = dir.path().join("runs");
+    let said = run_load(&["run", &scenario, "--json", "-"], &out, 0).await;
+    assert_eq!(said.err, "", "nothing needs to be said");
+    let record = RunRecord::read(&said.out).expect("it is a record and nothing else");
+    assert_eq!(
+        record,
+        record_of(&only_run(&out)),
+        "the same as in the file"
+    );
+}
+
+#[tokio::test]
+async fn quiet_is_one_line() {
+    let dir = tempdir().expect("a directory");
+    let scenario = write(dir.path(), "tiny.toml", TINY);
+    let out = dir.path().join("runs");
+    let said = run_load(&["run", &scenario, "--quiet"], &out, 0).await;
+    assert_eq!(said.out.lines().count(), 1, "{said:?}");
+    assert!(said.out.contains(" tiny: "), "{said:?}");
+    assert_eq!(said.err, "");
+}
+
+#[tokio::test]
+async fn nothing_is_coloured_for_a_pipe() {
+    let dir = tempdir().expect("a directory");
+    let scenario = write(dir.path(), "tiny.toml", TINY);
+    for no_color in [None, Some("1")] {
+        let mut command = stampede(["run", &scenario, "--out", text(dir.path())]);
+        command.env_remove("NO_COLOR");
+        command.envs(no_color.map(|value| ("NO_COLOR", value)));
+        let said = finish(command, "a run into a pipe").await;
+        assert!(said.out.contains("Laws"), "{said:?}");
+        assert!(
+            !said.out.contains(ESCAPE) && !said.err.contains(ESCAPE),
+            "{said:?}"
+        );
+    }
+    let broken = write(dir.path(), "broken.toml", &TINY.replace("users", "uzers"));
+    let said = run(&["plan", &broken]).await;
+    assert!(
+        said.err.contains("uzers") && !said.err.contains(ESCAPE),
+        "{said:?}"
+    );
+}
+
+/// The line of a plan that names its hash, among all that it says.
+async fn plan_hash(args: &[&str]) -> (String, String) {
+    let said = run(&[&["plan", "scenarios/smoke.toml"], args].concat()).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let is_hash = |word: &&str| word.len() == 64 && word.bytes().all(|it| it.is_ascii_hexdigit());
+    let hash = said.out.split_whitespace().find(is_hash);
+    (
+        hash.expect("a plan has a hash").to_owned(),
+        said.out.clone(),
+    )
+}
+
+#[tokio::test]
+async fn a_plan_is_its_seed_and_its_scales_and_nothing_else() {
+    let (hash, words) = plan_hash(&[]).await;
+    assert_eq!(plan_hash(&[]).await.0, hash);
+    assert_eq!(
+        plan_hash(&["--seed", "1"]).await.0,
+        hash,
+        "the scenario's own seed is 1"
+    );
+    let (other, other_words) = plan_hash(&["--seed", "2"]).await;
+    assert_ne!(other, hash);
+    assert!(other_words.contains("seed 2"), "{other_words}");
+    let (slower, slower_words) = plan_hash(&["--time-scale", "2"]).await;
+    let (harder, harder_words) = plan_hash(&["--rate-scale", "3"]).await;
+    assert!(slower != hash && harder != hash && slower != harder);
+    assert!(words.contains("200/s"), "{words}");
+    assert!(
+        slower_words.contains('2') && slower_words != words,
+        "{slower_words}"
+    );
+    assert!(harder_words.contains("600/s"), "{harder_words}");
+}
+
+#[tokio::test]
+async fn an_interrupted_run_still_leaves_its_report() {
+    let dir = tempdir().expect("a directory");
+    let long = TINY.replace("200ms", "60s");
+    let scenario = write(dir.path(), "long.toml", &long);
+    let out = dir.path().join("runs");
+    let mut child = stampede(["run", &scenario, "--out", text(&out)])
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let interrupted = async {
+        // The first second under load is over.
+        while let Some(line) = lines.next_line().await.expect("it speaks text") {
+            if line.contains("answered") {
+                send(&child, Signal::INT);
+                break;
+            }
+        }
+        while let Some(_line) = lines.next_line().await.expect("it speaks text") {}
+        let mut said = String::new();
+        let mut stdout = child.stdout.take().expect("it is piped");
+        stdout.read_to_string(&mut said).await.expect("it is text");
+        (child.wait().await.expect("it ends").code(), said)
+    };
+    let (code, said) = timeout(DEADLINE, interrupted)
+        .await
+        .expect("it ends in time");
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.starts_with("INTERRUPTED"), "{said}");
+    let kept = only_run(&out);
+    assert!(kept.join("report.html").exists());
+    let record = record_of(&kept);
+    assert_eq!(record.verdict.conclusion, Conclusion::Interrupted);
+    assert!(
+        0 < record.phases[0].conservation.ok,
+        "{:?}",
+        record.phases[0].conservation
+    );
+}
