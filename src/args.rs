@@ -29,6 +29,8 @@ pub(crate) enum Command {
     /// Look into an event log
     #[command(subcommand)]
     Log(LogCommand),
+    /// Plant bugs in the server, one after the other, and show which laws find them
+    Prove(Prove),
 }
 
 /// What can be done with a log.
@@ -68,7 +70,7 @@ pub(crate) struct Run {
     /// Plant a bug in the embedded server, to see a law find it
     #[cfg(feature = "planted-bugs")]
     #[arg(long, value_name = "BUG", conflicts_with = "target")]
-    pub(crate) planted_bug: Option<String>,
+    pub(crate) planted_bug: Option<server::planted::PlantedBug>,
 }
 
 /// `stampede plan`
@@ -166,9 +168,21 @@ pub(crate) struct Serve {
     /// Start although acknowledged records are missing at the log's end
     #[arg(long, env = "STAMPEDE_ACCEPT_LOSS")]
     pub(crate) accept_loss: bool,
+    /// Misbehave on purpose, to see a law find it
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long, value_name = "BUG")]
+    pub(crate) planted_bug: Option<server::planted::PlantedBug>,
     /// Print one line of JSON when ready, for programs that start a server
     #[arg(long, hide = true)]
     pub(crate) ready_json: bool,
+}
+
+/// `stampede prove`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Prove {
+    /// Where runs are kept, each in a directory of its own
+    #[arg(long, env = "STAMPEDE_OUT", default_value = "runs", value_name = "DIR")]
+    pub(crate) out: PathBuf,
 }
 
 /// `stampede log cat`
@@ -207,4 +221,10 @@ pub(crate) enum UsageError {
         "--target needs the server's admin password, to make users and agendas there; give the file that `stampede serve` names with --admin-password-file"
     )]
     AdminPassword,
+    /// A default build has no bugs to plant.
+    #[cfg(not(feature = "planted-bugs"))]
+    #[error(
+        "this build has no planted bugs, as it should; to see the laws find some: cargo run --release --features planted-bugs -- prove"
+    )]
+    NoPlantedBugs,
 }

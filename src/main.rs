@@ -1,7 +1,9 @@
 //! The program `stampede`: arguments in, one library call, an exit code out.
 
 mod args;
+mod descriptors;
 mod inspecting;
+mod proving;
 mod running;
 mod serving;
 
@@ -18,10 +20,12 @@ use server::{ServeError, inspect::InspectError, log::LogError};
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    descriptors::raise_limit();
     let done = match &args.command {
         Command::Run(run) => running::run(run),
         Command::Plan(plan) => running::plan(plan),
         Command::Serve(serve) => serving::serve(serve),
+        Command::Prove(prove) => proving::prove(prove),
         Command::Log(LogCommand::Cat(cat)) => inspecting::cat(cat),
         Command::Log(LogCommand::Verify(verify)) => inspecting::verify(verify),
     };

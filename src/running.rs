@@ -100,7 +100,7 @@ fn against(args: &args::Run) -> Result<Against> {
 
 #[cfg(feature = "planted-bugs")]
 fn planted_bug(args: &args::Run) -> Option<String> {
-    args.planted_bug.clone()
+    args.planted_bug.map(|bug| bug.name().to_owned())
 }
 
 #[cfg(not(feature = "planted-bugs"))]
@@ -131,7 +131,7 @@ fn command_line(args: &args::Run) -> String {
 }
 
 /// The first signal ends the load early, with a report; the second ends the program.
-fn stop_on_signal(stop: Arc<AtomicBool>) -> Result<()> {
+pub(crate) fn stop_on_signal(stop: Arc<AtomicBool>) -> Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     thread::Builder::new()
         .name("signals".to_owned())
@@ -201,16 +201,15 @@ fn print_outcome(args: &args::Run, ran: &Ran) -> Result<()> {
         return Ok(());
     }
     let report = ran.dir.join(REPORT_FILE).display().to_string();
-    let text = render::terminal(
-        &ran.record,
-        Style {
-            color,
-            width: WIDTH,
-        },
-        Some(&report),
-    );
+    let style = Style {
+        color,
+        width: WIDTH,
+    };
+    let text = render::terminal(&ran.record, style, Some(&report));
     if args.quiet {
-        writeln!(out, "{}", text.lines().next().unwrap_or_default())?;
+        // Where the verdict's line is wrapped its rest is not indented, and all that follows is.
+        let lines = text.lines().take_while(|line| !line.starts_with("  "));
+        writeln!(out, "{}", lines.collect::<Vec<_>>().join(" "))?;
         return Ok(());
     }
     write!(out, "{text}")?;

@@ -37,6 +37,8 @@ pub(crate) fn serve(args: &Serve) -> Result<ExitCode> {
         let mut out = io::stdout().lock();
         // Whoever closed our output does not want to read it; the server runs on.
         let _unread = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        #[cfg(feature = "planted-bugs")]
+        announce_bug(args);
     };
     server::serve(&config, announce, stop_signal())?;
     if !args.ready_json {
@@ -64,6 +66,20 @@ fn config(args: &Serve) -> ServerConfig {
         },
         connections_max: args.connections,
         timeouts: SessionTimeouts::default(),
+        #[cfg(feature = "planted-bugs")]
+        planted_bug: args.planted_bug,
+    }
+}
+
+/// Nobody shall take this server for an honest one.
+#[cfg(feature = "planted-bugs")]
+fn announce_bug(args: &Serve) {
+    if let Some(bug) = args.planted_bug {
+        let _unheard = writeln!(
+            io::stderr(),
+            "PLANTED BUG `{bug}`: this server misbehaves on purpose: {}.",
+            bug.sentence(),
+        );
     }
 }
 

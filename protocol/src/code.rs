@@ -104,7 +104,7 @@ codes! {
     // The conversation. These answers are not decisions: nothing was logged and nothing changed.
     BAD_FRAME = 0x0001, "bad-frame", "the frame is malformed near byte {value}; see the layout in protocol/README.md";
     FRAME_TOO_LONG = 0x0002, "frame-too-long", "the frame has {value} bytes and {limit} is the most; send less at a time";
-    HELLO_FIRST = 0x0003, "hello-first", "the conversation must open with a hello frame, not type {value}; say hello first";
+    HELLO_FIRST = 0x0003, "hello-first", "the conversation must open with a hello frame; say hello first";
     WIRE_VERSION = 0x0004, "wire-version", "wire version {value} is not spoken here, {limit} is; use a client of that version";
     LOG_IN_FIRST = 0x0005, "log-in-first", "this needs a person; register, log in or resume a session first";
     ALREADY_LOGGED_IN = 0x0006, "already-logged-in", "this connection belongs to user {value} already; open another to be somebody else";
@@ -116,7 +116,6 @@ codes! {
     HELLO_TIMEOUT = 0x000c, "hello-timeout", "no hello came within {limit} ms; send it at once after connecting";
     LOGIN_TIMEOUT = 0x000d, "login-timeout", "nobody logged in within {limit} ms; connect again and log in at once";
     IDLE = 0x000e, "idle", "nothing came for {limit} ms; send a ping now and then";
-    SLOW_READER = 0x000f, "slow-reader", "{value} bytes wait to be read and {limit} is the most; connect again and read faster";
     KEY_REUSED = 0x0010, "key-reused", "this key was used for a different command at seq {value}; choose a new key for a new command";
     SHUTTING_DOWN = 0x0011, "shutting-down", "the server is shutting down; connect again later and retry with the same key";
     NOT_ALLOWED = 0x0012, "not-allowed", "your roles are {value} and this needs {limit}; ask an admin for the role";
@@ -124,7 +123,6 @@ codes! {
     SERVER_ONLY = 0x0014, "server-only", "kind {value} is decided by the server alone and cannot be sent";
     PAGE_LEN = 0x0015, "page-length", "a page of {value} was asked for and 1 to {limit} is possible; ask for less";
     SESSION_ENDED = 0x0016, "session-ended", "this session has been revoked or has expired; log in again";
-    UNKNOWN_SUBJECT = 0x0017, "unknown-subject", "there is nothing with id {value}; check the id";
 
     // Accounts.
     NAME_TAKEN = 0x0101, "name-taken", "this name belongs to user {value} already; choose another";

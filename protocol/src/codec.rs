@@ -7,8 +7,13 @@
 //!
 //! Deliberately absent: readers and streams (a length from a stranger must never size a buffer).
 
+use std::{fmt, marker::PhantomData};
+
 use bincode::Options;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, SeqAccess, Visitor},
+};
 
 use crate::limits::REPLY_BYTES_MAX;
 
@@ -50,4 +55,36 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
         len: bytes.len(),
         reason: error.to_string(),
     })
+}
+
+/// Reads a list that grows as its elements arrive: `#[serde(deserialize_with = "...")]` of every
+/// list in a word. Serde's own reader believes an announced length up to a mebibyte before the
+/// first element is there, which is four of our longest frames.
+///
+/// # Errors
+/// If an element cannot be read.
+pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_seq(ListVisitor(PhantomData))
+}
+
+struct ListVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(element) = elements.next_element()? {
+            list.push(element);
+        }
+        Ok(list)
+    }
 }

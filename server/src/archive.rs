@@ -55,6 +55,8 @@ pub fn answer(
             0,
         )),
     };
+    #[cfg(feature = "planted-bugs")]
+    let answer = crate::planted::read_back(engine, answer);
     engine.release_read(origin, &outcome(answer));
     Ok(())
 }

@@ -24,4 +24,7 @@ pub struct ServerConfig {
     pub connections_max: usize,
     /// How patient conversations are.
     pub timeouts: SessionTimeouts,
+    /// What it does wrong, on purpose.
+    #[cfg(feature = "planted-bugs")]
+    pub planted_bug: Option<crate::planted::PlantedBug>,
 }

@@ -18,8 +18,8 @@ use slab::Slab;
 use crate::{
     archive,
     clock::{Monotonic, wall_ms},
-    domain::systems::CommandBytes,
-    engine::{Ask, BUSY_RETRY_MS, Engine, Origin, Release, Submitted},
+    domain::{accounts::Accounts, systems::CommandBytes},
+    engine::{Ask, BUSY_RETRY_MS, Engine, Origin, Release, Released, Submitted},
     log::{Head, LogError, LogReader},
     net::Link,
     session::{Asked, Demand, Grant, Person, ServerFacts, Session, SessionTimeouts, What},
@@ -41,7 +41,15 @@ struct Connection {
     is_dirty: bool,
     /// Whether a task waits for the link to take more.
     is_blocked: bool,
+    /// Whether it counts against the limit; one that was refused at the door does not.
+    is_admitted: bool,
+    /// When the conversation was seen to be over, by the hub's clock.
+    ended_at: Option<u64>,
 }
+
+/// Milliseconds a client has to take the last words of a conversation before the link is cut. A
+/// link cut at once, with input still on its way, would throw those words away.
+const LAST_WORDS_MS: u64 = 1_000;
 
 /// Every conversation, and who is in it.
 #[derive(Debug, Default)]
@@ -52,6 +60,9 @@ struct Connections {
     /// Those with something to send.
     dirty: Vec<usize>,
     serial: u32,
+    admitted: usize,
+    #[cfg(feature = "planted-bugs")]
+    meddler: crate::planted::Meddler,
 }
 
 /// What a hub is made of.
@@ -68,6 +79,9 @@ pub struct HubParts {
     pub timeouts: SessionTimeouts,
     /// What a welcome tells.
     pub flags: WelcomeFlags,
+    /// What it does wrong.
+    #[cfg(feature = "planted-bugs")]
+    pub planted_bug: Option<crate::planted::PlantedBug>,
 }
 
 impl std::fmt::Debug for HubParts {
@@ -113,8 +127,12 @@ impl Hub {
     #[must_use]
     pub fn new(parts: HubParts) -> Self {
         Self {
+            connections: Connections {
+                #[cfg(feature = "planted-bugs")]
+                meddler: crate::planted::Meddler::new(parts.planted_bug),
+                ..Connections::default()
+            },
             parts,
-            connections: Connections::default(),
             clock: Monotonic::start(),
             is_draining: false,
         }
@@ -123,8 +141,10 @@ impl Hub {
     /// Takes a new connection in and says what to call it. One too many is told so and closed.
     pub fn connect(&mut self, link: Link) -> u64 {
         let mut session = Session::new(self.clock.ms(), self.parts.timeouts);
-        if self.parts.connections_max <= self.connections.slab.len() {
-            session.handle_end(Code::CONNECTIONS);
+        let held = self.connections.admitted;
+        if self.parts.connections_max <= held {
+            let held = u64::try_from(held).unwrap_or(u64::MAX);
+            session.handle_end(Refusal::with(Code::CONNECTIONS, held, held));
         }
         self.connections.insert(session, link)
     }
@@ -223,6 +243,8 @@ impl Hub {
             Ok(Submitted::Stored(seq)) => self.answer_from_log(origin, seq),
             Err(refusal) => self.refuse(origin, refusal),
         }
+        #[cfg(feature = "planted-bugs")]
+        crate::planted::invent(&mut self.parts.engine, wall, ask);
     }
 
     fn query(
@@ -290,11 +312,13 @@ impl Hub {
 
     /// An outcome that was worked out elsewhere, of a state that is durable.
     pub fn answer(&mut self, origin: Origin, at: Head, outcome: &[u8]) {
-        self.connections.spread(&Release::Answer {
+        let release = Release::Answer {
             origin,
             at,
             outcome,
-        });
+        };
+        let accounts = &self.parts.engine.systems().accounts;
+        self.connections.spread(&release, accounts);
     }
 
     /// A retry of a command whose record is durable: the answer is in the log.
@@ -309,7 +333,7 @@ impl Hub {
     pub fn handle_reader_failure(&mut self, origin: Origin, error: &LogError) {
         tracing::error!(%error, "a durable record cannot be read back; closing the connection that asked");
         self.with_session(origin.connection, |session| {
-            session.handle_end(Code::SHUTTING_DOWN);
+            session.handle_end(Refusal::new(Code::SHUTTING_DOWN));
         });
     }
 
@@ -321,8 +345,7 @@ impl Hub {
             writer.sync(batch);
         }
         if let Some(released) = engine.release_idle() {
-            released.for_each(|release| self.connections.spread(&release));
-            self.parts.engine.recycle(released);
+            self.let_go(released);
         }
     }
 
@@ -331,7 +354,12 @@ impl Hub {
     pub fn handle_synced(&mut self, (proof, batch): Synced) {
         let released = self.parts.engine.handle_committed(&proof, batch);
         self.sync_next();
-        released.for_each(|release| self.connections.spread(&release));
+        self.let_go(released);
+    }
+
+    fn let_go(&mut self, released: Released) {
+        let accounts = &self.parts.engine.systems().accounts;
+        released.for_each(|release| self.connections.spread(&release, accounts));
         self.parts.engine.recycle(released);
     }
 
@@ -343,7 +371,9 @@ impl Hub {
         for index in dirty.drain(..) {
             if let Some(connection) = self.connections.slab.get_mut(index) {
                 connection.is_dirty = false;
-                if !connection.is_blocked && connection.flush() {
+                if connection.is_blocked {
+                    connection.cut_if_slow();
+                } else if connection.flush() {
                     connection.is_blocked = true;
                     blocked.push((id_of(index, connection.serial), connection.link.clone()));
                 }
@@ -376,9 +406,12 @@ impl Hub {
         }
         for (index, connection) in &mut self.connections.slab {
             connection.session.handle_timeout(now, wall);
-            if connection.session.is_closed() && !connection.is_dirty {
-                connection.is_dirty = true;
-                self.connections.dirty.push(index);
+            if connection.session.is_closed() {
+                connection.cut_if_over(now);
+                if !connection.is_dirty {
+                    connection.is_dirty = true;
+                    self.connections.dirty.push(index);
+                }
             }
         }
     }
@@ -440,6 +473,8 @@ impl Hub {
 impl Connections {
     fn insert(&mut self, session: Session, link: Link) -> u64 {
         self.serial = self.serial.wrapping_add(1);
+        let is_admitted = !session.is_closed();
+        self.admitted += usize::from(is_admitted);
         let index = self.slab.insert(Connection {
             serial: self.serial,
             session,
@@ -448,6 +483,8 @@ impl Connections {
             partial: Vec::new(),
             is_dirty: false,
             is_blocked: false,
+            is_admitted,
+            ended_at: None,
         });
         self.mark_dirty(index);
         id_of(index, self.serial)
@@ -456,6 +493,7 @@ impl Connections {
     fn remove(&mut self, id: u64) {
         let Some(index) = self.find(id) else { return };
         let connection = self.slab.remove(index);
+        self.admitted -= usize::from(connection.is_admitted);
         if connection.is_dirty {
             self.dirty.retain(|dirty| *dirty != index);
         }
@@ -485,7 +523,9 @@ impl Connections {
         }
     }
 
-    fn spread(&mut self, release: &Release<'_>) {
+    fn spread(&mut self, release: &Release<'_>, accounts: &Accounts) {
+        #[cfg(feature = "planted-bugs")]
+        let release = &self.meddler.release(release);
         match release {
             Release::Answer {
                 origin,
@@ -526,17 +566,14 @@ impl Connections {
 }
 
 impl Connection {
-    /// Sends what the link takes. Returns whether it took less than there was. Ends the link when
-    /// the conversation is over, or its reader lets too much pile up.
+    /// Sends what the link takes. Returns whether it took less than there was. Says that nothing
+    /// follows when the conversation is over; ends the link if its reader lets too much pile up.
     fn flush(&mut self) -> bool {
         while !self.session.outbound().is_empty() {
             match self.link.try_write(self.session.outbound()) {
                 Ok(len) => self.session.handle_sent(len),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    if self.session.is_slow_reader() || self.session.is_closed() {
-                        self.link.shutdown();
-                        return false;
-                    }
+                    self.cut_if_slow();
                     return true;
                 }
                 Err(_gone) => {
@@ -546,9 +583,24 @@ impl Connection {
             }
         }
         if self.session.is_closed() {
-            self.link.shutdown();
+            self.link.finish();
         }
         false
+    }
+
+    /// Ends the link if more waits than a reader can be allowed.
+    fn cut_if_slow(&self) {
+        if self.session.is_slow_reader() {
+            self.link.shutdown();
+        }
+    }
+
+    /// Ends the link of a conversation that has been over for long enough.
+    fn cut_if_over(&mut self, now: u64) {
+        let ended_at = *self.ended_at.get_or_insert(now);
+        if ended_at.saturating_add(LAST_WORDS_MS) <= now {
+            self.link.shutdown();
+        }
     }
 }
 

@@ -89,3 +89,80 @@ fn new_generation() -> Vec<Shard> {
 pub fn digest(kind: Kind, schema: u8, body: &[u8]) -> u64 {
     xxh3_64_with_seed(body, u64::from(kind.0) << 8 | u64::from(schema))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u64) -> Key {
+        Key(u128::from(number).to_be_bytes())
+    }
+
+    #[test]
+    fn a_key_belongs_to_its_person() {
+        let mut keys = KeyTable::default();
+        let used = |seq| Use {
+            seq: Seq(seq),
+            digest: seq,
+        };
+        keys.insert(UserId(1), key(7), used(1));
+        keys.insert(UserId(2), key(7), used(2));
+        assert_eq!(keys.find(UserId(1), key(7)), Some(used(1)));
+        assert_eq!(keys.find(UserId(2), key(7)), Some(used(2)));
+        assert_eq!(keys.find(UserId(3), key(7)), None);
+        assert_eq!(keys.find(UserId(1), key(8)), None);
+    }
+
+    #[test]
+    fn a_command_is_told_from_any_other() {
+        let one = digest(Kind::new(2, 2), 1, b"body");
+        assert_eq!(one, digest(Kind::new(2, 2), 1, b"body"));
+        for other in [
+            digest(Kind::new(2, 3), 1, b"body"),
+            digest(Kind::new(3, 2), 1, b"body"),
+            digest(Kind::new(2, 2), 2, b"body"),
+            digest(Kind::new(2, 2), 1, b"bodz"),
+            digest(Kind::new(2, 2), 1, b"body\0"),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+
+    #[test]
+    fn counting_keys_spread_over_the_shards() {
+        for place in [0, 7, 8, 15] {
+            let mut used = [false; SHARDS];
+            for number in 0..=u8::MAX {
+                let mut key = Key::default();
+                key.0[place] = number;
+                used[shard_of(key)] = true;
+            }
+            assert!(used.iter().all(|used| *used), "byte {place}");
+        }
+    }
+
+    #[test]
+    fn the_newest_keys_outlive_a_generation_and_the_oldest_do_not() {
+        let mut keys = KeyTable {
+            young_len: KEYS_RETAINED_MIN - 2,
+            ..KeyTable::default()
+        };
+        let used = Use {
+            seq: Seq(1),
+            digest: 1,
+        };
+        let is_known = |keys: &KeyTable, number| keys.find(UserId(1), key(number)).is_some();
+        for number in [1, 2, 3] {
+            keys.insert(UserId(1), key(number), used);
+            assert!(is_known(&keys, number));
+        }
+        assert!(
+            is_known(&keys, 1) && is_known(&keys, 2),
+            "of the old generation"
+        );
+        keys.young_len = KEYS_RETAINED_MIN - 1;
+        keys.insert(UserId(1), key(4), used);
+        assert!(!is_known(&keys, 1) && !is_known(&keys, 2));
+        assert!(is_known(&keys, 3) && is_known(&keys, 4));
+    }
+}

@@ -16,6 +16,8 @@ pub mod keys;
 pub mod log;
 pub mod net;
 pub mod passwords;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 pub mod serve;
 pub mod session;
 pub mod trail;

@@ -168,12 +168,16 @@ fn start(
         address: config.listen,
         source,
     })?;
+    #[cfg(feature = "planted-bugs")]
+    let log = crate::planted::plant(config, &mut engine, log);
     let (writer, synced) =
         Writer::spawn(log).map_err(|error| ServeError::System(error.to_string()))?;
     let flags = match config.durability {
         Durability::Full => WelcomeFlags::DURABLE,
         Durability::Normal | Durability::None => WelcomeFlags::default(),
     };
+    #[cfg(feature = "planted-bugs")]
+    let flags = crate::planted::flags(config, flags);
     let hub = Hub::new(HubParts {
         engine,
         writer,
@@ -181,6 +185,8 @@ fn start(
         connections_max: config.connections_max,
         timeouts: config.timeouts,
         flags,
+        #[cfg(feature = "planted-bugs")]
+        planted_bug: config.planted_bug,
     });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let authenticator = Authenticator::new(secret, config.password_cost, cores);

@@ -54,3 +54,63 @@ impl Trail {
         steps[..end].iter().rev().take(limit).copied().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::{Key, Kind};
+
+    use super::*;
+
+    fn trail(records: &[(u64, u64, u8, u64)]) -> Trail {
+        let mut trail = Trail::default();
+        for (seq, actor, system, target) in records {
+            let record = Record {
+                seq: Seq(*seq),
+                recorded_at: 0,
+                actor: UserId(*actor),
+                key: Key::default(),
+                kind: Kind::new(*system, 1),
+                schema: 1,
+                codec: 1,
+                body: &[],
+                outcome: &[],
+            };
+            trail.insert(&record, *target);
+        }
+        trail
+    }
+
+    #[track_caller]
+    fn check(trail: &Trail, subject: Subject, page: (u64, usize), expected: &[u64]) {
+        let steps = trail.page(subject, Seq(page.0), page.1);
+        let seqs: Vec<u64> = steps.iter().map(|step| step.seq.0).collect();
+        assert_eq!(seqs, expected);
+    }
+
+    #[test]
+    fn pages_go_back_from_where_they_are_asked() {
+        let trail = trail(&[(1, 7, 2, 0), (2, 7, 2, 0), (3, 8, 2, 0), (5, 7, 2, 0)]);
+        let seven = Subject::User(UserId(7));
+        check(&trail, seven, (9, 9), &[5, 2, 1]);
+        check(&trail, seven, (9, 2), &[5, 2]);
+        check(&trail, seven, (5, 9), &[2, 1]);
+        check(&trail, seven, (4, 1), &[2]);
+        check(&trail, seven, (1, 9), &[]);
+        check(&trail, Subject::User(UserId(9)), (9, 9), &[]);
+    }
+
+    #[test]
+    fn an_agenda_has_what_was_tried_on_it_whoever_tried() {
+        let agenda = words::agenda::SYSTEM;
+        let trail = trail(&[
+            (1, 7, agenda, 4),
+            (2, 0, agenda, 4),
+            (3, 7, 1, 4),
+            (4, 7, agenda, 5),
+        ]);
+        check(&trail, Subject::Agenda(4), (9, 9), &[2, 1]);
+        check(&trail, Subject::Agenda(0), (9, 9), &[]);
+        check(&trail, Subject::User(UserId::NOBODY), (9, 9), &[]);
+        check(&trail, Subject::User(UserId(7)), (9, 9), &[4, 3, 1]);
+    }
+}

@@ -117,6 +117,7 @@ impl Laws {
         live: Option<(u64, u128)>,
         replayed: Option<(u64, u128)>,
     ) {
+        self.live_at = live.map(|(seq, _)| seq);
         self.replay_determinism.handle_hashes(live, replayed);
     }
 
@@ -142,6 +143,9 @@ impl Laws {
         }
         for late in std::mem::take(&mut self.late) {
             self.durable_acks.check(&late, &self.ledger);
+        }
+        if let Some(seq) = self.live_at {
+            self.durable_acks.check_live(seq, &self.ledger);
         }
         self.history.sort();
         self.someone_wins.judge(&self.history, &self.held_before);

@@ -100,6 +100,26 @@ impl DurableAcks {
         });
     }
 
+    /// The position that the live state was read at, before the crash: it was shown to somebody too.
+    pub(super) fn check_live(&mut self, seq: u64, ledger: &Ledger) {
+        if ledger.is_empty() || ledger.is_overflowed() || ledger.get(seq).is_some() {
+            return;
+        }
+        self.finding.convict(|| Violation {
+            sentence: format!(
+                "the live state was shown as of position {seq}, but the log has no such record"
+            ),
+            witnesses: vec![Witness::told(
+                "the run".to_owned(),
+                "position of the live state".to_owned(),
+                "shown".to_owned(),
+                seq,
+            )],
+            order: "the log was read after the state was shown",
+            expected: "the record in the log".to_owned(),
+        });
+    }
+
     pub(super) fn conclude(mut self, ledger: &Ledger) -> Finding {
         if ledger.is_empty() {
             self.finding = Finding::new(ABOUT);

@@ -91,6 +91,8 @@ pub struct Laws {
     slots: HashMap<Slot, usize, FixedState>,
     /// By client: who they are.
     pub(super) users: Vec<Option<UserId>>,
+    /// The position that the live state was read at.
+    pub(super) live_at: Option<u64>,
     /// The last position of the world's set-up.
     pub(super) began_at: u64,
     /// Slots that were held when the run began.
@@ -124,6 +126,7 @@ impl Laws {
         Self {
             slots: HashMap::with_hasher(FixedState::with_seed(0)),
             users: vec![None; usize::try_from(clients).unwrap_or(0)],
+            live_at: None,
             began_at: 0,
             held_before: HashSet::with_hasher(FixedState::with_seed(0)),
             late: Vec::new(),

@@ -488,7 +488,7 @@ impl Run<'_> {
             description: self.scenario.description.clone(),
             path: self.options.scenario.display().to_string(),
             seed: self.plan.seed,
-            rng: "ChaCha8, one stream a label; Xoshiro256++ within an instance".to_owned(),
+            rng: "ChaCha8, one stream a label; SplitMix64 within an instance".to_owned(),
             plan_hash: self.plan.hash(),
             time_scale: self.options.plan.time_scale,
             rate_scale: self.options.plan.rate_scale,

@@ -350,7 +350,7 @@ fn every_scenario_that_ships_parses_and_plans() {
         names.push(scenario.name);
     }
     names.sort();
-    assert_eq!(names, ["booking-race", "flash-sale", "smoke"]);
+    assert_eq!(names, ["booking-race", "flash-sale", "planted", "smoke"]);
 }
 
 /// Parses; draws a little when that worked.

@@ -171,6 +171,7 @@ pub struct LoggedIn {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionsEnded {
     /// Their ids.
+    #[serde(deserialize_with = "crate::codec::list")]
     pub sessions: Vec<u64>,
 }
 
@@ -220,6 +221,7 @@ pub struct Me {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sessions {
     /// In the order they were opened.
+    #[serde(deserialize_with = "crate::codec::list")]
     pub sessions: Vec<SessionView>,
 }
 

@@ -243,6 +243,7 @@ pub struct MyBookings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agendas {
     /// In the order they were opened.
+    #[serde(deserialize_with = "crate::codec::list")]
     pub agendas: Vec<AgendaView>,
 }
 
@@ -261,6 +262,7 @@ pub struct Slots {
     /// The day.
     pub day: u32,
     /// One for each slot.
+    #[serde(deserialize_with = "crate::codec::list")]
     pub slots: Vec<SlotView>,
 }
 
@@ -281,6 +283,7 @@ pub struct SlotView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bookings {
     /// In the order they were made.
+    #[serde(deserialize_with = "crate::codec::list")]
     pub bookings: Vec<BookingView>,
 }
 

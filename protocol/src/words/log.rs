@@ -76,6 +76,7 @@ pub enum Subject {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogPage {
     /// The records.
+    #[serde(deserialize_with = "crate::codec::list")]
     pub records: Vec<OwnedRecord>,
 }
 
@@ -92,6 +93,7 @@ pub struct StateHash {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrailPage {
     /// The entries.
+    #[serde(deserialize_with = "crate::codec::list")]
     pub entries: Vec<TrailEntry>,
 }
 

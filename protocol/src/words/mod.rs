@@ -50,6 +50,11 @@ macro_rules! words {
         }
 
         impl $name {
+            /// Every word of this set: its kind and its stable name, by rising number.
+            pub const WORDS: &'static [($crate::id::Kind, &'static str)] = &[
+                $(($crate::id::Kind::new($system, $number), $text),)*
+            ];
+
             /// The kind and the schema version of this word.
             #[must_use]
             pub const fn kind(&self) -> ($crate::id::Kind, u8) {
@@ -87,6 +92,18 @@ macro_rules! words {
                     }
                 }
                 Err($crate::words::WordError::Unknown { kind, schema })
+            }
+
+            /// Some word of this kind, from wherever a test takes its values.
+            #[cfg(test)]
+            pub(crate) fn deserialize_as<'de, D: serde::Deserializer<'de>>(
+                kind: $crate::id::Kind,
+                source: D,
+            ) -> Result<Self, D::Error> {
+                match kind.number() {
+                    $($number => <$variant as serde::Deserialize>::deserialize(source).map(Self::$variant),)*
+                    other => panic!("{other} is no number of this set"),
+                }
             }
         }
 

@@ -309,3 +309,116 @@ fn refusal(error: &WordError, body_len: usize) -> Refusal {
 fn unknown(kind: Kind) -> Refusal {
     Refusal::with(Code::UNKNOWN_KIND, u64::from(kind.0), 0)
 }
+
+#[cfg(test)]
+#[expect(
+    unreachable_pub,
+    dead_code,
+    reason = "the list is made for the whole crate and used in part here"
+)]
+mod tests {
+    //! A system that is not there yet: one type, one line.
+
+    use protocol::{Key, Seq};
+
+    use super::*;
+
+    systems! {
+        accounts: Accounts,
+        agenda: Agenda,
+        counter: Counter,
+    }
+
+    /// Counts up, by less than ten at a time.
+    #[derive(Debug, Default)]
+    pub(super) struct Counter(u64);
+
+    /// The only word it has.
+    #[derive(Debug, PartialEq)]
+    pub(super) struct Step(u8);
+
+    impl Word for Step {
+        fn kind(&self) -> (Kind, u8) {
+            (Kind::new(Counter::ID, 1), 1)
+        }
+        fn name(&self) -> &'static str {
+            "step"
+        }
+        fn encode(&self, out: &mut Vec<u8>) {
+            out.push(self.0);
+        }
+        fn decode(kind: Kind, schema: u8, body: &[u8]) -> Result<Self, WordError> {
+            match body {
+                [step] => Ok(Self(*step)),
+                _ => Err(WordError::Unknown { kind, schema }),
+            }
+        }
+        fn to_json(&self) -> serde_json::Value {
+            self.0.into()
+        }
+    }
+
+    impl System for Counter {
+        const ID: u8 = 99;
+        type Command = Step;
+        type Event = Step;
+        type Query = Step;
+        type Answer = Step;
+
+        fn is_client_command(_command: &Step) -> bool {
+            true
+        }
+        fn decide(&self, _cx: &Context, command: &Step) -> Result<Step, Refusal> {
+            match command {
+                Step(by) if *by < 10 => Ok(Step(*by)),
+                Step(by) => Err(Refusal::with(Code::PAGE_LEN, (*by).into(), 9)),
+            }
+        }
+        fn apply(&mut self, _cx: &Context, _command: &Step, event: &Step) {
+            self.0 += u64::from(event.0);
+        }
+        fn answer(&self, _cx: &Context, _query: &Step) -> Result<Step, Refusal> {
+            Ok(Step(u8::try_from(self.0).expect("a short test")))
+        }
+        fn follow_up(&self, _event: &Step) -> Option<Step> {
+            None
+        }
+        fn deadline(&self) -> Option<u64> {
+            None
+        }
+        fn due(&self, _now: u64) -> Option<Step> {
+            None
+        }
+        fn notice(&self, _event: &Step) -> Option<UserId> {
+            None
+        }
+        fn target(&self, _command: &Step) -> u64 {
+            0
+        }
+        fn state_hash(&self) -> u128 {
+            self.0.into()
+        }
+    }
+
+    #[test]
+    fn a_new_system_is_one_type_and_one_line() {
+        let mut systems = Systems::default();
+        let cx = Context {
+            seq: Seq(1),
+            now: 0,
+            actor: UserId(1),
+            roles: Roles::MEMBER,
+            key: Key::default(),
+        };
+        for (step, accepted) in [(3, true), (10, false), (4, true)] {
+            let command = OwnedCommand::new(&Step(step));
+            let executed = systems.execute(&cx, &command.bytes(), &mut Vec::new());
+            assert_eq!(executed.map(|executed| executed.accepted), Ok(accepted));
+        }
+        let mut answer = Vec::new();
+        let query = OwnedCommand::new(&Step(0));
+        assert_eq!(systems.answer(&cx, &query.bytes(), &mut answer), Ok(()));
+        assert_eq!(answer.last(), Some(&7));
+        assert_ne!(systems.state_hash(), Systems::default().state_hash());
+    }
+}

@@ -28,6 +28,12 @@ impl Link {
         self.0.try_write(bytes)
     }
 
+    /// Says that nothing more is sent; what was sent still arrives.
+    pub fn finish(&self) {
+        // The peer may have ended it already, which is what we want.
+        let _already_gone = rustix::net::shutdown(&*self.0, Shutdown::Write);
+    }
+
     /// Ends the conversation both ways; whoever reads from the link sees its end.
     pub fn shutdown(&self) {
         // The peer may have ended it already, which is what we want.

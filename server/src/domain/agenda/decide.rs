@@ -144,7 +144,7 @@ impl Agenda {
         let slot = command.slot;
         let agenda = self.open_slot(cx, slot)?;
         let places = self.places(slot);
-        let free = usize::from(agenda.opened.capacity) - places.len();
+        let free = usize::from(agenda.opened.capacity).saturating_sub(places.len());
         if free != 0 {
             return Err(refusal(Code::SLOT_FREE, free, 0));
         }

@@ -214,7 +214,14 @@ impl Session {
             Ok(Some((frame, rest))) => {
                 self.heard_at = now;
                 let demand = match Request::decode(frame) {
-                    Ok(request) => self.handle_request(request, server),
+                    Ok(Request::Hello { version }) if self.stage == Stage::Silent => {
+                        self.greet(version, server)
+                    }
+                    Ok(_) if self.stage == Stage::Silent => {
+                        let frame_type = frame.first().copied().unwrap_or_default();
+                        self.close(Refusal::with(Code::HELLO_FIRST, frame_type.into(), 0))
+                    }
+                    Ok(request) => self.handle_request(request),
                     Err(error) => self.close(error.refusal()),
                 };
                 (demand, rest)
@@ -227,45 +234,34 @@ impl Session {
         }
     }
 
-    fn handle_request<'a>(&mut self, request: Request<'a>, server: &ServerFacts) -> Demand<'a> {
-        match (request, self.stage) {
-            (Request::Hello { version }, Stage::Silent) => self.greet(version, server),
-            (_, Stage::Silent) => self.close(Refusal::new(Code::HELLO_FIRST)),
-            (Request::Hello { .. }, _) => self.close(Refusal::with(Code::BAD_FRAME, 0, 0)),
-            (Request::Ping { correlation }, _) => {
+    fn handle_request<'a>(&mut self, request: Request<'a>) -> Demand<'a> {
+        match request {
+            Request::Hello { .. } => self.close(Refusal::with(Code::BAD_FRAME, 0, 0)),
+            Request::Ping { correlation } => {
                 Reply::Pong { correlation }.encode(&mut self.outbound);
                 Demand::Nothing
             }
-            (
-                Request::Auth {
-                    correlation,
-                    key,
-                    request,
-                },
-                _,
-            ) => self.handle_auth(correlation, key, request),
-            (
-                Request::Command {
-                    correlation,
-                    key,
-                    kind,
-                    schema,
-                    body,
-                },
-                _,
-            ) => {
+            Request::Auth {
+                correlation,
+                key,
+                request,
+            } => self.handle_auth(correlation, key, request),
+            Request::Command {
+                correlation,
+                key,
+                kind,
+                schema,
+                body,
+            } => {
                 let word = WordBytes { kind, schema, body };
                 self.admit(correlation, |user| What::Command { user, key, word })
             }
-            (
-                Request::Query {
-                    correlation,
-                    kind,
-                    schema,
-                    body,
-                },
-                _,
-            ) => {
+            Request::Query {
+                correlation,
+                kind,
+                schema,
+                body,
+            } => {
                 let word = WordBytes { kind, schema, body };
                 self.admit(correlation, |user| What::Query { user, word })
             }
@@ -336,9 +332,12 @@ impl Session {
         Demand::Nothing
     }
 
+    /// The fatal error is the last frame of a conversation.
     fn close<'a>(&mut self, refusal: Refusal) -> Demand<'a> {
-        self.send_error(0, refusal, 0, true);
-        self.stage = Stage::Closed;
+        if !self.is_closed() {
+            self.send_error(0, refusal, 0, true);
+            self.stage = Stage::Closed;
+        }
         Demand::Close
     }
 
@@ -355,6 +354,9 @@ impl Session {
     /// A demand was not considered; it never was in flight any more.
     pub fn handle_refused(&mut self, correlation: u64, refusal: Refusal, retry_after_ms: u32) {
         self.answered(correlation);
+        if self.is_closed() {
+            return;
+        }
         self.send_error(correlation, refusal, retry_after_ms, false);
     }
 
@@ -369,6 +371,9 @@ impl Session {
     pub fn handle_answer(&mut self, correlation: u64, at: Head, outcome: &[u8]) {
         let auth = self.auth.filter(|auth| auth.correlation == correlation);
         self.answered(correlation);
+        if self.is_closed() {
+            return;
+        }
         match auth {
             Some(auth) => self.handle_auth_outcome(auth, at, outcome),
             None => self.send_answer(correlation, at, outcome),
@@ -378,6 +383,9 @@ impl Session {
     /// A session was resumed.
     pub fn handle_resumed(&mut self, correlation: u64, at: Head, person: Person, roles: Roles) {
         self.answered(correlation);
+        if self.is_closed() {
+            return;
+        }
         self.stage = Stage::Person(person);
         let answer = Answer::from(SessionResumed {
             user: person.user,
@@ -390,6 +398,9 @@ impl Session {
 
     /// Something this connection's person must hear of.
     pub fn handle_notice(&mut self, at: Head, outcome: &[u8]) {
+        if self.is_closed() {
+            return;
+        }
         if let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(outcome) {
             Reply::Push {
                 seq: at.seq,
@@ -499,8 +510,8 @@ impl Session {
     }
 
     /// The conversation cannot go on.
-    pub fn handle_end(&mut self, code: Code) -> Demand<'static> {
-        self.close(Refusal::new(code))
+    pub fn handle_end(&mut self, refusal: Refusal) -> Demand<'static> {
+        self.close(refusal)
     }
 
     /// Whether this conversation's unread bytes are more than a reader can be allowed.
@@ -559,3 +570,6 @@ pub struct ServerFacts {
 fn wide(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -187,6 +187,8 @@ pub struct Engine {
     spare: Round,
     outcome: Vec<u8>,
     scratch: Vec<u8>,
+    #[cfg(feature = "planted-bugs")]
+    meddler: crate::planted::Meddler,
 }
 
 impl Engine {
@@ -221,7 +223,7 @@ impl Engine {
     pub fn submit(&mut self, now: u64, ask: &Ask<'_>) -> Result<Submitted, Refusal> {
         let digest = digest(ask.command.kind, ask.command.schema, ask.command.body);
         if ask.command.source != Source::Server
-            && let Some(used) = self.keys.find(ask.actor, ask.key)
+            && let Some(used) = self.used(ask)
         {
             return self.answer_again(ask.origin, used, digest);
         }
@@ -252,6 +254,8 @@ impl Engine {
         outcome.clear();
         let answered = self.systems.answer(&cx, query, &mut outcome);
         if answered.is_ok() {
+            #[cfg(feature = "planted-bugs")]
+            (self.meddler).read(actor, query, self.decided, &mut outcome);
             self.release_read(origin, &outcome);
         }
         self.outcome = outcome;
@@ -261,6 +265,8 @@ impl Engine {
     /// Releases an outcome that somebody else read off the decided state, when that is durable.
     pub fn release_read(&mut self, origin: Origin, outcome: &[u8]) {
         let at = self.decided;
+        #[cfg(feature = "planted-bugs")]
+        let at = self.meddler.read_at(at);
         let round = self.newest_round();
         let start = round.reads.len();
         round.reads.extend_from_slice(outcome);
@@ -392,6 +398,12 @@ impl Engine {
         self.trail.page(subject, before, limit)
     }
 
+    /// What misbehaves here.
+    #[cfg(feature = "planted-bugs")]
+    pub const fn meddler_mut(&mut self) -> &mut crate::planted::Meddler {
+        &mut self.meddler
+    }
+
     fn decide_own(&mut self, now: u64, command: &OwnedCommand) -> Option<OwnedCommand> {
         let mut key = Key::default();
         key.0[8..].copy_from_slice(&self.decided.seq.next().0.to_le_bytes());
@@ -415,7 +427,10 @@ impl Engine {
         }
         let mut outcome = std::mem::take(&mut self.outcome);
         outcome.clear();
+        #[cfg(not(feature = "planted-bugs"))]
         let executed = self.systems.execute(&cx, &ask.command, &mut outcome);
+        #[cfg(feature = "planted-bugs")]
+        let executed = (self.meddler).execute(&mut self.systems, &cx, &ask.command, &mut outcome);
         let executed = match executed {
             Ok(executed) => executed,
             Err(refusal) => {
@@ -448,6 +463,17 @@ impl Engine {
             self.building.waiting.push(Waiting::Notice { user, row });
         }
         Ok((seq, executed.follow_up))
+    }
+
+    /// What the key of `ask` was used for, if it was.
+    #[cfg(not(feature = "planted-bugs"))]
+    fn used(&self, ask: &Ask<'_>) -> Option<Use> {
+        self.keys.find(ask.actor, ask.key)
+    }
+
+    #[cfg(feature = "planted-bugs")]
+    fn used(&mut self, ask: &Ask<'_>) -> Option<Use> {
+        self.meddler.used(self.keys.find(ask.actor, ask.key))
     }
 
     /// Time never falls along the log, whatever the clock does.
@@ -519,3 +545,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Tests of this crate: every layout both ways, hostile bytes, and the README against the code.
+//!
+//! Golden bytes are in `tests/vectors/`; a wanted change to one is made there by hand, from what
+//! the failing test prints, and is a new schema version or a new word.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may panic: that is how it fails"
+)]
+
+mod codes;
+mod frames;
+mod golden;
+mod hostile;
+mod messages;
+mod noise;
+mod samples;
+mod source;
+mod transcript;
+
+use std::{fs, path::PathBuf};
+
+use noise::Noise;
+
+use crate::{
+    id::Kind,
+    words::{WordError, accounts, agenda, log},
+};
+
+/// A word as bytes, and as people read it.
+type Rendered = (Vec<u8>, String);
+
+/// One closed set of words, whatever its type.
+struct Set {
+    name: &'static str,
+    words: &'static [(Kind, &'static str)],
+    invent: fn(Kind, &mut Noise<'_>) -> Rendered,
+    recode: fn(Kind, u8, &[u8]) -> Result<Rendered, WordError>,
+}
+
+macro_rules! set {
+    ($name:literal, $set:ty) => {
+        Set {
+            name: $name,
+            words: <$set>::WORDS,
+            invent: |kind, noise| {
+                let word = <$set>::deserialize_as(kind, noise).expect("noise fills every word");
+                let mut body = Vec::new();
+                word.encode(&mut body);
+                (body, format!("{word:?}"))
+            },
+            recode: |kind, schema, body| {
+                let word = <$set>::decode(kind, schema, body)?;
+                let mut again = Vec::new();
+                word.encode(&mut again);
+                Ok((again, format!("{word:?}")))
+            },
+        }
+    };
+}
+
+/// Every set of words there is.
+const SETS: [Set; 10] = [
+    set!("log/query", log::Query),
+    set!("log/answer", log::Answer),
+    set!("accounts/command", accounts::Command),
+    set!("accounts/event", accounts::Event),
+    set!("accounts/query", accounts::Query),
+    set!("accounts/answer", accounts::Answer),
+    set!("agenda/command", agenda::Command),
+    set!("agenda/event", agenda::Event),
+    set!("agenda/query", agenda::Query),
+    set!("agenda/answer", agenda::Answer),
+];
+
+/// A file of this crate.
+fn path(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file)
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(path(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// What stands in the README between the comment that begins with `name` and the one that ends it.
+fn readme_block(name: &str) -> String {
+    let readme = read("README.md");
+    let (_, after) = readme
+        .split_once(&format!("<!-- {name}:"))
+        .expect("the README marks the block");
+    let (_, after) = after.split_once("-->\n").expect("the mark is a line");
+    let (block, _) = after
+        .split_once(&format!("<!-- end of {name} -->"))
+        .expect("the README marks the end of the block");
+    block.to_owned()
+}
+
+/// Compares a committed text with what the code makes of it, and prints what was wanted.
+fn check_text(file: &str, committed: &str, wanted: &str) {
+    assert!(
+        committed == wanted,
+        "{file} is not what the code says; wanted:\n=====\n{wanted}====="
+    );
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digit = |c: char| u8::try_from(c.to_digit(16).expect("a hex digit")).expect("below 16");
+    let digits: Vec<u8> = text.chars().map(digit).collect();
+    assert!(digits.len().is_multiple_of(2), "half a byte: {text}");
+    digits
+        .chunks(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect()
+}

@@ -1,0 +1,372 @@
+//! How fast the whole engine is on one thread, against what SQLite can do at all.
+//!
+//! In one run and on one disk: SQLite with the same pragmas and nothing but a key and a hundred
+//! bytes a row (the bound), and 1,000 commands decided, gathered, made durable and let go. They take
+//! turns, so that their ratio means something on a machine that is shared. The engine without its
+//! log, and its encoding and hashing alone, stand beside them. Deliberately absent: the second
+//! thread that a server has, sockets, sessions.
+
+use std::{
+    hint::black_box,
+    ops::AddAssign,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use criterion::{Criterion, Throughput};
+use protocol::{
+    ChainHash, Key, Kind, Outcome, Record, Seq, UserId,
+    outcome::encode_accepted,
+    record::chain,
+    words::{accounts, agenda},
+};
+use rusqlite::Connection;
+use server::{
+    domain::systems::{CommandBytes, OwnedCommand, Source},
+    engine::{Ask, Engine, Origin, Release},
+    log::{Batch, EventLog, MemoryLog, SqliteLog, SqliteOptions, commit, database::PAGE_BYTES},
+};
+
+/// Commands of one batch.
+const BATCH_LEN: u32 = 1_000;
+const USERS: u64 = 50_000;
+/// Agendas of 96 slots a day for ten people each, over a year: 35 million places.
+const AGENDAS: u64 = 100;
+const SLOTS: u64 = 96;
+const DAYS: u64 = 360;
+const NOW: u64 = 1_700_000_000_000;
+const DAY_MS: u64 = 86_400_000;
+
+fn main() {
+    let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("target is writable");
+    let mut criterion = Criterion::default()
+        .without_plots()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(4))
+        .configure_from_args();
+    let mut bound = Bound::open(disk.path());
+    let mut whole = Whole::new(Box::new(open_log(disk.path())));
+    let mut rates = [Figures::default(), Figures::default()];
+    for _turn in 0..2 {
+        rates[0] += measure(&mut criterion, "bound", || bound.write());
+        rates[1] += measure(&mut criterion, "engine", || whole.turn());
+    }
+    let mut memory = Whole::new(Box::new(MemoryLog::new()));
+    let alone = measure(&mut criterion, "decide and gather", || {
+        memory.turn_without_log()
+    });
+    let mut chainer = Chainer::default();
+    let chained = measure(&mut criterion, "encode and chain", || chainer.turn());
+    criterion.final_summary();
+    print(rates, alone, chained, whole.accepted);
+}
+
+/// Commands and the time they took.
+#[derive(Debug, Clone, Copy, Default)]
+struct Figures {
+    commands: f64,
+    spent: Duration,
+}
+
+impl Figures {
+    fn rate(&self) -> f64 {
+        self.commands / self.spent.as_secs_f64()
+    }
+}
+
+impl AddAssign for Figures {
+    fn add_assign(&mut self, other: Self) {
+        self.commands += other.commands;
+        self.spent += other.spent;
+    }
+}
+
+fn measure(criterion: &mut Criterion, name: &str, mut turn: impl FnMut() -> Duration) -> Figures {
+    let mut total = Figures::default();
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Elements(u64::from(BATCH_LEN)));
+    group.bench_function(BATCH_LEN.to_string(), |bencher| {
+        bencher.iter_custom(|rounds| {
+            let spent = (0..rounds).map(|_| turn()).sum();
+            let rounds = u32::try_from(rounds).expect("a bench takes minutes, not years");
+            total += Figures {
+                commands: f64::from(BATCH_LEN) * f64::from(rounds),
+                spent,
+            };
+            spent
+        });
+    });
+    group.finish();
+    total
+}
+
+/// The least SQLite can be asked to do for an event.
+struct Bound {
+    connection: Connection,
+    seq: i64,
+}
+
+impl Bound {
+    fn open(disk: &Path) -> Self {
+        let dir = tempfile::tempdir_in(disk)
+            .expect("target is writable")
+            .keep();
+        let connection = Connection::open(dir.join("bound.sqlite")).expect("a new database opens");
+        connection
+            .execute_batch(&format!(
+                "PRAGMA page_size = {PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+                 PRAGMA wal_autocheckpoint = 1000; PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0;
+                 CREATE TABLE bound (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;"
+            ))
+            .expect("a new database takes them");
+        Self { connection, seq: 0 }
+    }
+
+    fn write(&mut self) -> Duration {
+        timed(|| self.insert().expect("the disk takes it"))
+    }
+
+    fn insert(&mut self) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached("BEGIN IMMEDIATE")?
+            .execute([])?;
+        let mut insert = self
+            .connection
+            .prepare_cached("INSERT INTO bound VALUES (?, ?)")?;
+        for _ in 0..BATCH_LEN {
+            self.seq += 1;
+            insert.raw_bind_parameter(1, self.seq)?;
+            insert.raw_bind_parameter(2, &[0x5a_u8; 100][..])?;
+            insert.raw_execute()?;
+        }
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+}
+
+fn open_log(disk: &Path) -> SqliteLog {
+    let dir = tempfile::tempdir_in(disk)
+        .expect("target is writable")
+        .keep();
+    SqliteLog::open(&dir, SqliteOptions::default()).expect("a new log opens")
+}
+
+/// An engine and its log on one thread.
+struct Whole {
+    engine: Engine,
+    log: Box<dyn EventLog>,
+    asked: u64,
+    commands: Vec<OwnedCommand>,
+    accepted: (u64, u64),
+}
+
+impl Whole {
+    fn new(log: Box<dyn EventLog>) -> Self {
+        let mut whole = Self {
+            engine: Engine::default(),
+            log,
+            asked: 0,
+            commands: Vec::new(),
+            accepted: (0, 0),
+        };
+        for user in 0..USERS {
+            whole.engine.submit_own(NOW, &register(user));
+        }
+        for agenda in 0..AGENDAS {
+            whole.engine.submit_own(NOW, &open_agenda(agenda));
+        }
+        whole.sync();
+        whole.accepted = (0, 0);
+        whole
+    }
+
+    /// Commands that were written beforehand, from bytes to released answers.
+    fn turn(&mut self) -> Duration {
+        self.prepare();
+        timed(|| {
+            self.submit();
+            self.sync();
+        })
+    }
+
+    /// The same without what makes it durable.
+    fn turn_without_log(&mut self) -> Duration {
+        self.prepare();
+        let spent = timed(|| self.submit());
+        self.sync();
+        spent
+    }
+
+    fn prepare(&mut self) {
+        let first = self.asked + 1;
+        let commands = first..=first + u64::from(BATCH_LEN) - 1;
+        self.commands = commands.map(reserve).collect();
+    }
+
+    fn submit(&mut self) {
+        for command in &self.commands {
+            self.asked += 1;
+            let mut key = Key::default();
+            key.0[..8].copy_from_slice(&scattered(self.asked).to_le_bytes());
+            key.0[8..].copy_from_slice(&self.asked.to_le_bytes());
+            let ask = Ask {
+                origin: Some(Origin {
+                    connection: self.asked % 100,
+                    correlation: self.asked,
+                }),
+                actor: UserId(1 + scattered(self.asked) % USERS),
+                key,
+                command: CommandBytes {
+                    source: Source::Client,
+                    ..command.bytes()
+                },
+            };
+            self.engine
+                .submit(NOW, &ask)
+                .expect("a command, and room for it");
+        }
+    }
+
+    fn sync(&mut self) {
+        let batch = self.engine.take_batch().expect("something was submitted");
+        let proof = commit(&mut *self.log, &batch).expect("the disk takes it");
+        let released = self.engine.handle_committed(&proof, batch);
+        let accepted = &mut self.accepted;
+        released.for_each(|release| {
+            if let Release::Answer { outcome, .. } = release {
+                let is_accepted =
+                    Outcome::decode(outcome).is_ok_and(|outcome| outcome.is_accepted());
+                accepted.0 += u64::from(is_accepted);
+                accepted.1 += 1;
+            }
+        });
+        self.engine.recycle(released);
+    }
+}
+
+fn register(user: u64) -> OwnedCommand {
+    let name = format!("user{user}");
+    let password_hash = "$".to_owned();
+    OwnedCommand::new(&accounts::Command::from(accounts::Register {
+        name,
+        password_hash,
+    }))
+}
+
+fn open_agenda(agenda: u64) -> OwnedCommand {
+    OwnedCommand::new(&agenda::Command::from(agenda::OpenAgenda {
+        name: format!("agenda{agenda}"),
+        opens_minute: 0,
+        closes_minute: 1_440,
+        slot_minutes: 15,
+        capacity: 10,
+    }))
+}
+
+fn reserve(nth: u64) -> OwnedCommand {
+    let place = scattered(nth) >> 10;
+    let number = |value: u64| u32::try_from(value).expect("reduced below");
+    let slot = agenda::SlotId {
+        agenda: USERS + 1 + place % AGENDAS,
+        day: number(NOW / DAY_MS + 1 + place / AGENDAS % DAYS),
+        slot: u16::try_from(place / AGENDAS / DAYS % SLOTS).expect("reduced below"),
+    };
+    OwnedCommand::new(&agenda::Command::from(agenda::Reserve { slot }))
+}
+
+/// A number that looks like any other (SplitMix64).
+const fn scattered(number: u64) -> u64 {
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
+}
+
+/// Encoding an outcome, hashing its record, putting both in a batch.
+#[derive(Default)]
+struct Chainer {
+    batch: Batch,
+    hash: ChainHash,
+    seq: Seq,
+    outcome: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+impl Chainer {
+    fn turn(&mut self) -> Duration {
+        self.batch.clear();
+        let command = reserve(1);
+        let slot = agenda::SlotId {
+            agenda: 1_050,
+            day: 19_900,
+            slot: 40,
+        };
+        timed(|| {
+            for _ in 0..BATCH_LEN {
+                self.push(&command, slot);
+            }
+            black_box(&self.batch);
+        })
+    }
+
+    fn push(&mut self, command: &OwnedCommand, slot: agenda::SlotId) {
+        self.outcome.clear();
+        let event = agenda::Event::from(agenda::Reserved { slot });
+        let (kind, schema) = event.kind();
+        encode_accepted(kind, schema, &mut self.outcome);
+        event.encode(&mut self.outcome);
+        self.seq = self.seq.next();
+        let record = Record {
+            seq: self.seq,
+            recorded_at: NOW,
+            actor: UserId(7),
+            key: Key([7; 16]),
+            kind: Kind::new(2, 2),
+            schema: 1,
+            codec: 1,
+            body: &command.body,
+            outcome: &self.outcome,
+        };
+        self.hash = chain(&self.hash, &record, &mut self.scratch);
+        self.batch.push(&record, self.hash);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark speaks to people")]
+fn print(rates: [Figures; 2], alone: Figures, chained: Figures, accepted: (u64, u64)) {
+    let [bound, engine] = rates;
+    let nanos = |figures: Figures| 1e9 / figures.rate();
+    println!(
+        "\nbatches of {BATCH_LEN}; {} of {} commands were accepted",
+        accepted.0, accepted.1
+    );
+    println!(
+        "bound (SQLite)     {:>10.0}/s  {:>6.0} ns each",
+        bound.rate(),
+        nanos(bound)
+    );
+    println!(
+        "engine on SQLite   {:>10.0}/s  {:>6.0} ns each  {:.0}% of the bound",
+        engine.rate(),
+        nanos(engine),
+        100.0 * engine.rate() / bound.rate()
+    );
+    println!(
+        "engine, no log     {:>10.0}/s  {:>6.0} ns each",
+        alone.rate(),
+        nanos(alone)
+    );
+    println!(
+        "encode and chain   {:>10.0}/s  {:>6.0} ns each",
+        chained.rate(),
+        nanos(chained)
+    );
+}

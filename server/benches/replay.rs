@@ -1,0 +1,177 @@
+//! How fast a state is rebuilt from the log, against a scan that only looks at the bytes.
+//!
+//! A log of half a million records is built once; recovering an engine from it checks every hash,
+//! applies every event and fills the tables of keys and trails. The bound reads the same rows and
+//! does nothing. Deliberately absent: a cold disk; the pages are in memory.
+
+use std::{
+    hint::black_box,
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
+
+use protocol::{
+    Key, Seq, UserId,
+    words::{accounts, agenda},
+};
+use server::{
+    domain::systems::{CommandBytes, OwnedCommand, Source},
+    engine::{Ask, Engine},
+    log::{Durability, EventLog, SqliteLog, SqliteOptions, commit, verify_chain},
+    serve::recover,
+};
+
+const RECORDS: u64 = 500_000;
+const BATCH_LEN: u64 = 10_000;
+const USERS: u64 = 50_000;
+const AGENDAS: u64 = 100;
+const SLOTS: u64 = 96;
+const DAYS: u64 = 360;
+const NOW: u64 = 1_700_000_000_000;
+const DAY_MS: u64 = 86_400_000;
+const ROUNDS: u32 = 3;
+
+fn main() {
+    let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("target is writable");
+    // The log is thrown away: nobody needs it synced.
+    let options = SqliteOptions {
+        durability: Durability::None,
+        accept_loss: false,
+    };
+    let mut log = SqliteLog::open(disk.path(), options).expect("a new log opens");
+    let accepted = fill(&mut log);
+    let records = log.head().seq.0;
+    let mut spent = [Duration::ZERO; 3];
+    for _round in 0..ROUNDS {
+        spent[0] += timed(|| scan(&log));
+        spent[1] += timed(|| verify(&log));
+        spent[2] += timed(|| rebuild(&log));
+    }
+    print(records, accepted, spent);
+}
+
+fn scan(log: &SqliteLog) {
+    let mut bytes = 0;
+    let mut reader = log.reader().expect("a second view opens");
+    let visit = &mut |row: server::log::Row<'_>| {
+        bytes += row.record.body.len() + row.record.outcome.len();
+        ControlFlow::Continue(())
+    };
+    reader.read(Seq(1), visit).expect("the log is readable");
+    black_box(bytes);
+}
+
+fn verify(log: &SqliteLog) {
+    let mut reader = log.reader().expect("a second view opens");
+    let head = verify_chain(&mut *reader).expect("the log is sound");
+    assert_eq!(head, log.head());
+}
+
+fn rebuild(log: &SqliteLog) {
+    let (engine, _reader) = recover(log).expect("the log is sound");
+    assert_eq!(engine.decided(), log.head());
+}
+
+fn fill(log: &mut SqliteLog) -> u64 {
+    let mut engine = Engine::default();
+    for user in 0..USERS {
+        engine.submit_own(NOW, &register(user));
+    }
+    for agenda in 0..AGENDAS {
+        engine.submit_own(NOW, &open_agenda(agenda));
+    }
+    let mut accepted = 0;
+    for nth in 1..=RECORDS {
+        let command = reserve(nth);
+        let ask = Ask {
+            origin: None,
+            actor: UserId(1 + scattered(nth) % USERS),
+            key: Key(u128::from(nth).to_be_bytes()),
+            command: CommandBytes {
+                source: Source::Client,
+                ..command.bytes()
+            },
+        };
+        engine
+            .submit(NOW, &ask)
+            .expect("a command, and room for it");
+        if nth % BATCH_LEN == 0 {
+            accepted += sync(&mut engine, log);
+        }
+    }
+    accepted
+}
+
+fn sync(engine: &mut Engine, log: &mut SqliteLog) -> u64 {
+    let batch = engine.take_batch().expect("something was submitted");
+    let accepted = batch
+        .iter()
+        .filter(|row| row.record.outcome.first() == Some(&0))
+        .count();
+    let proof = commit(log, &batch).expect("the disk takes it");
+    let released = engine.handle_committed(&proof, batch);
+    engine.recycle(released);
+    u64::try_from(accepted).expect("a batch is small")
+}
+
+fn register(user: u64) -> OwnedCommand {
+    let name = format!("user{user}");
+    let password_hash = "$".to_owned();
+    OwnedCommand::new(&accounts::Command::from(accounts::Register {
+        name,
+        password_hash,
+    }))
+}
+
+fn open_agenda(agenda: u64) -> OwnedCommand {
+    OwnedCommand::new(&agenda::Command::from(agenda::OpenAgenda {
+        name: format!("agenda{agenda}"),
+        opens_minute: 0,
+        closes_minute: 1_440,
+        slot_minutes: 15,
+        capacity: 10,
+    }))
+}
+
+fn reserve(nth: u64) -> OwnedCommand {
+    let place = scattered(nth) >> 10;
+    let number = |value: u64| u32::try_from(value).expect("reduced below");
+    let slot = agenda::SlotId {
+        agenda: USERS + 1 + place % AGENDAS,
+        day: number(NOW / DAY_MS + 1 + place / AGENDAS % DAYS),
+        slot: u16::try_from(place / AGENDAS / DAYS % SLOTS).expect("reduced below"),
+    };
+    OwnedCommand::new(&agenda::Command::from(agenda::Reserve { slot }))
+}
+
+/// A number that looks like any other (SplitMix64).
+const fn scattered(number: u64) -> u64 {
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark speaks to people")]
+fn print(records: u64, accepted: u64, spent: [Duration; 3]) {
+    let count = f64::from(u32::try_from(records).expect("half a million"));
+    let rate = |spent: Duration| count * f64::from(ROUNDS) / spent.as_secs_f64();
+    let [scan, verify, rebuild] = spent.map(rate);
+    println!("{records} records, {accepted} of {RECORDS} reservations accepted");
+    println!("scan (bound)     {scan:>10.0}/s");
+    println!(
+        "verify chain     {verify:>10.0}/s  {:.0}% of the bound",
+        100.0 * verify / scan
+    );
+    println!(
+        "rebuild engine   {rebuild:>10.0}/s  {:.0}% of the bound",
+        100.0 * rebuild / scan
+    );
+}

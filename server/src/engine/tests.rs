@@ -1,0 +1,909 @@
+//! The engine against a small model of its own promises, with crashes at any point.
+//!
+//! A world of a few clients plays generated scripts: commands, retries, batches taken and committed
+//! at arbitrary moments, crashes, time moving both ways. After every step the log is looked at by a
+//! model that shares no code with the rules. Below it, one test for each promise by itself.
+
+use std::{collections::BTreeMap, ops::ControlFlow};
+
+use proptest::prelude::*;
+use protocol::{
+    ChainHash, Code, Key, OwnedRecord, Refusal, Seq, UserId,
+    outcome::Outcome,
+    words::{accounts, agenda},
+};
+
+use super::{Ask, BATCH_LEN_MAX, Engine, Origin, Release, Released, Submitted};
+use crate::{
+    archive,
+    domain::systems::{CommandBytes, OwnedCommand, Source, Systems},
+    log::{Batch, EventLog, Head, MemoryLog, commit, replay},
+};
+
+const START: u64 = 1_700_000_000_000;
+const DAY_MS: u64 = 86_400_000;
+const CAPACITY: usize = 2;
+const CLIENTS: usize = 5;
+const SLOTS: u16 = 2;
+
+/// What a client may ask for.
+#[derive(Debug, Clone)]
+enum Wish {
+    Reserve(u16),
+    Hold(u16, u32),
+    Cancel(usize),
+    Confirm(usize),
+    Join(u16),
+    Leave(u16),
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Ask { client: usize, wish: Wish },
+    Query { client: usize },
+    Retry { nth: usize },
+    ReuseKey { nth: usize, wish: Wish },
+    TakeBatch,
+    Commit,
+    Crash { batch_survives: bool },
+    PassTime { ms: u64 },
+    TurnClockBack { ms: u64 },
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let slot = 0..SLOTS;
+    prop_oneof![
+        4 => slot.clone().prop_map(Wish::Reserve),
+        2 => (slot.clone(), 1..4_u32).prop_map(|(slot, seconds)| Wish::Hold(slot, seconds)),
+        3 => (0..4_usize).prop_map(Wish::Cancel),
+        1 => (0..4_usize).prop_map(Wish::Confirm),
+        4 => slot.clone().prop_map(Wish::Join),
+        1 => slot.prop_map(Wish::Leave),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let client = 0..CLIENTS;
+    prop_oneof![
+        12 => (client.clone(), wish()).prop_map(|(client, wish)| Step::Ask { client, wish }),
+        2 => client.prop_map(|client| Step::Query { client }),
+        3 => any::<usize>().prop_map(|nth| Step::Retry { nth }),
+        1 => (any::<usize>(), wish()).prop_map(|(nth, wish)| Step::ReuseKey { nth, wish }),
+        4 => Just(Step::TakeBatch),
+        4 => Just(Step::Commit),
+        1 => any::<bool>().prop_map(|batch_survives| Step::Crash { batch_survives }),
+        3 => (0..3_000_u64).prop_map(|ms| Step::PassTime { ms }),
+        1 => (0..3_000_u64).prop_map(|ms| Step::TurnClockBack { ms }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn every_promise_holds_whatever_happens(steps in prop::collection::vec(step(), 1..120)) {
+        let mut world = World::new();
+        for step in &steps {
+            world.play(step);
+            world.check_log();
+        }
+        world.crash(false);
+        world.retry_everything();
+        world.settle();
+        world.check_acknowledged();
+        world.check_replay();
+    }
+}
+
+/// What a client sent.
+#[derive(Debug, Clone)]
+struct Sent {
+    user: UserId,
+    key: Key,
+    command: OwnedCommand,
+}
+
+/// What a client was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Told {
+    at: Head,
+    outcome: Vec<u8>,
+}
+
+struct World {
+    engine: Engine,
+    log: MemoryLog,
+    /// The batch that is with the log.
+    syncing: Option<Batch>,
+    now: u64,
+    /// Everything that was sent, by correlation.
+    sent: Vec<Sent>,
+    /// What was acknowledged, by the place in `sent` of the first try.
+    told: BTreeMap<usize, Told>,
+    model: Model,
+}
+
+const QUERIES_FROM: u64 = 1 << 32;
+
+impl World {
+    fn new() -> Self {
+        let mut world = Self {
+            engine: Engine::default(),
+            log: MemoryLog::new(),
+            syncing: None,
+            now: START,
+            sent: Vec::new(),
+            told: BTreeMap::new(),
+            model: Model::default(),
+        };
+        for client in 0..CLIENTS {
+            world.engine.submit_own(START, &register(client));
+        }
+        world.engine.submit_own(START, &open_agenda());
+        world.settle();
+        world
+    }
+
+    fn play(&mut self, step: &Step) {
+        match step {
+            Step::Ask { client, wish } => self.ask(*client, wish),
+            Step::Query { client } => self.query(*client),
+            Step::Retry { nth } if !self.sent.is_empty() => self.send(nth % self.sent.len()),
+            Step::ReuseKey { nth, wish } if !self.told.is_empty() => self.reuse_key(*nth, wish),
+            Step::Retry { .. } | Step::ReuseKey { .. } => {}
+            Step::TakeBatch => self.take_batch(),
+            Step::Commit => self.commit(),
+            Step::Crash { batch_survives } => {
+                self.crash(*batch_survives);
+                self.retry_everything();
+            }
+            Step::PassTime { ms } => {
+                self.now += ms;
+                self.engine.handle_timeout(self.now);
+                let deadline = self.engine.deadline();
+                assert!(deadline.is_none_or(|deadline| self.now < deadline));
+            }
+            Step::TurnClockBack { ms } => self.now -= ms,
+        }
+    }
+
+    fn ask(&mut self, client: usize, wish: &Wish) {
+        let (user, command) = (user(client), self.command(client, wish));
+        let key = Key(u128::try_from(self.sent.len() + 1).unwrap().to_be_bytes());
+        self.sent.push(Sent { user, key, command });
+        self.send(self.sent.len() - 1);
+    }
+
+    /// Sends what was sent at `index`, for the first time or again. An answer that was given
+    /// already must come at once or again.
+    fn send(&mut self, index: usize) {
+        let sent = self.sent[index].clone();
+        let correlation = u64::try_from(index).unwrap();
+        match self.engine.submit(self.now, &ask(&sent, correlation)) {
+            Ok(Submitted::Stored(seq)) => {
+                let mut reader = self.log.reader().unwrap();
+                let (at, outcome) = archive::read_outcome(&mut *reader, seq).unwrap();
+                self.hear(correlation, &Told { at, outcome });
+            }
+            Ok(Submitted::Pending(seq)) => {
+                assert!(
+                    self.engine.durable().seq < seq,
+                    "a pending answer is not durable"
+                );
+                assert!(
+                    !self.told.contains_key(&index),
+                    "acknowledged, and not stored"
+                );
+            }
+            Err(refusal) => panic!("{refusal}"),
+        }
+    }
+
+    fn reuse_key(&mut self, nth: usize, wish: &Wish) {
+        let (index, told) = self.told.iter().nth(nth % self.told.len()).unwrap();
+        let (mut sent, seq) = (self.sent[*index].clone(), told.at.seq);
+        let client = usize::try_from(sent.user.0 - 1).unwrap();
+        let other = self.command(client, wish);
+        if other != sent.command {
+            sent.command = other;
+            let before = (self.engine.decided(), self.engine.state_hash());
+            let submitted = self.engine.submit(self.now, &ask(&sent, 0));
+            assert_eq!(submitted, Err(Refusal::with(Code::KEY_REUSED, seq.0, 0)));
+            assert_eq!(before, (self.engine.decided(), self.engine.state_hash()));
+        }
+    }
+
+    fn query(&mut self, client: usize) {
+        let query = my_bookings();
+        let origin = origin(QUERIES_FROM + self.engine.decided().seq.0);
+        let query = CommandBytes {
+            source: Source::Client,
+            ..query.bytes()
+        };
+        self.engine
+            .query(self.now, origin, user(client), &query)
+            .unwrap();
+        if let Some(released) = self.engine.release_idle() {
+            self.hear_all(released);
+        }
+    }
+
+    fn take_batch(&mut self) {
+        let taken = self.engine.take_batch();
+        assert!(
+            self.syncing.is_none() || taken.is_none(),
+            "one batch syncs at a time"
+        );
+        if taken.is_some() {
+            self.syncing = taken;
+        }
+    }
+
+    fn commit(&mut self) {
+        if let Some(batch) = self.syncing.take() {
+            let proof = commit(&mut self.log, &batch).unwrap();
+            let released = self.engine.handle_committed(&proof, batch);
+            self.hear_all(released);
+        }
+        if self.engine.is_settled() {
+            self.check_replay();
+        }
+    }
+
+    fn settle(&mut self) {
+        self.commit();
+        self.take_batch();
+        self.commit();
+        assert!(self.engine.is_settled());
+        self.check_log();
+    }
+
+    /// The process dies. What was with the log got there, or did not; nobody was told.
+    fn crash(&mut self, batch_survives: bool) {
+        if let Some(batch) = self.syncing.take()
+            && batch_survives
+        {
+            let _nobody_hears_of_it = commit(&mut self.log, &batch).unwrap();
+        }
+        self.log = self.log.reopen();
+        self.engine = restored(&self.log);
+        assert!(self.engine.is_settled());
+        self.check_acknowledged();
+    }
+
+    fn retry_everything(&mut self) {
+        for index in 0..self.sent.len() {
+            self.send(index);
+        }
+    }
+
+    fn hear_all(&mut self, released: Released) {
+        let durable = self.log.head().seq;
+        let mut answers = Vec::new();
+        released.for_each(|release| match release {
+            Release::Answer {
+                origin,
+                at,
+                outcome,
+            } => {
+                assert!(at.seq <= durable, "released before it was durable");
+                answers.push((
+                    origin.correlation,
+                    Told {
+                        at,
+                        outcome: outcome.to_vec(),
+                    },
+                ));
+            }
+            Release::Notice { user, at, outcome } => {
+                assert!(at.seq <= durable, "told before it was durable");
+                let told = noticed(outcome);
+                assert_eq!(user, told, "the notice is for whom it concerns");
+            }
+        });
+        self.engine.recycle(released);
+        for (correlation, told) in answers {
+            self.hear(correlation, &told);
+        }
+    }
+
+    fn hear(&mut self, correlation: u64, told: &Told) {
+        let row = row_at(&self.log, told.at.seq);
+        assert_eq!(
+            row.hash, told.at.hash,
+            "the hash is the log's at that position"
+        );
+        if QUERIES_FROM <= correlation {
+            assert!(
+                QUERIES_FROM + told.at.seq.0 == correlation,
+                "a read is of what it saw"
+            );
+            return;
+        }
+        assert_eq!(row.outcome, told.outcome, "the answer is the log's");
+        let index = usize::try_from(correlation).unwrap();
+        let first = self.told.entry(index).or_insert_with(|| told.clone());
+        assert_eq!(first, told, "a retry gets the first answer");
+    }
+
+    fn check_acknowledged(&self) {
+        for (index, told) in &self.told {
+            let (row, sent) = (row_at(&self.log, told.at.seq), &self.sent[*index]);
+            assert_eq!((row.key, row.actor), (sent.key, sent.user));
+            assert_eq!((row.hash, &row.outcome), (told.at.hash, &told.outcome));
+        }
+    }
+
+    fn check_log(&mut self) {
+        let (from, model) = (Seq(self.model.seq + 1), &mut self.model);
+        let mut reader = self.log.reader().unwrap();
+        let visit = &mut |row: crate::log::Row<'_>| {
+            model.check(&row);
+            ControlFlow::Continue(())
+        };
+        reader.read(from, visit).unwrap();
+    }
+
+    fn check_replay(&self) {
+        let mut systems = Systems::default();
+        let mut reader = self.log.reader().unwrap();
+        let head = replay(&mut *reader, Head::default(), &mut |row| {
+            systems.replay(&row.record).unwrap();
+            ControlFlow::Continue(())
+        });
+        let live = self.engine.state_hash();
+        assert_eq!(self.engine.decided(), head.unwrap());
+        assert_eq!(
+            live.hash,
+            systems.state_hash(),
+            "replaying gives the live state"
+        );
+    }
+
+    fn command(&self, client: usize, wish: &Wish) -> OwnedCommand {
+        let slot = |slot: u16| agenda::SlotId {
+            agenda: agenda_id(),
+            day: u32::try_from(START / DAY_MS + 2).unwrap(),
+            slot,
+        };
+        let command: agenda::Command = match *wish {
+            Wish::Reserve(nth) => agenda::Reserve { slot: slot(nth) }.into(),
+            Wish::Hold(nth, seconds) => agenda::Hold {
+                slot: slot(nth),
+                seconds,
+            }
+            .into(),
+            Wish::Cancel(nth) => agenda::Cancel {
+                booking: self.booking(client, nth),
+            }
+            .into(),
+            Wish::Confirm(nth) => agenda::Confirm {
+                booking: self.booking(client, nth),
+            }
+            .into(),
+            Wish::Join(nth) => agenda::JoinWaitlist { slot: slot(nth) }.into(),
+            Wish::Leave(nth) => agenda::LeaveWaitlist { slot: slot(nth) }.into(),
+        };
+        OwnedCommand::new(&command)
+    }
+
+    /// One of the client's bookings, or one that is not theirs.
+    fn booking(&self, client: usize, nth: usize) -> u64 {
+        let cx = self
+            .engine
+            .context(self.now, user(client), Seq(1), Key::default());
+        let mut outcome = Vec::new();
+        self.engine
+            .systems()
+            .answer(&cx, &my_bookings().bytes(), &mut outcome)
+            .unwrap();
+        let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(&outcome) else {
+            panic!("everybody may list their bookings")
+        };
+        let Ok(agenda::Answer::Bookings(page)) = agenda::Answer::decode(kind, schema, body) else {
+            panic!("bookings were asked for")
+        };
+        page.bookings
+            .get(nth)
+            .map_or_else(|| u64::try_from(nth).unwrap(), |view| view.booking)
+    }
+}
+
+/// What the log says happened, kept without the rules.
+#[derive(Debug, Default)]
+struct Model {
+    seq: u64,
+    recorded_at: u64,
+    places: BTreeMap<u64, (agenda::SlotId, UserId)>,
+    /// The slot that the record before this one freed.
+    freed: Option<agenda::SlotId>,
+}
+
+impl Model {
+    fn check(&mut self, row: &crate::log::Row<'_>) {
+        let record = &row.record;
+        assert_eq!(record.seq.0, self.seq + 1, "gapless");
+        assert!(self.recorded_at <= record.recorded_at, "time never falls");
+        (self.seq, self.recorded_at) = (record.seq.0, record.recorded_at);
+        let freed = self.freed.take();
+        let Outcome::Accepted { kind, schema, body } = Outcome::decode(record.outcome).unwrap()
+        else {
+            return;
+        };
+        if kind.system() != agenda::SYSTEM {
+            return;
+        }
+        match agenda::Event::decode(kind, schema, body).unwrap() {
+            agenda::Event::Reserved(event) => self.take(event.slot, record.actor),
+            agenda::Event::Held(event) => self.take(event.slot, record.actor),
+            agenda::Event::Promoted(event) => {
+                assert_eq!(
+                    freed,
+                    Some(event.slot),
+                    "directly behind what freed the place"
+                );
+                self.take(event.slot, event.user);
+            }
+            agenda::Event::Cancelled(_) => {
+                let word = agenda::Command::decode(record.kind, record.schema, record.body);
+                let Ok(agenda::Command::Cancel(cancel)) = word else {
+                    panic!("only a cancel cancels")
+                };
+                self.free(cancel.booking);
+            }
+            agenda::Event::Expired(event) => self.free(event.booking),
+            agenda::Event::AgendaOpened(_)
+            | agenda::Event::Confirmed(_)
+            | agenda::Event::WaitlistJoined(_)
+            | agenda::Event::WaitlistLeft(_) => {}
+        }
+    }
+
+    fn take(&mut self, slot: agenda::SlotId, user: UserId) {
+        self.places.insert(self.seq, (slot, user));
+        let held: Vec<_> = self
+            .places
+            .values()
+            .filter(|place| place.0 == slot)
+            .collect();
+        assert!(held.len() <= CAPACITY, "more people than places");
+        let mine = held.iter().filter(|place| place.1 == user).count();
+        assert_eq!(mine, 1, "one place each");
+    }
+
+    fn free(&mut self, booking: u64) {
+        let (slot, _) = self
+            .places
+            .remove(&booking)
+            .expect("only what is held is freed");
+        self.freed = Some(slot);
+    }
+}
+
+fn ask(sent: &Sent, correlation: u64) -> Ask<'_> {
+    Ask {
+        origin: Some(origin(correlation)),
+        actor: sent.user,
+        key: sent.key,
+        command: CommandBytes {
+            source: Source::Client,
+            ..sent.command.bytes()
+        },
+    }
+}
+
+const fn origin(correlation: u64) -> Origin {
+    Origin {
+        connection: 7,
+        correlation,
+    }
+}
+
+fn user(client: usize) -> UserId {
+    UserId(u64::try_from(client).unwrap() + 1)
+}
+
+fn agenda_id() -> u64 {
+    u64::try_from(CLIENTS).unwrap() + 1
+}
+
+fn register(client: usize) -> OwnedCommand {
+    OwnedCommand::new(&accounts::Command::from(accounts::Register {
+        name: format!("user{client}"),
+        password_hash: "$".to_owned(),
+    }))
+}
+
+fn open_agenda() -> OwnedCommand {
+    OwnedCommand::new(&agenda::Command::from(agenda::OpenAgenda {
+        name: "hall".to_owned(),
+        opens_minute: 0,
+        closes_minute: 1_440,
+        slot_minutes: 60,
+        capacity: u16::try_from(CAPACITY).unwrap(),
+    }))
+}
+
+fn my_bookings() -> OwnedCommand {
+    OwnedCommand::new(&agenda::Query::from(agenda::MyBookings {
+        after: 0,
+        limit: 100,
+    }))
+}
+
+fn noticed(outcome: &[u8]) -> UserId {
+    let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(outcome) else {
+        panic!("only what happened is told")
+    };
+    match agenda::Event::decode(kind, schema, body) {
+        Ok(agenda::Event::Promoted(event)) => event.user,
+        Ok(agenda::Event::Expired(event)) => event.user,
+        other => panic!("nobody is told of {other:?}"),
+    }
+}
+
+fn restored(log: &MemoryLog) -> Engine {
+    crate::serve::recover(log).expect("a log of ours").0
+}
+
+fn row_at(log: &MemoryLog, seq: Seq) -> OwnedRecord {
+    rows(log)[usize::try_from(seq.0).unwrap() - 1].clone()
+}
+
+fn rows(log: &MemoryLog) -> Vec<OwnedRecord> {
+    let mut rows = Vec::new();
+    let visit = &mut |row: crate::log::Row<'_>| {
+        let record = row.record;
+        rows.push(OwnedRecord {
+            seq: record.seq,
+            recorded_at: record.recorded_at,
+            actor: record.actor,
+            key: record.key,
+            kind: record.kind,
+            schema: record.schema,
+            codec: record.codec,
+            body: record.body.to_vec(),
+            outcome: record.outcome.to_vec(),
+            hash: row.hash,
+        });
+        ControlFlow::Continue(())
+    };
+    log.reader().unwrap().read(Seq(1), visit).unwrap();
+    rows
+}
+
+/// Correlations and positions of answers, in the order they are let go.
+fn answers(released: &Released) -> Vec<(u64, u64)> {
+    let mut answers = Vec::new();
+    released.for_each(|release| {
+        if let Release::Answer { origin, at, .. } = release {
+            answers.push((origin.correlation, at.seq.0));
+        }
+    });
+    answers
+}
+
+impl World {
+    fn finish(&mut self) -> Released {
+        let batch = self.syncing.take().expect("a batch is with the log");
+        let proof = commit(&mut self.log, &batch).unwrap();
+        self.engine.handle_committed(&proof, batch)
+    }
+
+    fn read(&mut self, correlation: u64) {
+        let query = my_bookings();
+        let query = CommandBytes {
+            source: Source::Client,
+            ..query.bytes()
+        };
+        self.engine
+            .query(self.now, origin(correlation), user(0), &query)
+            .unwrap();
+    }
+
+    fn tail(&self) -> Vec<(UserId, &'static str)> {
+        rows(&self.log)
+            .iter()
+            .skip(CLIENTS + 1)
+            .map(|row| (row.actor, Systems::describe(&row.record()).unwrap().name))
+            .collect()
+    }
+}
+
+#[test]
+fn a_read_of_what_is_durable_waits_for_nothing() {
+    let mut world = World::new();
+    world.read(1);
+    assert!(world.engine.take_batch().is_none());
+    let released = world.engine.release_idle().expect("nothing to wait for");
+    let head = world.log.head().seq.0;
+    assert_eq!(answers(&released), [(1, head)]);
+    assert!(world.engine.release_idle().is_none());
+}
+
+#[test]
+fn a_read_waits_for_the_batch_it_saw() {
+    let mut world = World::new();
+    let head = world.log.head().seq.0;
+    world.ask(0, &Wish::Reserve(0));
+    world.read(91);
+    assert!(
+        world.engine.release_idle().is_none(),
+        "it saw what is not durable"
+    );
+    world.take_batch();
+    world.read(92);
+    assert!(
+        world.engine.release_idle().is_none(),
+        "it saw what is being synced"
+    );
+    world.ask(1, &Wish::Reserve(0));
+    world.read(93);
+    let first = world.finish();
+    assert_eq!(
+        answers(&first),
+        [(0, head + 1), (91, head + 1), (92, head + 1)]
+    );
+    world.engine.recycle(first);
+    assert!(world.engine.release_idle().is_none());
+    world.take_batch();
+    let second = world.finish();
+    assert_eq!(answers(&second), [(1, head + 2), (93, head + 2)]);
+}
+
+#[test]
+fn answers_leave_in_the_order_of_the_log() {
+    let mut world = World::new();
+    let head = world.log.head().seq.0;
+    for client in [3, 1, 4, 0, 2] {
+        world.ask(client, &Wish::Reserve(0));
+    }
+    world.take_batch();
+    let released = world.finish();
+    let expected: Vec<_> = (0..5).map(|nth| (nth, head + 1 + nth)).collect();
+    assert_eq!(answers(&released), expected);
+}
+
+#[test]
+fn the_next_batch_is_decided_while_one_syncs() {
+    let mut world = World::new();
+    let head = world.log.head().seq.0;
+    assert!(
+        world.engine.take_batch().is_none(),
+        "an empty batch is never taken"
+    );
+    world.ask(0, &Wish::Reserve(0));
+    world.take_batch();
+    world.ask(1, &Wish::Reserve(0));
+    assert!(world.engine.take_batch().is_none(), "one batch at a time");
+    assert_eq!(world.engine.decided().seq.0, head + 2);
+    assert_eq!(world.engine.durable().seq.0, head);
+    let first = world.finish();
+    assert_eq!(answers(&first), [(0, head + 1)]);
+    assert_eq!(world.engine.durable().seq.0, head + 1);
+    world.take_batch();
+    assert_eq!(world.syncing.as_ref().map(Batch::len), Some(1));
+    assert_eq!(answers(&world.finish()), [(1, head + 2)]);
+    assert!(world.engine.is_settled());
+}
+
+#[test]
+fn a_retry_of_what_syncs_waits_for_the_same_batch() {
+    let mut world = World::new();
+    let head = world.log.head().seq.0;
+    world.ask(0, &Wish::Reserve(0));
+    world.take_batch();
+    world.ask(1, &Wish::Reserve(0));
+    world.send(0);
+    world.send(1);
+    assert_eq!(
+        world.engine.decided().seq.0,
+        head + 2,
+        "a retry decides nothing"
+    );
+    assert_eq!(answers(&world.finish()), [(0, head + 1), (0, head + 1)]);
+    world.take_batch();
+    assert_eq!(answers(&world.finish()), [(1, head + 2), (1, head + 2)]);
+    let stored = world
+        .engine
+        .submit(world.now, &ask(&world.sent[0].clone(), 5));
+    assert_eq!(stored, Ok(Submitted::Stored(Seq(head + 1))));
+}
+
+#[test]
+fn a_full_batch_answers_busy_and_changes_nothing() {
+    let mut world = World::new();
+    let command = OwnedCommand::new(&agenda::Command::from(agenda::Cancel { booking: 0 }));
+    let sent = |nth: usize| Sent {
+        user: user(0),
+        key: Key(u128::try_from(nth + 1).unwrap().to_be_bytes()),
+        command: command.clone(),
+    };
+    for nth in 0..BATCH_LEN_MAX {
+        assert!(world.engine.submit(START, &ask(&sent(nth), 0)).is_ok());
+    }
+    let before = (world.engine.decided(), world.engine.state_hash());
+    let len = u64::try_from(BATCH_LEN_MAX).unwrap();
+    let refused = world.engine.submit(START, &ask(&sent(BATCH_LEN_MAX), 0));
+    assert_eq!(refused, Err(Refusal::with(Code::BUSY, len, len)));
+    assert!(
+        world.engine.submit(START, &ask(&sent(0), 0)).is_ok(),
+        "a retry needs no room"
+    );
+    assert_eq!(before, (world.engine.decided(), world.engine.state_hash()));
+    world.take_batch();
+    let accepted = world.engine.submit(START, &ask(&sent(BATCH_LEN_MAX), 0));
+    assert!(
+        accepted.is_ok(),
+        "the refused key was not used up: {accepted:?}"
+    );
+}
+
+#[test]
+fn what_is_not_a_command_is_refused_and_not_logged() {
+    let check = |kind: (u8, u8), schema: u8, body: &[u8], code: Code| {
+        let mut world = World::new();
+        let command = OwnedCommand {
+            kind: protocol::Kind::new(kind.0, kind.1),
+            schema,
+            body: body.to_vec(),
+        };
+        let before = world.engine.decided();
+        let sent = Sent {
+            user: user(0),
+            key: Key([9; 16]),
+            command,
+        };
+        let refused = world
+            .engine
+            .submit(START, &ask(&sent, 0))
+            .map_err(|refusal| refusal.code);
+        assert_eq!(refused, Err(code));
+        assert_eq!(world.engine.decided(), before);
+        assert!(world.engine.take_batch().is_none());
+        world.ask(1, &Wish::Reserve(0));
+        world.settle();
+    };
+    check((200, 1), 1, &[], Code::UNKNOWN_KIND);
+    check((2, 200), 1, &[], Code::UNKNOWN_KIND);
+    check((2, 3), 2, &[1], Code::UNKNOWN_KIND);
+    check((2, 3), 1, &[], Code::BAD_BODY);
+    check((2, 3), 1, &[1, 1], Code::BAD_BODY);
+    check((2, 6), 1, &[1], Code::SERVER_ONLY);
+    check((1, 1), 1, &[0, 0], Code::SERVER_ONLY);
+}
+
+#[test]
+fn a_freed_place_is_given_away_by_the_record_directly_behind() {
+    let mut world = World::new();
+    for client in 0..CAPACITY {
+        world.ask(client, &Wish::Reserve(0));
+    }
+    world.ask(2, &Wish::Join(0));
+    world.settle();
+    world.ask(0, &Wish::Cancel(0));
+    world.ask(3, &Wish::Reserve(0));
+    world.take_batch();
+    assert_eq!(world.syncing.as_ref().map(Batch::len), Some(3), "one batch");
+    let released = world.finish();
+    let mut told = Vec::new();
+    released.for_each(|release| {
+        if let Release::Notice { user, outcome, .. } = release {
+            told.push((user, noticed(outcome)));
+        }
+    });
+    assert_eq!(told, [(user(2), user(2))]);
+    let tail = world.tail();
+    let expected = [
+        (user(0), "cancel"),
+        (UserId::NOBODY, "promote"),
+        (user(3), "reserve"),
+    ];
+    assert_eq!(tail[CAPACITY + 1..], expected);
+    world.check_log();
+    world.check_replay();
+}
+
+#[test]
+fn holds_end_when_their_time_has_come_and_not_before() {
+    let mut world = World::new();
+    world.ask(0, &Wish::Hold(0, 3));
+    world.ask(1, &Wish::Hold(0, 2));
+    world.ask(2, &Wish::Join(0));
+    world.settle();
+    assert_eq!(world.engine.deadline(), Some(START + 2_000));
+    world.engine.handle_timeout(START + 1_999);
+    assert!(world.engine.is_settled(), "nothing is due");
+    world.engine.handle_timeout(START + 2_000);
+    world.settle();
+    let expected = [(UserId::NOBODY, "expire"), (UserId::NOBODY, "promote")];
+    assert_eq!(world.tail()[3..], expected);
+    assert_eq!(world.engine.deadline(), Some(START + 3_000));
+    world.engine.handle_timeout(START + 60_000);
+    world.settle();
+    assert_eq!(world.tail().len(), 6);
+    assert_eq!(world.engine.deadline(), None);
+}
+
+#[test]
+fn what_was_not_durable_is_forgotten_by_a_crash_and_can_be_asked_again() {
+    let mut world = World::new();
+    let head = world.log.head();
+    world.ask(0, &Wish::Reserve(0));
+    world.take_batch();
+    world.ask(1, &Wish::Reserve(0));
+    world.crash(false);
+    assert_eq!(world.engine.decided(), head);
+    world.retry_everything();
+    world.settle();
+    assert_eq!(world.told.len(), 2);
+    world.check_acknowledged();
+}
+
+#[test]
+fn what_became_durable_unheard_is_answered_after_the_crash() {
+    let mut world = World::new();
+    let head = world.log.head().seq.0;
+    world.ask(0, &Wish::Reserve(0));
+    world.take_batch();
+    world.crash(true);
+    assert!(world.told.is_empty(), "nobody was told");
+    world.retry_everything();
+    assert_eq!(world.told[&0].at.seq, Seq(head + 1));
+    assert!(world.engine.is_settled(), "nothing was decided again");
+}
+
+#[test]
+#[should_panic(expected = "the proof is for this batch")]
+fn the_proof_of_another_batch_lets_nothing_go() {
+    let mut world = World::new();
+    world.ask(0, &Wish::Reserve(0));
+    world.take_batch();
+    let proof = commit(&mut world.log, &Batch::default()).unwrap();
+    let batch = world.syncing.take().unwrap();
+    let _never = world.engine.handle_committed(&proof, batch);
+}
+
+#[test]
+fn trails_show_only_what_is_durable() {
+    let mut world = World::new();
+    let head = world.log.head().seq.0;
+    let steps = |world: &World, subject| -> Vec<(u64, u64)> {
+        let steps = world.engine.trail(subject, Seq::START, 10);
+        steps.iter().map(|step| (step.seq.0, step.target)).collect()
+    };
+    let (mine, hall) = (
+        super::Subject::User(user(0)),
+        super::Subject::Agenda(agenda_id()),
+    );
+    world.ask(0, &Wish::Reserve(0));
+    assert!(steps(&world, mine).is_empty());
+    world.settle();
+    world.ask(0, &Wish::Cancel(0));
+    let first = [(head + 1, agenda_id())];
+    assert_eq!(steps(&world, mine), first);
+    assert_eq!(steps(&world, hall), first);
+    world.settle();
+    let both = [(head + 2, agenda_id()), (head + 1, agenda_id())];
+    assert_eq!(steps(&world, mine), both);
+    assert_eq!(steps(&world, hall), both);
+    let older = world.engine.trail(mine, Seq(head + 2), 10);
+    assert_eq!(
+        older.iter().map(|step| step.seq.0).collect::<Vec<_>>(),
+        [head + 1]
+    );
+    assert_eq!(world.engine.trail(mine, Seq::START, 1).len(), 1);
+    let live = (
+        world.engine.trail(mine, Seq::START, 10),
+        world.engine.trail(hall, Seq::START, 10),
+    );
+    let again = restored(&world.log);
+    assert_eq!(
+        live,
+        (
+            again.trail(mine, Seq::START, 10),
+            again.trail(hall, Seq::START, 10)
+        )
+    );
+    assert_ne!(world.log.head().hash, ChainHash::START);
+}

@@ -1,0 +1,45 @@
+//! Planted bugs: a server that misbehaves on purpose, so that the laws can be seen to notice.
+//!
+//! A law that has never convicted anybody proves nothing. Each [`PlantedBug`] is one lie that a
+//! real server might tell, told only now and then; `stampede prove` runs a scenario against each
+//! and shows which laws found it, and after how many operations. Everything here is compiled only
+//! with the feature `planted-bugs`, which no default build has, and does nothing until a bug is
+//! chosen by name. A server with one says so in its welcome and when it starts.
+//!
+//! `bug` names them, `meddler` is what most of them do to the engine and its answers, `late_log`
+//! is the log that is asked to keep things and does not yet.
+
+mod bug;
+mod late_log;
+mod meddler;
+
+pub use bug::{PlantedBug, UnknownBug};
+pub use late_log::LateLog;
+pub use meddler::{Meddler, invent, read_back};
+
+use protocol::message::WelcomeFlags;
+
+use crate::{ServerConfig, engine::Engine, log::EventLog};
+
+/// Plants the bug that is asked for, when the state is rebuilt and before anybody is served.
+#[must_use]
+pub fn plant(
+    config: &ServerConfig,
+    engine: &mut Engine,
+    log: Box<dyn EventLog>,
+) -> Box<dyn EventLog> {
+    *engine.meddler_mut() = Meddler::new(config.planted_bug);
+    if config.planted_bug == Some(PlantedBug::AckBeforeCommit) {
+        return Box::new(LateLog::new(log));
+    }
+    log
+}
+
+/// What a welcome must tell beside `honest`.
+#[must_use]
+pub const fn flags(config: &ServerConfig, honest: WelcomeFlags) -> WelcomeFlags {
+    match config.planted_bug {
+        Some(_) => WelcomeFlags(honest.0 | WelcomeFlags::PLANTED_BUG.0),
+        None => honest,
+    }
+}

@@ -1,0 +1,11 @@
+//! The server as its clients meet it: real sockets, real files, one binary.
+//!
+//! Each module is one concern; `support` starts servers and speaks the wire format. Nothing here
+//! sleeps or knows a port: every wait is for something to arrive.
+
+mod happy;
+mod hostile;
+mod log;
+mod restart;
+mod support;
+mod tidy;

@@ -1,0 +1,138 @@
+//! The rules of the house, read off the files.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Files that are told everything: no clock, no thread, no socket, no chance, no database.
+const PURE: [&str; 6] = [
+    "protocol/src",
+    "server/src/domain",
+    "server/src/engine",
+    "server/src/session",
+    "server/src/keys.rs",
+    "server/src/trail.rs",
+];
+
+const FORBIDDEN: [&str; 9] = [
+    "tokio",
+    "std::net",
+    "std::thread",
+    "std::fs",
+    "SystemTime",
+    "Instant",
+    "rand::",
+    "rusqlite",
+    "clock::",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a crate of a workspace")
+        .to_owned()
+}
+
+/// Every Rust file under `path`, or the file itself.
+fn sources(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+        return if is_rust {
+            vec![path.to_owned()]
+        } else {
+            Vec::new()
+        };
+    }
+    let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut found: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("a readable directory").path())
+        .filter(|path| !path.ends_with("target"))
+        .flat_map(|path| sources(&path))
+        .collect();
+    found.sort();
+    found
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The code of a file: comments may talk of what the code does not do.
+fn code(text: &str) -> String {
+    let lines = text
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn pure_rooms_name_nothing_of_the_outside() {
+    let mut offences = Vec::new();
+    for room in PURE {
+        let files = sources(&root().join(room));
+        assert!(!files.is_empty(), "{room} is gone; name its new place here");
+        for file in files {
+            let code = code(&read(&file));
+            for word in FORBIDDEN.iter().filter(|word| code.contains(**word)) {
+                offences.push(format!("{} names {word}", file.display()));
+            }
+        }
+    }
+    assert!(offences.is_empty(), "{}", offences.join("\n"));
+}
+
+#[test]
+fn every_file_opens_with_what_it_is_for() {
+    let rooms = ["src", "protocol", "server", "loadgen", "reports"];
+    let files: Vec<PathBuf> = rooms
+        .iter()
+        .flat_map(|room| sources(&root().join(room)))
+        .collect();
+    assert!(40 < files.len(), "where are the sources?");
+    let headless: Vec<String> = files
+        .iter()
+        .filter(|file| !read(file).starts_with("//! "))
+        .map(|file| file.display().to_string())
+        .collect();
+    assert!(headless.is_empty(), "{}", headless.join("\n"));
+}
+
+#[test]
+fn crates_know_only_those_below_them() {
+    let check = |name: &str, strangers: &[&str]| {
+        let manifest = read(&root().join(name).join("Cargo.toml"));
+        for stranger in strangers {
+            let is_named = manifest.lines().any(|line| {
+                let words = line.split(['.', ' ', '=']).next();
+                words == Some(stranger)
+            });
+            assert!(!is_named, "{name} names {stranger}");
+        }
+    };
+    check(
+        "protocol",
+        &[
+            "server", "loadgen", "reports", "stampede", "tokio", "rusqlite",
+        ],
+    );
+    check("reports", &["server", "loadgen", "stampede", "tokio"]);
+    check("server", &["loadgen", "reports", "stampede"]);
+    check("loadgen", &["server", "stampede"]);
+}
+
+#[test]
+fn one_file_names_bincode() {
+    let naming: Vec<PathBuf> = [
+        "src",
+        "protocol/src",
+        "server/src",
+        "loadgen/src",
+        "reports/src",
+    ]
+    .iter()
+    .flat_map(|room| sources(&root().join(room)))
+    .filter(|file| code(&read(file)).contains("bincode::"))
+    .collect();
+    assert_eq!(naming, [root().join("protocol/src/codec.rs")]);
+}
