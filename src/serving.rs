@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
+use rustix::process::{Signal, set_parent_process_death_signal};
 use server::{
     Ready, ServerConfig, log::Durability, passwords::PasswordCost, session::SessionTimeouts,
 };
@@ -22,6 +23,10 @@ pub(crate) fn serve(args: &Serve) -> Result<ExitCode> {
                 .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("warn")),
         )
         .init();
+    if args.ready_json {
+        // Whoever started this server may die without a word, and then nobody would stop it.
+        set_parent_process_death_signal(Some(Signal::TERM))?;
+    }
     let config = config(args);
     let announce = |ready: &Ready| {
         let text = if args.ready_json {

@@ -175,6 +175,11 @@ async fn crash_once(race: &Rc<Race>, racers: Vec<Racer>, server: &mut Server) ->
     race.kill.notified().await;
     server.kill().await;
     let racers = in_order(tasks).await;
+    let lost = |racer: &Racer| racer.sent.iter().any(|sent| sent.answered.is_none());
+    assert!(
+        racers.iter().any(lost),
+        "the kill was in the middle of nothing"
+    );
     race.laws.borrow_mut().handle_fault(race.clock.now());
     racers
 }

@@ -1,10 +1,17 @@
 //! What the program prints, to whom, and what it does when it is interrupted.
 
+use std::{fs::File, path::Path};
+
 use reports::record::{Conclusion, RunRecord};
-use rustix::process::Signal;
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::Signal,
+};
 use tempfile::tempdir;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
+    process::{Child, ChildStderr},
+    task::spawn_blocking,
     time::timeout,
 };
 
@@ -99,24 +106,49 @@ async fn a_plan_is_its_seed_and_its_scales_and_nothing_else() {
     assert!(harder_words.contains("600/s"), "{harder_words}");
 }
 
-#[tokio::test]
-async fn an_interrupted_run_still_leaves_its_report() {
-    let dir = tempdir().expect("a directory");
+/// Starts a run that would last a minute and waits until its first second under load is over.
+async fn start_long(dir: &Path) -> (Child, Lines<BufReader<ChildStderr>>) {
     let long = TINY.replace("200ms", "60s");
-    let scenario = write(dir.path(), "long.toml", &long);
-    let out = dir.path().join("runs");
-    let mut child = stampede(["run", &scenario, "--out", text(&out)])
+    let scenario = write(dir, "long.toml", &long);
+    let mut child = stampede(["run", &scenario, "--out", text(&dir.join("runs"))])
         .spawn()
         .expect("it starts");
     let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-    let interrupted = async {
-        // The first second under load is over.
+    let loaded = async {
         while let Some(line) = lines.next_line().await.expect("it speaks text") {
             if line.contains("answered") {
-                send(&child, Signal::INT);
-                break;
+                return;
             }
         }
+        panic!("it ended before it offered load");
+    };
+    timeout(DEADLINE, loaded).await.expect("it begins");
+    (child, lines)
+}
+
+#[tokio::test]
+async fn a_run_that_is_killed_takes_its_server_along() {
+    let dir = tempdir().expect("a directory");
+    let (mut child, _lines) = start_long(dir.path()).await;
+    let lock = only_run(&dir.path().join("runs")).join("log/lock");
+    let lock = File::open(lock).expect("the server has its lock");
+    let taken = flock(&lock, FlockOperation::NonBlockingLockShared);
+    assert!(taken.is_err(), "the server holds its lock while it lives");
+    child.kill().await.expect("it dies");
+    let waiting = spawn_blocking(move || flock(&lock, FlockOperation::LockShared));
+    let free = timeout(DEADLINE, waiting)
+        .await
+        .expect("the server ends too");
+    free.expect("waiting ends").expect("the lock is free");
+}
+
+#[tokio::test]
+async fn an_interrupted_run_still_leaves_its_report() {
+    let dir = tempdir().expect("a directory");
+    let out = dir.path().join("runs");
+    let (mut child, mut lines) = start_long(dir.path()).await;
+    send(&child, Signal::INT);
+    let interrupted = async {
         while let Some(_line) = lines.next_line().await.expect("it speaks text") {}
         let mut said = String::new();
         let mut stdout = child.stdout.take().expect("it is piped");

@@ -4,6 +4,8 @@
 //! disk, and stopped with SIGTERM. Deliberately absent: what is asked of it (see `world`, `judge`).
 
 use std::{
+    fs::{self, OpenOptions},
+    io,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -12,7 +14,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
     time::timeout,
 };
@@ -40,6 +42,8 @@ pub(super) struct Launch {
     pub(super) program: PathBuf,
     /// Where the log is.
     pub(super) data_dir: PathBuf,
+    /// The file that takes what the child complains of.
+    pub(super) complaints: PathBuf,
     /// What the scenario says of the server.
     pub(super) server: ServerConfig,
     /// Further arguments, for a server built to misbehave.
@@ -68,7 +72,7 @@ pub enum EmbeddedError {
         /// The program.
         program: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It ended or said something else instead of being ready.
     #[error("the embedded server did not get ready: {0}")]
@@ -91,7 +95,7 @@ impl Embedded {
     pub(super) async fn start(launch: Launch) -> Result<Self, EmbeddedError> {
         let mut child = launch
             .command()
-            .spawn()
+            .and_then(|mut command| command.spawn())
             .map_err(|source| EmbeddedError::Start {
                 program: launch.program.clone(),
                 source,
@@ -103,7 +107,7 @@ impl Embedded {
             .map_err(|_elapsed| not_ready(&format!("nothing within {} s", READY_MAX.as_secs())))?
             .map_err(|error| not_ready(&error.to_string()))?;
         let Some(line) = line else {
-            return Err(not_ready(&last_words(&mut child).await));
+            return Err(not_ready(&launch.last_words()));
         };
         let ready = serde_json::from_str(&line)
             .map_err(|error| not_ready(&format!("it said {line:?}: {error}")))?;
@@ -153,9 +157,10 @@ impl Embedded {
             })?
             .map_err(|error| EmbeddedError::NotStopped(error.to_string()))?;
         if status.success() {
+            self.launch.forget_silence();
             return Ok(());
         }
-        let words = last_words(&mut self.child).await;
+        let words = self.launch.last_words();
         Err(EmbeddedError::NotStopped(format!("{status}: {words}")))
     }
 
@@ -181,7 +186,11 @@ impl Embedded {
 }
 
 impl Launch {
-    fn command(&self) -> Command {
+    fn command(&self) -> io::Result<Command> {
+        let complaints = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.complaints)?;
         let mut command = Command::new(&self.program);
         command
             .arg("serve")
@@ -194,7 +203,8 @@ impl Launch {
             .args(&self.extra)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            // A pipe that nobody empties would stop a child with much to complain of.
+            .stderr(complaints)
             // A generator that dies takes its server along; one that is interrupted from the
             // keyboard still needs it, so it does not share the terminal's signals.
             .kill_on_drop(true)
@@ -203,7 +213,28 @@ impl Launch {
         for (name, _value) in std::env::vars().filter(|(name, _)| name.starts_with("STAMPEDE_")) {
             command.env_remove(name);
         }
-        command
+        Ok(command)
+    }
+
+    /// What a child that ended said on its way.
+    fn last_words(&self) -> String {
+        const LAST_CHARS: usize = 8 * 1024;
+        let words = fs::read(&self.complaints).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words);
+        let words = words.trim();
+        if words.is_empty() {
+            return "it ended without a word".to_owned();
+        }
+        let skipped = words.chars().count().saturating_sub(LAST_CHARS);
+        words.chars().skip(skipped).collect()
+    }
+
+    /// A child that never complained leaves no file that says so.
+    fn forget_silence(&self) {
+        if fs::metadata(&self.complaints).is_ok_and(|file| file.len() == 0) {
+            // An empty file that stays harms nobody.
+            let _stays = fs::remove_file(&self.complaints);
+        }
     }
 }
 
@@ -213,22 +244,12 @@ pub(super) fn data_dir(run_dir: &Path) -> PathBuf {
     run_dir.join("log")
 }
 
-fn not_ready(reason: &str) -> EmbeddedError {
-    EmbeddedError::NotReady(reason.to_owned())
+/// Where a run keeps what its server complained of, if it did.
+#[must_use]
+pub(super) fn complaints(run_dir: &Path) -> PathBuf {
+    run_dir.join("server.log")
 }
 
-/// What a child that ended said on its way.
-async fn last_words(child: &mut Child) -> String {
-    let mut words = Vec::new();
-    if let Some(stderr) = child.stderr.take() {
-        let mut stderr = stderr.take(8 * 1024);
-        let reading = timeout(Duration::from_secs(2), stderr.read_to_end(&mut words)).await;
-        let _partial_is_better_than_nothing = reading;
-    }
-    let words = String::from_utf8_lossy(&words).trim().to_owned();
-    if words.is_empty() {
-        "it ended without a word".to_owned()
-    } else {
-        words
-    }
+fn not_ready(reason: &str) -> EmbeddedError {
+    EmbeddedError::NotReady(reason.to_owned())
 }

@@ -264,6 +264,7 @@ impl Run<'_> {
         let launch = Launch {
             program: program.clone(),
             data_dir: embedded::data_dir(self.dir),
+            complaints: embedded::complaints(self.dir),
             server: self.scenario.server,
             extra: extra.collect(),
         };
