@@ -76,6 +76,10 @@ fn fill(log: &mut SqliteLog) -> u64 {
     let mut engine = Engine::default();
     for user in 0..USERS {
         engine.submit_own(NOW, &register(user));
+        // No batch is larger than the server would make it.
+        if user % BATCH_LEN == 0 {
+            sync(&mut engine, log);
+        }
     }
     for agenda in 0..AGENDAS {
         engine.submit_own(NOW, &open_agenda(agenda));
