@@ -538,9 +538,14 @@ impl Connections {
                 let session = &mut self.slab[index].session;
                 let was_somebody = session.person().is_some();
                 session.handle_answer(origin.correlation, *at, outcome);
-                let is_new = !was_somebody && session.person().is_some();
+                let newcomer = session.person().filter(|_| !was_somebody);
+                // The session may have been revoked while its answer waited, or long ago if the
+                // log-in was a retry.
+                if newcomer.is_some_and(|person| !accounts.is_session_open(person.session)) {
+                    session.handle_revoked();
+                }
                 self.mark_dirty(index);
-                if is_new {
+                if newcomer.is_some() {
                     self.note_person(origin.connection);
                 }
             }
