@@ -71,6 +71,8 @@ struct Race {
     first_day: u32,
     laws: RefCell<Laws>,
     acks_until_kill: Cell<u64>,
+    /// Nobody asks any more once the kill is decided.
+    falls_silent: Cell<bool>,
     kill: Notify,
 }
 
@@ -90,6 +92,9 @@ async fn kill_repeatedly() {
     for crash in 0..CRASHES {
         // Another number of answers each time, so that another moment of the server's turn is hit.
         race.acks_until_kill.set(300 + 37 * crash);
+        // In the crowd's midst, and with the last answers just out: a server that answers before
+        // it writes is saved by the next request, if there is one.
+        race.falls_silent.set(!crash.is_multiple_of(2));
         racers = crash_once(&race, racers, &mut server).await;
         server = Server::start(&data).await;
         let mut admin = resume_admin(&server, admin_token).await;
@@ -153,6 +158,7 @@ async fn set_up(server: &Server) -> (Rc<Race>, Vec<Racer>, Token) {
         first_day: u32::try_from(today + 1).expect("this century"),
         laws: RefCell::new(laws),
         acks_until_kill: Cell::new(0),
+        falls_silent: Cell::new(false),
         kill: Notify::new(),
     };
     (Rc::new(race), racers, session.token)
@@ -177,7 +183,7 @@ async fn crash_once(race: &Rc<Race>, racers: Vec<Racer>, server: &mut Server) ->
     let racers = in_order(tasks).await;
     let lost = |racer: &Racer| racer.sent.iter().any(|sent| sent.answered.is_none());
     assert!(
-        racers.iter().any(lost),
+        race.falls_silent.get() || racers.iter().any(lost),
         "the kill was in the middle of nothing"
     );
     race.laws.borrow_mut().handle_fault(race.clock.now());
@@ -212,6 +218,9 @@ async fn in_order(mut tasks: JoinSet<Racer>) -> Vec<Racer> {
 impl Racer {
     /// Asks one thing. False when the server is gone.
     async fn race_once(&mut self, race: &Race, caller: &mut Caller) -> bool {
+        if race.falls_silent.get() && race.acks_until_kill.get() == 0 {
+            return false;
+        }
         let counter = u32::try_from(self.sent.len()).expect("few");
         let call = self.next_call(race, counter);
         let sent_at = race.clock.now();

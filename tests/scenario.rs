@@ -42,13 +42,13 @@ async fn every_scenario_plans_and_is_named_like_its_file() {
     }
 }
 
-/// Every `stampede WORD` that a page tells people to type.
+/// Every `stampede WORD` that a page tells people to type, and every `cargo run -- WORD`.
 fn commands_named_in(page: &str) -> Vec<String> {
     page.lines()
-        .filter_map(|line| {
-            line.trim_start()
-                .trim_start_matches("$ ")
-                .strip_prefix("stampede ")
+        .map(|line| line.trim_start().trim_start_matches("$ "))
+        .filter_map(|line| match line.strip_prefix("cargo run ") {
+            Some(rest) => rest.split_once("-- ").map(|(_options, rest)| rest),
+            None => line.strip_prefix("stampede "),
         })
         .filter_map(|rest| rest.split_whitespace().next())
         .filter(|word| word.chars().all(|letter| letter.is_ascii_lowercase()))
