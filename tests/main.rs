@@ -8,6 +8,7 @@ mod inspecting;
 mod live;
 mod mistakes;
 mod program;
+mod prove;
 mod scenario;
 mod smoke;
 mod verdict;
