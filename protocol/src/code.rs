@@ -123,6 +123,7 @@ codes! {
     SERVER_ONLY = 0x0014, "server-only", "kind {value} is decided by the server alone and cannot be sent";
     PAGE_LEN = 0x0015, "page-length", "a page of {value} was asked for and 1 to {limit} is possible; ask for less";
     SESSION_ENDED = 0x0016, "session-ended", "this session has been revoked or has expired; log in again";
+    UNKNOWN_STEP = 0x0017, "unknown-step", "seq {value} is no step of this trail; give the last one of the page before, or 0 for the newest";
 
     // Accounts.
     NAME_TAKEN = 0x0101, "name-taken", "this name belongs to user {value} already; choose another";

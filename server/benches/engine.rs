@@ -8,7 +8,6 @@
 
 use std::{
     hint::black_box,
-    ops::AddAssign,
     path::Path,
     time::{Duration, Instant},
 };
@@ -29,7 +28,8 @@ use server::{
 
 /// Commands of one batch.
 const BATCH_LEN: u32 = 1_000;
-const USERS: u64 = 50_000;
+/// As many as in the booking race.
+const USERS: u64 = 2_000;
 /// Agendas of 96 slots a day for ten people each, over a year: 35 million places.
 const AGENDAS: u64 = 100;
 const SLOTS: u64 = 96;
@@ -37,68 +37,63 @@ const DAYS: u64 = 360;
 const NOW: u64 = 1_700_000_000_000;
 const DAY_MS: u64 = 86_400_000;
 
+/// Where a log is when its rates are printed: memory grows with it, and caches do not.
+const LENGTHS: [u32; 3] = [100_000, 300_000, 1_000_000];
+const RUNS: usize = 3;
+/// Batches in one turn: enough for the processor's caches to be the turn's own.
+const TURN: u32 = 20;
+
 fn main() {
     let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("target is writable");
     let mut criterion = Criterion::default()
         .without_plots()
         .sample_size(10)
         .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(4))
+        .measurement_time(Duration::from_secs(2))
         .configure_from_args();
-    let mut bound = Bound::open(disk.path());
-    let mut whole = Whole::new(Box::new(open_log(disk.path())));
-    let mut rates = [Figures::default(), Figures::default()];
-    for _turn in 0..2 {
-        rates[0] += measure(&mut criterion, "bound", || bound.write());
-        rates[1] += measure(&mut criterion, "engine", || whole.turn());
-    }
-    let mut memory = Whole::new(Box::new(MemoryLog::new()));
-    let alone = measure(&mut criterion, "decide and gather", || {
-        memory.turn_without_log()
-    });
     let mut chainer = Chainer::default();
-    let chained = measure(&mut criterion, "encode and chain", || chainer.turn());
-    criterion.final_summary();
-    print(rates, alone, chained, whole.accepted);
-}
-
-/// Commands and the time they took.
-#[derive(Debug, Clone, Copy, Default)]
-struct Figures {
-    commands: f64,
-    spent: Duration,
-}
-
-impl Figures {
-    fn rate(&self) -> f64 {
-        self.commands / self.spent.as_secs_f64()
-    }
-}
-
-impl AddAssign for Figures {
-    fn add_assign(&mut self, other: Self) {
-        self.commands += other.commands;
-        self.spent += other.spent;
-    }
-}
-
-fn measure(criterion: &mut Criterion, name: &str, mut turn: impl FnMut() -> Duration) -> Figures {
-    let mut total = Figures::default();
-    let mut group = criterion.benchmark_group(name);
+    let mut group = criterion.benchmark_group("encode and chain");
     group.throughput(Throughput::Elements(u64::from(BATCH_LEN)));
     group.bench_function(BATCH_LEN.to_string(), |bencher| {
-        bencher.iter_custom(|rounds| {
-            let spent = (0..rounds).map(|_| turn()).sum();
-            let rounds = u32::try_from(rounds).expect("a bench takes minutes, not years");
-            total += Figures {
-                commands: f64::from(BATCH_LEN) * f64::from(rounds),
-                spent,
-            };
-            spent
-        });
+        bencher.iter_custom(|rounds| (0..rounds).map(|_| chainer.turn()).sum());
     });
     group.finish();
-    total
+    criterion.final_summary();
+    let runs: Vec<_> = (0..RUNS).map(|_| Run::measure(disk.path())).collect();
+    print(&runs);
+}
+
+/// One fresh log, filled: what each stretch of it took.
+#[derive(Debug, Default)]
+struct Run {
+    bound: Duration,
+    engine: [Duration; LENGTHS.len()],
+    no_log: [Duration; LENGTHS.len()],
+    accepted: (u64, u64),
+}
+
+impl Run {
+    /// The bound, the engine on its log, and the engine without one take turns, so that whatever
+    /// else the machine does meets all of them.
+    fn measure(disk: &Path) -> Self {
+        let mut bound = Bound::open(disk);
+        let mut whole = Whole::new(Box::new(open_log(disk)));
+        let mut memory = Whole::new(Box::new(MemoryLog::new()));
+        let mut run = Self::default();
+        let mut done = 0;
+        for (stretch, length) in LENGTHS.into_iter().enumerate() {
+            while done < length {
+                run.bound += (0..TURN).map(|_| bound.write()).sum::<Duration>();
+                run.engine[stretch] += (0..TURN).map(|_| whole.turn()).sum::<Duration>();
+                run.no_log[stretch] += (0..TURN)
+                    .map(|_| memory.turn_without_log())
+                    .sum::<Duration>();
+                done += TURN * BATCH_LEN;
+            }
+        }
+        run.accepted = whole.accepted;
+        run
+    }
 }
 
 /// The least SQLite can be asked to do for an event.
@@ -340,33 +335,39 @@ fn timed(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
+/// Nanoseconds a command, the median of the runs.
+fn median(runs: &[Run], spent: impl Fn(&Run) -> Duration, commands: u32) -> f64 {
+    let mut each: Vec<_> = runs
+        .iter()
+        .map(|run| spent(run).as_secs_f64() * 1e9 / f64::from(commands))
+        .collect();
+    each.sort_unstable_by(f64::total_cmp);
+    each[each.len() / 2]
+}
+
 #[expect(clippy::print_stdout, reason = "a benchmark speaks to people")]
-fn print(rates: [Figures; 2], alone: Figures, chained: Figures, accepted: (u64, u64)) {
-    let [bound, engine] = rates;
-    let nanos = |figures: Figures| 1e9 / figures.rate();
+fn print(runs: &[Run]) {
+    let all = LENGTHS[LENGTHS.len() - 1];
+    let bound = median(runs, |run| run.bound, all);
+    let (accepted, asked) = runs[0].accepted;
     println!(
-        "\nbatches of {BATCH_LEN}; {} of {} commands were accepted",
-        accepted.0, accepted.1
+        "\nbatches of {BATCH_LEN}, medians of {RUNS} runs; {accepted} of {asked} commands accepted"
     );
     println!(
-        "bound (SQLite)     {:>10.0}/s  {:>6.0} ns each",
-        bound.rate(),
-        nanos(bound)
+        "bound: SQLite, one row of 100 bytes a command: {:.0}/s, {bound:.0} ns each",
+        1e9 / bound
     );
-    println!(
-        "engine on SQLite   {:>10.0}/s  {:>6.0} ns each  {:.0}% of the bound",
-        engine.rate(),
-        nanos(engine),
-        100.0 * engine.rate() / bound.rate()
-    );
-    println!(
-        "engine, no log     {:>10.0}/s  {:>6.0} ns each",
-        alone.rate(),
-        nanos(alone)
-    );
-    println!(
-        "encode and chain   {:>10.0}/s  {:>6.0} ns each",
-        chained.rate(),
-        nanos(chained)
-    );
+    println!("records in the log    engine on SQLite           of the bound    engine, no log");
+    let mut from = 0;
+    for (stretch, length) in LENGTHS.into_iter().enumerate() {
+        let engine = median(runs, |run| run.engine[stretch], length - from);
+        let no_log = median(runs, |run| run.no_log[stretch], length - from);
+        println!(
+            "{from:>7} to {length:>9}  {:>9.0}/s {engine:>6.0} ns each  {:>10.0}%  {:>9.0}/s {no_log:>6.0} ns",
+            1e9 / engine,
+            100.0 * bound / engine,
+            1e9 / no_log
+        );
+        from = length;
+    }
 }

@@ -77,7 +77,7 @@ fn fill(log: &mut SqliteLog) -> u64 {
     for user in 0..USERS {
         engine.submit_own(NOW, &register(user));
         // No batch is larger than the server would make it.
-        if user % BATCH_LEN == 0 {
+        if user % BATCH_LEN == BATCH_LEN - 1 {
             sync(&mut engine, log);
         }
     }

@@ -21,6 +21,7 @@ use crate::{
     domain::{Systems, systems::CommandBytes},
     engine::{Engine, Origin},
     log::{self, Head, LogError, LogReader, Row},
+    trail::NoSuchStep,
 };
 
 /// Bytes of records in one page of the log; with the frame's head it stays below the longest frame.
@@ -159,7 +160,10 @@ fn read_trail(
     }
     admit_to_trail(engine, user, page.subject)?;
     let mut entries = Vec::new();
-    for step in engine.trail(page.subject, page.before, usize::from(page.limit)) {
+    let steps = engine
+        .trail(page.subject, page.before, usize::from(page.limit))
+        .map_err(|NoSuchStep| Refusal::with(Code::UNKNOWN_STEP, page.before.0, 0))?;
+    for step in steps {
         let seq = step.seq;
         let read = reader.read(seq, &mut |row| {
             entries.extend(trail_entry(&row, step.target));

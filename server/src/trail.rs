@@ -1,13 +1,18 @@
 //! Trails: where in the log the things stand that somebody tried, or that were tried on something.
 //!
-//! Positions go in as records are decided or replayed; pages of positions come out, newest first.
-//! Deliberately absent: the records themselves (they are read from the log).
+//! Records go in as they are decided or replayed; pages of steps come out, newest first. Each step
+//! names the one before it on both of its trails, so that a step costs one entry at the end of one
+//! list, whoever's it is. Deliberately absent: the records themselves (they are read from the log).
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use protocol::{Record, Seq, UserId, words};
 
 use words::log::Subject;
+
+/// Steps kept in one piece of memory; the list grows by whole pieces, because moving millions of
+/// steps to a larger place would stop the engine.
+const PIECE_LEN: usize = 4_096;
 
 /// One thing that was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,41 +23,129 @@ pub struct Step {
     pub target: u64,
 }
 
-/// Positions by subject, rising.
+/// A `before` that is no step of the trail it was asked of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSuchStep;
+
+/// A record and the steps before it; [`Seq::START`] where there is none.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    actor: UserId,
+    target: u64,
+    is_agenda: bool,
+    before_of_user: Seq,
+    before_of_agenda: Seq,
+}
+
+/// Every step, by position, and where each trail ends.
 #[derive(Debug, Default)]
 pub struct Trail {
-    by_user: HashMap<UserId, Vec<Step>, FixedState>,
-    by_agenda: HashMap<u64, Vec<Step>, FixedState>,
+    pieces: Vec<Vec<Link>>,
+    newest_of_user: HashMap<UserId, Seq, FixedState>,
+    newest_of_agenda: HashMap<u64, Seq, FixedState>,
 }
 
 impl Trail {
-    /// Notes a record; `target` is what its command was about, 0 for nothing.
+    /// Notes the next record; `target` is what its command was about, 0 for nothing.
+    ///
+    /// # Panics
+    /// If a position was left out.
     pub fn insert(&mut self, record: &Record<'_>, target: u64) {
-        let step = Step {
-            seq: record.seq,
+        let is_agenda = record.kind.system() == words::agenda::SYSTEM && target != 0;
+        let mut link = Link {
+            actor: record.actor,
             target,
+            is_agenda,
+            before_of_user: Seq::START,
+            before_of_agenda: Seq::START,
         };
         if record.actor != UserId::NOBODY {
-            self.by_user.entry(record.actor).or_default().push(step);
+            let newest = self.newest_of_user.entry(record.actor).or_default();
+            link.before_of_user = std::mem::replace(newest, record.seq);
         }
-        if record.kind.system() == words::agenda::SYSTEM && target != 0 {
-            self.by_agenda.entry(target).or_default().push(step);
+        if is_agenda {
+            let newest = self.newest_of_agenda.entry(target).or_default();
+            link.before_of_agenda = std::mem::replace(newest, record.seq);
+        }
+        self.push(record.seq, link);
+    }
+
+    fn push(&mut self, seq: Seq, link: Link) {
+        if self
+            .pieces
+            .last()
+            .is_none_or(|piece| piece.len() == PIECE_LEN)
+        {
+            self.pieces.push(Vec::with_capacity(PIECE_LEN));
+        }
+        let full = (self.pieces.len() - 1) * PIECE_LEN;
+        let piece = self.pieces.last_mut().expect("one was just made sure of");
+        assert_eq!(
+            index_of(seq),
+            Some(full + piece.len()),
+            "steps are noted in order"
+        );
+        piece.push(link);
+    }
+
+    /// At most `limit` steps of `subject`, newest first: those before the step at `before`, or from
+    /// the newest at or before `upto` when `before` is [`Seq::START`].
+    ///
+    /// # Errors
+    /// If `before` is no step of this trail: finding the nearest one could take as long as the
+    /// trail is.
+    pub fn page(
+        &self,
+        subject: Subject,
+        before: Seq,
+        upto: Seq,
+        limit: usize,
+    ) -> Result<Vec<Step>, NoSuchStep> {
+        let mut next = if before == Seq::START {
+            self.newest(subject)
+        } else {
+            self.before(subject, before).ok_or(NoSuchStep)?
+        };
+        let mut steps = Vec::new();
+        while steps.len() < limit
+            && let Some(link) = self.link(next)
+        {
+            if next <= upto {
+                let (seq, target) = (next, link.target);
+                steps.push(Step { seq, target });
+            }
+            next = self.before(subject, next).unwrap_or_default();
+        }
+        Ok(steps)
+    }
+
+    fn newest(&self, subject: Subject) -> Seq {
+        let newest = match subject {
+            Subject::User(user) => self.newest_of_user.get(&user),
+            Subject::Agenda(agenda) => self.newest_of_agenda.get(&agenda),
+        };
+        newest.copied().unwrap_or_default()
+    }
+
+    /// The step before the one at `seq`; `None` if that one is not of this subject.
+    fn before(&self, subject: Subject, seq: Seq) -> Option<Seq> {
+        let link = self.link(seq)?;
+        match subject {
+            Subject::User(user) => (link.actor == user).then_some(link.before_of_user),
+            Subject::Agenda(agenda) => {
+                (link.is_agenda && link.target == agenda).then_some(link.before_of_agenda)
+            }
         }
     }
 
-    /// At most `limit` steps of `subject` before `before`, newest first.
-    #[must_use]
-    pub fn page(&self, subject: Subject, before: Seq, limit: usize) -> Vec<Step> {
-        let steps = match subject {
-            Subject::User(user) => self.by_user.get(&user),
-            Subject::Agenda(agenda) => self.by_agenda.get(&agenda),
-        };
-        let Some(steps) = steps else {
-            return Vec::new();
-        };
-        let end = steps.partition_point(|step| step.seq < before);
-        steps[..end].iter().rev().take(limit).copied().collect()
+    fn link(&self, seq: Seq) -> Option<&Link> {
+        let index = index_of(seq)?;
+        self.pieces.get(index / PIECE_LEN)?.get(index % PIECE_LEN)
     }
+}
+
+fn index_of(seq: Seq) -> Option<usize> {
+    usize::try_from(seq.0.checked_sub(1)?).ok()
 }
 
 #[cfg(test)]
@@ -61,11 +154,12 @@ mod tests {
 
     use super::*;
 
-    fn trail(records: &[(u64, u64, u8, u64)]) -> Trail {
+    /// Records as actor, system and target, from position 1 on.
+    fn trail(records: &[(u64, u8, u64)]) -> Trail {
         let mut trail = Trail::default();
-        for (seq, actor, system, target) in records {
+        for (seq, (actor, system, target)) in (1..).zip(records) {
             let record = Record {
-                seq: Seq(*seq),
+                seq: Seq(seq),
                 recorded_at: 0,
                 actor: UserId(*actor),
                 key: Key::default(),
@@ -80,37 +174,62 @@ mod tests {
         trail
     }
 
+    /// A page as before, upto and limit.
     #[track_caller]
-    fn check(trail: &Trail, subject: Subject, page: (u64, usize), expected: &[u64]) {
-        let steps = trail.page(subject, Seq(page.0), page.1);
-        let seqs: Vec<u64> = steps.iter().map(|step| step.seq.0).collect();
+    fn check(trail: &Trail, subject: Subject, page: (u64, u64, usize), expected: &[u64]) {
+        let steps = trail.page(subject, Seq(page.0), Seq(page.1), page.2);
+        let seqs: Vec<u64> = steps
+            .expect("a page")
+            .iter()
+            .map(|step| step.seq.0)
+            .collect();
         assert_eq!(seqs, expected);
     }
 
     #[test]
     fn pages_go_back_from_where_they_are_asked() {
-        let trail = trail(&[(1, 7, 2, 0), (2, 7, 2, 0), (3, 8, 2, 0), (5, 7, 2, 0)]);
+        let trail = trail(&[(7, 2, 0), (7, 2, 0), (8, 2, 0), (0, 2, 0), (7, 2, 0)]);
         let seven = Subject::User(UserId(7));
-        check(&trail, seven, (9, 9), &[5, 2, 1]);
-        check(&trail, seven, (9, 2), &[5, 2]);
-        check(&trail, seven, (5, 9), &[2, 1]);
-        check(&trail, seven, (4, 1), &[2]);
-        check(&trail, seven, (1, 9), &[]);
-        check(&trail, Subject::User(UserId(9)), (9, 9), &[]);
+        check(&trail, seven, (0, 9, 9), &[5, 2, 1]);
+        check(&trail, seven, (0, 9, 2), &[5, 2]);
+        check(&trail, seven, (0, 4, 2), &[2, 1]);
+        check(&trail, seven, (5, 9, 9), &[2, 1]);
+        check(&trail, seven, (2, 9, 1), &[1]);
+        check(&trail, seven, (1, 9, 9), &[]);
+        check(&trail, Subject::User(UserId(9)), (0, 9, 9), &[]);
+    }
+
+    #[test]
+    fn a_page_begins_at_a_step_of_its_own_trail() {
+        let trail = trail(&[(7, 2, 4), (8, 2, 4)]);
+        let ask = |subject, before| trail.page(subject, Seq(before), Seq(9), 9);
+        assert_eq!(ask(Subject::User(UserId(7)), 2), Err(NoSuchStep));
+        assert_eq!(ask(Subject::User(UserId(7)), 3), Err(NoSuchStep));
+        assert_eq!(ask(Subject::Agenda(5), 2), Err(NoSuchStep));
+        assert!(ask(Subject::Agenda(4), 2).is_ok());
     }
 
     #[test]
     fn an_agenda_has_what_was_tried_on_it_whoever_tried() {
         let agenda = words::agenda::SYSTEM;
-        let trail = trail(&[
-            (1, 7, agenda, 4),
-            (2, 0, agenda, 4),
-            (3, 7, 1, 4),
-            (4, 7, agenda, 5),
-        ]);
-        check(&trail, Subject::Agenda(4), (9, 9), &[2, 1]);
-        check(&trail, Subject::Agenda(0), (9, 9), &[]);
-        check(&trail, Subject::User(UserId::NOBODY), (9, 9), &[]);
-        check(&trail, Subject::User(UserId(7)), (9, 9), &[4, 3, 1]);
+        let trail = trail(&[(7, agenda, 4), (0, agenda, 4), (7, 1, 4), (7, agenda, 5)]);
+        check(&trail, Subject::Agenda(4), (0, 9, 9), &[2, 1]);
+        check(&trail, Subject::Agenda(0), (0, 9, 9), &[]);
+        check(&trail, Subject::User(UserId::NOBODY), (0, 9, 9), &[]);
+        check(&trail, Subject::User(UserId(7)), (0, 9, 9), &[4, 3, 1]);
+    }
+
+    #[test]
+    fn a_trail_goes_on_over_the_end_of_a_piece() {
+        let records = vec![(7, 2, 0); PIECE_LEN + 2];
+        let last = u64::try_from(records.len()).expect("a few thousand");
+        let trail = trail(&records);
+        let seven = Subject::User(UserId(7));
+        check(
+            &trail,
+            seven,
+            (0, last, 4),
+            &[last, last - 1, last - 2, last - 3],
+        );
     }
 }

@@ -57,7 +57,7 @@ pub struct ReplayState {
 pub struct ReadTrail {
     /// Whose trail.
     pub subject: Subject,
-    /// Only entries before this position; 0 for the newest.
+    /// Only entries before this one, which must be of this trail; 0 for the newest.
     pub before: Seq,
     /// The most entries wanted.
     pub limit: u16,

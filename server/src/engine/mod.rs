@@ -25,7 +25,7 @@ use crate::{
     },
     keys::{KeyTable, Use, digest},
     log::{Batch, Committed, Head, Row},
-    trail::{Step, Trail},
+    trail::{NoSuchStep, Step, Trail},
 };
 
 /// Records in one batch, and with the batch that syncs, the commands that can wait at once. At
@@ -386,16 +386,18 @@ impl Engine {
         }
     }
 
-    /// Durable steps of a subject's trail before `before` (0 for the newest), newest first.
-    #[must_use]
-    pub fn trail(&self, subject: Subject, before: Seq, limit: usize) -> Vec<Step> {
-        let end = self.durable.seq.next();
-        let before = if before == Seq::START {
-            end
-        } else {
-            before.min(end)
-        };
-        self.trail.page(subject, before, limit)
+    /// Durable steps of a subject's trail before the step at `before` (0 for the newest), newest
+    /// first.
+    ///
+    /// # Errors
+    /// If `before` is no step of that trail.
+    pub fn trail(
+        &self,
+        subject: Subject,
+        before: Seq,
+        limit: usize,
+    ) -> Result<Vec<Step>, NoSuchStep> {
+        self.trail.page(subject, before, self.durable.seq, limit)
     }
 
     /// What misbehaves here.

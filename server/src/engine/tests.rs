@@ -869,7 +869,7 @@ fn trails_show_only_what_is_durable() {
     let mut world = World::new();
     let head = world.log.head().seq.0;
     let steps = |world: &World, subject| -> Vec<(u64, u64)> {
-        let steps = world.engine.trail(subject, Seq::START, 10);
+        let steps = world.engine.trail(subject, Seq::START, 10).expect("a page");
         steps.iter().map(|step| (step.seq.0, step.target)).collect()
     };
     let (mine, hall) = (
@@ -887,12 +887,18 @@ fn trails_show_only_what_is_durable() {
     let both = [(head + 2, agenda_id()), (head + 1, agenda_id())];
     assert_eq!(steps(&world, mine), both);
     assert_eq!(steps(&world, hall), both);
-    let older = world.engine.trail(mine, Seq(head + 2), 10);
+    let older = world.engine.trail(mine, Seq(head + 2), 10).expect("a page");
     assert_eq!(
         older.iter().map(|step| step.seq.0).collect::<Vec<_>>(),
         [head + 1]
     );
-    assert_eq!(world.engine.trail(mine, Seq::START, 1).len(), 1);
+    assert_eq!(
+        world
+            .engine
+            .trail(mine, Seq::START, 1)
+            .map(|page| page.len()),
+        Ok(1)
+    );
     let live = (
         world.engine.trail(mine, Seq::START, 10),
         world.engine.trail(hall, Seq::START, 10),

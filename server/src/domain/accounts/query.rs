@@ -20,7 +20,7 @@ impl Accounts {
         Ok(Me {
             user: cx.actor,
             name: person.name.as_ref().to_owned(),
-            roles: person.roles,
+            roles: self.roles(cx.actor),
         })
     }
 

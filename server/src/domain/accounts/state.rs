@@ -32,6 +32,8 @@ pub struct Accounts {
     names: BTreeMap<Box<str>, UserId>,
     sessions: Map<u64, Session>,
     by_token: Map<[u8; 32], u64>,
+    /// Only people with a role beyond membership: looked up for every command, and few.
+    roles: Map<UserId, Roles>,
     admins: usize,
     digest: Digest,
 }
@@ -61,7 +63,6 @@ pub struct SessionFact {
 pub(super) struct Person {
     pub(super) name: Box<str>,
     password_hash: Box<str>,
-    pub(super) roles: Roles,
     /// Their sessions in the order they were opened; expired ones may be among them.
     sessions: Vec<u64>,
 }
@@ -107,9 +108,7 @@ impl Accounts {
     /// What `user` may do; nothing beyond membership for people who do not exist.
     #[must_use]
     pub fn roles(&self, user: UserId) -> Roles {
-        self.people
-            .get(&user)
-            .map_or(Roles::MEMBER, |person| person.roles)
+        self.roles.get(&user).copied().unwrap_or(Roles::MEMBER)
     }
 
     /// What the password of the person of that name is verified against.
@@ -228,11 +227,10 @@ impl Accounts {
         let person = Person {
             name: name.into(),
             password_hash: password_hash.into(),
-            roles: Roles::MEMBER,
             sessions: Vec::new(),
         };
         self.digest
-            .insert_text(TABLE_PERSON, [user.0, person.roles.0.into()], name);
+            .insert_text(TABLE_PERSON, [user.0, Roles::MEMBER.0.into()], name);
         self.digest
             .insert_text(TABLE_CREDENTIAL, [user.0], password_hash);
         self.names.insert(folded(name).into(), user);
@@ -276,9 +274,13 @@ impl Accounts {
     }
 
     fn set_roles(&mut self, user: UserId, roles: Roles) {
-        let person = self.person_mut(user);
-        let before = std::mem::replace(&mut person.roles, roles);
-        let name = person.name.clone();
+        let before = self.roles(user);
+        if roles == Roles::MEMBER {
+            self.roles.remove(&user);
+        } else {
+            self.roles.insert(user, roles);
+        }
+        let name = self.person_mut(user).name.clone();
         self.digest
             .remove_text(TABLE_PERSON, [user.0, before.0.into()], &name);
         self.digest
@@ -317,8 +319,9 @@ impl Accounts {
         for (user, person) in &self.people {
             assert_eq!(self.user_named(&person.name), Some(*user));
             listed += person.sessions.len();
-            admins += usize::from(person.roles.contains(Roles::ADMIN));
-            let columns = [user.0, person.roles.0.into()];
+            let roles = self.roles(*user);
+            admins += usize::from(roles.contains(Roles::ADMIN));
+            let columns = [user.0, roles.0.into()];
             digest.insert_text(TABLE_PERSON, columns, &person.name);
             digest.insert_text(TABLE_CREDENTIAL, [user.0], &person.password_hash);
         }

@@ -14,6 +14,7 @@ mod apply;
 mod decide;
 mod few;
 mod query;
+mod shelf;
 mod state;
 
 #[cfg(test)]

@@ -14,7 +14,10 @@ use protocol::{
     words::agenda::{OpenAgenda, SlotId},
 };
 
-use super::few::{BookingIds, Few};
+use super::{
+    few::{BookingIds, Few},
+    shelf::Shelf,
+};
 use crate::domain::digest::Digest;
 
 type Map<K, V> = hashbrown::HashMap<K, V, FixedState>;
@@ -35,7 +38,7 @@ pub struct Agenda {
     names: BTreeMap<String, u64>,
     // Only slots that somebody holds a place of; a slot nobody holds has no row.
     places: Map<SlotKey, Few<Place>>,
-    bookings: Map<u64, Booking>,
+    bookings: Shelf<Booking>,
     by_user: Map<UserId, BookingIds>,
     // Only slots that somebody waits for.
     queues: Map<SlotKey, VecDeque<Waiter>>,
@@ -173,7 +176,7 @@ impl Agenda {
     }
 
     pub(super) fn booking(&self, id: u64) -> Option<&Booking> {
-        self.bookings.get(&id)
+        self.bookings.get(id)
     }
 
     /// A page of one person's bookings, rising.
@@ -234,7 +237,7 @@ impl Agenda {
     pub(super) fn remove_booking(&mut self, id: u64) {
         let row = self
             .bookings
-            .remove(&id)
+            .remove(id)
             .expect("only a booking that exists can end");
         self.digest.remove(TABLE_BOOKING, row.columns(id));
         if row.until != 0 {
@@ -260,7 +263,7 @@ impl Agenda {
     pub(super) fn confirm_booking(&mut self, id: u64) {
         let row = self
             .bookings
-            .get_mut(&id)
+            .get_mut(id)
             .expect("only a booking that exists can be confirmed");
         self.digest.remove(TABLE_BOOKING, row.columns(id));
         self.holds.remove(&(row.until, id));
@@ -306,16 +309,16 @@ impl Agenda {
             digest.insert_text(TABLE_AGENDA, row.columns(), &row.opened.name);
         }
         let mut held = 0;
-        for (id, row) in &self.bookings {
+        for (id, row) in self.bookings.iter() {
             let place = Place {
                 user: row.user,
-                booking: *id,
+                booking: id,
             };
             assert!(self.places(row.slot).contains(&place));
-            assert_eq!(self.bookings_of(row.user, *id - 1, 1), [*id]);
-            assert_eq!(self.holds.contains(&(row.until, *id)), row.until != 0);
+            assert_eq!(self.bookings_of(row.user, id - 1, 1), [id]);
+            assert_eq!(self.holds.contains(&(row.until, id)), row.until != 0);
             held += usize::from(row.until != 0);
-            digest.insert(TABLE_BOOKING, row.columns(*id));
+            digest.insert(TABLE_BOOKING, row.columns(id));
         }
         assert_eq!(held, self.holds.len());
         let places: usize = self.places.values().map(|few| few.as_slice().len()).sum();
