@@ -18,12 +18,13 @@ use server::{
     domain::systems::{CommandBytes, OwnedCommand, Source},
     engine::{Ask, Engine},
     log::{Durability, EventLog, SqliteLog, SqliteOptions, commit, verify_chain},
-    serve::recover,
+    recover::recover,
 };
 
 const RECORDS: u64 = 500_000;
 const BATCH_LEN: u64 = 10_000;
-const USERS: u64 = 50_000;
+/// As many as in the booking race.
+const USERS: u64 = 2_000;
 const AGENDAS: u64 = 100;
 const SLOTS: u64 = 96;
 const DAYS: u64 = 360;

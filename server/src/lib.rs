@@ -18,10 +18,12 @@ pub mod net;
 pub mod passwords;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
+pub mod recover;
 pub mod serve;
 pub mod session;
 pub mod trail;
 pub mod writer;
 
 pub use config::ServerConfig;
+
 pub use serve::{Ready, ServeError, serve};

@@ -8,7 +8,6 @@ use std::{
     future::{Future, poll_fn},
     io::{self, Write},
     net::SocketAddr,
-    ops::ControlFlow,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     pin::pin,
@@ -38,11 +37,11 @@ use crate::{
     engine::Engine,
     hub::{Hub, HubParts},
     log::{
-        self, Durability, EventLog, Head, LogError, LogReader, SqliteLog, SqliteOptions,
-        SqliteReader,
+        self, Durability, EventLog, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader,
     },
     net::tcp::{self, Shell},
     passwords::{self, Secret},
+    recover::recover,
     writer::{Synced, Writer},
 };
 
@@ -204,39 +203,6 @@ fn start(
         warnings,
     };
     Ok((Shell::new(hub, authenticator, open_reader), synced, ready))
-}
-
-/// Rebuilds the state from the log, checking every position and every hash on the way.
-///
-/// # Errors
-/// If the log is damaged, or from a version this one cannot read.
-pub fn recover(log: &dyn EventLog) -> Result<(Engine, Box<dyn LogReader>), LogError> {
-    let mut reader = log.reader()?;
-    let mut engine = Engine::default();
-    let mut failure = None;
-    let head = log::replay(
-        &mut *reader,
-        Head::default(),
-        &mut |row| match engine.restore(&row) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(LogError::Foreign(format!(
-                    "seq {} cannot be read: {error}; start the version that wrote it, or a newer one",
-                    row.record.seq
-                )));
-                ControlFlow::Break(())
-            }
-        },
-    )?;
-    match failure {
-        Some(failure) => Err(failure),
-        None if head == log.head() => Ok((engine, reader)),
-        None => Err(LogError::Damaged(format!(
-            "the log's last position is {} but only {} could be read; restore a backup",
-            log.head().seq,
-            head.seq
-        ))),
-    }
 }
 
 /// What every fresh log begins with: somebody who may grant roles, and the default agenda.

@@ -543,7 +543,7 @@ fn noticed(outcome: &[u8]) -> UserId {
 }
 
 fn restored(log: &MemoryLog) -> Engine {
-    crate::serve::recover(log).expect("a log of ours").0
+    crate::recover::recover(log).expect("a log of ours").0
 }
 
 fn row_at(log: &MemoryLog, seq: Seq) -> OwnedRecord {

@@ -38,8 +38,14 @@ impl<T: Copy + Ord> Few<T> {
                 *self = Self::Many(entries);
             }
             Self::Many(entries) => {
-                let index = entries.partition_point(|other| *other < entry);
-                entries.insert(index, entry);
+                // Ids rise, so nearly every entry belongs at the end; looking for its place would
+                // touch a long list all over.
+                if entries.last().is_none_or(|last| *last < entry) {
+                    entries.push(entry);
+                } else {
+                    let index = entries.partition_point(|other| *other < entry);
+                    entries.insert(index, entry);
+                }
             }
         }
     }

@@ -35,6 +35,8 @@ pub(super) const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 pub struct Agenda {
     // Ids rise, so pushing keeps the order.
     agendas: Vec<AgendaRow>,
+    // Where each stands in that list: every command asks.
+    by_id: Map<u64, usize>,
     names: BTreeMap<String, u64>,
     // Only slots that somebody holds a place of; a slot nobody holds has no row.
     places: Map<SlotKey, Few<Place>>,
@@ -155,8 +157,7 @@ impl Agenda {
     }
 
     pub(super) fn agenda(&self, id: u64) -> Option<&AgendaRow> {
-        let index = self.agendas.binary_search_by_key(&id, |row| row.id).ok()?;
-        self.agendas.get(index)
+        self.agendas.get(*self.by_id.get(&id)?)
     }
 
     pub(super) fn agendas_after(&self, id: u64) -> &[AgendaRow] {
@@ -206,6 +207,7 @@ impl Agenda {
         self.digest
             .insert_text(TABLE_AGENDA, row.columns(), &row.opened.name);
         self.names.insert(row.opened.name.clone(), row.id);
+        self.by_id.insert(row.id, self.agendas.len());
         self.agendas.push(row);
     }
 
@@ -306,6 +308,7 @@ impl Agenda {
         let mut digest = Digest::default();
         for row in &self.agendas {
             assert_eq!(self.names[&row.opened.name], row.id);
+            assert_eq!(self.agenda(row.id).map(|found| found.id), Some(row.id));
             digest.insert_text(TABLE_AGENDA, row.columns(), &row.opened.name);
         }
         let mut held = 0;
