@@ -49,6 +49,15 @@ impl Default for KeyTable {
 }
 
 impl KeyTable {
+    /// Makes room for this many more keys at once, so that filling the table moves nothing.
+    pub fn reserve(&mut self, keys: usize) {
+        let each = keys.min(KEYS_RETAINED_MIN) / SHARDS;
+        for shard in &mut self.young {
+            // A little over, because keys do not spread quite evenly.
+            shard.reserve(each + each / 8);
+        }
+    }
+
     /// What `key` was used for by `actor`, if it was.
     #[must_use]
     pub fn find(&self, actor: UserId, key: Key) -> Option<Use> {

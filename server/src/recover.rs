@@ -30,6 +30,7 @@ const STRETCHES_MAX: usize = 4;
 pub fn recover(log: &dyn EventLog) -> Result<(Engine, Box<dyn LogReader>), LogError> {
     let mut reader = log.reader()?;
     let mut engine = Engine::default();
+    engine.expect(log.head().seq.0);
     let (read, applied) = thread::scope(|scope| {
         let (stretches, inbox) = sync_channel(STRETCHES_MAX);
         let reading = thread::Builder::new()

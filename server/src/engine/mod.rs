@@ -192,6 +192,12 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Makes room for the records that are about to be restored.
+    pub fn expect(&mut self, records: u64) {
+        self.keys
+            .reserve(usize::try_from(records).unwrap_or(usize::MAX));
+    }
+
     /// Takes in a durable record, in order, when the server starts.
     ///
     /// # Errors
