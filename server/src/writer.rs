@@ -98,3 +98,93 @@ fn end_the_process(error: &LogError, batch: &Batch) -> ! {
     );
     std::process::abort();
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::unix::process::ExitStatusExt,
+        process::{Command, Stdio},
+    };
+
+    use protocol::{ChainHash, Key, Kind, Record, Seq, UserId};
+
+    use super::*;
+    use crate::log::{Head, LogReader};
+
+    /// Set in the process that is to end.
+    const VICTIM: &str = "WRITER_TEST_VICTIM";
+
+    /// A disk that fails its first sync.
+    struct FailingLog;
+
+    impl EventLog for FailingLog {
+        fn head(&self) -> Head {
+            Head::default()
+        }
+        fn append(&mut self, _batch: &Batch) -> Result<(), LogError> {
+            Err(LogError::Io {
+                doing: "sync the log".to_owned(),
+                source: io::Error::other("the disk is gone"),
+            })
+        }
+        fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
+            unreachable!("nobody reads")
+        }
+        fn close(self: Box<Self>) -> Result<(), LogError> {
+            unreachable!("the process ends before")
+        }
+    }
+
+    fn batch_of_one() -> Batch {
+        let mut batch = Batch::default();
+        let record = Record {
+            seq: Seq(1),
+            recorded_at: 0,
+            actor: UserId(7),
+            key: Key::default(),
+            kind: Kind::new(2, 2),
+            schema: 1,
+            codec: 1,
+            body: &[],
+            outcome: &[],
+        };
+        batch.push(&record, ChainHash::START);
+        batch
+    }
+
+    /// Runs only in a process of its own, which the test below starts: it does not come back.
+    fn be_the_victim() {
+        tracing_subscriber::fmt().with_writer(io::stderr).init();
+        let (writer, mut synced) = Writer::spawn(Box::new(FailingLog)).expect("a thread");
+        writer.sync(batch_of_one());
+        let proof = synced.blocking_recv();
+        println!("ACKNOWLEDGED {}", proof.is_some());
+    }
+
+    #[test]
+    fn a_failed_sync_ends_the_process_without_acknowledging_anything() {
+        if std::env::var_os(VICTIM).is_some() {
+            return be_the_victim();
+        }
+        let this_test =
+            "writer::tests::a_failed_sync_ends_the_process_without_acknowledging_anything";
+        let program = std::env::current_exe().expect("a test is a program");
+        let ended = Command::new(program)
+            .args([this_test, "--exact", "--nocapture"])
+            .env(VICTIM, "1")
+            .stdin(Stdio::null())
+            .output()
+            .expect("a test can be started");
+        let (out, err) = (
+            String::from_utf8_lossy(&ended.stdout),
+            String::from_utf8_lossy(&ended.stderr),
+        );
+        assert!(out.contains("running 1 test"), "{out}");
+        const ABORTED: i32 = 6;
+        assert_eq!(ended.status.signal(), Some(ABORTED), "{out}{err}");
+        assert!(!out.contains("ACKNOWLEDGED"), "{out}");
+        let told = format!("{out}{err}");
+        assert!(told.contains("the disk is gone"), "{told}");
+        assert!(told.contains("could not be made durable"), "{told}");
+    }
+}
