@@ -4,6 +4,8 @@
 //! stored run can be judged again. Deliberately absent: measuring, and anything that words a number
 //! for a table.
 
+use std::collections::BTreeMap;
+
 use crate::caution;
 use crate::record::{
     Conclusion, ContentionRecord, LawRecord, PhaseRecord, RunRecord, RunVerdict, ThresholdRecord,
@@ -127,6 +129,7 @@ pub fn judge(record: &RunRecord, end: RunEnd) -> RunVerdict {
     findings.extend(record.laws.iter().filter_map(judge_law));
     findings.extend(record.thresholds.iter().filter_map(judge_threshold));
     findings.extend(record.phases.iter().flat_map(judge_phase));
+    findings.extend(judge_success(&record.phases));
     findings.extend(judge_contention(&record.contention));
     if let Some(why) = &record.generator.saturated {
         findings.push(inconclusive(format!(
@@ -201,15 +204,25 @@ fn judge_phase(phase: &PhaseRecord) -> Vec<Finding> {
     }
     findings.extend(judge_unsent(phase));
     findings.extend(judge_rendezvous(phase));
-    for (operation, found) in &phase.operations {
-        let failed = found.error + found.timeout + found.unknown;
-        if found.ok == 0 && 0 < found.refused + failed {
-            findings.push(inconclusive(format!(
-                "phase `{name}`: `{operation}` never succeeded, so nothing was learnt about it"
-            )));
-        }
-    }
     findings
+}
+
+/// An operation that never once succeeded, in no phase, was not exercised. One that did and later
+/// was always refused was: of those who come too late, all are refused.
+fn judge_success(phases: &[PhaseRecord]) -> Vec<Finding> {
+    let mut succeeded: BTreeMap<&str, u64> = BTreeMap::new();
+    for (operation, found) in phases.iter().flat_map(|phase| &phase.operations) {
+        *succeeded.entry(operation).or_default() += found.ok;
+    }
+    succeeded
+        .into_iter()
+        .filter(|(_, ok)| *ok == 0)
+        .map(|(operation, _)| {
+            inconclusive(format!(
+                "`{operation}` never succeeded, so nothing was learnt about it"
+            ))
+        })
+        .collect()
 }
 
 fn judge_unsent(phase: &PhaseRecord) -> Option<Finding> {
