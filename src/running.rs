@@ -56,8 +56,14 @@ pub(crate) fn run(args: &args::Run) -> Result<ExitCode> {
 pub(crate) fn plan(args: &args::Plan) -> Result<ExitCode> {
     let scenario = Scenario::load(&args.scenario.file)?;
     let plan = Plan::new(&scenario, &plan_options(&args.scenario))?;
-    write!(io::stdout(), "{}", plan.summary())?;
-    Ok(ExitCode::SUCCESS)
+    match write!(io::stdout(), "{}", plan.summary()) {
+        // Whoever reads has seen enough: `| head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        written => {
+            written?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
 }
 
 fn plan_options(args: &ScenarioArgs) -> PlanOptions {

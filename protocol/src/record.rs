@@ -38,6 +38,25 @@ pub struct Record<'a> {
     pub outcome: &'a [u8],
 }
 
+impl Record<'_> {
+    /// The record with bytes of its own, and its hash.
+    #[must_use]
+    pub fn owned(&self, hash: ChainHash) -> OwnedRecord {
+        OwnedRecord {
+            seq: self.seq,
+            recorded_at: self.recorded_at,
+            actor: self.actor,
+            key: self.key,
+            kind: self.kind,
+            schema: self.schema,
+            codec: self.codec,
+            body: self.body.to_vec(),
+            outcome: self.outcome.to_vec(),
+            hash,
+        }
+    }
+}
+
 /// A record that owns its bytes, with its hash: what a log is read back as.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnedRecord {

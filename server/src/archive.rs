@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use protocol::{
-    Code, OwnedRecord, Refusal, Roles, Seq, UserId,
+    Code, Refusal, Roles, Seq, UserId,
     limits::PAGE_LEN_MAX,
     outcome::{Outcome, encode_accepted, encode_refused},
     words::{
@@ -136,7 +136,7 @@ fn read_page(reader: &mut dyn LogReader, page: &ReadLog) -> Result<Answer, Refus
         if limit <= records.len() || PAGE_BYTES_MAX < bytes {
             return ControlFlow::Break(());
         }
-        records.push(owned(&row));
+        records.push(row.record.owned(row.hash));
         ControlFlow::Continue(())
     });
     match read {
@@ -213,22 +213,6 @@ fn trail_entry(row: &Row<'_>, target: u64) -> Option<TrailEntry> {
             Outcome::Refused(refusal) => Some(refusal.code),
         },
     })
-}
-
-fn owned(row: &Row<'_>) -> OwnedRecord {
-    let record = &row.record;
-    OwnedRecord {
-        seq: record.seq,
-        recorded_at: record.recorded_at,
-        actor: record.actor,
-        key: record.key,
-        kind: record.kind,
-        schema: record.schema,
-        codec: record.codec,
-        body: record.body.to_vec(),
-        outcome: record.outcome.to_vec(),
-        hash: row.hash,
-    }
 }
 
 const fn head_of(row: &Row<'_>) -> Head {

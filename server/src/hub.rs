@@ -6,64 +6,25 @@
 //! sockets (`net`), hashing passwords (`auth`), syncing (`writer`), answers about the log itself
 //! (`archive`).
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use protocol::{
     Code, Key, Refusal, Seq, UserId,
     message::WelcomeFlags,
     words::{accounts, log as log_words},
 };
-use slab::Slab;
 
 use crate::{
     archive,
     clock::{Monotonic, wall_ms},
-    domain::{accounts::Accounts, systems::CommandBytes},
+    connections::{Connections, id_of},
+    domain::systems::CommandBytes,
     engine::{Ask, BUSY_RETRY_MS, Engine, Origin, Release, Released, Submitted},
     log::{Head, LogError, LogReader},
     net::Link,
     session::{Asked, Demand, Grant, Person, ServerFacts, Session, SessionTimeouts, What},
     writer::{Synced, Writer},
 };
-
-/// One conversation and the link it is held over.
-#[derive(Debug)]
-struct Connection {
-    /// Tells this connection from an earlier one in the same place of the slab.
-    serial: u32,
-    session: Session,
-    /// Whose it became.
-    user: Option<UserId>,
-    link: Link,
-    /// Bytes of a frame that has not arrived whole.
-    partial: Vec<u8>,
-    /// Whether it is in the list of those with something to send.
-    is_dirty: bool,
-    /// Whether a task waits for the link to take more.
-    is_blocked: bool,
-    /// Whether it counts against the limit; one that was refused at the door does not.
-    is_admitted: bool,
-    /// When the conversation was seen to be over, by the hub's clock.
-    ended_at: Option<u64>,
-}
-
-/// Milliseconds a client has to take the last words of a conversation before the link is cut. A
-/// link cut at once, with input still on its way, would throw those words away.
-const LAST_WORDS_MS: u64 = 1_000;
-
-/// Every conversation, and who is in it.
-#[derive(Debug, Default)]
-struct Connections {
-    slab: Slab<Connection>,
-    /// Who is connected, by which connections: where notices go.
-    people: BTreeMap<UserId, Vec<u64>>,
-    /// Those with something to send.
-    dirty: Vec<usize>,
-    serial: u32,
-    admitted: usize,
-    #[cfg(feature = "planted-bugs")]
-    meddler: crate::planted::Meddler,
-}
 
 /// What a hub is made of.
 pub struct HubParts {
@@ -468,148 +429,4 @@ impl Hub {
             self.connections.mark_dirty(index);
         }
     }
-}
-
-impl Connections {
-    fn insert(&mut self, session: Session, link: Link) -> u64 {
-        self.serial = self.serial.wrapping_add(1);
-        let is_admitted = !session.is_closed();
-        self.admitted += usize::from(is_admitted);
-        let index = self.slab.insert(Connection {
-            serial: self.serial,
-            session,
-            user: None,
-            link,
-            partial: Vec::new(),
-            is_dirty: false,
-            is_blocked: false,
-            is_admitted,
-            ended_at: None,
-        });
-        self.mark_dirty(index);
-        id_of(index, self.serial)
-    }
-
-    fn remove(&mut self, id: u64) {
-        let Some(index) = self.find(id) else { return };
-        let connection = self.slab.remove(index);
-        self.admitted -= usize::from(connection.is_admitted);
-        if connection.is_dirty {
-            self.dirty.retain(|dirty| *dirty != index);
-        }
-        if let Some(user) = connection.user
-            && let Some(ids) = self.people.get_mut(&user)
-        {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.people.remove(&user);
-            }
-        }
-    }
-
-    fn find(&self, id: u64) -> Option<usize> {
-        let index = usize::try_from(id & u64::from(u32::MAX)).ok()?;
-        let connection = self.slab.get(index)?;
-        (u64::from(connection.serial) == id >> 32).then_some(index)
-    }
-
-    fn mark_dirty(&mut self, index: usize) {
-        let connection = &mut self.slab[index];
-        let has_business =
-            !connection.session.outbound().is_empty() || connection.session.is_closed();
-        if has_business && !connection.is_dirty {
-            connection.is_dirty = true;
-            self.dirty.push(index);
-        }
-    }
-
-    fn spread(&mut self, release: &Release<'_>, accounts: &Accounts) {
-        #[cfg(feature = "planted-bugs")]
-        let release = &self.meddler.release(release);
-        match release {
-            Release::Answer {
-                origin,
-                at,
-                outcome,
-            } => {
-                let Some(index) = self.find(origin.connection) else {
-                    return;
-                };
-                let session = &mut self.slab[index].session;
-                let was_somebody = session.person().is_some();
-                session.handle_answer(origin.correlation, *at, outcome);
-                let newcomer = session.person().filter(|_| !was_somebody);
-                // The session may have been revoked while its answer waited, or long ago if the
-                // log-in was a retry.
-                if newcomer.is_some_and(|person| !accounts.is_session_open(person.session)) {
-                    session.handle_revoked();
-                }
-                self.mark_dirty(index);
-                if newcomer.is_some() {
-                    self.note_person(origin.connection);
-                }
-            }
-            Release::Notice { user, at, outcome } => {
-                for id in self.people.get(user).cloned().unwrap_or_default() {
-                    if let Some(index) = self.find(id) {
-                        self.slab[index].session.handle_notice(*at, outcome);
-                        self.mark_dirty(index);
-                    }
-                }
-            }
-        }
-    }
-
-    fn note_person(&mut self, id: u64) {
-        let Some(index) = self.find(id) else { return };
-        let connection = &mut self.slab[index];
-        if let Some(person) = connection.session.person() {
-            connection.user = Some(person.user);
-            self.people.entry(person.user).or_default().push(id);
-        }
-    }
-}
-
-impl Connection {
-    /// Sends what the link takes. Returns whether it took less than there was. Says that nothing
-    /// follows when the conversation is over; ends the link if its reader lets too much pile up.
-    fn flush(&mut self) -> bool {
-        while !self.session.outbound().is_empty() {
-            match self.link.try_write(self.session.outbound()) {
-                Ok(len) => self.session.handle_sent(len),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.cut_if_slow();
-                    return true;
-                }
-                Err(_gone) => {
-                    self.link.shutdown();
-                    return false;
-                }
-            }
-        }
-        if self.session.is_closed() {
-            self.link.finish();
-        }
-        false
-    }
-
-    /// Ends the link if more waits than a reader can be allowed.
-    fn cut_if_slow(&self) {
-        if self.session.is_slow_reader() {
-            self.link.shutdown();
-        }
-    }
-
-    /// Ends the link of a conversation that has been over for long enough.
-    fn cut_if_over(&mut self, now: u64) {
-        let ended_at = *self.ended_at.get_or_insert(now);
-        if ended_at.saturating_add(LAST_WORDS_MS) <= now {
-            self.link.shutdown();
-        }
-    }
-}
-
-fn id_of(index: usize, serial: u32) -> u64 {
-    let index = u64::try_from(index).expect("connections are bounded by descriptors");
-    u64::from(serial) << 32 | index
 }

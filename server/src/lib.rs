@@ -8,6 +8,7 @@ pub mod archive;
 pub mod auth;
 pub mod clock;
 pub mod config;
+mod connections;
 pub mod domain;
 pub mod engine;
 pub mod hub;

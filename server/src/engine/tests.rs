@@ -553,19 +553,7 @@ fn row_at(log: &MemoryLog, seq: Seq) -> OwnedRecord {
 fn rows(log: &MemoryLog) -> Vec<OwnedRecord> {
     let mut rows = Vec::new();
     let visit = &mut |row: crate::log::Row<'_>| {
-        let record = row.record;
-        rows.push(OwnedRecord {
-            seq: record.seq,
-            recorded_at: record.recorded_at,
-            actor: record.actor,
-            key: record.key,
-            kind: record.kind,
-            schema: record.schema,
-            codec: record.codec,
-            body: record.body.to_vec(),
-            outcome: record.outcome.to_vec(),
-            hash: row.hash,
-        });
+        rows.push(row.record.owned(row.hash));
         ControlFlow::Continue(())
     };
     log.reader().unwrap().read(Seq(1), visit).unwrap();

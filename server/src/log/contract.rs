@@ -109,10 +109,7 @@ fn records_come_back_as_they_were<P: Place>() {
     let mut log = place.open();
     let batch = batch(Head::default(), 5);
     log.append(&batch).unwrap();
-    let expected: Vec<OwnedRecord> = batch
-        .iter()
-        .map(|row| owned(&row.record, row.hash))
-        .collect();
+    let expected: Vec<OwnedRecord> = batch.iter().map(|row| row.record.owned(row.hash)).collect();
     assert_eq!(records(&log, Seq(1)), expected);
 }
 
@@ -297,7 +294,7 @@ fn records(log: &impl EventLog, from: Seq) -> Vec<OwnedRecord> {
 fn collect(reader: &mut dyn LogReader, from: Seq) -> Vec<OwnedRecord> {
     let mut records = Vec::new();
     let mut visit = |row: super::Row<'_>| {
-        records.push(owned(&row.record, row.hash));
+        records.push(row.record.owned(row.hash));
         ControlFlow::Continue(())
     };
     reader.read(from, &mut visit).unwrap();
@@ -337,19 +334,4 @@ fn record(seq: Seq, body: &[u8]) -> Record<'_> {
 
 fn hash(previous: ChainHash, record: &Record<'_>) -> ChainHash {
     chain(&previous, record, &mut Vec::new())
-}
-
-fn owned(record: &Record<'_>, hash: ChainHash) -> OwnedRecord {
-    OwnedRecord {
-        seq: record.seq,
-        recorded_at: record.recorded_at,
-        actor: record.actor,
-        key: record.key,
-        kind: record.kind,
-        schema: record.schema,
-        codec: record.codec,
-        body: record.body.to_vec(),
-        outcome: record.outcome.to_vec(),
-        hash,
-    }
 }

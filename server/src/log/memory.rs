@@ -54,7 +54,7 @@ impl EventLog for MemoryLog {
 
     fn append(&mut self, batch: &Batch) -> Result<(), LogError> {
         self.head().assert_followed_by(batch);
-        lock(&self.rows).extend(batch.iter().map(owned));
+        lock(&self.rows).extend(batch.iter().map(|row| row.record.owned(row.hash)));
         Ok(())
     }
 
@@ -105,20 +105,4 @@ impl LogReader for MemoryReader {
 // A panicking reader leaves the records whole: they are only ever added.
 fn lock(rows: &Storage) -> MutexGuard<'_, Vec<OwnedRecord>> {
     rows.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn owned(row: Row<'_>) -> OwnedRecord {
-    let record = row.record;
-    OwnedRecord {
-        seq: record.seq,
-        recorded_at: record.recorded_at,
-        actor: record.actor,
-        key: record.key,
-        kind: record.kind,
-        schema: record.schema,
-        codec: record.codec,
-        body: record.body.to_vec(),
-        outcome: record.outcome.to_vec(),
-        hash: row.hash,
-    }
 }
