@@ -25,6 +25,10 @@ pub const IN_FLIGHT_MAX: u32 = 64;
 /// Entries in one page of any list.
 pub const PAGE_LEN_MAX: u16 = 500;
 
+/// Entries in one page of a trail. Each is a row looked up in the log, some ten microseconds during
+/// which nobody else is served.
+pub const TRAIL_LEN_MAX: u16 = 50;
+
 /// Characters of a user name.
 pub const NAME_LEN_MIN: usize = 3;
 /// Characters of a user name.

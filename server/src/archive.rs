@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use protocol::{
     Code, Refusal, Roles, Seq, UserId,
-    limits::PAGE_LEN_MAX,
+    limits::TRAIL_LEN_MAX,
     outcome::{Outcome, encode_accepted, encode_refused},
     words::{
         WordError,
@@ -154,8 +154,8 @@ fn read_trail(
     user: UserId,
     page: &ReadTrail,
 ) -> Result<Answer, Refusal> {
-    if page.limit == 0 || PAGE_LEN_MAX < page.limit {
-        let (asked, limit) = (u64::from(page.limit), u64::from(PAGE_LEN_MAX));
+    if page.limit == 0 || TRAIL_LEN_MAX < page.limit {
+        let (asked, limit) = (u64::from(page.limit), u64::from(TRAIL_LEN_MAX));
         return Err(Refusal::with(Code::PAGE_LEN, asked, limit));
     }
     admit_to_trail(engine, user, page.subject)?;

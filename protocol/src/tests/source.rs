@@ -8,7 +8,7 @@ use std::{
 use super::{SETS, path, read};
 use crate::limits::{
     IN_FLIGHT_MAX, MAGIC, NAME_LEN_MAX, NAME_LEN_MIN, PAGE_LEN_MAX, PASSWORD_BYTES_MAX,
-    PASSWORD_BYTES_MIN, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, WIRE_VERSION,
+    PASSWORD_BYTES_MIN, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, TRAIL_LEN_MAX, WIRE_VERSION,
 };
 
 /// Every Rust file under a folder, without tests.
@@ -93,6 +93,7 @@ fn the_readme_states_the_limits() {
         format!("| frame from the server, without prefix | {REPLY_BYTES_MAX} bytes |"),
         format!("| unanswered requests on a connection | {IN_FLIGHT_MAX} |"),
         format!("| entries of a page | {PAGE_LEN_MAX} |"),
+        format!("| entries of a page of a trail | {TRAIL_LEN_MAX} |"),
         format!("| name of a person | {NAME_LEN_MIN} to {NAME_LEN_MAX} characters |"),
         format!("| password | {PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes |"),
     ] {
