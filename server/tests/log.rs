@@ -155,7 +155,7 @@ fn trails_show_what_was_tried_to_those_who_may_see_it() {
     let hall = Subject::Agenda(agenda);
     assert_eq!(other.log(asked(hall, 10)).refused().code, Code::NOT_ALLOWED);
     assert_eq!(client.log(asked(mine, 0)).refused().code, Code::PAGE_LEN);
-    assert_eq!(client.log(asked(mine, 501)).refused().code, Code::PAGE_LEN);
+    assert_eq!(client.log(asked(mine, 51)).refused().code, Code::PAGE_LEN);
     let mut admin = server.admin();
     let name = "bob".to_owned();
     assert!(
