@@ -6,6 +6,8 @@
 //! log, and its encoding and hashing alone, stand beside them. Deliberately absent: the second
 //! thread that a server has, sockets, sessions.
 
+mod race;
+
 use std::{
     hint::black_box,
     path::Path,
@@ -14,10 +16,8 @@ use std::{
 
 use criterion::{Criterion, Throughput};
 use protocol::{
-    ChainHash, Key, Kind, Outcome, Record, Seq, UserId,
-    outcome::encode_accepted,
-    record::chain,
-    words::{accounts, agenda},
+    ChainHash, Key, Kind, Outcome, Record, Seq, UserId, outcome::encode_accepted, record::chain,
+    words::agenda,
 };
 use rusqlite::Connection;
 use server::{
@@ -26,17 +26,10 @@ use server::{
     log::{Batch, EventLog, MemoryLog, SqliteLog, SqliteOptions, commit, database::PAGE_BYTES},
 };
 
+use race::{AGENDAS, NOW, USERS, open_agenda, register, reserve, scattered};
+
 /// Commands of one batch.
 const BATCH_LEN: u32 = 1_000;
-/// As many as in the booking race.
-const USERS: u64 = 2_000;
-/// Agendas of 96 slots a day for ten people each, over a year: 35 million places.
-const AGENDAS: u64 = 100;
-const SLOTS: u64 = 96;
-const DAYS: u64 = 360;
-const NOW: u64 = 1_700_000_000_000;
-const DAY_MS: u64 = 86_400_000;
-
 /// Where a log is when its rates are printed: memory grows with it, and caches do not.
 const LENGTHS: [u32; 3] = [100_000, 300_000, 1_000_000];
 const RUNS: usize = 3;
@@ -238,44 +231,6 @@ impl Whole {
         });
         self.engine.recycle(released);
     }
-}
-
-fn register(user: u64) -> OwnedCommand {
-    let name = format!("user{user}");
-    let password_hash = "$".to_owned();
-    OwnedCommand::new(&accounts::Command::from(accounts::Register {
-        name,
-        password_hash,
-    }))
-}
-
-fn open_agenda(agenda: u64) -> OwnedCommand {
-    OwnedCommand::new(&agenda::Command::from(agenda::OpenAgenda {
-        name: format!("agenda{agenda}"),
-        opens_minute: 0,
-        closes_minute: 1_440,
-        slot_minutes: 15,
-        capacity: 10,
-    }))
-}
-
-fn reserve(nth: u64) -> OwnedCommand {
-    let place = scattered(nth) >> 10;
-    let number = |value: u64| u32::try_from(value).expect("reduced below");
-    let slot = agenda::SlotId {
-        agenda: USERS + 1 + place % AGENDAS,
-        day: number(NOW / DAY_MS + 1 + place / AGENDAS % DAYS),
-        slot: u16::try_from(place / AGENDAS / DAYS % SLOTS).expect("reduced below"),
-    };
-    OwnedCommand::new(&agenda::Command::from(agenda::Reserve { slot }))
-}
-
-/// A number that looks like any other (SplitMix64).
-const fn scattered(number: u64) -> u64 {
-    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ mixed >> 31
 }
 
 /// Encoding an outcome, hashing its record, putting both in a batch.

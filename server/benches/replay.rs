@@ -4,32 +4,26 @@
 //! applies every event and fills the tables of keys and trails. The bound reads the same rows and
 //! does nothing. Deliberately absent: a cold disk; the pages are in memory.
 
+mod race;
+
 use std::{
     hint::black_box,
     ops::ControlFlow,
     time::{Duration, Instant},
 };
 
-use protocol::{
-    Key, Seq, UserId,
-    words::{accounts, agenda},
-};
+use protocol::{Key, Seq, UserId};
 use server::{
-    domain::systems::{CommandBytes, OwnedCommand, Source},
+    domain::systems::{CommandBytes, Source},
     engine::{Ask, Engine},
     log::{Durability, EventLog, SqliteLog, SqliteOptions, commit, verify_chain},
     recover::recover,
 };
 
+use race::{AGENDAS, NOW, USERS, open_agenda, register, reserve, scattered};
+
 const RECORDS: u64 = 500_000;
 const BATCH_LEN: u64 = 10_000;
-/// As many as in the booking race.
-const USERS: u64 = 2_000;
-const AGENDAS: u64 = 100;
-const SLOTS: u64 = 96;
-const DAYS: u64 = 360;
-const NOW: u64 = 1_700_000_000_000;
-const DAY_MS: u64 = 86_400_000;
 const ROUNDS: u32 = 3;
 
 fn main() {
@@ -118,44 +112,6 @@ fn sync(engine: &mut Engine, log: &mut SqliteLog) -> u64 {
     let released = engine.handle_committed(&proof, batch);
     engine.recycle(released);
     u64::try_from(accepted).expect("a batch is small")
-}
-
-fn register(user: u64) -> OwnedCommand {
-    let name = format!("user{user}");
-    let password_hash = "$".to_owned();
-    OwnedCommand::new(&accounts::Command::from(accounts::Register {
-        name,
-        password_hash,
-    }))
-}
-
-fn open_agenda(agenda: u64) -> OwnedCommand {
-    OwnedCommand::new(&agenda::Command::from(agenda::OpenAgenda {
-        name: format!("agenda{agenda}"),
-        opens_minute: 0,
-        closes_minute: 1_440,
-        slot_minutes: 15,
-        capacity: 10,
-    }))
-}
-
-fn reserve(nth: u64) -> OwnedCommand {
-    let place = scattered(nth) >> 10;
-    let number = |value: u64| u32::try_from(value).expect("reduced below");
-    let slot = agenda::SlotId {
-        agenda: USERS + 1 + place % AGENDAS,
-        day: number(NOW / DAY_MS + 1 + place / AGENDAS % DAYS),
-        slot: u16::try_from(place / AGENDAS / DAYS % SLOTS).expect("reduced below"),
-    };
-    OwnedCommand::new(&agenda::Command::from(agenda::Reserve { slot }))
-}
-
-/// A number that looks like any other (SplitMix64).
-const fn scattered(number: u64) -> u64 {
-    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ mixed >> 31
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
