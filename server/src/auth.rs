@@ -36,6 +36,24 @@ struct Claim {
     password: Zeroizing<String>,
 }
 
+impl Claim {
+    /// A claim whose password has a length that is worth hashing.
+    fn new(origin: Origin, key: Key, name: String, password: String) -> Result<Self, Refusal> {
+        let password = Zeroizing::new(password);
+        if (PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.len()) {
+            return Ok(Self {
+                origin,
+                key,
+                name,
+                password,
+            });
+        }
+        let wide = |len| u64::try_from(len).unwrap_or(u64::MAX);
+        let (len, max) = (wide(password.len()), wide(PASSWORD_BYTES_MAX));
+        Err(Refusal::with(Code::PASSWORD_LENGTH, len, max))
+    }
+}
+
 /// The bounded pool. One hash a core at a time: more would only wait for each other.
 #[derive(Debug)]
 pub struct Authenticator {
@@ -75,30 +93,16 @@ impl Authenticator {
         *self.waiting.borrow_mut() += 1;
         match request {
             AuthRequest::Register { name, password } => {
-                let password = Zeroizing::new(password);
-                self.register(
-                    hub,
-                    Claim {
-                        origin,
-                        key,
-                        name,
-                        password,
-                    },
-                )
-                .await;
+                match Claim::new(origin, key, name, password) {
+                    Ok(claim) => self.register(hub, claim).await,
+                    Err(refusal) => hub.borrow_mut().refuse(origin, refusal),
+                }
             }
             AuthRequest::LogIn { name, password } => {
-                let password = Zeroizing::new(password);
-                self.log_in(
-                    hub,
-                    Claim {
-                        origin,
-                        key,
-                        name,
-                        password,
-                    },
-                )
-                .await;
+                match Claim::new(origin, key, name, password) {
+                    Ok(claim) => self.log_in(hub, claim).await,
+                    Err(refusal) => hub.borrow_mut().refuse(origin, refusal),
+                }
             }
             AuthRequest::Resume { token } => resume(hub, origin, &token),
         }
@@ -112,10 +116,6 @@ impl Authenticator {
             name,
             password,
         } = claim;
-        if let Err(refusal) = check_length(&password) {
-            hub.borrow_mut().refuse(origin, refusal);
-            return;
-        }
         let (salt, cost) = (self.secret.salt(key, &name), self.cost);
         let password_hash = self
             .work(move || passwords::hash(&password, salt, cost))
@@ -140,10 +140,6 @@ impl Authenticator {
             name,
             password,
         } = claim;
-        if let Err(refusal) = check_length(&password) {
-            hub.borrow_mut().refuse(origin, refusal);
-            return;
-        }
         let credential = {
             let hub = hub.borrow();
             let credential = hub.engine().systems().accounts.credential(&name);
@@ -237,16 +233,4 @@ fn resume(hub: &Rc<RefCell<Hub>>, origin: Origin, token: &Token) {
         }
         None => hub.refuse(origin, Refusal::new(Code::UNKNOWN_SESSION)),
     }
-}
-
-fn check_length(password: &str) -> Result<(), Refusal> {
-    if (PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.len()) {
-        return Ok(());
-    }
-    let wide = |len| u64::try_from(len).unwrap_or(u64::MAX);
-    Err(Refusal::with(
-        Code::PASSWORD_LENGTH,
-        wide(password.len()),
-        wide(PASSWORD_BYTES_MAX),
-    ))
 }
