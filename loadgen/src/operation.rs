@@ -84,7 +84,8 @@ pub enum Call {
 }
 
 impl Call {
-    /// Names by index, as scenarios and reports show them.
+    /// Names by index, as scenarios and reports show them. Histories keep the index: add names at
+    /// the end, and never renumber or reuse one.
     pub const NAMES: [&'static str; 8] = [
         "reserve",
         "cancel",
@@ -124,6 +125,60 @@ impl Call {
             | Self::ListSlots { slot } => Some(*slot),
             Self::MyBookings => None,
         }
+    }
+
+    /// What it is about, in numbers, at most five: with [`Call::index`], the call as histories keep
+    /// it. The order is theirs for ever.
+    pub fn for_each_operand(&self, mut take: impl FnMut(u64)) {
+        match *self {
+            Self::Reserve { slot }
+            | Self::JoinWaitlist { slot }
+            | Self::LeaveWaitlist { slot }
+            | Self::ListSlots { slot } => take(slot.0),
+            Self::Cancel { booking, slot } | Self::Confirm { booking, slot } => {
+                take(booking);
+                take(slot.0);
+            }
+            Self::Hold { slot, seconds } => {
+                take(slot.0);
+                take(seconds.into());
+            }
+            Self::MyBookings => {}
+        }
+    }
+
+    /// The call of this index with these operands: the reverse of [`Call::for_each_operand`].
+    /// `None` if there is none such.
+    #[must_use]
+    pub fn from_operands(index: usize, mut next: impl FnMut() -> Option<u64>) -> Option<Self> {
+        Some(match index {
+            0 => Self::Reserve {
+                slot: Slot(next()?),
+            },
+            1 => Self::Cancel {
+                booking: next()?,
+                slot: Slot(next()?),
+            },
+            2 => Self::Hold {
+                slot: Slot(next()?),
+                seconds: u32::try_from(next()?).ok()?,
+            },
+            3 => Self::Confirm {
+                booking: next()?,
+                slot: Slot(next()?),
+            },
+            4 => Self::JoinWaitlist {
+                slot: Slot(next()?),
+            },
+            5 => Self::LeaveWaitlist {
+                slot: Slot(next()?),
+            },
+            6 => Self::ListSlots {
+                slot: Slot(next()?),
+            },
+            7 => Self::MyBookings,
+            _no_writer_writes => return None,
+        })
     }
 }
 
