@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::{
+    collections::BTreeSet,
     hint::black_box,
     io,
     net::{TcpListener, TcpStream},
@@ -229,14 +230,15 @@ fn respond(streams: Vec<TcpStream>) {
         let mut links = TcpTarget::new(streams).expect("an epoll");
         let (mut ready, mut input, mut output) = (Vec::new(), vec![0; 65_536], Vec::new());
         let mut seq = 0;
-        let mut open = links.links();
-        while 0 < open {
+        // Who hangs up is named twice.
+        let mut gone = BTreeSet::new();
+        while gone.len() < links.links() {
             let wait = std::future::poll_fn(|context| links.poll_ready(context, &mut ready));
             wait.await.expect("links");
             for link in ready.drain(..) {
                 match links.receive(link, &mut input) {
                     Ok(count) => answer(&input[..count], &mut seq, &mut output),
-                    Err(_hung_up) => open -= 1,
+                    Err(_hung_up) => _ = gone.insert(link),
                 }
                 if !output.is_empty() {
                     let _hung_up = links.transmit(link, &mut output);
