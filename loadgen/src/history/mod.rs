@@ -1,7 +1,7 @@
 //! The history of a run on disk: every finished operation, for the checkers to judge again.
 //!
 //! Operations go in as they finish and leave through a bounded buffer; a reader gives them back, in
-//! that order. An operation of a race for bookings takes 30 to 40 bytes.
+//! that order. An operation of a race for bookings takes some 30 bytes.
 //!
 //! ```text
 //! file     header, blocks, end
