@@ -317,7 +317,9 @@ impl Client {
             Reply::Error(error) => {
                 Ok(self.handle_error(error.correlation, error.refusal.code, now))
             }
-            Reply::Welcome(_) | Reply::Pong { .. } => Ok(Told::Nothing),
+            Reply::Welcome(_) | Reply::Pong { .. } | Reply::News { .. } | Reply::Probe => {
+                Ok(Told::Nothing)
+            }
         }
         .map(Some)
     }

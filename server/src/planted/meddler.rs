@@ -24,7 +24,8 @@ use super::PlantedBug;
 use crate::{
     domain::{
         Context, System, Systems,
-        systems::{CommandBytes, Executed},
+        agenda::Agenda,
+        systems::{CommandBytes, Executed, person_told},
     },
     engine::{Ask, Engine, Release},
     keys::Use,
@@ -92,7 +93,8 @@ impl Meddler {
         bytes: &CommandBytes<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Executed, Refusal> {
-        let forged = match Command::decode(bytes.kind, bytes.schema, bytes.body) {
+        let command = Command::decode(bytes.kind, bytes.schema, bytes.body);
+        let forged = match command.clone() {
             Ok(Command::Reserve(reserve)) => self.reserve(systems, cx, reserve),
             Ok(Command::Cancel(cancel)) => self.cancel(systems, cx, cancel),
             Ok(Command::Hold(hold)) => self.hold(systems, cx, hold),
@@ -120,7 +122,10 @@ impl Meddler {
                 event.encode(out);
                 Ok(Executed {
                     accepted: true,
-                    notice: systems.agenda.notice(&event),
+                    notice: command
+                        .ok()
+                        .and_then(|command| Agenda::push(cx, &command, &event))
+                        .and_then(person_told),
                     ..Executed::default()
                 })
             }

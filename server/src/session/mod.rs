@@ -241,6 +241,8 @@ impl Session {
                 Reply::Pong { correlation }.encode(&mut self.outbound);
                 Demand::Nothing
             }
+            // Heard, which is all there is to it.
+            Request::Signal { .. } | Request::Alive => Demand::Nothing,
             Request::Auth {
                 correlation,
                 key,

@@ -154,6 +154,8 @@ fn line(reply: &Reply<'_>) -> String {
             },
         ),
         Reply::Pong { correlation } => format!("pong {correlation}"),
+        Reply::News { kind, .. } => format!("news {kind:?}"),
+        Reply::Probe => "probe".to_owned(),
     }
 }
 
