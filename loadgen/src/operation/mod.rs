@@ -190,6 +190,93 @@ impl Call {
             Self::MyBookings | Self::Chat(_) | Self::Catalogue(_) | Self::Sales(_) => None,
         }
     }
+
+    /// Its number in histories: the set in the two high bits, its index there below. Add calls at
+    /// the end of their set, and never renumber or reuse one.
+    #[must_use]
+    pub fn number(&self) -> u8 {
+        let (set, index) = match self {
+            Self::Chat(call) => (1, call.index()),
+            Self::Catalogue(call) => (2, call.index()),
+            Self::Sales(call) => (3, call.index()),
+            Self::Reserve { .. }
+            | Self::Cancel { .. }
+            | Self::Hold { .. }
+            | Self::Confirm { .. }
+            | Self::JoinWaitlist { .. }
+            | Self::LeaveWaitlist { .. }
+            | Self::ListSlots { .. }
+            | Self::MyBookings => (0, self.index()),
+        };
+        set << 6 | u8::try_from(index).expect("a set has fewer than 64 calls")
+    }
+
+    /// What it is about, in numbers, at most five: with [`Call::number`], the call as histories
+    /// keep it. The order is theirs for ever.
+    pub fn for_each_operand(&self, mut take: impl FnMut(u64)) {
+        match *self {
+            Self::Reserve { slot }
+            | Self::JoinWaitlist { slot }
+            | Self::LeaveWaitlist { slot }
+            | Self::ListSlots { slot } => take(slot.0),
+            Self::Cancel { booking, slot } | Self::Confirm { booking, slot } => {
+                take(booking);
+                take(slot.0);
+            }
+            Self::Hold { slot, seconds } => {
+                take(slot.0);
+                take(seconds.into());
+            }
+            Self::MyBookings => {}
+            Self::Chat(call) => call.for_each_operand(take),
+            Self::Catalogue(call) => call.for_each_operand(take),
+            Self::Sales(call) => call.for_each_operand(take),
+        }
+    }
+
+    /// The call of this number with these operands: the reverse of [`Call::for_each_operand`].
+    /// `None` if there is none such.
+    #[must_use]
+    pub fn from_operands(number: u8, next: impl FnMut() -> Option<u64>) -> Option<Self> {
+        let index = usize::from(number & 0x3f);
+        match number >> 6 {
+            0 => Self::of_agenda(index, next),
+            1 => ChatCall::from_operands(index, next).map(Self::Chat),
+            2 => CatalogueCall::from_operands(index, next).map(Self::Catalogue),
+            _three => SalesCall::from_operands(index, next).map(Self::Sales),
+        }
+    }
+
+    fn of_agenda(index: usize, mut next: impl FnMut() -> Option<u64>) -> Option<Self> {
+        Some(match index {
+            0 => Self::Reserve {
+                slot: Slot(next()?),
+            },
+            1 => Self::Cancel {
+                booking: next()?,
+                slot: Slot(next()?),
+            },
+            2 => Self::Hold {
+                slot: Slot(next()?),
+                seconds: u32::try_from(next()?).ok()?,
+            },
+            3 => Self::Confirm {
+                booking: next()?,
+                slot: Slot(next()?),
+            },
+            4 => Self::JoinWaitlist {
+                slot: Slot(next()?),
+            },
+            5 => Self::LeaveWaitlist {
+                slot: Slot(next()?),
+            },
+            6 => Self::ListSlots {
+                slot: Slot(next()?),
+            },
+            7 => Self::MyBookings,
+            _no_writer_writes => return None,
+        })
+    }
 }
 
 /// What became of a call, as far as its client can know.
