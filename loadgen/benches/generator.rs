@@ -22,7 +22,9 @@ use loadgen::{
     clock::{Clock, thread_cpu, wall_ms},
     driver::{DriveOptions, Driven, drive},
     history::{HistoryHead, HistoryReader, HistoryWriter},
-    operation::{Call, KeyMint, Nanos, Observed, Operation, Outcome, Push, Slot, Watch},
+    operation::{
+        Call, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push, Slot, Watch,
+    },
     plan::{Plan, PlanOptions},
     scenario::Scenario,
     target::{NullTarget, Target, TcpTarget},
@@ -58,6 +60,9 @@ impl Watch for Nobody {
     fn handle_duplicate(&mut self, _first: &Operation, _second: &Operation) {}
 
     fn handle_push(&mut self, _client: u32, _seq: u64, _push: &Push, _now: Nanos) {}
+    fn handle_news(&mut self, _client: u32, _news: &News, _now: Nanos) {}
+
+    fn handle_link(&mut self, _client: u32, _change: LinkChange, _now: Nanos) {}
 }
 
 fn main() {

@@ -19,12 +19,14 @@ pub mod id;
 pub mod limits;
 pub mod message;
 pub mod outcome;
+pub mod personal;
 pub mod record;
 pub mod words;
 
 pub use code::{Code, Refusal};
 pub use id::{ChainHash, Key, Kind, Roles, Seq, UserId};
 pub use outcome::Outcome;
+pub use personal::Personal;
 pub use record::{OwnedRecord, Record};
 
 #[cfg(test)]

@@ -18,11 +18,15 @@ const AUTH: u8 = 0x02;
 const COMMAND: u8 = 0x03;
 const QUERY: u8 = 0x04;
 const PING: u8 = 0x05;
+const SIGNAL: u8 = 0x06;
+const ALIVE: u8 = 0x07;
 const WELCOME: u8 = 0x81;
 const ANSWER: u8 = 0x82;
 const PUSH: u8 = 0x83;
 const ERROR: u8 = 0x84;
 const PONG: u8 = 0x85;
+const NEWS: u8 = 0x86;
+const PROBE: u8 = 0x87;
 
 /// What a client says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +74,17 @@ pub enum Request<'a> {
         /// Chosen by the client, returned in the pong.
         correlation: u64,
     },
+    /// Something said in passing: never logged, never answered.
+    Signal {
+        /// Which word.
+        kind: Kind,
+        /// The version of its layout.
+        schema: u8,
+        /// The word.
+        body: &'a [u8],
+    },
+    /// The answer to a probe.
+    Alive,
 }
 
 /// What the server says.
@@ -108,6 +123,17 @@ pub enum Reply<'a> {
         /// As in the ping.
         correlation: u64,
     },
+    /// Something said in passing by others: of no position, and not repeated.
+    News {
+        /// Which word.
+        kind: Kind,
+        /// The version of its layout.
+        schema: u8,
+        /// The word.
+        body: &'a [u8],
+    },
+    /// Are you there? A client that stays silent after this is taken for gone.
+    Probe,
 }
 
 /// What the server says about itself when a conversation opens.
@@ -221,6 +247,12 @@ impl<'a> Request<'a> {
             PING => Self::Ping {
                 correlation: cursor.u64()?,
             },
+            SIGNAL => Self::Signal {
+                kind: Kind(cursor.u16()?),
+                schema: cursor.u8()?,
+                body: cursor.rest(),
+            },
+            ALIVE => Self::Alive,
             _unknown => return Err(MessageError { at: 0 }),
         };
         cursor.end()?;
@@ -271,6 +303,11 @@ impl<'a> Request<'a> {
                 out.push(PING);
                 out.extend_from_slice(&correlation.to_le_bytes());
             }
+            Self::Signal { kind, schema, body } => {
+                out.push(SIGNAL);
+                put_word(*kind, *schema, body, out);
+            }
+            Self::Alive => out.push(ALIVE),
         });
     }
 }
@@ -317,6 +354,12 @@ impl<'a> Reply<'a> {
             PONG => Self::Pong {
                 correlation: cursor.u64()?,
             },
+            NEWS => Self::News {
+                kind: Kind(cursor.u16()?),
+                schema: cursor.u8()?,
+                body: cursor.rest(),
+            },
+            PROBE => Self::Probe,
             _unknown => return Err(MessageError { at: 0 }),
         };
         cursor.end()?;
@@ -354,6 +397,11 @@ impl<'a> Reply<'a> {
                 out.push(PONG);
                 out.extend_from_slice(&correlation.to_le_bytes());
             }
+            Self::News { kind, schema, body } => {
+                out.push(NEWS);
+                put_word(*kind, *schema, body, out);
+            }
+            Self::Probe => out.push(PROBE),
         });
     }
 }

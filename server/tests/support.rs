@@ -528,6 +528,8 @@ fn own(reply: &Reply<'_>) -> Heard {
         },
         Reply::Error(error) => Heard::Error(error),
         Reply::Pong { correlation } => Heard::Pong(correlation),
+        Reply::News { kind, .. } => panic!("news of kind {kind:?} were not asked for"),
+        Reply::Probe => panic!("the server probes nobody who talks"),
     }
 }
 

@@ -7,7 +7,7 @@
 //! file     header, blocks, end
 //!
 //! header, 64 bytes                         record
-//!  0 magic "STMPHIST"                       call u8: its index
+//!  0 magic "STMPHIST"                       call u8: its number
 //!  8 version u32                            flags u8: 0-4 ok, refused, error, timeout, unknown
 //! 12 zeros                                            + 8 the second answer to an operation
 //! 16 started_at u64, ms since 1970                    + 16 attempts follow, else it took 1
@@ -32,7 +32,7 @@
 //!
 //! All little-endian. An interval is only ever made wider, so that an order read from a file was an
 //! order of the run. Every block can be read without those before it, and is believed only as a
-//! whole. A call's index and its operands are [`Call::for_each_operand`]'s. Deliberately absent:
+//! whole. A call's number and its operands are [`Call::for_each_operand`]'s. Deliberately absent:
 //! what queries showed, and every opinion on what is right.
 //!
 //! [`Call::for_each_operand`]: crate::operation::Call::for_each_operand

@@ -36,7 +36,7 @@ pub(super) fn encode(
 ) -> usize {
     let operation = &entry.operation;
     let mut pen = Pen::new(into);
-    let call = u8::try_from(operation.call.index()).expect("fewer names than 256");
+    let call = operation.call.number();
     pen.bytes([call, flags(entry)]);
     pen.number(operation.client.into());
     pen.number(operation.counter.into());
@@ -86,7 +86,7 @@ pub(super) fn decode(rest: &mut &[u8], base: &mut Base) -> Option<HistoryEntry> 
     let operation = Operation {
         client,
         counter,
-        call: Call::from_operands(call.into(), || take_number(rest))?,
+        call: Call::from_operands(call, || take_number(rest))?,
         intended_at: times.intended_at,
         sent_at: times.sent_at,
         completed_at: times.completed_at,

@@ -381,7 +381,11 @@ fn read_welcome(reply: &Reply<'_>) -> Read<Welcome> {
     match reply {
         Reply::Welcome(welcome) => Read::Found(*welcome),
         Reply::Error(error) => Read::Refused(error.refusal),
-        Reply::Answer { .. } | Reply::Push { .. } | Reply::Pong { .. } => Read::Other,
+        Reply::Answer { .. }
+        | Reply::Push { .. }
+        | Reply::Pong { .. }
+        | Reply::News { .. }
+        | Reply::Probe => Read::Other,
     }
 }
 
@@ -407,7 +411,9 @@ fn read_answer(reply: &Reply<'_>, wanted: u64) -> Read<Answered> {
         | Reply::Error(_)
         | Reply::Welcome(_)
         | Reply::Push { .. }
-        | Reply::Pong { .. } => Read::Other,
+        | Reply::Pong { .. }
+        | Reply::News { .. }
+        | Reply::Probe => Read::Other,
     }
 }
 

@@ -60,7 +60,11 @@ impl NullTarget {
                 self.show_nothing(*kind);
                 *correlation
             }
-            Request::Hello { .. } | Request::Auth { .. } | Request::Ping { .. } => return,
+            Request::Hello { .. }
+            | Request::Auth { .. }
+            | Request::Ping { .. }
+            | Request::Signal { .. }
+            | Request::Alive => return,
         };
         let reply = Reply::Answer {
             correlation,

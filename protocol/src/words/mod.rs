@@ -10,10 +10,18 @@
 //! | the log itself | 0 |
 //! | accounts | 1 |
 //! | agenda | 2 |
+//! | chat and messenger | 3 |
+//! | catalogue | 4 |
+//! | sales | 5 |
+//! | presence, never logged | 6 |
 
 pub mod accounts;
 pub mod agenda;
+pub mod catalogue;
+pub mod chat;
 pub mod log;
+pub mod presence;
+pub mod sales;
 
 use crate::{codec::CodecError, id::Kind};
 

@@ -51,6 +51,52 @@ pub trait Word: Sized {
     fn to_json(&self) -> serde_json::Value;
 }
 
+/// A sequence of pushes in the order of the log: what somebody can follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// What concerns one person alone.
+    Person(UserId),
+    /// What everybody is told.
+    Everybody,
+    /// A conversation, by its id: the n-th push that is kept is its entry n.
+    Conversation(u64),
+}
+
+/// What others are told of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pushed<P> {
+    /// Who: everybody who follows this.
+    pub stream: Stream,
+    /// What.
+    pub word: P,
+    /// Whether whoever is away is told when they return.
+    pub is_kept: bool,
+}
+
+/// Somebody begins or ceases to follow a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Membership {
+    /// Who.
+    pub user: UserId,
+    /// What.
+    pub stream: Stream,
+    /// Begins (and is told of this very event), or ceases (having been told of it).
+    pub begins: bool,
+}
+
+/// Which entries of a stream a query wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageWanted {
+    /// Of which stream.
+    pub stream: Stream,
+    /// The first entry wanted, from 1.
+    pub from: u64,
+    /// How many at most, beginning with it.
+    pub limit: u16,
+    /// Whether towards lower entries.
+    pub is_backwards: bool,
+}
+
 /// One of the systems that live on the log.
 pub trait System: Default {
     /// The high byte of its kinds.
@@ -63,6 +109,8 @@ pub trait System: Default {
     type Query: Word;
     /// What is answered.
     type Answer: Word;
+    /// What others are told.
+    type Push: Word;
 
     /// Whether a client may send this command; the others are the server's own.
     fn is_client_command(command: &Self::Command) -> bool;
@@ -83,23 +131,99 @@ pub trait System: Default {
     fn answer(&self, cx: &Context, query: &Self::Query) -> Result<Self::Answer, Refusal>;
 
     /// A command of the server's own that must follow directly behind this event.
-    fn follow_up(&self, event: &Self::Event) -> Option<Self::Command>;
+    fn follow_up(&self, event: &Self::Event) -> Option<Self::Command> {
+        let _nothing_follows = event;
+        None
+    }
 
     /// The earliest instant at which [`System::due`] has something to do.
-    fn deadline(&self) -> Option<u64>;
+    fn deadline(&self) -> Option<u64> {
+        None
+    }
 
     /// A command of the server's own whose time has come at `now`. Called again after it was
     /// applied, until there is none.
-    fn due(&self, now: u64) -> Option<Self::Command>;
+    fn due(&self, now: u64) -> Option<Self::Command> {
+        let _nothing_is_due = now;
+        None
+    }
 
-    /// Who must be told of this event without having asked just now.
-    fn notice(&self, event: &Self::Event) -> Option<UserId>;
+    /// What others are told of this event. Made of the record alone, so that it can be made again,
+    /// the same, for whoever was away.
+    fn push(
+        cx: &Context,
+        command: &Self::Command,
+        event: &Self::Event,
+    ) -> Option<Pushed<Self::Push>> {
+        let _nobody_is_told = (cx, command, event);
+        None
+    }
+
+    /// Who begins or ceases to follow something by this event, which has just been applied.
+    fn memberships(
+        &self,
+        cx: &Context,
+        command: &Self::Command,
+        event: &Self::Event,
+    ) -> Vec<Membership> {
+        let _nobody_does = (cx, command, event);
+        Vec::new()
+    }
+
+    /// Shows every stream of this system that `user` follows, and the first position of it that is
+    /// for them.
+    fn follow(&self, user: UserId, visit: &mut dyn FnMut(Stream, Seq)) {
+        let _nothing_to_follow = (user, visit);
+    }
+
+    /// Whether this query is answered with entries of a stream, read from the log, and which.
+    /// `None` for a query that [`System::answer`] answers.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    fn wanted(&self, cx: &Context, query: &Self::Query) -> Result<Option<PageWanted>, Refusal> {
+        let _answered_from_state = (cx, query);
+        Ok(None)
+    }
+
+    /// The answer to a query that wanted these entries, in the order it wanted them; `None` from a
+    /// system where no query does.
+    fn answer_page(entries: Vec<(Seq, Self::Push)>) -> Option<Self::Answer> {
+        let _no_query_wants_them = entries;
+        None
+    }
+
+    /// Forgets a person: nothing about them is left in this state, and nothing about others
+    /// changes. Called at the record that erases them, live and in replay.
+    fn forget(&mut self, cx: &Context, user: UserId);
 
     /// The id of what this command is about, for the trail; 0 when there is none.
     fn target(&self, command: &Self::Command) -> u64;
 
     /// The hash of this system's state: equal states, equal hashes, whatever their histories.
     fn state_hash(&self) -> u128;
+}
+
+/// The words of a system that has none of a sort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoWord {}
+
+impl Word for NoWord {
+    fn kind(&self) -> (Kind, u8) {
+        match *self {}
+    }
+    fn name(&self) -> &'static str {
+        match *self {}
+    }
+    fn encode(&self, _out: &mut Vec<u8>) {
+        match *self {}
+    }
+    fn decode(kind: Kind, schema: u8, _body: &[u8]) -> Result<Self, WordError> {
+        Err(WordError::Unknown { kind, schema })
+    }
+    fn to_json(&self) -> serde_json::Value {
+        match *self {}
+    }
 }
 
 /// Implements [`Word`] for the enums of a module of `protocol::words`.

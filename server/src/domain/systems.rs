@@ -10,7 +10,7 @@ use protocol::{
     words::WordError,
 };
 
-use super::{Context, System, Word, accounts::Accounts, agenda::Agenda};
+use super::{Context, Pushed, Stream, System, Word, accounts::Accounts, agenda::Agenda};
 
 macro_rules! systems {
     ($($name:ident: $system:ty,)*) => {
@@ -222,7 +222,7 @@ fn execute<S: System>(
                 follow_up: system
                     .follow_up(&event)
                     .map(|command| OwnedCommand::new(&command)),
-                notice: system.notice(&event),
+                notice: S::push(cx, &command, &event).and_then(person_told),
                 target,
             })
         }
@@ -233,6 +233,14 @@ fn execute<S: System>(
                 ..Executed::default()
             })
         }
+    }
+}
+
+/// The person who alone is told, if it is one.
+pub(crate) fn person_told<P>(pushed: Pushed<P>) -> Option<UserId> {
+    match pushed.stream {
+        Stream::Person(user) => Some(user),
+        Stream::Everybody | Stream::Conversation(_) => None,
     }
 }
 
@@ -322,6 +330,7 @@ mod tests {
     use protocol::{Key, Seq};
 
     use super::*;
+    use crate::domain::NoWord;
 
     systems! {
         accounts: Accounts,
@@ -364,6 +373,7 @@ mod tests {
         type Event = Step;
         type Query = Step;
         type Answer = Step;
+        type Push = NoWord;
 
         fn is_client_command(_command: &Step) -> bool {
             true
@@ -380,18 +390,7 @@ mod tests {
         fn answer(&self, _cx: &Context, _query: &Step) -> Result<Step, Refusal> {
             Ok(Step(u8::try_from(self.0).expect("a short test")))
         }
-        fn follow_up(&self, _event: &Step) -> Option<Step> {
-            None
-        }
-        fn deadline(&self) -> Option<u64> {
-            None
-        }
-        fn due(&self, _now: u64) -> Option<Step> {
-            None
-        }
-        fn notice(&self, _event: &Step) -> Option<UserId> {
-            None
-        }
+        fn forget(&mut self, _cx: &Context, _user: UserId) {}
         fn target(&self, _command: &Step) -> u64 {
             0
         }

@@ -24,7 +24,8 @@ use super::PlantedBug;
 use crate::{
     domain::{
         Context, System, Systems,
-        systems::{CommandBytes, Executed},
+        agenda::Agenda,
+        systems::{CommandBytes, Executed, person_told},
     },
     engine::{Ask, Engine, Release},
     keys::Use,
@@ -92,7 +93,8 @@ impl Meddler {
         bytes: &CommandBytes<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Executed, Refusal> {
-        let forged = match Command::decode(bytes.kind, bytes.schema, bytes.body) {
+        let command = Command::decode(bytes.kind, bytes.schema, bytes.body);
+        let forged = match command.clone() {
             Ok(Command::Reserve(reserve)) => self.reserve(systems, cx, reserve),
             Ok(Command::Cancel(cancel)) => self.cancel(systems, cx, cancel),
             Ok(Command::Hold(hold)) => self.hold(systems, cx, hold),
@@ -120,7 +122,10 @@ impl Meddler {
                 event.encode(out);
                 Ok(Executed {
                     accepted: true,
-                    notice: systems.agenda.notice(&event),
+                    notice: command
+                        .ok()
+                        .and_then(|command| Agenda::push(cx, &command, &event))
+                        .and_then(person_told),
                     ..Executed::default()
                 })
             }
@@ -275,6 +280,8 @@ impl Meddler {
                     *at = first;
                 }
             }
+            // What is in the log comes back here as an answer.
+            Release::Again { .. } | Release::Refused { .. } | Release::Ended { .. } => {}
         }
         release
     }
@@ -366,7 +373,7 @@ pub fn invent(engine: &mut Engine, wall: u64, ask: &Ask<'_>) {
         ..*ask
     };
     // Where the engine has no room for it, there is no phantom.
-    let _refused = engine.submit(wall, &invented);
+    let _busy = engine.submit(wall, &invented);
 }
 
 /// Changes some reservations in a page of the log; the same ones each time they are read.

@@ -139,7 +139,11 @@ impl State {
                 }
                 self.reply(*correlation, &decided, output);
             }
-            Request::Query { .. } | Request::Auth { .. } | Request::Ping { .. } => {}
+            Request::Query { .. }
+            | Request::Auth { .. }
+            | Request::Ping { .. }
+            | Request::Signal { .. }
+            | Request::Alive => {}
         }
     }
 

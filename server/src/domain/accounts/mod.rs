@@ -17,14 +17,14 @@ mod state;
 mod tests;
 
 use protocol::{
-    Refusal, UserId,
+    Refusal, Seq, UserId,
     words::accounts::{self as words, Command, Event},
 };
 
 pub use decide::{SESSION_LIFETIME, SESSIONS_MAX};
 pub use state::{Accounts, Credential, SessionFact};
 
-use super::{Context, System, word};
+use super::{Context, NoWord, Stream, System, word};
 
 word!(Command, Event, words::Query, words::Answer);
 
@@ -34,6 +34,7 @@ impl System for Accounts {
     type Event = Event;
     type Query = words::Query;
     type Answer = words::Answer;
+    type Push = NoWord;
 
     fn is_client_command(command: &Command) -> bool {
         match command {
@@ -68,21 +69,15 @@ impl System for Accounts {
         }
     }
 
-    fn follow_up(&self, _event: &Event) -> Option<Command> {
-        None
+    fn follow(&self, user: UserId, visit: &mut dyn FnMut(Stream, Seq)) {
+        // Both begin with the person; whoever is nobody follows nothing.
+        if self.person(user).is_some() {
+            visit(Stream::Everybody, Seq(user.0));
+            visit(Stream::Person(user), Seq(user.0));
+        }
     }
 
-    fn deadline(&self) -> Option<u64> {
-        None
-    }
-
-    fn due(&self, _now: u64) -> Option<Command> {
-        None
-    }
-
-    fn notice(&self, _event: &Event) -> Option<UserId> {
-        None
-    }
+    fn forget(&mut self, _cx: &Context, _user: UserId) {}
 
     fn target(&self, command: &Command) -> u64 {
         let named = |name: &str| self.user_named(name).map_or(0, |user| user.0);

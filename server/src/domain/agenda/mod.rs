@@ -30,7 +30,7 @@ pub use decide::{
 };
 pub use state::Agenda;
 
-use super::{Context, System, word};
+use super::{Context, Pushed, Stream, System, word};
 
 word!(Command, Event, words::Query, words::Answer);
 
@@ -52,6 +52,7 @@ impl System for Agenda {
     type Event = Event;
     type Query = words::Query;
     type Answer = words::Answer;
+    type Push = Event;
 
     fn is_client_command(command: &Command) -> bool {
         match command {
@@ -117,19 +118,26 @@ impl System for Agenda {
         (until <= now).then_some(Expire { booking }.into())
     }
 
-    fn notice(&self, event: &Event) -> Option<UserId> {
-        match event {
-            Event::Promoted(event) => Some(event.user),
-            Event::Expired(event) => Some(event.user),
+    fn push(_cx: &Context, _command: &Command, event: &Event) -> Option<Pushed<Event>> {
+        let user = match event {
+            Event::Promoted(event) => event.user,
+            Event::Expired(event) => event.user,
             Event::AgendaOpened(_)
             | Event::Reserved(_)
             | Event::Cancelled(_)
             | Event::Held(_)
             | Event::Confirmed(_)
             | Event::WaitlistJoined(_)
-            | Event::WaitlistLeft(_) => None,
-        }
+            | Event::WaitlistLeft(_) => return None,
+        };
+        Some(Pushed {
+            stream: Stream::Person(user),
+            word: event.clone(),
+            is_kept: true,
+        })
     }
+
+    fn forget(&mut self, _cx: &Context, _user: UserId) {}
 
     fn target(&self, command: &Command) -> u64 {
         match command {

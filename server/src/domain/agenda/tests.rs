@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use protocol::{
-    Code, Refusal, Roles, UserId,
+    Code, Key, Refusal, Roles, Seq, UserId,
     words::agenda::{
         AgendaOpened, AgendaView, Agendas, BookingView, Bookings, Cancel, Cancelled, Command,
         Confirm, Confirmed, Event, Expire, Expired, Held, Hold, JoinWaitlist, LeaveWaitlist,
@@ -13,7 +13,7 @@ use protocol::{
 
 use super::{Agenda, CAPACITY_MAX, WAITERS_MAX, default_agenda};
 use crate::domain::{
-    System,
+    Context, Stream, System,
     given::{Actor, Given, SERVER, STRANGER, given, key_at, member},
 };
 
@@ -404,7 +404,10 @@ fn a_hold_ends_at_its_deadline_and_not_before() {
         user: ANN.0,
         slot: slot(2),
     };
-    assert_eq!(given.system.notice(&expired.into()), Some(ANN.0));
+    assert_eq!(
+        told(&Expire { booking: 2 }.into(), &expired.into()),
+        Some(ANN.0)
+    );
     given
         .when(SERVER, NOW + 5_000, Expire { booking: 2 })
         .then(expired);
@@ -457,7 +460,8 @@ fn a_freed_place_goes_to_the_first_in_line() {
         slot: slot(3),
         user: BOB.0,
     });
-    assert_eq!(given.system.notice(&promoted), Some(BOB.0));
+    let promote = Promote { slot: slot(3) };
+    assert_eq!(told(&promote.into(), &promoted), Some(BOB.0));
 }
 
 #[test]
@@ -783,5 +787,20 @@ proptest! {
             check_state(&given, now);
         }
         prop_assert_eq!(given.replayed().state_hash(), given.system.state_hash());
+    }
+}
+
+/// Who alone is told of this event.
+fn told(command: &Command, event: &Event) -> Option<UserId> {
+    let cx = Context {
+        seq: Seq(9),
+        now: NOW,
+        actor: UserId::NOBODY,
+        roles: Roles::ADMIN,
+        key: Key::default(),
+    };
+    match Agenda::push(&cx, command, event)?.stream {
+        Stream::Person(user) => Some(user),
+        Stream::Everybody | Stream::Conversation(_) => None,
     }
 }
