@@ -7,7 +7,7 @@ use std::{
     cell::RefCell,
     net::{TcpListener, TcpStream},
     rc::Rc,
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
 };
 
 use protocol::{
@@ -22,7 +22,7 @@ use server::{
     auth::Authenticator,
     clock::wall_ms,
     domain::{agenda::default_agenda, systems::OwnedCommand},
-    engine::Engine,
+    engine::{BATCH_LEN_MAX, Engine},
     hub::{Errand, Hub, HubParts},
     log::{Batch, EventLog, Head, LogError, LogReader, MemoryLog, commit},
     net::Link,
@@ -67,11 +67,11 @@ impl EventLog for HeldLog {
     }
 }
 
-/// A hub, the disk's gate, and the errands that nobody has run.
+/// A hub and the gate of its disk.
 struct Room {
     runtime: Runtime,
     hub: Rc<RefCell<Hub>>,
-    gate: Sender<()>,
+    gate: SyncSender<()>,
     synced: tokio::sync::mpsc::Receiver<Synced>,
     authenticator: Authenticator,
 }
@@ -96,7 +96,7 @@ impl Room {
         let proof = commit(&mut log, &batch).expect("memory takes it");
         let released = engine.handle_committed(&proof, batch);
         engine.recycle(released);
-        let (gate, held) = channel();
+        let (gate, held) = sync_channel(1);
         let reader = log.reader().expect("memory can be read");
         let log = HeldLog { log, gate: held };
         let (writer, synced) = Writer::spawn(Box::new(log)).expect("a thread");
@@ -313,6 +313,23 @@ fn a_role_is_missing_only_in_what_is_durable() {
         |room, asker| room.query(asker, 2, &replay),
         Code::NOT_ALLOWED,
     );
+}
+
+#[test]
+fn that_there_is_no_room_is_said_at_once() {
+    let mut room = Room::new();
+    let (taker, mut asker) = (room.member(1), room.member(2));
+    room.command(&taker, 2, &take(0));
+    room.turn();
+    for _ in 0..BATCH_LEN_MAX {
+        (room.hub.borrow_mut().engine_mut()).submit_own(wall_ms(), &register("ana"));
+    }
+    room.command(&asker, 2, &take(1));
+    room.turn();
+    let waiting = asker.hears_error(2, Code::BUSY);
+    assert_eq!(usize::try_from(waiting), Ok(BATCH_LEN_MAX));
+    room.sync();
+    room.sync();
 }
 
 #[test]

@@ -728,7 +728,7 @@ fn a_reused_key_is_refused_when_its_first_use_is_durable() {
         command: world.command(0, &Wish::Reserve(1)),
         ..world.sent[0].clone()
     };
-    let mut submit = |world: &mut World, correlation| {
+    let submit = |world: &mut World, correlation| {
         let submitted = world.engine.submit(START, &ask(&reuse, correlation));
         assert_eq!(submitted, Ok(Submitted::Refused));
     };
