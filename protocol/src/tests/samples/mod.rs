@@ -14,6 +14,21 @@ use crate::{
     },
 };
 
+macro_rules! samples {
+    ($into:expr, $name:literal, $set:ty; $($word:expr),* $(,)?) => {
+        $({
+            let word = <$set>::from($word);
+            let (kind, schema) = word.kind();
+            let mut body = Vec::new();
+            word.encode(&mut body);
+            $into.push($crate::tests::samples::Sample { set: $name, kind, schema, name: word.name(), body, debug: format!("{word:?}") });
+        })*
+    };
+}
+
+mod chat;
+mod trade;
+
 /// A word with the name of its set.
 pub(super) struct Sample {
     pub(super) set: &'static str,
@@ -22,18 +37,6 @@ pub(super) struct Sample {
     pub(super) name: &'static str,
     pub(super) body: Vec<u8>,
     pub(super) debug: String,
-}
-
-macro_rules! samples {
-    ($into:expr, $name:literal, $set:ty; $($word:expr),* $(,)?) => {
-        $({
-            let word = <$set>::from($word);
-            let (kind, schema) = word.kind();
-            let mut body = Vec::new();
-            word.encode(&mut body);
-            $into.push(Sample { set: $name, kind, schema, name: word.name(), body, debug: format!("{word:?}") });
-        })*
-    };
 }
 
 const KEY: Key = Key([
@@ -71,6 +74,8 @@ pub(super) fn words() -> Vec<Sample> {
     accounts_answers(&mut samples);
     agenda_commands(&mut samples);
     agenda_answers(&mut samples);
+    chat::words(&mut samples);
+    trade::words(&mut samples);
     samples
 }
 
