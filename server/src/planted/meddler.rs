@@ -125,6 +125,7 @@ impl Meddler {
                     notice: command
                         .ok()
                         .and_then(|command| Agenda::push(cx, &command, &event))
+                        .as_ref()
                         .and_then(person_told),
                     ..Executed::default()
                 })
