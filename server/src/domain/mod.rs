@@ -10,9 +10,12 @@
 
 pub mod accounts;
 pub mod agenda;
+pub mod catalogue;
+mod checks;
 pub mod digest;
 #[cfg(test)]
 mod given;
+pub mod sales;
 pub mod systems;
 
 use protocol::{Key, Kind, Refusal, Roles, Seq, UserId, words::WordError};

@@ -10,7 +10,10 @@ use protocol::{
     words::WordError,
 };
 
-use super::{Context, Pushed, Stream, System, Word, accounts::Accounts, agenda::Agenda};
+use super::{
+    Context, Pushed, Stream, System, Word, accounts::Accounts, agenda::Agenda,
+    catalogue::Catalogue, sales::Sales,
+};
 
 macro_rules! systems {
     ($($name:ident: $system:ty,)*) => {
@@ -98,6 +101,8 @@ macro_rules! systems {
 systems! {
     accounts: Accounts,
     agenda: Agenda,
+    catalogue: Catalogue,
+    sales: Sales,
 }
 
 impl Systems {
