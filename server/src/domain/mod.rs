@@ -11,6 +11,7 @@
 pub mod accounts;
 pub mod agenda;
 pub mod catalogue;
+pub mod chat;
 mod checks;
 pub mod digest;
 #[cfg(test)]

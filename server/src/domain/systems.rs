@@ -12,7 +12,7 @@ use protocol::{
 
 use super::{
     Context, Pushed, Stream, System, Word, accounts::Accounts, agenda::Agenda,
-    catalogue::Catalogue, sales::Sales,
+    catalogue::Catalogue, chat::Chat, sales::Sales,
 };
 
 macro_rules! systems {
@@ -105,6 +105,7 @@ macro_rules! systems {
 systems! {
     accounts: Accounts,
     agenda: Agenda,
+    chat: Chat,
     catalogue: Catalogue,
     sales: Sales,
 }
