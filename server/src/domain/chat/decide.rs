@@ -45,7 +45,7 @@ impl Chat {
         let (conversation, last) = match command.to {
             Target::Public => (PUBLIC, self.known(PUBLIC)?.last),
             Target::Person(user) => self.private_with(cx, user)?,
-            Target::Conversation(id) => (id, self.shared(cx, id)?.last),
+            Target::Conversation(id) => (id, self.mine(cx, id)?.last),
         };
         Ok(Sent {
             conversation,
@@ -244,17 +244,18 @@ impl Chat {
         }
     }
 
-    /// A room or group that the actor is in.
-    fn shared(&self, cx: &Context, id: u64) -> Result<&Conversation, Refusal> {
+    /// A conversation that the actor is in and somebody may still read what they say: the other
+    /// half of a private one may have been erased.
+    fn mine(&self, cx: &Context, id: u64) -> Result<&Conversation, Refusal> {
         let conversation = self.known(id)?;
-        match conversation.sort {
-            Sort::Room { .. } | Sort::Group { .. } => {
-                member(cx, id, conversation).map(|_| conversation)
-            }
-            Sort::Public | Sort::Private(_) => {
-                Err(Refusal::with(Code::UNKNOWN_CONVERSATION, id, 0))
+        member(cx, id, conversation)?;
+        if let Sort::Private(pair) = &conversation.sort {
+            let other = pair.other(cx.actor);
+            if !conversation.members.contains(other) {
+                return Err(Refusal::with(Code::UNKNOWN_USER, other.0, 0));
             }
         }
+        Ok(conversation)
     }
 
     fn room(&self, id: u64) -> Result<&Conversation, Refusal> {

@@ -9,8 +9,8 @@ use protocol::{
 };
 
 use super::{
-    ANN, BOB, EVE, KIM, NOW, add, at, check_refused, delivered, group, join, leave, member_of,
-    quit, read, remove, rename, room, say, say_text, to,
+    ANN, BOB, EVE, KIM, NOW, add, at, check_refused, context, delivered, group, join, leave,
+    member_of, quit, read, remove, rename, room, say, say_text, to,
 };
 use crate::domain::{
     System,
@@ -54,6 +54,9 @@ fn entries_are_numbered_from_1_in_each_conversation_by_itself() {
         (ANN, to(KIM), sent(7, 3)),
         (EVE, shared(4), sent(4, 1)),
         (EVE, Target::Public, sent(PUBLIC, 3)),
+        // Whatever it is, it has an id.
+        (KIM, shared(7), sent(7, 4)),
+        (EVE, shared(PUBLIC), sent(PUBLIC, 4)),
     ];
     for (actor, target, wanted) in steps {
         given.when(actor, NOW, say(target)).then(wanted);
@@ -105,14 +108,23 @@ fn only_members_write() {
         (KIM, shared(1), not_member(1)),
         (EVE, shared(3), not_member(3)),
         (ANN, shared(4), not_member(4)),
-        // By its id one writes to a room or group; to a person by theirs, and to all as such.
-        (ANN, shared(5), unknown(5)),
-        (EVE, shared(5), unknown(5)),
-        (ANN, shared(PUBLIC), unknown(PUBLIC)),
+        (EVE, shared(5), not_member(5)),
     ];
     for (actor, target, refusal) in cases {
         check_refused(&before, actor, say(target), refusal);
     }
+}
+
+#[test]
+fn nobody_writes_to_somebody_who_was_erased() {
+    let mut given = given::<Chat>(&[at(ANN, say(to(BOB)))]);
+    given.system.forget(&context(BOB, 2), BOB.0);
+    let refusal = Refusal::with(Code::UNKNOWN_USER, BOB.0.0, 0);
+    given
+        .when(ANN, NOW, say(Target::Conversation(1)))
+        .refused(refusal);
+    // Whoever is written to by their own number is looked up among the registered.
+    assert_eq!(Chat::people(&say(to(BOB))), [BOB.0]);
 }
 
 #[test]
