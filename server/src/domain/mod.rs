@@ -10,6 +10,7 @@
 
 pub mod accounts;
 pub mod agenda;
+pub mod chat;
 pub mod digest;
 #[cfg(test)]
 mod given;

@@ -10,7 +10,9 @@ use protocol::{
     words::WordError,
 };
 
-use super::{Context, Pushed, Stream, System, Word, accounts::Accounts, agenda::Agenda};
+use super::{
+    Context, Pushed, Stream, System, Word, accounts::Accounts, agenda::Agenda, chat::Chat,
+};
 
 macro_rules! systems {
     ($($name:ident: $system:ty,)*) => {
@@ -102,6 +104,7 @@ macro_rules! systems {
 systems! {
     accounts: Accounts,
     agenda: Agenda,
+    chat: Chat,
 }
 
 impl Systems {
