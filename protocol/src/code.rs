@@ -157,4 +157,12 @@ codes! {
     AGENDA_HOURS = 0x0211, "agenda-hours", "opening hours of {value} minutes do not hold whole slots of {limit} minutes within one day; choose others";
     AGENDA_CAPACITY = 0x0212, "agenda-capacity", "a capacity of {value} was asked for; 1 to {limit} is possible";
     HOLD_NOT_DUE = 0x0213, "hold-not-due", "the hold of booking {value} lasts until {limit} (ms since 1970-01-01, UTC)";
+
+    // Presence.
+    SLOW_READER = 0x0601, "slow-reader", "{limit} pushes wait for you and you do not read; connect again and subscribe from seq {value}";
+    ALREADY_SUBSCRIBED = 0x0602, "already-subscribed", "this connection is told pushes already; once is enough";
+    FROM_AHEAD = 0x0603, "from-ahead", "seq {value} is beyond the newest, {limit}; subscribe from a position you were told";
+    TYPING_TARGET = 0x0604, "typing-target", "typing is told to a person, or to a room or group you are in; {value} is neither";
+    TYPING_TARGETS = 0x0605, "typing-targets", "you are writing to {value} at once, the most there can be; stop one first";
+    WATCH_LENGTH = 0x0606, "watch-length", "{value} people are to be watched and {limit} is the most; name fewer";
 }
