@@ -227,6 +227,7 @@ fn resume(hub: &Rc<RefCell<Hub>>, origin: Origin, token: &Token) {
                 roles: session.roles,
                 session: session.session,
                 expires_at: session.expires_at,
+                cursor: session.cursor,
             };
             hub.resume(origin, resumed);
         }

@@ -16,7 +16,6 @@ use crate::{
     archive,
     domain::systems::{self, CommandBytes},
     engine::Origin,
-    session::Person,
 };
 
 impl Hub {
@@ -79,7 +78,9 @@ impl Hub {
             return;
         };
         let head = self.parts.engine.decided().seq;
-        let from = subscribe.from.unwrap_or_else(|| cursor_of(person));
+        // Whose session has just ended has a connection that ends, too.
+        let cursor = self.parts.engine.systems().accounts.cursor(person.session);
+        let from = subscribe.from.or(cursor).unwrap_or(head);
         if head < from {
             return self.refuse(origin, Refusal::with(Code::FROM_AHEAD, from.0, head.0));
         }
@@ -88,9 +89,4 @@ impl Hub {
         }
         self.parts.engine.subscribe(origin, user, from);
     }
-}
-
-/// Where the news of a session begin that does not say itself: at its person's beginning.
-const fn cursor_of(person: Person) -> Seq {
-    Seq(person.user.0)
 }

@@ -443,6 +443,7 @@ impl Session {
             roles: grant.roles,
             session: person.session,
             expires_at: person.expires_at,
+            cursor: logged_in.cursor,
             token: grant.token,
         });
         let mut outcome = Vec::new();

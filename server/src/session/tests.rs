@@ -6,10 +6,7 @@ use protocol::{
     limits::REPLY_BYTES_MAX,
     message::MessageError,
     outcome::encode_refused,
-    words::{
-        accounts::{self, SessionResumed},
-        agenda,
-    },
+    words::accounts::{self, SessionResumed},
 };
 
 use super::*;
@@ -178,6 +175,7 @@ fn logged_in() -> Vec<u8> {
         &LoggedIn {
             user: PERSON.user,
             expires_at: PERSON.expires_at,
+            cursor: Seq(30),
         }
         .into(),
     )
@@ -189,6 +187,7 @@ fn resumed() -> Vec<u8> {
         roles: Roles::MEMBER,
         session: PERSON.session,
         expires_at: PERSON.expires_at,
+        cursor: Seq(30),
     });
     let mut outcome = Vec::new();
     let (kind, schema) = answer.kind();
@@ -429,6 +428,7 @@ fn an_accepted_log_in_hands_out_its_grant() {
         roles: grant.roles,
         session: AT.seq.0,
         expires_at: PERSON.expires_at,
+        cursor: Seq(30),
         token: grant.token,
     };
     assert_eq!(Answer::decode(kind, schema, body), Ok(opened.into()));
