@@ -12,7 +12,7 @@ use protocol::{
 
 use super::{
     Context, Membership, PageWanted, Pushed, Stream, System, Word, accounts::Accounts,
-    agenda::Agenda,
+    agenda::Agenda, chat::Chat,
 };
 
 macro_rules! systems {
@@ -33,7 +33,11 @@ macro_rules! systems {
             /// If the bytes are no command of any system: nothing was decided and `out` is as it was.
             pub fn execute(&mut self, cx: &Context, command: &CommandBytes<'_>, out: &mut Vec<u8>) -> Result<Executed, Refusal> {
                 match command.kind.system() {
-                    $(<$system>::ID => execute(&mut self.$name, cx, command, out),)*
+                    $(<$system>::ID => {
+                        let word = decode::<$system>(command)?;
+                        let decided = decide(&self.$name, &self.accounts, cx, &word);
+                        Ok(execute(&mut self.$name, cx, &word, decided, out))
+                    })*
                     _other => Err(unknown(command.kind)),
                 }
             }
@@ -128,6 +132,7 @@ macro_rules! systems {
 systems! {
     accounts: Accounts,
     agenda: Agenda,
+    chat: Chat,
 }
 
 impl Systems {
@@ -282,40 +287,60 @@ pub enum ReplayError {
     Outcome(#[from] protocol::codec::CodecError),
 }
 
-fn execute<S: System>(
-    system: &mut S,
-    cx: &Context,
-    bytes: &CommandBytes<'_>,
-    out: &mut Vec<u8>,
-) -> Result<Executed, Refusal> {
+fn decode<S: System>(bytes: &CommandBytes<'_>) -> Result<S::Command, Refusal> {
     let command = S::Command::decode(bytes.kind, bytes.schema, bytes.body)
         .map_err(|error| refusal(&error, bytes.body.len()))?;
     if bytes.source == Source::Client && !S::is_client_command(&command) {
         return Err(Refusal::with(Code::SERVER_ONLY, u64::from(bytes.kind.0), 0));
     }
-    let target = system.target(&command);
-    match system.decide(cx, &command) {
+    Ok(command)
+}
+
+/// What would happen, unless it is for somebody who is not there.
+fn decide<S: System>(
+    system: &S,
+    accounts: &Accounts,
+    cx: &Context,
+    command: &S::Command,
+) -> Result<S::Event, Refusal> {
+    let event = system.decide(cx, command)?;
+    let is_unknown = |user: &&UserId| accounts.name(**user).is_none();
+    match S::people(command).iter().find(is_unknown) {
+        Some(user) => Err(Refusal::with(Code::UNKNOWN_USER, user.0, 0)),
+        None => Ok(event),
+    }
+}
+
+fn execute<S: System>(
+    system: &mut S,
+    cx: &Context,
+    command: &S::Command,
+    decided: Result<S::Event, Refusal>,
+    out: &mut Vec<u8>,
+) -> Executed {
+    let target = system.target(command);
+    match decided {
         Ok(event) => {
             let (kind, schema) = event.kind();
             encode_accepted(kind, schema, out);
             event.encode(out);
-            system.apply(cx, &command, &event);
-            Ok(Executed {
+            system.apply(cx, command, &event);
+            Executed {
                 accepted: true,
                 follow_up: system
                     .follow_up(&event)
                     .map(|command| OwnedCommand::new(&command)),
-                push: S::push(cx, &command, &event).map(|pushed| PushBytes::new(&pushed)),
-                memberships: system.memberships(cx, &command, &event),
+                push: S::push(cx, command, &event).map(|pushed| PushBytes::new(&pushed)),
+                memberships: system.memberships(cx, command, &event),
                 target,
-            })
+            }
         }
         Err(refusal) => {
             encode_refused(&refusal, out);
-            Ok(Executed {
+            Executed {
                 target,
                 ..Executed::default()
-            })
+            }
         }
     }
 }
@@ -498,6 +523,13 @@ mod tests {
         fn is_client_command(_command: &Step) -> bool {
             true
         }
+        fn people(command: &Step) -> &[UserId] {
+            const NOT_REGISTERED: UserId = UserId(17);
+            match command {
+                Step(7) => &[NOT_REGISTERED],
+                Step(_) => &[],
+            }
+        }
         fn decide(&self, _cx: &Context, command: &Step) -> Result<Step, Refusal> {
             match command {
                 Step(by) if *by < 10 => Ok(Step(*by)),
@@ -540,5 +572,25 @@ mod tests {
         assert_eq!(answered, Ok(Answered::Here));
         assert_eq!(answer.last(), Some(&7));
         assert_ne!(systems.state_hash(), Systems::default().state_hash());
+    }
+
+    #[test]
+    fn what_is_for_somebody_unknown_is_refused_and_changes_nothing() {
+        let mut systems = Systems::default();
+        let cx = Context {
+            seq: Seq(1),
+            now: 0,
+            actor: UserId(1),
+            roles: Roles::MEMBER,
+            key: Key::default(),
+        };
+        let hash = systems.state_hash();
+        let mut outcome = Vec::new();
+        let command = OwnedCommand::new(&Step(7));
+        let executed = systems.execute(&cx, &command.bytes(), &mut outcome);
+        assert_eq!(executed.map(|executed| executed.accepted), Ok(false));
+        let refusal = Refusal::with(Code::UNKNOWN_USER, 17, 0);
+        assert_eq!(Outcome::decode(&outcome), Ok(Outcome::Refused(refusal)));
+        assert_eq!(systems.state_hash(), hash);
     }
 }
