@@ -227,9 +227,13 @@ impl Connections {
     fn hand(&mut self, id: u64, told: &Told) {
         let Some(index) = self.find(id) else { return };
         let connection = &mut self.slab[index];
-        let is_new = told.seq == Seq::START || connection.told < told.seq;
         let is_concerned = connection.user.is_some_and(|user| user != told.except);
-        if is_new && is_concerned && matches!(connection.following, Following::Live(_)) {
+        let is_new = if told.seq == Seq::START {
+            connection.session.is_told()
+        } else {
+            matches!(connection.following, Following::Live(_)) && connection.told < told.seq
+        };
+        if is_concerned && is_new {
             connection.told = connection.told.max(told.seq);
             connection.outbox.push(told.seq, Rc::clone(&told.frame));
             self.handle_waiting(index);
@@ -255,6 +259,7 @@ impl Connections {
     /// silence.
     fn end_slow_reader(&mut self, index: usize) {
         self.unsubscribe(index);
+        self.unwatch(index);
         let connection = &mut self.slab[index];
         let waiting = u64::try_from(connection.outbox.len()).unwrap_or(u64::MAX);
         let sent = connection.outbox.sent();
@@ -314,6 +319,32 @@ impl Connections {
             for stream in streams {
                 self.delivery.followers.remove(Topic::Stream(stream), id);
             }
+        }
+    }
+
+    /// From now on a connection is told when these people come and go; first how it stands.
+    pub(crate) fn watch(&mut self, id: u64, users: Box<[UserId]>, frames: Vec<SharedFrame>) {
+        let Some(index) = self.find(id) else { return };
+        self.unwatch(index);
+        for user in &users {
+            self.delivery.followers.insert(Topic::Presence(*user), id);
+        }
+        let connection = &mut self.slab[index];
+        connection.watched = users;
+        for frame in frames {
+            connection.outbox.push(Seq::START, frame);
+        }
+        if !connection.outbox.is_empty() {
+            self.handle_waiting(index);
+        }
+    }
+
+    /// From now on a connection is not told who comes and goes.
+    pub(crate) fn unwatch(&mut self, index: usize) {
+        let connection = &mut self.slab[index];
+        let id = super::id_of(index, connection.serial);
+        for user in std::mem::take(&mut connection.watched) {
+            self.delivery.followers.remove(Topic::Presence(user), id);
         }
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Connection {
     pub(crate) told: Seq,
     /// Pushes and news that wait to be sent, behind its own answers.
     pub(crate) outbox: Outbox,
+    /// Whose comings and goings it is told.
+    pub(crate) watched: Box<[UserId]>,
     /// Whether it has asked for pushes.
     pub(crate) has_subscribed: bool,
     /// Whether it is in the list of those with something to send.
@@ -67,6 +69,13 @@ pub(crate) struct Connection {
     pub(crate) ended_at: Option<u64>,
 }
 
+/// A connection became somebody's, or ceased to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Coming {
+    Arrived(UserId),
+    Left(UserId),
+}
+
 /// Every conversation, and who is in it.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
@@ -79,6 +88,8 @@ pub(crate) struct Connections {
     pub(crate) blocked: Vec<(u64, Link)>,
     /// What is told to many.
     pub(crate) delivery: Delivery,
+    /// Who came and went since the hub last looked.
+    pub(crate) comings: Vec<Coming>,
     /// Those that lost their session and do not wait yet for being told: the hub sees to that.
     pub(crate) revoked: Vec<u64>,
     pub(crate) serial: u32,
@@ -101,6 +112,7 @@ impl Connections {
             following: Following::default(),
             told: Seq::START,
             outbox: Outbox::default(),
+            watched: Box::default(),
             has_subscribed: false,
             is_dirty: false,
             is_ready: false,
@@ -116,6 +128,7 @@ impl Connections {
     pub(crate) fn remove(&mut self, id: u64) {
         let Some(index) = self.find(id) else { return };
         self.unsubscribe(index);
+        self.unwatch(index);
         let connection = self.slab.remove(index);
         self.admitted -= usize::from(connection.is_admitted);
         if connection.is_dirty {
@@ -124,6 +137,7 @@ impl Connections {
         if let Some(user) = connection.user
             && let Some(ids) = self.people.get_mut(&user)
         {
+            self.comings.push(Coming::Left(user));
             ids.retain(|other| *other != id);
             if ids.is_empty() {
                 self.people.remove(&user);
@@ -139,9 +153,7 @@ impl Connections {
 
     pub(crate) fn mark_dirty(&mut self, index: usize) {
         let connection = &mut self.slab[index];
-        let has_business =
-            !connection.session.outbound().is_empty() || connection.session.is_closed();
-        if has_business && !connection.is_dirty {
+        if connection.has_business() && !connection.is_dirty {
             connection.is_dirty = true;
             self.dirty.push(index);
         }
@@ -182,6 +194,7 @@ impl Connections {
             Release::Ended { connection } => {
                 if let Some(index) = self.find(connection) {
                     self.unsubscribe(index);
+                    self.unwatch(index);
                 }
                 self.with_session(connection, Session::handle_ended);
             }
@@ -253,17 +266,36 @@ impl Connections {
         }
     }
 
+    /// Looks at the clock: conversations that are too slow or too silent.
+    pub(crate) fn handle_timeout(&mut self, now: u64, wall: u64) {
+        for (index, connection) in &mut self.slab {
+            connection.session.handle_timeout(now, wall);
+            if connection.session.is_closed() {
+                connection.cut_if_over(now);
+            }
+            if connection.has_business() && !connection.is_dirty {
+                connection.is_dirty = true;
+                self.dirty.push(index);
+            }
+        }
+    }
+
     pub(crate) fn note_person(&mut self, id: u64) {
         let Some(index) = self.find(id) else { return };
         let connection = &mut self.slab[index];
         if let Some(person) = connection.session.person() {
             connection.user = Some(person.user);
+            self.comings.push(Coming::Arrived(person.user));
             self.people.entry(person.user).or_default().push(id);
         }
     }
 }
 
 impl Connection {
+    fn has_business(&self) -> bool {
+        !self.session.outbound().is_empty() || self.session.is_closed()
+    }
+
     /// Considers nothing more for a session that is over. Returns whether it was considered until
     /// now: then it is still to be told so.
     fn revoke_if_over(&mut self, accounts: &Accounts) -> bool {

@@ -4,8 +4,10 @@
 //! the conversations they belong to. It lives on the thread that serves, borrowed for a moment by
 //! whichever task has something for it; nothing in it waits. Deliberately absent: reading from
 //! sockets (`net`), hashing passwords (`auth`), syncing (`writer`), answers about the log itself
-//! (`archive`), what a connection may ask and be told about others (`query`).
+//! (`archive`), what a connection may ask
+//! (`query`), what is said in passing (`passing`).
 
+mod passing;
 mod query;
 
 use std::ops::ControlFlow;
@@ -23,6 +25,7 @@ use crate::{
     engine::{Ask, BUSY_RETRY_MS, Busy, Engine, Origin, Released, Submitted},
     log::{Head, LogError, LogReader},
     net::Link,
+    presence::{Presence, Writers},
     session::{Asked, Demand, Grant, ServerFacts, Session, SessionTimeouts, What},
     writer::{Synced, Writer},
 };
@@ -80,6 +83,8 @@ pub enum Errand {
 pub struct Hub {
     parts: HubParts,
     connections: Connections,
+    presence: Presence,
+    writers: Writers,
     clock: Monotonic,
     is_draining: bool,
 }
@@ -96,6 +101,8 @@ impl Hub {
         connections.delivery.reached = parts.engine.durable().seq;
         Self {
             connections,
+            presence: Presence::default(),
+            writers: Writers::default(),
             parts,
             clock: Monotonic::start(),
             is_draining: false,
@@ -116,6 +123,7 @@ impl Hub {
     /// Forgets a connection whose link has ended.
     pub fn disconnect(&mut self, id: u64) {
         self.connections.remove(id);
+        self.tell_comings();
     }
 
     /// Takes bytes in from a connection and acts on every whole frame. Returns whether to go on
@@ -164,6 +172,7 @@ impl Hub {
                 Demand::Close => return ControlFlow::Break(()),
                 Demand::Nothing => {}
                 Demand::Ask(asked) => errands.extend(self.handle_asked(wall, id, asked)),
+                Demand::Pass { user, word } => self.handle_signal(id, user, &word.bytes()),
             }
         }
     }
@@ -289,6 +298,7 @@ impl Hub {
         });
         engine.recycle(released);
         self.end_revoked();
+        self.tell_comings();
     }
 
     /// Lets the connections that lost their session know, when that is durable.
@@ -342,16 +352,8 @@ impl Hub {
         {
             self.parts.engine.handle_timeout(wall);
         }
-        for (index, connection) in &mut self.connections.slab {
-            connection.session.handle_timeout(now, wall);
-            if connection.session.is_closed() {
-                connection.cut_if_over(now);
-                if !connection.is_dirty {
-                    connection.is_dirty = true;
-                    self.connections.dirty.push(index);
-                }
-            }
-        }
+        self.end_typing(now);
+        self.connections.handle_timeout(now, wall);
     }
 
     /// Stops taking commands; what was taken still finishes.
