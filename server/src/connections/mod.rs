@@ -305,6 +305,9 @@ impl Connection {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 fn subscribed(from: Seq) -> Vec<u8> {
     let answer = Answer::from(Subscribed { from });
     let mut outcome = Vec::new();
