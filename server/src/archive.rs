@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use protocol::{
-    Code, Refusal, Roles, Seq, UserId,
+    Code, Record, Refusal, Roles, Seq, UserId,
     limits::TRAIL_LEN_MAX,
     outcome::{Outcome, encode_accepted, encode_refused},
     words::{
@@ -20,6 +20,7 @@ use protocol::{
 use crate::{
     domain::{Systems, systems::CommandBytes},
     engine::{Engine, Origin},
+    keyring::Keyring,
     log::{self, Head, LogError, LogReader, Row},
     trail::NoSuchStep,
 };
@@ -92,13 +93,18 @@ pub fn admit(engine: &Engine, user: UserId) -> Result<(), Refusal> {
 /// # Errors
 /// If the log cannot be read, or not by this version.
 pub fn replay_state(reader: &mut dyn LogReader, upto: Seq) -> Result<Vec<u8>, LogError> {
+    let keyring = Keyring::of(reader.keys()?);
     let mut systems = Systems::default();
     let mut failure = None;
     log::replay(reader, Head::default(), &mut |row| {
         if upto < row.record.seq {
             return ControlFlow::Break(());
         }
-        match systems.replay(&row.record) {
+        let body = Systems::open(&row.record, &keyring, "");
+        match systems.replay(&Record {
+            body: &body,
+            ..row.record
+        }) {
             Ok(_) => ControlFlow::Continue(()),
             Err(error) => {
                 failure = Some(format!("seq {}: {error}", row.record.seq));

@@ -13,6 +13,7 @@ pub mod domain;
 pub mod engine;
 pub mod hub;
 pub mod inspect;
+pub mod keyring;
 pub mod keys;
 pub mod log;
 pub mod net;

@@ -21,9 +21,11 @@ use protocol::{
 
 use crate::{
     domain::{
-        Context, Systems,
-        systems::{CommandBytes, OwnedCommand, ReplayError, Source},
+        Context, Passage, Systems,
+        personal::Place,
+        systems::{CommandBytes, Executed, OwnedCommand, ReplayError, Source},
     },
+    keyring::Keyring,
     keys::{KeyTable, Use, digest},
     log::{Batch, Committed, Head, Row},
     trail::{NoSuchStep, Step, Trail},
@@ -222,9 +224,10 @@ impl Released {
 }
 
 /// Decides, gathers and releases. See the head of this file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Engine {
     systems: Systems,
+    keyring: Keyring,
     keys: KeyTable,
     trail: Trail,
     /// Newest decided position.
@@ -238,12 +241,36 @@ pub struct Engine {
     /// A finished round, kept for its memory.
     spare: Round,
     outcome: Vec<u8>,
+    sealed: Vec<u8>,
     scratch: Vec<u8>,
     #[cfg(feature = "planted-bugs")]
     meddler: crate::planted::Meddler,
 }
 
 impl Engine {
+    /// An engine at the beginning of a log, with the keys of the people who are in it, and the
+    /// seed of those to come.
+    #[must_use]
+    pub fn new(keyring: Keyring) -> Self {
+        Self {
+            systems: Systems::default(),
+            keyring,
+            keys: KeyTable::default(),
+            trail: Trail::default(),
+            decided: Head::default(),
+            durable: Head::default(),
+            recorded_at: 0,
+            building: Round::default(),
+            syncing: None,
+            spare: Round::default(),
+            outcome: Vec::new(),
+            sealed: Vec::new(),
+            scratch: Vec::new(),
+            #[cfg(feature = "planted-bugs")]
+            meddler: crate::planted::Meddler::default(),
+        }
+    }
+
     /// Makes room for the records that are about to be restored.
     pub fn expect(&mut self, records: u64) {
         self.keys
@@ -261,8 +288,15 @@ impl Engine {
             self.decided.seq.next(),
             "the log was checked to be gapless"
         );
-        let executed = self.systems.replay(record)?;
-        self.note(record, executed.target);
+        let body = Systems::open(record, &self.keyring, "");
+        let executed = self.systems.replay(&Record {
+            body: &body,
+            ..*record
+        })?;
+        if let Some(Passage::Joins(user)) = executed.passage {
+            self.keyring.meet(user);
+        }
+        self.note(record, &executed);
         self.decided = Head {
             seq: record.seq,
             hash: row.hash,
@@ -450,6 +484,19 @@ impl Engine {
         &self.systems
     }
 
+    /// Drops keys whose people are not in the log.
+    pub fn drop_keys(&mut self, people: &[UserId]) {
+        for user in people {
+            self.keyring.remove(*user);
+        }
+    }
+
+    /// The keys of people, to read what is sealed.
+    #[must_use]
+    pub const fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
     /// The hash of the state at the newest decided position.
     #[must_use]
     pub fn state_hash(&self) -> StateHash {
@@ -513,6 +560,15 @@ impl Engine {
                 return Err(refusal);
             }
         };
+        match executed.passage {
+            Some(Passage::Joins(user)) => {
+                let key = self.keyring.make(user);
+                self.building.batch.push_joining(key);
+            }
+            Some(Passage::Leaves(user)) => self.building.batch.push_leaving(user),
+            None => {}
+        }
+        let mut sealed = std::mem::take(&mut self.sealed);
         let record = Record {
             seq,
             recorded_at: cx.now,
@@ -521,16 +577,17 @@ impl Engine {
             kind: ask.command.kind,
             schema: ask.command.schema,
             codec: CODEC,
-            body: ask.command.body,
+            body: self.logged(seq, ask, &mut sealed),
             outcome: &outcome,
         };
         let hash = chain(&self.decided.hash, &record, &mut self.scratch);
         let row = self.building.batch.len();
         self.building.batch.push(&record, hash);
-        self.note(&record, executed.target);
+        self.note(&record, &executed);
         self.decided = Head { seq, hash };
         self.recorded_at = cx.now;
         self.outcome = outcome;
+        self.sealed = sealed;
         if let Some(origin) = ask.origin {
             self.building.waiting.push(Waiting::Command { origin, row });
         }
@@ -562,8 +619,25 @@ impl Engine {
         }
     }
 
-    fn note(&mut self, record: &Record<'_>, target: u64) {
-        self.trail.insert(record, target);
+    /// The body of `ask` as it is logged at `seq`.
+    fn logged<'a>(&self, seq: Seq, ask: &Ask<'a>, sealed: &'a mut Vec<u8>) -> &'a [u8] {
+        let place = Place {
+            seq,
+            actor: ask.actor,
+        };
+        sealed.clear();
+        if Systems::seal(place, &ask.command, &self.keyring, sealed) {
+            return sealed;
+        }
+        ask.command.body
+    }
+
+    fn note(&mut self, record: &Record<'_>, executed: &Executed) {
+        self.trail.insert(record, executed.target);
+        if let Some(Passage::Leaves(user)) = executed.passage {
+            self.trail.forget(user);
+            self.keyring.remove(user);
+        }
         let digest = digest(record.kind, record.schema, record.body);
         self.keys.insert(
             record.actor,
@@ -579,10 +653,12 @@ impl Engine {
     /// tell where the first stands, and a log-in's answer what its person may do by now; so both
     /// wait for the newest round, also when the first has been durable for long.
     fn answer_again(&mut self, ask: &Ask<'_>, used: Use) -> Submitted {
-        let CommandBytes {
-            kind, schema, body, ..
-        } = ask.command;
-        if used.digest != digest(kind, schema, body) {
+        let CommandBytes { kind, schema, .. } = ask.command;
+        // The log has it sealed, and the same text at the same place is sealed to the same bytes.
+        let mut sealed = std::mem::take(&mut self.sealed);
+        let asked = digest(kind, schema, self.logged(used.seq, ask, &mut sealed));
+        self.sealed = sealed;
+        if used.digest != asked {
             return self.refuse_ask(ask, Refusal::with(Code::KEY_REUSED, used.seq.0, 0));
         }
         if let Some(origin) = ask.origin {

@@ -44,6 +44,8 @@ pub struct Agenda {
     by_user: Map<UserId, BookingIds>,
     // Only slots that somebody waits for.
     queues: Map<SlotKey, VecDeque<Waiter>>,
+    // Slots with a place that an erased person left to those who wait; empty at rest.
+    owed: BTreeSet<SlotId>,
     // The bookings on hold by the instant they end.
     holds: BTreeSet<(u64, u64)>,
     digest: Digest,
@@ -144,6 +146,19 @@ impl From<SlotId> for SlotKey {
     }
 }
 
+impl SlotKey {
+    fn id(self) -> SlotId {
+        let field = |shift: u32, mask: u64| {
+            u64::try_from(self.0 >> shift & u128::from(mask)).expect("masked to 64 bits")
+        };
+        SlotId {
+            agenda: field(64, u64::MAX),
+            day: u32::try_from(field(16, u32::MAX.into())).expect("masked to 32 bits"),
+            slot: u16::try_from(field(0, u16::MAX.into())).expect("masked to 16 bits"),
+        }
+    }
+}
+
 fn halves(key: Key) -> [u64; 2] {
     let key = u128::from_be_bytes(key.0);
     let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).expect("masked to 64 bits");
@@ -193,6 +208,11 @@ impl Agenda {
 
     pub(super) fn has_waiters(&self, slot: SlotId) -> bool {
         !self.queues.is_empty() && self.queues.contains_key(&SlotKey::from(slot))
+    }
+
+    /// A slot with a free place that somebody who waits must be given.
+    pub(super) fn next_owed(&self) -> Option<SlotId> {
+        self.owed.first().copied()
     }
 
     /// The hold that ends first: when, and which booking.
@@ -278,6 +298,31 @@ impl Agenda {
         self.queues.entry(slot.into()).or_default().push_back(row);
     }
 
+    /// Takes somebody out of every queue.
+    pub(super) fn remove_waits(&mut self, user: UserId) {
+        let digest = &mut self.digest;
+        self.queues.retain(|slot, queue| {
+            queue.retain(|waiter| {
+                let stays = waiter.user != user;
+                if !stays {
+                    digest.remove(TABLE_WAITER, waiter.columns(slot.id()));
+                }
+                stays
+            });
+            !queue.is_empty()
+        });
+    }
+
+    /// A free place of this slot is for somebody who waits.
+    pub(super) fn owe(&mut self, slot: SlotId) {
+        self.owed.insert(slot);
+    }
+
+    /// A place of this slot was given to somebody who waited.
+    pub(super) fn settle(&mut self, slot: SlotId) {
+        self.owed.remove(&slot);
+    }
+
     /// Takes somebody out of a queue, wherever they stand.
     pub(super) fn remove_waiter(&mut self, slot: SlotId, user: UserId) -> Waiter {
         let Entry::Occupied(mut queue) = self.queues.entry(slot.into()) else {
@@ -334,7 +379,7 @@ impl Agenda {
         assert_eq!(listed, self.bookings.len());
         for (key, queue) in &self.queues {
             assert!(!queue.is_empty(), "an empty queue leaves no row");
-            let slot = key.slot();
+            let slot = key.id();
             assert!(queue.iter().is_sorted_by_key(|waiter| waiter.joined));
             for waiter in queue {
                 digest.insert(TABLE_WAITER, waiter.columns(slot));
@@ -347,26 +392,12 @@ impl Agenda {
     pub(super) fn held_slots(&self) -> BTreeMap<SlotId, usize> {
         self.places
             .iter()
-            .map(|(key, few)| (key.slot(), few.as_slice().len()))
+            .map(|(key, few)| (key.id(), few.as_slice().len()))
             .collect()
     }
 
     /// Every slot somebody waits for.
     pub(super) fn queued_slots(&self) -> BTreeSet<SlotId> {
-        self.queues.keys().map(|key| key.slot()).collect()
-    }
-}
-
-#[cfg(test)]
-impl SlotKey {
-    fn slot(self) -> SlotId {
-        let field = |shift: u32, mask: u64| {
-            u64::try_from(self.0 >> shift & u128::from(mask)).expect("masked to 64 bits")
-        };
-        SlotId {
-            agenda: field(64, u64::MAX),
-            day: u32::try_from(field(16, u32::MAX.into())).expect("masked to 32 bits"),
-            slot: u16::try_from(field(0, u16::MAX.into())).expect("masked to 16 bits"),
-        }
+        self.queues.keys().map(|key| key.id()).collect()
     }
 }
