@@ -687,4 +687,6 @@ impl Engine {
 }
 
 #[cfg(test)]
+mod erase_tests;
+#[cfg(test)]
 mod tests;
