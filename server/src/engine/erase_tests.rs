@@ -1,17 +1,18 @@
-//! People who come, book, wait and are erased, with crashes at any point.
+//! People who come, speak, book, wait and are erased, with crashes at any point.
 //!
 //! After every step: whoever is erased is nowhere, whoever is not has what they had and what came
 //! free for them. At every rest: the log gives the live state again without the keys of the erased,
-//! and no name stands in it. Below the property, what erasing promises of single records.
+//! and nobody's name or text stands in it. Below the property, what erasing promises of single records.
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 use proptest::prelude::*;
 use protocol::{
-    Code, Key, Outcome, Refusal, Roles, Seq, UserId,
+    Code, Key, Kind, Outcome, Refusal, Roles, Seq, UserId,
     words::{
         accounts::{self, EraseMe, FindUser, FoundUser, LogIn, MySessions, Register, WhoAmI},
         agenda::{self, Cancel, Hold, JoinWaitlist, MyBookings, Reserve, SlotId},
+        chat,
         log::Subject,
     },
 };
@@ -31,7 +32,9 @@ const NOW: u64 = 1_700_000_000_000;
 const DAY: u32 = 19_676;
 const AGENDA: u64 = 1;
 const SLOTS: u16 = 3;
-/// In every name, and nowhere else.
+const REGISTER: Kind = Kind::new(accounts::SYSTEM, 1);
+const SEND: Kind = Kind::new(chat::SYSTEM, 1);
+/// In every name and every text, and nowhere else.
 const MARK: &str = "Zq7";
 
 #[derive(Debug, Clone)]
@@ -43,6 +46,7 @@ enum Step {
     Hold { who: usize, slot: u16 },
     Wait { who: usize, slot: u16 },
     Cancel { who: usize },
+    Say { who: usize, to: Option<usize> },
     Erase { who: usize },
     PassTime { ms: u64 },
     Settle,
@@ -59,6 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (who.clone(), slot.clone()).prop_map(|(who, slot)| Step::Hold { who, slot }),
         6 => (who.clone(), slot).prop_map(|(who, slot)| Step::Wait { who, slot }),
         1 => who.clone().prop_map(|who| Step::Cancel { who }),
+        4 => (who.clone(), prop::option::of(who.clone())).prop_map(|(who, to)| Step::Say { who, to }),
         3 => who.prop_map(|who| Step::Erase { who }),
         1 => (0..3_000_u64).prop_map(|ms| Step::PassTime { ms }),
         2 => Just(Step::Settle),
@@ -143,6 +148,7 @@ impl World {
                 },
             ),
             Step::Cancel { who } => self.cancel(who),
+            Step::Say { who, to } => self.say(who, to),
             Step::Erase { who } => self.erase(who),
             Step::PassTime { ms } => {
                 self.now += ms;
@@ -203,6 +209,23 @@ impl World {
         if let Some(user) = self.person(who) {
             let key = self.next_key();
             assert!(self.submit(user, key, &command.into()).is_ok());
+        }
+    }
+
+    fn say(&mut self, who: usize, to: Option<usize>) {
+        if let Some(user) = self.person(who) {
+            let to = to.and_then(|to| self.person(to));
+            let send = chat::Command::from(chat::Send {
+                to: to.map_or(chat::Target::Public, chat::Target::Person),
+                text: format!("{MARK} says {}", self.asked).into(),
+            });
+            let key = self.next_key();
+            let sent = self.submit(user, key, &send);
+            let again = self.submit(user, key, &send);
+            let Ok(Submitted::Decided(seq)) = sent else {
+                panic!("{sent:?}");
+            };
+            assert_eq!(again, Ok(Submitted::Again(seq)));
         }
     }
 
@@ -390,8 +413,18 @@ impl World {
             let bytes = [row.record.body, row.record.outcome].concat();
             assert!(!has(&bytes, MARK), "a name at {}", row.record.seq);
             let opened = Systems::open(&row.record, again.keyring(), "");
-            let is_here = self.people.contains_key(&UserId(row.record.seq.0));
-            assert_eq!(has(&opened, MARK), is_here, "{}", row.record.seq);
+            let is_personal = [REGISTER, SEND].contains(&row.record.kind);
+            let about = match row.record.actor {
+                UserId::NOBODY => UserId(row.record.seq.0),
+                actor => actor,
+            };
+            let is_here = self.people.contains_key(&about);
+            assert_eq!(
+                has(&opened, MARK),
+                is_personal && is_here,
+                "{}",
+                row.record.seq
+            );
         });
     }
 }
