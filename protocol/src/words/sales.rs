@@ -55,7 +55,7 @@ words! {
 /// The id of a sale: sixteen bytes the seller's client chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SaleId(pub u128);
+pub struct SaleId(#[serde(with = "crate::hex::wide")] pub u128);
 
 /// A new network. Admins only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,6 +167,7 @@ pub struct BestStore {
 
 /// Days, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Period {
     /// The first day.
     pub from: u32,
