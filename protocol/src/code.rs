@@ -138,6 +138,8 @@ codes! {
     UNKNOWN_ROLE = 0x0108, "unknown-role", "role bits {value} are not roles; use 1 seller, 2 manager, 4 admin";
     LAST_ADMIN = 0x0109, "last-admin", "this is the last admin; make another one first";
     SESSIONS = 0x010a, "too-many-sessions", "you have {value} sessions, the most there can be; end one first";
+    CURSOR_BEHIND = 0x010b, "cursor-behind", "the cursor of this session stands at {limit} and seq {value} is not beyond it; a cursor only rises";
+    CURSOR_AHEAD = 0x010c, "cursor-ahead", "seq {value} has not happened, the log is at {limit}; move the cursor to what you have received";
 
     // Agenda.
     UNKNOWN_AGENDA = 0x0201, "unknown-agenda", "there is no agenda {value}; list the agendas";
@@ -159,4 +161,38 @@ codes! {
     AGENDA_HOURS = 0x0211, "agenda-hours", "opening hours of {value} minutes do not hold whole slots of {limit} minutes within one day; choose others";
     AGENDA_CAPACITY = 0x0212, "agenda-capacity", "a capacity of {value} was asked for; 1 to {limit} is possible";
     HOLD_NOT_DUE = 0x0213, "hold-not-due", "the hold of booking {value} lasts until {limit} (ms since 1970-01-01, UTC)";
+
+    // Catalogue.
+    UNKNOWN_ITEM = 0x0401, "unknown-item", "there is no item {value}, or it was removed; search the items";
+    UNKNOWN_TYPE = 0x0402, "unknown-type", "there is no type {value}; list the types";
+    ITEM_TAKEN = 0x0403, "item-taken", "item {value} of this type is called so already; choose another name or type";
+    ITEM_NAME_LENGTH = 0x0404, "item-name-length", "the item's name has {value} bytes; it takes 1 to {limit}";
+    TYPE_TAKEN = 0x0405, "type-taken", "type {value} is called so already; choose another name";
+    TYPE_NAME_LENGTH = 0x0406, "type-name-length", "the type's name has {value} bytes; it takes 1 to {limit}";
+    BLANK_NAME = 0x0407, "blank-name", "a search sees nothing of this name of {value} bytes; use letters or digits";
+    NOT_REGISTRAR = 0x0408, "not-registrar", "item {value} is not yours; only whoever registered it, a manager or an admin may do this";
+    FAVOURITES = 0x0409, "too-many-favourites", "you have {value} favourites and {limit} is the most; remove one first";
+    ITEMS = 0x040a, "too-many-items", "there are {value} items and {limit} is the most; remove one first";
+    TYPES = 0x040b, "too-many-types", "there are {value} types and {limit} is the most; use one of them";
+    SEARCH_TEXT_LENGTH = 0x040c, "search-text-length", "the text to search for has {value} bytes and {limit} is the most; search for less of it";
+    SEARCH_PLACE = 0x040d, "search-place-gone", "item {value} is not there to go on behind; search again from the beginning, with 0";
+
+    // Sales.
+    UNKNOWN_NETWORK = 0x0501, "unknown-network", "there is no network {value}; list the networks";
+    UNKNOWN_STORE = 0x0502, "unknown-store", "there is no store {value}; list the stores";
+    UNKNOWN_SELLER = 0x0503, "unknown-seller", "user {value} was never assigned to a store; assign them first";
+    NETWORK_NAME_LENGTH = 0x0504, "network-name-length", "the network's name has {value} bytes; it takes 1 to {limit}";
+    NETWORK_NAME_TAKEN = 0x0505, "network-name-taken", "network {value} has this name already; choose another";
+    NETWORKS = 0x0506, "too-many-networks", "there are {value} networks and {limit} is the most; use one of them";
+    STORE_NAME_LENGTH = 0x0507, "store-name-length", "the store's name has {value} bytes; it takes 1 to {limit}";
+    STORE_NAME_TAKEN = 0x0508, "store-name-taken", "store {value} of this network has this name already; choose another";
+    STORES = 0x0509, "too-many-stores", "this network has {value} stores and {limit} is the most; open another network";
+    SELLERS = 0x050a, "too-many-sellers", "{value} people have sold in this store and {limit} is the most; open another store";
+    SELLER_STORES = 0x050b, "too-many-stores-of-a-seller", "this seller has sold in {value} stores and {limit} is the most; assign somebody else";
+    NOT_YOUR_STORE = 0x050c, "not-your-store", "store {value} is not yours; you are assigned to store {limit} (0 is none), ask a manager";
+    SALE_EXISTS = 0x050d, "sale-exists", "the sale of this id was recorded at seq {value} and counts; choose a new id for another sale";
+    SALE_CENTS = 0x050e, "sale-cents", "a sale of {value} cents was recorded; 1 to {limit} is possible";
+    SALE_DAY = 0x050f, "sale-day", "day {value} has not come; today is {limit} (days since 1970-01-01, UTC)";
+    PERIOD = 0x0510, "period-reversed", "the period begins on day {value} and ends on day {limit}, before it begins; exchange them";
+    TOTAL = 0x0511, "total-full", "{value} cents were sold already and {limit} is the most that can be counted; begin a new log";
 }

@@ -1,6 +1,9 @@
 //! Words of the catalogue: types, items, and everybody's favourites.
 //!
-//! A type or an item is known by the position of the record that made it.
+//! A type or an item is known by the position of the record that made it. Two names search alike
+//! when their folds are equal: Unicode NFKD, without the marks of the blocks called Combining
+//! Diacritical Marks, every character in upper and then in lower case. Case and accents are gone
+//! then; `ß` is `ss`, and the Turkish `İ` and `ı` are `i`.
 
 use serde::{Deserialize, Serialize};
 
@@ -49,20 +52,22 @@ words! {
     Favourites = 3, "favourites";
 }
 
-/// The types that are there from the beginning, by id from 1: positions that no type can have.
+/// The types that are there from the beginning, by id from 1. No type can have these positions: a
+/// log begins with the first admin, their role and the first agenda, and the fourth record is a
+/// log-in or a registration, without which nobody can ask for a type.
 pub const TYPES_FIRST: [&str; 4] = ["film", "series", "anime", "other"];
 
 /// A new type. Managers and admins only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddType {
-    /// 1 to 64 bytes; no two that search alike.
+    /// 1 to 64 bytes, not blank; no two that search alike.
     pub name: String,
 }
 
 /// A new item. Name and type together are unique: no two items of a type whose names search alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisterItem {
-    /// 1 to 128 bytes.
+    /// 1 to 128 bytes, not blank.
     pub name: String,
     /// Its type.
     pub item_type: u64,
@@ -73,7 +78,7 @@ pub struct RegisterItem {
 pub struct RenameItem {
     /// Which.
     pub item: u64,
-    /// 1 to 128 bytes.
+    /// 1 to 128 bytes, not blank.
     pub name: String,
 }
 
@@ -158,14 +163,16 @@ pub struct ListTypes {
     pub limit: u16,
 }
 
-/// Items by part of their name, whatever the case and the accents, ordered by name as it searches.
+/// Items by part of their name, whatever the case and the accents, ordered by name as it searches
+/// (by its fold, byte by byte), then by id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchItems {
-    /// Part of the name; empty for all.
+    /// Part of the name, at most 128 bytes; empty for all.
     pub text: String,
     /// Only of this type; 0 for all.
     pub item_type: u64,
-    /// Only items behind this one in the order of the answer; 0 for the first page.
+    /// Only items behind this one in the order of the answer, which it need not match itself; 0
+    /// for the first page.
     pub after: u64,
     /// The most wanted.
     pub limit: u16,
@@ -174,9 +181,10 @@ pub struct SearchItems {
 /// My favourites, as [`SearchItems`] finds items.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchFavourites {
-    /// Part of the name; empty for all.
+    /// Part of the name, at most 128 bytes; empty for all.
     pub text: String,
-    /// Only items behind this one in the order of the answer; 0 for the first page.
+    /// Only items behind this one in the order of the answer, be it a favourite or not; 0 for the
+    /// first page.
     pub after: u64,
     /// The most wanted.
     pub limit: u16,
@@ -202,6 +210,10 @@ pub struct TypeView {
 /// A page of items.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Items {
+    /// How far this page looked: the item to ask behind for more, 0 when there is no more. One
+    /// answer looks at so many items and no more, so a page can be short, or empty, and not be the
+    /// last.
+    pub next: u64,
     /// By name as it searches, then by id.
     #[serde(deserialize_with = "crate::codec::list")]
     pub items: Vec<ItemView>,
@@ -228,6 +240,8 @@ pub struct Favourites {
     /// A sum over all of them that does not depend on their order: BLAKE3 of each id (8 bytes, little-endian),
     /// its first 8 bytes read little-endian, added modulo 2^64.
     pub digest: u64,
+    /// The item to ask behind for more, 0 when there is no more.
+    pub next: u64,
     /// By name as it searches, then by id.
     #[serde(deserialize_with = "crate::codec::list")]
     pub items: Vec<ItemView>,

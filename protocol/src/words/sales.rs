@@ -3,6 +3,9 @@
 //! A network or a store is known by the position of the record that made it; a sale by the id its
 //! seller's client chose, so that a retry is never a second sale. Amounts are integer cents; days
 //! count from 1970-01-01 UTC. Every figure states the position it reflects.
+//!
+//! What people sold who were erased since stays in every total. Among sellers it is one part, of
+//! nobody (0), which is nobody's best.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +42,7 @@ words! {
     NetworkTotal = 4, "network-total";
     BestSeller = 5, "best-seller";
     BestStore = 6, "best-store";
+    ListNetworks = 7, "list-networks";
 }
 
 words! {
@@ -50,12 +54,13 @@ words! {
     NetworkTotals = 4, "network-totals";
     BestSellers = 5, "best-sellers";
     BestStores = 6, "best-stores";
+    Networks = 7, "networks";
 }
 
 /// The id of a sale: sixteen bytes the seller's client chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SaleId(#[serde(with = "crate::hex::wide")] pub u128);
+pub struct SaleId(#[serde(with = "crate::hex")] pub [u8; 16]);
 
 /// A new network. Admins only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,10 +78,10 @@ pub struct OpenStore {
     pub name: String,
 }
 
-/// Say where a seller sells from now on. Managers and admins only.
+/// Say where a seller sells from now on. Managers and admins only. Twice is once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AssignSeller {
-    /// Who; must have the role.
+    /// Who. They sell while they have the role, which may be granted later.
     pub seller: UserId,
     /// Where.
     pub store: u64,
@@ -85,7 +90,8 @@ pub struct AssignSeller {
 /// A sale of mine. Sellers only, in the store they are assigned to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordSale {
-    /// Chosen by the client, unique.
+    /// Chosen by the client, unique: an id that was used is refused with the position of its sale,
+    /// whatever else this says and whoever asks.
     pub sale: SaleId,
     /// Where.
     pub store: u64,
@@ -117,6 +123,15 @@ pub struct SaleRecorded {
     pub network: u64,
 }
 
+/// The networks, by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListNetworks {
+    /// Only networks after this id; 0 for the first page.
+    pub after: u64,
+    /// The most wanted.
+    pub limit: u16,
+}
+
 /// The stores, by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListStores {
@@ -129,7 +144,7 @@ pub struct ListStores {
 /// What a seller sold, ever and by store. Managers and admins only, like all figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SellerTotal {
-    /// Who.
+    /// Who; somebody who was ever assigned to a store.
     pub seller: UserId,
 }
 
@@ -151,21 +166,21 @@ pub struct NetworkTotal {
     pub period: Period,
 }
 
-/// Who sold the most of a network, ever. Among equals the one registered first.
+/// Who sold the most of a network, ever, by cents. Among equals the one registered first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BestSeller {
     /// Which network.
     pub network: u64,
 }
 
-/// Which store of a network sold the most, ever. Among equals the one opened first.
+/// Which store of a network sold the most, ever, by cents. Among equals the one opened first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BestStore {
     /// Which network.
     pub network: u64,
 }
 
-/// Days, both ends included.
+/// Days, both ends included; the last not before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Period {
@@ -173,6 +188,23 @@ pub struct Period {
     pub from: u32,
     /// The last day.
     pub to: u32,
+}
+
+/// A page of networks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Networks {
+    /// By id.
+    #[serde(deserialize_with = "crate::codec::list")]
+    pub networks: Vec<NetworkView>,
+}
+
+/// One network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkView {
+    /// Its id.
+    pub network: u64,
+    /// Its name.
+    pub name: String,
 }
 
 /// A page of stores.
@@ -221,7 +253,7 @@ pub struct SellerTotals {
     pub total: Sum,
     /// The position the total reflects.
     pub reflects: Seq,
-    /// By store, by id. The parts add up to the total.
+    /// By store, by id: those with sales. The parts add up to the total.
     #[serde(deserialize_with = "crate::codec::list")]
     pub stores: Vec<Part>,
 }
@@ -233,7 +265,7 @@ pub struct StoreTotals {
     pub total: Sum,
     /// The position the total reflects.
     pub reflects: Seq,
-    /// By seller, by id. The parts add up to the total.
+    /// By seller, by id: those with sales. The parts add up to the total.
     #[serde(deserialize_with = "crate::codec::list")]
     pub sellers: Vec<Part>,
 }
@@ -245,7 +277,7 @@ pub struct NetworkTotals {
     pub total: Sum,
     /// The position the total reflects.
     pub reflects: Seq,
-    /// By store, by id. The parts add up to the total.
+    /// By store, by id: those with sales. The parts add up to the total.
     #[serde(deserialize_with = "crate::codec::list")]
     pub stores: Vec<Part>,
 }
