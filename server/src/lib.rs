@@ -11,6 +11,7 @@ pub mod config;
 mod connections;
 pub mod domain;
 pub mod engine;
+pub mod feed;
 pub mod hub;
 pub mod inspect;
 pub mod keys;

@@ -22,7 +22,7 @@ use protocol::{
     message::{ErrorReply, Reply, Request, Welcome},
     words::{
         accounts::{self, AuthRequest, SessionOpened, Token},
-        agenda, log as log_words,
+        agenda, log as log_words, presence,
     },
 };
 use server::{
@@ -482,6 +482,18 @@ impl Client {
     pub(crate) fn log(&mut self, query: impl Into<log_words::Query>) -> Answer {
         let query = query.into();
         self.query(query.kind(), |out| query.encode(out))
+    }
+
+    /// Asks for pushes behind a position. Returns which it is.
+    #[track_caller]
+    pub(crate) fn subscribe(&mut self, from: Option<Seq>) -> Seq {
+        let query = presence::Query::from(presence::Subscribe { from });
+        let answer = self.query(query.kind(), |out| query.encode(out));
+        let (kind, schema, body) = answer.accepted();
+        match presence::Answer::decode(kind, schema, &body) {
+            Ok(presence::Answer::Subscribed(subscribed)) => subscribed.from,
+            other => panic!("{other:?} instead of a position"),
+        }
     }
 
     /// The push that comes next, or came already.

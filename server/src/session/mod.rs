@@ -389,23 +389,6 @@ impl Session {
         }
     }
 
-    /// Something this connection's person must hear of.
-    pub fn handle_notice(&mut self, at: Head, outcome: &[u8]) {
-        if self.is_closed() {
-            return;
-        }
-        if let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(outcome) {
-            Reply::Push {
-                seq: at.seq,
-                hash: at.hash,
-                kind,
-                schema,
-                body,
-            }
-            .encode(&mut self.outbound);
-        }
-    }
-
     fn answered(&mut self, correlation: u64) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if self
@@ -537,6 +520,12 @@ impl Session {
         }
     }
 
+    /// Whether its person is to be told what others do.
+    #[must_use]
+    pub const fn is_told(&self) -> bool {
+        matches!(self.stage, Stage::Person(_) | Stage::Revoked(_))
+    }
+
     /// Whether some request is unanswered, or an answer unsent.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {
@@ -553,6 +542,12 @@ impl Session {
     #[must_use]
     pub fn outbound(&self) -> &[u8] {
         &self.outbound
+    }
+
+    /// Part of a frame was sent that is not from here: the rest of it must come before anything
+    /// else.
+    pub fn handle_cut_frame(&mut self, rest: &[u8]) {
+        self.outbound.splice(..0, rest.iter().copied());
     }
 
     /// `len` of the bytes to send were sent.

@@ -6,10 +6,7 @@ use protocol::{
     limits::REPLY_BYTES_MAX,
     message::MessageError,
     outcome::encode_refused,
-    words::{
-        accounts::{self, SessionResumed},
-        agenda::{self, Promoted},
-    },
+    words::accounts::{self, SessionResumed},
 };
 
 use super::*;
@@ -593,34 +590,19 @@ fn nothing_revives_a_closed_conversation() {
     });
     check(&|session| {
         session.handle_refused(1, Refusal::new(Code::BUSY), 50);
-        session.handle_notice(AT, &promoted());
         session.handle_end(Refusal::new(Code::SHUTTING_DOWN));
     });
 }
 
-fn promoted() -> Vec<u8> {
-    let slot = agenda::SlotId {
-        agenda: 3,
-        day: 20_000,
-        slot: 1,
-    };
-    let event = agenda::Event::from(Promoted {
-        slot,
-        user: PERSON.user,
-    });
-    let mut outcome = Vec::new();
-    let (kind, schema) = event.kind();
-    encode_accepted(kind, schema, &mut outcome);
-    event.encode(&mut outcome);
-    outcome
-}
-
 #[test]
-fn news_are_pushed_and_refusals_are_no_news() {
+fn the_rest_of_a_cut_frame_comes_before_what_was_said_since() {
     let mut session = person();
-    session.handle_notice(AT, &promoted());
-    session.handle_notice(AT, &refused(Code::NOT_WAITING));
-    assert_eq!(sent(&mut session), ["push at 40: 0x0209"]);
+    let mut frame = Vec::new();
+    Reply::Pong { correlation: 3 }.encode(&mut frame);
+    session.handle_answer(1, AT, &refused(Code::NOT_WAITING));
+    session.handle_cut_frame(&frame);
+    let expected = ["pong 3", "answer 1 at 40: not-waiting"];
+    assert_eq!(sent(&mut session), expected);
 }
 
 #[test]
