@@ -45,6 +45,12 @@ impl LineError {
         }
     }
 
+    /// A line of which nothing could be read.
+    #[must_use]
+    pub fn bad(reason: &str) -> Self {
+        Self::new(None, reason)
+    }
+
     /// A line, or a frame made of one, that is too long to be looked at.
     #[must_use]
     pub fn too_long(id: Option<u64>, limit: usize) -> Self {

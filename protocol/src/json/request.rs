@@ -31,8 +31,8 @@ pub struct Unsaid {
 /// What a line turned out to be, beyond its frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParsedRequest {
-    /// The opening of a conversation.
-    Hello,
+    /// The opening of a conversation, in this wire version.
+    Hello(u16),
     /// Something that is answered under this number; `made_key` is the key the line left out.
     Asked {
         /// The correlation in the frame.
@@ -88,7 +88,8 @@ pub fn parse_request(
     out: &mut Vec<u8>,
 ) -> Result<ParsedRequest, LineError> {
     let at = out.len();
-    let mut id = None;
+    // A line that does not say its number is answered under the number it has.
+    let mut id = Some(unsaid.id);
     let parsed = parse(line, unsaid, &mut id, out).map_err(|reason| LineError::new(id, &reason));
     let frame_bytes = out.len().saturating_sub(at);
     let parsed = match parsed {
@@ -104,13 +105,16 @@ pub fn parse_request(
 fn parse(
     line: &str,
     unsaid: &Unsaid,
-    said_id: &mut Option<u64>,
+    id_told: &mut Option<u64>,
     out: &mut Vec<u8>,
 ) -> Result<ParsedRequest, String> {
     let reason = |error: serde_json::Error| error.to_string();
     let mut fields = Fields::parse(line).map_err(reason)?;
-    *said_id = fields.take("id").map_err(reason)?;
-    let id = said_id.unwrap_or(unsaid.id);
+    let said = fields.take("id");
+    let id = said.as_ref().ok().map(|said| said.unwrap_or(unsaid.id));
+    *id_told = id;
+    said.map_err(reason)?;
+    let id = id.unwrap_or(unsaid.id);
     let name: Option<String> = fields.take("do").map_err(reason)?;
     let name = name.ok_or("field `do`: missing, expected the name of a command or a query")?;
     match name.as_str() {
@@ -120,7 +124,7 @@ fn parse(
             finish(
                 fields,
                 &Request::Hello { version },
-                ParsedRequest::Hello,
+                ParsedRequest::Hello(version),
                 out,
             )
         }

@@ -400,10 +400,14 @@ fn a_broken_line_says_what_is_broken() {
         assert!(error.reason.contains(wanted), "{line}: {error}");
         assert!(error.reason.chars().count() <= 200, "{error}");
     };
-    check("", None, "EOF");
-    check("GET / HTTP/1.1", None, "expected value at line 1 column 1");
-    check("[]", None, "expected one JSON object");
-    check("{}", None, "field `do`: missing");
+    check("", Some(1), "EOF");
+    check(
+        "GET / HTTP/1.1",
+        Some(1),
+        "expected value at line 1 column 1",
+    );
+    check("[]", Some(1), "expected one JSON object");
+    check("{}", Some(1), "field `do`: missing");
     check("{\"id\":7}", Some(7), "field `do`: missing");
     check(
         "{\"id\":-7,\"do\":\"ping\"}",
@@ -415,33 +419,33 @@ fn a_broken_line_says_what_is_broken() {
         Some(8),
         "field `do`: `fly` is no command",
     );
-    check("{\"do\":\"ping\"} {}", None, "trailing characters");
+    check("{\"do\":\"ping\"} {}", Some(1), "trailing characters");
     check(
         "{\"do\":\"ping\",\"do\":\"ping\"}",
-        None,
+        Some(1),
         "field `do`: twice",
     );
     check(
         "{\"do\":\"who-am-i\",\"key\":\"k\"}",
-        None,
+        Some(1),
         "field `key`: unknown here",
     );
     let wide: String = (0..100).map(|n| format!("\"f{n}\":0,")).collect();
     check(
         &format!("{{{wide}\"do\":\"ping\"}}"),
-        None,
+        Some(1),
         "more than 16 fields",
     );
     let deep = format!(
         "{{\"do\":\"send\",\"text\":\"hi\",\"to\":{}1",
         "[".repeat(10_000)
     );
-    check(&deep, None, "EOF");
+    check(&deep, Some(1), "EOF");
     let deep = format!("{}{}}}", deep, "]".repeat(10_000));
-    check(&deep, None, "field `to`");
+    check(&deep, Some(1), "field `to`");
     check(
         &format!("{{\"do\":\"{}\"}}", "\\u0001".repeat(1_000)),
-        None,
+        Some(1),
         "field `do`: `",
     );
 }

@@ -6,7 +6,10 @@
 //! sockets (`net`), hashing passwords (`auth`), syncing (`writer`), answers about the log itself
 //! (`archive`), what a connection may ask and be told about others (`query`).
 
+mod lines;
 mod query;
+
+pub use lines::NonceSeed;
 
 use std::ops::ControlFlow;
 
@@ -82,6 +85,8 @@ pub struct Hub {
     connections: Connections,
     clock: Monotonic,
     is_draining: bool,
+    /// Whether something was asked outside of a turn.
+    is_turn_wanted: bool,
 }
 
 impl Hub {
@@ -99,6 +104,7 @@ impl Hub {
             parts,
             clock: Monotonic::start(),
             is_draining: false,
+            is_turn_wanted: false,
         }
     }
 
@@ -110,11 +116,12 @@ impl Hub {
             let held = u64::try_from(held).unwrap_or(u64::MAX);
             session.handle_end(Refusal::with(Code::CONNECTIONS, held, held));
         }
-        self.connections.insert(session, link)
+        self.connections.insert(session, link, None)
     }
 
     /// Forgets a connection whose link has ended.
     pub fn disconnect(&mut self, id: u64) {
+        self.bid_farewell(id);
         self.connections.remove(id);
     }
 
@@ -129,6 +136,9 @@ impl Hub {
         let Some(index) = self.connections.find(id) else {
             return ControlFlow::Break(());
         };
+        if self.connections.slab[index].lines.is_some() {
+            return self.handle_lines(id, index, bytes, errands);
+        }
         let mut partial = std::mem::take(&mut self.connections.slab[index].partial);
         let flow = if partial.is_empty() {
             self.handle_frames(id, index, bytes, errands)
@@ -309,6 +319,7 @@ impl Hub {
             }
         }
         self.connections.dirty = dirty;
+        self.send_lines();
         std::mem::take(&mut self.connections.blocked)
     }
 
@@ -316,6 +327,7 @@ impl Hub {
     pub fn deliver(&mut self) -> Vec<(u64, Link)> {
         let HubParts { engine, reader, .. } = &mut self.parts;
         self.connections.deliver(engine.feed(), &mut **reader);
+        self.send_lines();
         std::mem::take(&mut self.connections.blocked)
     }
 
@@ -328,7 +340,12 @@ impl Hub {
 
     /// The link of a connection takes more. Returns whether it already takes no more again.
     pub fn handle_writable(&mut self, id: u64) -> bool {
-        self.connections.handle_writable(id)
+        match self.connections.find(id) {
+            Some(index) if self.connections.slab[index].lines.is_some() => {
+                self.handle_writable_lines(index)
+            }
+            Some(_) | None => self.connections.handle_writable(id),
+        }
     }
 
     /// Looks at the clock: holds that end, conversations that are too slow or too silent.
@@ -342,8 +359,10 @@ impl Hub {
         {
             self.parts.engine.handle_timeout(wall);
         }
+        let mut asking = Vec::new();
         for (index, connection) in &mut self.connections.slab {
             connection.session.handle_timeout(now, wall);
+            asking.extend(connection.asking(now, index));
             if connection.session.is_closed() {
                 connection.cut_if_over(now);
                 if !connection.is_dirty {
@@ -351,6 +370,9 @@ impl Hub {
                     self.connections.dirty.push(index);
                 }
             }
+        }
+        for (index, asks) in asking {
+            self.handle_asks(index, &asks);
         }
     }
 
@@ -368,7 +390,7 @@ impl Hub {
                 .connections
                 .slab
                 .iter()
-                .all(|(_, connection)| !connection.session.is_waiting())
+                .all(|(_, connection)| !connection.is_waiting())
     }
 
     /// The engine, to look at.
