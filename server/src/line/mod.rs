@@ -152,7 +152,12 @@ impl Lines {
                 Err(error) => self.refuse(&error),
             },
             Dialect::Classic(classic) => {
-                classic.handle_line(line, directory, &mut self.out, frames);
+                let mut desk = Desk {
+                    directory,
+                    out: &mut self.out,
+                    asks: frames,
+                };
+                classic.handle_line(line, &mut desk);
                 ControlFlow::Continue(())
             }
         }
@@ -219,7 +224,12 @@ impl Lines {
                 match &mut self.dialect {
                     Dialect::Json(json) => json.handle_reply(&reply, &mut self.out),
                     Dialect::Classic(classic) => {
-                        classic.handle_reply(&reply, directory, &mut self.out, asks);
+                        let mut desk = Desk {
+                            directory,
+                            out: &mut self.out,
+                            asks,
+                        };
+                        classic.handle_reply(&reply, &mut desk);
                     }
                 }
             }
@@ -254,6 +264,13 @@ impl Lines {
             Dialect::Classic(classic) => classic.farewell(&self.out),
         }
     }
+}
+
+/// What a dialect works with: what names mean, and where its lines and its requests go.
+struct Desk<'a> {
+    directory: &'a dyn Directory,
+    out: &'a mut Outbound,
+    asks: &'a mut Vec<u8>,
 }
 
 /// Whether an error ends the conversation.

@@ -6,25 +6,26 @@
 //! taken a message, and ends the session with the connection. Deliberately absent: rules; what may
 //! be said is decided where it always is.
 
+mod heard;
 mod said;
 mod told;
 
 use protocol::{
-    Code, Key, Outcome, Refusal, Seq, UserId,
+    Code, Key, Refusal, Seq, UserId,
     json::{LineError, Unsaid},
-    message::{Reply, Request},
+    message::Request,
     words::{
         accounts::{self, AuthRequest, MoveCursor, RevokeSession},
-        chat::{self, Content, CreateRoom, Entry, JoinRoom, LeaveRoom, Send, Target},
-        presence::{self, ListPresence, Subscribe, Typing},
+        chat::{self, CreateRoom, JoinRoom, LeaveRoom, Send, Target},
+        presence::{self, ListPresence, Typing},
     },
 };
 
 use self::{
     said::{Credentials, Said},
-    told::{Told, time_of_day},
+    told::Told,
 };
-use super::{Directory, Nonce, Place, outbound::Outbound};
+use super::{Desk, Directory, Nonce, outbound::Outbound};
 use crate::domain::Word;
 
 pub(super) use said::is_classic;
@@ -103,19 +104,13 @@ impl Classic {
     }
 
     /// Appends the frame that asks what this line wants, or answers it here.
-    pub(super) fn handle_line(
-        &mut self,
-        line: &str,
-        directory: &dyn Directory,
-        out: &mut Outbound,
-        frames: &mut Vec<u8>,
-    ) {
+    pub(super) fn handle_line(&mut self, line: &str, desk: &mut Desk<'_>) {
         let said = match said::parse(line) {
             Ok(said) => said,
-            Err(reason) => return self.say_error(&LineError::bad(&reason), out),
+            Err(reason) => return self.say_error(&LineError::bad(&reason), desk.out),
         };
-        if let Err(refusal) = self.ask(said, directory, frames) {
-            self.refuse(&refusal, out);
+        if let Err(refusal) = self.ask(said, desk.directory, desk.asks) {
+            self.refuse(&refusal, desk.out);
         }
     }
 
@@ -164,7 +159,7 @@ impl Classic {
                 self.command(Asked::Leave(name), &leave.into(), frames);
             }
             Said::UserList => {
-                self.list_users(UserId::NOBODY, Asked::Users { wanted: true }, frames)
+                self.list_users(UserId::NOBODY, Asked::Users { wanted: true }, frames);
             }
             Said::Typing { recipient, on } => {
                 let to = person(&recipient)?;
@@ -244,141 +239,6 @@ impl Classic {
         Unsaid::new(&self.nonce, self.number).key()
     }
 
-    /// Says the same as a reply, and asks what follows from it.
-    pub(super) fn handle_reply(
-        &mut self,
-        reply: &Reply<'_>,
-        directory: &dyn Directory,
-        out: &mut Outbound,
-        asks: &mut Vec<u8>,
-    ) {
-        match reply {
-            Reply::Answer {
-                correlation,
-                outcome,
-                ..
-            } => {
-                let asked = self.answered(*correlation);
-                match Outcome::decode(outcome) {
-                    Ok(Outcome::Accepted { kind, schema, body }) => {
-                        let answer = presence::Answer::decode(kind, schema, body).ok();
-                        let opened = accounts::Answer::decode(kind, schema, body).ok();
-                        self.accepted(asked, opened, answer, out, asks);
-                    }
-                    Ok(Outcome::Refused(refusal)) => self.refused(asked, &refusal, out, asks),
-                    Err(error) => tracing::error!(%error, "an answer cannot be read"),
-                }
-            }
-            Reply::Error(error) if error.correlation == 0 => self.refuse(&error.refusal, out),
-            Reply::Error(error) => {
-                let asked = self.answered(error.correlation);
-                self.refused(asked, &error.refusal, out, asks);
-            }
-            Reply::Push {
-                seq,
-                kind,
-                schema,
-                body,
-                ..
-            } => {
-                if let Ok(push) = chat::Push::decode(*kind, *schema, body) {
-                    self.pushed(*seq, &push, directory, out);
-                }
-                out.mark(*seq);
-            }
-            Reply::News { kind, schema, body } => {
-                if let Ok(news) = presence::News::decode(*kind, *schema, body) {
-                    told_news(&news, directory, out);
-                }
-            }
-            Reply::Pong { .. } => Told::Pong.say(out),
-            Reply::Probe => Told::Ping.say(out),
-            Reply::Welcome(_) => {}
-        }
-    }
-
-    fn answered(&mut self, number: u64) -> Asked {
-        let place = self.asked.iter().position(|asked| asked.0 == number);
-        place.map_or(Asked::Nothing, |place| self.asked.remove(place).1)
-    }
-
-    fn accepted(
-        &mut self,
-        asked: Asked,
-        opened: Option<accounts::Answer>,
-        answer: Option<presence::Answer>,
-        out: &mut Outbound,
-        asks: &mut Vec<u8>,
-    ) {
-        match asked {
-            Asked::Register => told::succeed("registered; log in now", out),
-            Asked::LogIn(name) => {
-                if let Some(accounts::Answer::SessionOpened(opened)) = opened {
-                    told::succeed(&format!("welcome, {name}"), out);
-                    self.me = Some(Me {
-                        user: opened.user,
-                        name,
-                        session: opened.session,
-                    });
-                    let subscribe = Subscribe { from: None };
-                    self.query(Asked::Said, &subscribe.into(), asks);
-                    self.list_users(UserId::NOBODY, Asked::Users { wanted: false }, asks);
-                }
-            }
-            Asked::Create(room) | Asked::Join(room) => {
-                say_system(&format!("you are in room {room}"), out);
-            }
-            Asked::Leave(room) => say_system(&format!("you left room {room}"), out),
-            Asked::Users { wanted } => {
-                if let Some(presence::Answer::Presences(page)) = answer {
-                    self.listed(&page.people, wanted, out, asks);
-                }
-            }
-            Asked::Said | Asked::Nothing => {}
-        }
-    }
-
-    /// A page of people: the next one is asked for, or all of them are told.
-    fn listed(
-        &mut self,
-        people: &[presence::PresenceView],
-        wanted: bool,
-        out: &mut Outbound,
-        asks: &mut Vec<u8>,
-    ) {
-        for person in people {
-            let here = if person.online { "online" } else { "offline" };
-            self.users.push(format!("{}:{here}", person.name));
-        }
-        match people.last() {
-            Some(last) if self.users.len() < USERS_MAX && usize::from(PAGE_LEN) <= people.len() => {
-                self.list_users(last.user, Asked::Users { wanted }, asks);
-            }
-            Some(_) | None => {
-                let users = std::mem::take(&mut self.users);
-                Told::UserList { users: &users }.say(out);
-            }
-        }
-    }
-
-    fn refused(&mut self, asked: Asked, refusal: &Refusal, out: &mut Outbound, asks: &mut Vec<u8>) {
-        match asked {
-            Asked::Register | Asked::LogIn(_) => {
-                told::fail(&refusal.sentence(), refusal.code.name(), out);
-            }
-            // Somebody else made the room meanwhile.
-            Asked::Create(name) if refusal.code == Code::ROOM_NAME_TAKEN => {
-                self.join(refusal.value, name, asks);
-            }
-            Asked::Users { wanted: false } | Asked::Nothing => self.users.clear(),
-            Asked::Create(_)
-            | Asked::Join(_)
-            | Asked::Leave(_)
-            | Asked::Users { wanted: true }
-            | Asked::Said => self.refuse(refusal, out),
-        }
-    }
-
     fn refuse(&self, refusal: &Refusal, out: &mut Outbound) {
         if self.me.is_some() {
             told::refuse(refusal, out);
@@ -395,17 +255,6 @@ impl Classic {
             Told::System { message, code }.say(out);
         } else {
             told::fail(message, code, out);
-        }
-    }
-
-    fn pushed(&self, seq: Seq, push: &chat::Push, directory: &dyn Directory, out: &mut Outbound) {
-        let Some(me) = &self.me else { return };
-        match push {
-            chat::Push::Entry(entry) if entry.author != me.user => {
-                told_entry(me, seq, entry, directory, out);
-            }
-            // Such a client shows what it sent by itself, and has no receipts.
-            chat::Push::Entry(_) | chat::Push::Receipt(_) => {}
         }
     }
 
@@ -451,82 +300,4 @@ fn signal(signal: &presence::Signal, frames: &mut Vec<u8>) {
         body: &body,
     }
     .encode(frames);
-}
-
-fn say_system(message: &str, out: &mut Outbound) {
-    let code = None;
-    Told::System { message, code }.say(out);
-}
-
-fn told_news(news: &presence::News, directory: &dyn Directory, out: &mut Outbound) {
-    match news {
-        presence::News::TypingChanged(typing) => Told::Typing {
-            sender: called(typing.user, directory),
-            status: typing.on,
-        }
-        .say(out),
-        presence::News::PresenceChanged(_) => {}
-    }
-}
-
-fn told_entry(me: &Me, seq: Seq, entry: &Entry, directory: &dyn Directory, out: &mut Outbound) {
-    let sender = called(entry.author, directory);
-    let place = directory.place(entry.conversation);
-    let message = match &entry.content {
-        Content::Text(text) => text.text().unwrap_or_default(),
-        Content::Created(_)
-        | Content::Added(_)
-        | Content::Removed(_)
-        | Content::Left
-        | Content::Renamed(_) => {
-            return say_system(&changed(sender, entry, place, directory), out);
-        }
-    };
-    let timestamp = time_of_day(entry.recorded_at);
-    match place {
-        // What everybody was told before this log-in is past, as it was in the chat of old.
-        Place::Public if seq.0 < me.session => {}
-        Place::Public => Told::Public {
-            sender,
-            message,
-            timestamp,
-        }
-        .say(out),
-        Place::Private => Told::Private {
-            sender,
-            recipient: &me.name,
-            message,
-            timestamp,
-        }
-        .say(out),
-        Place::Named(room) => Told::RoomMessage {
-            sender,
-            room,
-            message,
-            timestamp,
-        }
-        .say(out),
-    }
-}
-
-/// What became of a group, in words.
-fn changed(author: &str, entry: &Entry, place: Place<'_>, directory: &dyn Directory) -> String {
-    let group = match place {
-        Place::Named(name) => name,
-        Place::Public | Place::Private => "a group",
-    };
-    match &entry.content {
-        Content::Text(_) => String::new(),
-        Content::Created(name) => format!("{author} made group {name}"),
-        Content::Added(user) => format!("{author} added {} to {group}", called(*user, directory)),
-        Content::Removed(user) => {
-            format!("{author} put {} out of {group}", called(*user, directory))
-        }
-        Content::Left => format!("{author} left {group}"),
-        Content::Renamed(name) => format!("{author} renamed a group to {name}"),
-    }
-}
-
-fn called(user: UserId, directory: &dyn Directory) -> &str {
-    directory.name(user).unwrap_or("somebody")
 }
