@@ -166,7 +166,7 @@ codes! {
     TEXT_LENGTH = 0x0301, "text-length", "the text has {value} bytes; it takes 1 to {limit}";
     TEXT_ENCODING = 0x0302, "text-encoding", "byte {value} of the text is not UTF-8; send text in UTF-8";
     TO_YOURSELF = 0x0303, "to-yourself", "a private message is for somebody else; write to another person";
-    UNKNOWN_CONVERSATION = 0x0304, "unknown-conversation", "there is no conversation {value} that this can be done in; list your conversations, and write to a person by their id";
+    UNKNOWN_CONVERSATION = 0x0304, "unknown-conversation", "there is no conversation {value}; list your conversations";
     UNKNOWN_ROOM = 0x0305, "unknown-room", "there is no room {value}; list the rooms";
     UNKNOWN_GROUP = 0x0306, "unknown-group", "there is no group {value}; list your conversations";
     NOT_MEMBER = 0x0307, "not-member", "you are not in conversation {value}; join it if it is a room, or ask a member to add you";
