@@ -15,6 +15,7 @@ pub mod feed;
 pub mod hub;
 pub mod inspect;
 pub mod keys;
+pub mod line;
 pub mod log;
 pub mod net;
 pub mod passwords;
