@@ -29,6 +29,13 @@ pub const PAGE_LEN_MAX: u16 = 500;
 /// which nobody else is served.
 pub const TRAIL_LEN_MAX: u16 = 50;
 
+/// Bytes of a message: two pages of writing. Longer things are documents, to be linked.
+pub const TEXT_BYTES_MAX: usize = 4_096;
+
+/// Entries in one page of a conversation: as many of the longest as fit a frame, and each is a row
+/// looked up in the log, like a step of a trail.
+pub const HISTORY_LEN_MAX: u16 = 50;
+
 /// Characters of a user name.
 pub const NAME_LEN_MIN: usize = 3;
 /// Characters of a user name.
@@ -38,5 +45,6 @@ pub const PASSWORD_BYTES_MIN: usize = 6;
 /// Bytes of a password; above this a hash is a way to burn our CPU.
 pub const PASSWORD_BYTES_MAX: usize = 128;
 
+const _: () = assert!(TEXT_BYTES_MAX < BODY_BYTES_MAX);
 const _: () = assert!(BODY_BYTES_MAX < REQUEST_BYTES_MAX);
 const _: () = assert!(REQUEST_BYTES_MAX < REPLY_BYTES_MAX);

@@ -11,6 +11,7 @@ pub mod config;
 mod connections;
 pub mod domain;
 pub mod engine;
+pub mod feed;
 pub mod hub;
 pub mod inspect;
 pub mod keys;
@@ -19,6 +20,7 @@ pub mod net;
 pub mod passwords;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
+pub mod presence;
 pub mod recover;
 pub mod serve;
 pub mod session;

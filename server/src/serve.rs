@@ -250,6 +250,7 @@ async fn run(
     let accepting = task::spawn_local(Rc::clone(&shell).accept(listener));
     let turns = task::spawn_local(Rc::clone(&shell).take_turns());
     let releases = task::spawn_local(Rc::clone(&shell).release_synced(synced));
+    let delivery = task::spawn_local(Rc::clone(&shell).deliver());
     let ticks = task::spawn_local(Rc::clone(&shell).tick());
     shutdown.await;
     accepting.abort();
@@ -265,6 +266,7 @@ async fn run(
     }
     ticks.abort();
     turns.abort();
+    delivery.abort();
     shell.hub.borrow_mut().close()?;
     releases.abort();
     Ok(())

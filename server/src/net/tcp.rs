@@ -42,6 +42,8 @@ pub struct Shell {
     pub hub: Rc<RefCell<Hub>>,
     /// Wakes the turn: something is to be synced or sent.
     pub turn: Notify,
+    /// Wakes the delivery: others are to be told something.
+    pub delivery: Notify,
     /// Finds out who people are.
     pub authenticator: Authenticator,
     /// Opens readers for errands.
@@ -62,6 +64,7 @@ impl Shell {
         Self {
             hub: Rc::new(RefCell::new(hub)),
             turn: Notify::new(),
+            delivery: Notify::new(),
             authenticator,
             open_reader,
             input: RefCell::new(vec![0; READ_BYTES]),
@@ -173,8 +176,29 @@ impl Shell {
         }
     }
 
+    /// Tells others what they are to be told, a slice at a time, with everybody else's turn in
+    /// between.
+    pub async fn deliver(self: Rc<Self>) {
+        loop {
+            self.delivery.notified().await;
+            while self.hub.borrow().has_deliveries() {
+                let blocked = self.hub.borrow_mut().deliver();
+                self.wait_for(blocked);
+                task::yield_now().await;
+            }
+        }
+    }
+
+    /// Answers leave first; then what they mean for others is to be told.
     fn flush(self: &Rc<Self>) {
         let blocked = self.hub.borrow_mut().flush();
+        self.wait_for(blocked);
+        if self.hub.borrow().has_deliveries() {
+            self.delivery.notify_one();
+        }
+    }
+
+    fn wait_for(self: &Rc<Self>, blocked: Vec<(u64, Link)>) {
         for (id, link) in blocked {
             let shell = Rc::clone(self);
             task::spawn_local(async move {
@@ -183,6 +207,7 @@ impl Shell {
                         break;
                     }
                 }
+                shell.delivery.notify_one();
             });
         }
     }

@@ -4,28 +4,28 @@
 //! the conversations they belong to. It lives on the thread that serves, borrowed for a moment by
 //! whichever task has something for it; nothing in it waits. Deliberately absent: reading from
 //! sockets (`net`), hashing passwords (`auth`), syncing (`writer`), answers about the log itself
-//! (`archive`).
+//! (`archive`), what a connection may ask
+//! (`query`), what is said in passing (`passing`).
+
+mod passing;
+mod query;
 
 use std::ops::ControlFlow;
 
 use protocol::{
-    Code, Key, Refusal, Seq, UserId,
+    Code, Key, Refusal, Seq,
     message::WelcomeFlags,
     outcome::encode_accepted,
-    words::{
-        accounts::{self, SessionResumed},
-        log as log_words,
-    },
+    words::accounts::{self, SessionResumed},
 };
 
 use crate::{
-    archive,
     clock::{Monotonic, wall_ms},
-    connections::{Connections, id_of},
-    domain::systems::CommandBytes,
+    connections::Connections,
     engine::{Ask, BUSY_RETRY_MS, Busy, Engine, Origin, Released, Submitted},
     log::{Head, LogError, LogReader},
     net::Link,
+    presence::{Presence, Writers},
     session::{Asked, Demand, Grant, ServerFacts, Session, SessionTimeouts, What},
     writer::{Synced, Writer},
 };
@@ -83,6 +83,8 @@ pub enum Errand {
 pub struct Hub {
     parts: HubParts,
     connections: Connections,
+    presence: Presence,
+    writers: Writers,
     clock: Monotonic,
     is_draining: bool,
 }
@@ -91,12 +93,16 @@ impl Hub {
     /// A hub with nobody connected.
     #[must_use]
     pub fn new(parts: HubParts) -> Self {
+        let mut connections = Connections {
+            #[cfg(feature = "planted-bugs")]
+            meddler: crate::planted::Meddler::new(parts.planted_bug),
+            ..Connections::default()
+        };
+        connections.delivery.reached = parts.engine.durable().seq;
         Self {
-            connections: Connections {
-                #[cfg(feature = "planted-bugs")]
-                meddler: crate::planted::Meddler::new(parts.planted_bug),
-                ..Connections::default()
-            },
+            connections,
+            presence: Presence::default(),
+            writers: Writers::default(),
             parts,
             clock: Monotonic::start(),
             is_draining: false,
@@ -117,6 +123,7 @@ impl Hub {
     /// Forgets a connection whose link has ended.
     pub fn disconnect(&mut self, id: u64) {
         self.connections.remove(id);
+        self.tell_comings();
     }
 
     /// Takes bytes in from a connection and acts on every whole frame. Returns whether to go on
@@ -165,6 +172,7 @@ impl Hub {
                 Demand::Close => return ControlFlow::Break(()),
                 Demand::Nothing => {}
                 Demand::Ask(asked) => errands.extend(self.handle_asked(wall, id, asked)),
+                Demand::Pass { user, word } => self.handle_signal(id, user, &word.bytes()),
             }
         }
     }
@@ -204,6 +212,11 @@ impl Hub {
         if self.is_draining {
             return self.refuse(origin, Refusal::new(Code::SHUTTING_DOWN));
         }
+        let delivery = &self.connections.delivery;
+        if delivery.is_overloaded() {
+            let waiting = delivery.len();
+            return self.refuse_busy(origin, Busy { waiting });
+        }
         match self.parts.engine.submit(wall, ask) {
             Ok(Submitted::Decided(_)) if accounts::ENDING_SESSIONS.contains(&ask.command.kind) => {
                 let accounts = &self.parts.engine.systems().accounts;
@@ -215,37 +228,6 @@ impl Hub {
         }
         #[cfg(feature = "planted-bugs")]
         crate::planted::invent(&mut self.parts.engine, wall, ask);
-    }
-
-    fn query(
-        &mut self,
-        wall: u64,
-        origin: Origin,
-        user: UserId,
-        query: &CommandBytes<'_>,
-    ) -> Option<Errand> {
-        let HubParts { engine, reader, .. } = &mut self.parts;
-        if let Some(upto) = archive::replay_wanted(query) {
-            let newest = engine.durable().seq;
-            let upto = if upto == Seq::START {
-                newest
-            } else {
-                upto.min(newest)
-            };
-            return match archive::admit(engine, user) {
-                Ok(()) => Some(Errand::Replay { origin, upto }),
-                Err(refusal) => {
-                    self.refuse(origin, refusal);
-                    None
-                }
-            };
-        }
-        if query.kind.system() == log_words::SYSTEM {
-            archive::answer(engine, &mut **reader, origin, user, query);
-        } else {
-            engine.query(wall, origin, user, query);
-        }
-        None
     }
 
     /// The answer to a request that was not considered. It waits for what was decided so far,
@@ -284,7 +266,8 @@ impl Hub {
 
     /// See [`Connections::handle_reader_failure`].
     pub fn handle_reader_failure(&mut self, origin: Origin, error: &LogError) {
-        self.connections.handle_reader_failure(origin, error);
+        self.connections
+            .handle_reader_failure(origin.connection, error);
     }
 
     /// Hands the next batch to the writer, if the writer is free, and lets go of what waits for
@@ -315,6 +298,7 @@ impl Hub {
         });
         engine.recycle(released);
         self.end_revoked();
+        self.tell_comings();
     }
 
     /// Lets the connections that lost their session know, when that is durable.
@@ -324,34 +308,37 @@ impl Hub {
         }
     }
 
-    /// Sends what waits to be sent. Returns the connections whose link takes no more now: call
-    /// [`Hub::handle_writable`] when it does.
+    /// Sends the answers that wait to be sent. Returns the connections whose link takes no more now:
+    /// call [`Hub::handle_writable`] when it does.
     pub fn flush(&mut self) -> Vec<(u64, Link)> {
-        let mut blocked = Vec::new();
         let mut dirty = std::mem::take(&mut self.connections.dirty);
         for index in dirty.drain(..) {
             if let Some(connection) = self.connections.slab.get_mut(index) {
                 connection.is_dirty = false;
-                if connection.is_blocked {
-                    connection.cut_if_slow();
-                } else if connection.flush() {
-                    connection.is_blocked = true;
-                    blocked.push((id_of(index, connection.serial), connection.link.clone()));
-                }
+                self.connections.send(index);
             }
         }
         self.connections.dirty = dirty;
-        blocked
+        std::mem::take(&mut self.connections.blocked)
+    }
+
+    /// Tells others a slice of what they are to be told. Returns what [`Hub::flush`] does.
+    pub fn deliver(&mut self) -> Vec<(u64, Link)> {
+        let HubParts { engine, reader, .. } = &mut self.parts;
+        self.connections.deliver(engine.feed(), &mut **reader);
+        std::mem::take(&mut self.connections.blocked)
+    }
+
+    /// Whether others are to be told something: call [`Hub::deliver`], again and again, with
+    /// everybody else's turn in between.
+    #[must_use]
+    pub fn has_deliveries(&self) -> bool {
+        self.connections.delivery.has_work()
     }
 
     /// The link of a connection takes more. Returns whether it already takes no more again.
     pub fn handle_writable(&mut self, id: u64) -> bool {
-        let Some(index) = self.connections.find(id) else {
-            return false;
-        };
-        let connection = &mut self.connections.slab[index];
-        connection.is_blocked = connection.flush();
-        connection.is_blocked
+        self.connections.handle_writable(id)
     }
 
     /// Looks at the clock: holds that end, conversations that are too slow or too silent.
@@ -365,16 +352,8 @@ impl Hub {
         {
             self.parts.engine.handle_timeout(wall);
         }
-        for (index, connection) in &mut self.connections.slab {
-            connection.session.handle_timeout(now, wall);
-            if connection.session.is_closed() {
-                connection.cut_if_over(now);
-                if !connection.is_dirty {
-                    connection.is_dirty = true;
-                    self.connections.dirty.push(index);
-                }
-            }
-        }
+        self.end_typing(now);
+        self.connections.handle_timeout(now, wall);
     }
 
     /// Stops taking commands; what was taken still finishes.
@@ -386,6 +365,7 @@ impl Hub {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.parts.engine.is_settled()
+            && !self.connections.delivery.has_work()
             && self
                 .connections
                 .slab

@@ -1,0 +1,1 @@
+//! The rules of the chat, one table a feature, and what must hold whatever happens.
