@@ -21,8 +21,8 @@ mod unanswered;
 
 pub use backoff::{BACKOFF_FIRST, BACKOFF_MAX};
 pub use conversation::{
-    Answered, Broken, CARRIED_ON_CORRELATION, Conversation, ENTER_TIMEOUT, Event, Identity, OnBusy,
-    Options, PING_AFTER, PONG_WITHIN, STEADY_AFTER, Session, Unconsidered,
+    Answered, Broken, Conversation, ENTER_TIMEOUT, Event, Identity, OnBusy, Options, PING_AFTER,
+    PONG_WITHIN, STEADY_AFTER, Session, Unconsidered, Word,
 };
 pub use shell::{Answer, AskError, Handle, Pushed, Pushes, connect};
 pub use unanswered::GivenUp;

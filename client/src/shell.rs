@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     Nanos,
-    conversation::{Broken, Conversation, ENTER_TIMEOUT, Event, Identity, OnBusy, Options},
+    conversation::{Broken, Conversation, ENTER_TIMEOUT, Event, Identity, OnBusy, Options, Word},
 };
 
 /// Questions of handles that wait for room in the conversation. Whoever asks more waits.
@@ -201,7 +201,7 @@ impl Shell {
             if self.conversation.poll_connect(self.now()) {
                 self.connect().await;
             }
-            let wants_to_write = self.conversation.poll_transmit().is_some();
+            let wants_to_write = !self.conversation.poll_transmit().is_empty();
             let deadline = self.conversation.poll_timeout();
             tokio::select! {
                 asked = asks.recv(), if self.conversation.has_room() => match asked {
@@ -256,9 +256,14 @@ impl Shell {
             body,
             asker,
         } = asked;
+        let word = Word {
+            kind: word.0,
+            schema: word.1,
+            body: &body,
+        };
         match key {
-            Some(key) => self.conversation.command(key, word, &body, asker, now),
-            None => self.conversation.query(word, &body, asker, now),
+            Some(key) => self.conversation.command(key, word, asker, now),
+            None => self.conversation.query(word, asker, now),
         }
     }
 
@@ -279,9 +284,13 @@ impl Shell {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        let (Some(stream), Some(out)) = (&self.stream, self.conversation.poll_transmit()) else {
+        let Some(stream) = &self.stream else {
             return Ok(());
         };
+        let out = self.conversation.poll_transmit();
+        if out.is_empty() {
+            return Ok(());
+        }
         match stream.try_write(out) {
             Ok(written) => drop(out.drain(..written)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -37,7 +37,7 @@ impl<T> Conversation<T> {
             *input = rest;
             self.heard_at = now;
             self.pong_due_at = None;
-            if let Some(event) = self.handle_reply(Reply::decode(frame)?, now)? {
+            if let Some(event) = self.handle_reply(&Reply::decode(frame)?, now)? {
                 return Ok(Some(event));
             }
         }
@@ -46,10 +46,10 @@ impl<T> Conversation<T> {
 
     fn handle_reply<'b>(
         &mut self,
-        reply: Reply<'b>,
+        reply: &Reply<'b>,
         now: Nanos,
     ) -> Result<Option<Event<'b, T>>, Broken> {
-        match reply {
+        match *reply {
             Reply::Answer {
                 correlation,
                 seq,
@@ -63,7 +63,7 @@ impl<T> Conversation<T> {
                     hash,
                     outcome,
                 };
-                self.handle_answer(arrived, now)
+                self.handle_answer(&arrived, now)
             }
             Reply::Push {
                 seq,
@@ -82,8 +82,8 @@ impl<T> Conversation<T> {
                 }))
             }
             Reply::News { kind, schema, body } => Ok(Some(Event::News { kind, schema, body })),
-            Reply::Error(error) if error.fatal => Err(self.handle_closing(&error)),
-            Reply::Error(error) => self.handle_error(&error, now),
+            Reply::Error(ref error) if error.fatal => Err(self.handle_closing(error)),
+            Reply::Error(ref error) => self.handle_error(error, now),
             Reply::Probe => {
                 self.say(&Request::Alive, now);
                 Ok(None)
@@ -94,18 +94,18 @@ impl<T> Conversation<T> {
 
     fn handle_answer<'b>(
         &mut self,
-        answer: Arrived<'b>,
+        answer: &Arrived<'b>,
         now: Nanos,
     ) -> Result<Option<Event<'b, T>>, Broken> {
         match self.stage {
             Stage::Entering {
                 since, correlation, ..
             } if correlation == answer.correlation => {
-                self.handle_entered(&answer, since, now)?;
+                self.handle_entered(answer, since, now)?;
                 Ok(None)
             }
             Stage::Subscribing { correlation, .. } if correlation == answer.correlation => {
-                self.handle_subscribed(&answer, now).map(Some)
+                self.handle_subscribed(answer, now).map(Some)
             }
             Stage::Away { .. }
             | Stage::Connecting { .. }
@@ -139,10 +139,12 @@ impl<T> Conversation<T> {
         };
         match accounts::Answer::decode(kind, schema, body)? {
             accounts::Answer::SessionOpened(opened) => {
-                self.user = opened.user;
+                (self.user, self.session) = (opened.user, opened.session);
                 self.identity = Identity::Resume(opened.token);
             }
-            accounts::Answer::SessionResumed(resumed) => self.user = resumed.user,
+            accounts::Answer::SessionResumed(resumed) => {
+                (self.user, self.session) = (resumed.user, resumed.session);
+            }
             accounts::Answer::Me(_)
             | accounts::Answer::Sessions(_)
             | accounts::Answer::FoundUser(_) => return Err(Broken::OtherAnswer),

@@ -47,8 +47,17 @@ pub const PONG_WITHIN: Nanos = 20_000_000_000;
 pub const STEADY_AFTER: Nanos = crate::BACKOFF_MAX;
 /// Bytes that may wait to be written: beyond, the server has stopped reading.
 const OUT_BYTES_MAX: usize = 64 * 1_024;
-/// The correlation of the first request on a conversation that is carried on.
-pub const CARRIED_ON_CORRELATION: u64 = 1;
+
+/// A word to say, as [`protocol::words`] encode it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word<'a> {
+    /// Which.
+    pub kind: Kind,
+    /// The version of its layout.
+    pub schema: u8,
+    /// Its bytes.
+    pub body: &'a [u8],
+}
 
 /// Something that reached the client.
 #[derive(Debug)]
@@ -171,6 +180,7 @@ enum Stage {
 pub struct Conversation<T> {
     identity: Identity,
     user: UserId,
+    session: u64,
     on_busy: OnBusy,
     cursor: Option<Seq>,
     backoff: Backoff,
@@ -191,13 +201,14 @@ impl<T> Conversation<T> {
         Self {
             identity: options.identity,
             user: UserId::NOBODY,
+            session: 0,
             on_busy: options.on_busy,
             cursor: options.cursor,
             backoff: Backoff::new(options.seed),
             stage: Stage::Away {
                 connect_at: Some(0),
             },
-            next_correlation: CARRIED_ON_CORRELATION,
+            next_correlation: 1, // 0 concerns the conversation
             unanswered: Queue::new(),
             out: Vec::new(),
             heard_at: 0,
@@ -206,23 +217,21 @@ impl<T> Conversation<T> {
         }
     }
 
-    /// A conversation that goes on with a connection on which somebody has logged in and
-    /// subscribed already, with nothing unanswered.
+    /// A conversation that goes on with a connection on which somebody has logged in already, has
+    /// nothing unanswered, and has not subscribed: that is the first it says.
     #[must_use]
     pub fn carry_on(session: Session, seed: u64, on_busy: OnBusy, now: Nanos) -> Self {
-        let options = Options {
+        let mut conversation = Self::new(Options {
             identity: Identity::Resume(session.token),
             cursor: Some(session.cursor),
             seed,
             on_busy,
-        };
-        Self {
-            user: session.user,
-            stage: Stage::Open { since: now },
-            heard_at: now,
-            said_at: now,
-            ..Self::new(options)
-        }
+        });
+        conversation.user = session.user;
+        conversation.session = session.session;
+        conversation.heard_at = now;
+        conversation.subscribe(now, now);
+        conversation
     }
 
     /// The last position that was handed on; `None` before the server said where it begins.
@@ -235,6 +244,12 @@ impl<T> Conversation<T> {
     #[must_use]
     pub const fn user(&self) -> UserId {
         self.user
+    }
+
+    /// The id of the session, whose cursor a client may move; 0 until it is known.
+    #[must_use]
+    pub const fn session(&self) -> u64 {
+        self.session
     }
 
     /// What to resume with, once somebody has logged in.
@@ -280,15 +295,9 @@ impl<T> Conversation<T> {
     }
 
     /// Changes something: under this key, until it is answered.
-    pub fn command(
-        &mut self,
-        key: Key,
-        (kind, schema): (Kind, u8),
-        body: &[u8],
-        tag: T,
-        now: Nanos,
-    ) {
+    pub fn command(&mut self, key: Key, word: Word<'_>, tag: T, now: Nanos) {
         let correlation = self.take_correlation();
+        let Word { kind, schema, body } = word;
         let request = Request::Command {
             correlation,
             key,
@@ -300,8 +309,9 @@ impl<T> Conversation<T> {
     }
 
     /// Asks something, until it is answered.
-    pub fn query(&mut self, (kind, schema): (Kind, u8), body: &[u8], tag: T, now: Nanos) {
+    pub fn query(&mut self, word: Word<'_>, tag: T, now: Nanos) {
         let correlation = self.take_correlation();
+        let Word { kind, schema, body } = word;
         let request = Request::Query {
             correlation,
             kind,
@@ -312,7 +322,8 @@ impl<T> Conversation<T> {
     }
 
     /// Says something in passing. Away, nobody hears it.
-    pub fn signal(&mut self, (kind, schema): (Kind, u8), body: &[u8], now: Nanos) {
+    pub fn signal(&mut self, word: Word<'_>, now: Nanos) {
+        let Word { kind, schema, body } = word;
         if self.is_open() {
             self.say(&Request::Signal { kind, schema, body }, now);
         }
@@ -410,8 +421,8 @@ impl<T> Conversation<T> {
     }
 
     /// Bytes to write, if there are any. Whoever writes some takes them from the front.
-    pub fn poll_transmit(&mut self) -> Option<&mut Vec<u8>> {
-        (!self.out.is_empty()).then_some(&mut self.out)
+    pub const fn poll_transmit(&mut self) -> &mut Vec<u8> {
+        &mut self.out
     }
 
     /// When [`Self::handle_timeout`] or [`Self::poll_connect`] has something to do.

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use protocol::{Key, Seq, UserId, words::accounts::Token};
+use protocol::{
+    Key, Seq, UserId,
+    words::accounts::{SessionOpened, Token},
+};
 
 /// Who somebody is.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,13 +56,33 @@ pub struct Options {
     pub on_busy: OnBusy,
 }
 
-/// Somebody who is logged in and subscribed.
+/// A session that was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Session {
-    /// Who.
+    /// Whose.
     pub user: UserId,
-    /// What the session is resumed with.
+    /// Its id.
+    pub session: u64,
+    /// What it is resumed with.
     pub token: Token,
-    /// Behind which position pushes follow.
+    /// The last position its device has.
     pub cursor: Seq,
+}
+
+impl From<SessionOpened> for Session {
+    fn from(opened: SessionOpened) -> Self {
+        let SessionOpened {
+            user,
+            session,
+            token,
+            cursor,
+            ..
+        } = opened;
+        Self {
+            user,
+            session,
+            token,
+            cursor,
+        }
+    }
 }

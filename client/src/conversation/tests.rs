@@ -12,9 +12,17 @@ use super::*;
 
 const SECOND: Nanos = 1_000_000_000;
 const TOKEN: Token = Token([7; 32]);
-const WORD: (Kind, u8) = (Kind::new(3, 1), 1);
+const KIND: Kind = Kind::new(3, 1);
 
 type Talk = Conversation<&'static str>;
+
+const fn word(body: &[u8]) -> Word<'_> {
+    Word {
+        kind: KIND,
+        schema: 1,
+        body,
+    }
+}
 
 fn options(identity: Identity) -> Options {
     Options {
@@ -35,7 +43,7 @@ fn log_in() -> Identity {
 
 /// What it would write now, one line a frame.
 fn said(talk: &mut Talk) -> Vec<String> {
-    let out = talk.poll_transmit().map(std::mem::take).unwrap_or_default();
+    let out = std::mem::take(talk.poll_transmit());
     let (mut rest, mut lines) = (out.as_slice(), Vec::new());
     while let Some((frame, after)) = frame::split(rest, REQUEST_BYTES_MAX).unwrap() {
         lines.push(line(&Request::decode(frame).unwrap()));
@@ -103,7 +111,7 @@ fn push(seq: u64) -> Reply<'static> {
     Reply::Push {
         seq: Seq(seq),
         hash: ChainHash::START,
-        kind: WORD.0,
+        kind: KIND,
         schema: 1,
         body: b"",
     }
@@ -148,7 +156,7 @@ fn subscribed(from: u64) -> Vec<u8> {
     outcome
 }
 
-/// The correlation it will use next, less `back`.
+/// The correlation it used last.
 fn last(talk: &Talk) -> u64 {
     talk.next_correlation - 1
 }
@@ -178,7 +186,10 @@ fn open(talk: &mut Talk) {
 }
 
 fn subscribe(talk: &mut Talk, from: u64) {
-    let correlation = last(talk);
+    subscribe_under(talk, last(talk), from);
+}
+
+fn subscribe_under(talk: &mut Talk, correlation: u64, from: u64) {
     let events = told(talk, &answer(correlation, &subscribed(from)), 0).unwrap();
     assert_eq!(events, [format!("subscribed {from} of 40")]);
     assert!(talk.is_open());
@@ -199,11 +210,11 @@ fn come_back(talk: &mut Talk, now: Nanos) {
 #[test]
 fn a_lost_connection_is_resumed_and_what_was_unanswered_asked_again_in_order_before_the_new() {
     let mut talk = Talk::new(options(log_in()));
-    talk.command(Key([1; 16]), WORD, b"a", "first", 0);
+    talk.command(Key([1; 16]), word(b"a"), "first", 0);
     open(&mut talk);
     let first = 1; // asked before the connection was there
-    talk.query(WORD, b"b", "second", 0);
-    talk.command(Key([3; 16]), WORD, b"c", "third", 0);
+    talk.query(word(b"b"), "second", 0);
+    talk.command(Key([3; 16]), word(b"c"), "third", 0);
     assert_eq!(
         said(&mut talk),
         ["command 1 [97]", "query [98]", "command 3 [99]"]
@@ -213,14 +224,15 @@ fn a_lost_connection_is_resumed_and_what_was_unanswered_asked_again_in_order_bef
     let events = told(&mut talk, &answer(first, &decided), 0).unwrap();
     assert_eq!(events, ["first true by 1"]);
     come_back(&mut talk, 0);
-    talk.command(Key([4; 16]), WORD, b"d", "fourth", 0);
+    let asked = last(&talk);
+    talk.command(Key([4; 16]), word(b"d"), "fourth", 0);
     assert_eq!(
         said(&mut talk),
         ["Some(Seq(41))"],
         "it goes on where it was"
     );
-    subscribe(&mut talk, 41);
-    talk.command(Key([5; 16]), WORD, b"e", "fifth", 0);
+    subscribe_under(&mut talk, asked, 41);
+    talk.command(Key([5; 16]), word(b"e"), "fifth", 0);
     let again = [
         "query [98]",
         "command 3 [99]",
@@ -255,11 +267,11 @@ fn a_push_before_the_answer_to_its_subscription_counts() {
 fn whoever_is_told_to_come_later_comes_later_with_the_same_key() {
     let mut talk = Talk::new(options(log_in()));
     open(&mut talk);
-    talk.command(Key([1; 16]), WORD, b"a", "busy", 0);
+    talk.command(Key([1; 16]), word(b"a"), "busy", 0);
     said(&mut talk);
     let correlation = last(&talk);
     let events = told(&mut talk, &error(correlation, Code::BUSY, 20, false), 0).unwrap();
-    assert!(events.is_empty() && talk.poll_transmit().is_none());
+    assert!(events.is_empty() && talk.poll_transmit().is_empty());
     assert_eq!(talk.poll_timeout(), Some(SECOND / 50));
     talk.handle_timeout(SECOND / 50).unwrap();
     assert_eq!(said(&mut talk), ["command 1 [97]"]);
@@ -340,7 +352,7 @@ fn what_is_kept_is_bounded_and_what_is_given_up_is_not_asked_again() {
     open(&mut talk);
     let mut asked = 0;
     while talk.has_room() {
-        talk.query(WORD, b"q", "query", 0);
+        talk.query(word(b"q"), "query", 0);
         asked += 1;
     }
     assert_eq!(asked, UNANSWERED_LEN_MAX);
@@ -368,4 +380,19 @@ fn whoever_goes_away_by_choice_comes_back_then() {
     assert!(talk.is_away() && !talk.poll_connect(Nanos::MAX));
     talk.go_away(Some(5));
     assert!(!talk.poll_connect(4) && talk.poll_connect(5));
+}
+
+#[test]
+fn whoever_has_logged_in_elsewhere_subscribes_and_can_come_back() {
+    let session = Session {
+        user: UserId(3),
+        session: 5,
+        token: TOKEN,
+        cursor: Seq(3),
+    };
+    let mut talk = Talk::carry_on(session, 11, OnBusy::Tell, 0);
+    assert_eq!(said(&mut talk), ["Some(Seq(3))"]);
+    subscribe(&mut talk, 3);
+    come_back(&mut talk, 0);
+    assert_eq!(said(&mut talk), ["Some(Seq(3))"]);
 }
