@@ -478,7 +478,11 @@ fn command(call: &Call) -> Option<agenda::Command> {
             slot: slot.unpack(),
         }
         .into(),
-        Call::ListSlots { .. } | Call::MyBookings => return None,
+        Call::ListSlots { .. }
+        | Call::MyBookings
+        | Call::Chat(_)
+        | Call::Catalogue(_)
+        | Call::Sales(_) => return None,
     })
 }
 
@@ -501,7 +505,10 @@ fn query(call: &Call) -> Option<Query> {
         | Call::Hold { .. }
         | Call::Confirm { .. }
         | Call::JoinWaitlist { .. }
-        | Call::LeaveWaitlist { .. } => None,
+        | Call::LeaveWaitlist { .. }
+        | Call::Chat(_)
+        | Call::Catalogue(_)
+        | Call::Sales(_) => None,
     }
 }
 

@@ -113,7 +113,11 @@ impl Attempts {
 /// The slot a call writes to. Reading a day contends for nothing.
 const fn contended_slot(call: &Call) -> Option<Slot> {
     match call {
-        Call::ListSlots { .. } | Call::MyBookings => None,
+        Call::ListSlots { .. }
+        | Call::MyBookings
+        | Call::Chat(_)
+        | Call::Catalogue(_)
+        | Call::Sales(_) => None,
         Call::Reserve { .. }
         | Call::Cancel { .. }
         | Call::Hold { .. }

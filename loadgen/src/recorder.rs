@@ -57,7 +57,7 @@ impl Recorder {
     pub fn new(started_at: Nanos) -> Self {
         Self {
             started_at,
-            tallies: Default::default(),
+            tallies: [const { None }; Call::NAMES.len()],
             seconds: Seconds {
                 points: Vec::new(),
                 running: 0,

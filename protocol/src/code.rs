@@ -136,6 +136,8 @@ codes! {
     UNKNOWN_ROLE = 0x0108, "unknown-role", "role bits {value} are not roles; use 1 seller, 2 manager, 4 admin";
     LAST_ADMIN = 0x0109, "last-admin", "this is the last admin; make another one first";
     SESSIONS = 0x010a, "too-many-sessions", "you have {value} sessions, the most there can be; end one first";
+    CURSOR_BEHIND = 0x010b, "cursor-behind", "the cursor of this session stands at {limit} and seq {value} is not beyond it; a cursor only rises";
+    CURSOR_AHEAD = 0x010c, "cursor-ahead", "seq {value} has not happened, the log is at {limit}; move the cursor to what you have received";
 
     // Agenda.
     UNKNOWN_AGENDA = 0x0201, "unknown-agenda", "there is no agenda {value}; list the agendas";

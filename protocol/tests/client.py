@@ -115,6 +115,7 @@ def read_booking(body):
 
 def read_session(body, has_token):
     session = {"user": body.varint(), "roles": body.fixed(1), "session": body.varint(), "expires_at": body.varint()}
+    session["cursor"] = body.varint()
     if has_token:
         session["token"] = body.take(32)
     return session

@@ -25,6 +25,7 @@ fn the_page_says_what_the_record_says() {
         "slot-taken",
         "agenda 1, day 2, 17:30",
         "61,240",
+        "4.21 MiB, 40.0 bytes an operation",
     ] {
         assert!(page.contains(said), "not on the page: {said}");
     }

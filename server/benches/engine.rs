@@ -22,7 +22,7 @@ use protocol::{
 use rusqlite::Connection;
 use server::{
     domain::systems::{CommandBytes, OwnedCommand, Source},
-    engine::{Ask, Engine, Origin, Release},
+    engine::{Ask, Engine, Origin, Release, Submitted},
     log::{Batch, EventLog, MemoryLog, SqliteLog, SqliteOptions, commit, database::PAGE_BYTES},
 };
 
@@ -210,9 +210,11 @@ impl Whole {
                     ..command.bytes()
                 },
             };
-            self.engine
-                .submit(NOW, &ask)
-                .expect("a command, and room for it");
+            let submitted = self.engine.submit(NOW, &ask);
+            assert!(
+                matches!(submitted, Ok(Submitted::Decided(_))),
+                "a command, and room for it"
+            );
         }
     }
 

@@ -15,7 +15,7 @@ use std::{
 use protocol::{Key, Seq, UserId};
 use server::{
     domain::systems::{CommandBytes, Source},
-    engine::{Ask, Engine},
+    engine::{Ask, Engine, Submitted},
     log::{Durability, EventLog, SqliteLog, SqliteOptions, commit, verify_chain},
     recover::recover,
 };
@@ -92,9 +92,11 @@ fn fill(log: &mut SqliteLog) -> u64 {
                 ..command.bytes()
             },
         };
-        engine
-            .submit(NOW, &ask)
-            .expect("a command, and room for it");
+        let submitted = engine.submit(NOW, &ask);
+        assert!(
+            matches!(submitted, Ok(Submitted::Decided(_))),
+            "a command, and room for it"
+        );
         if nth % BATCH_LEN == 0 {
             accepted += sync(&mut engine, log);
         }

@@ -28,24 +28,17 @@ use crate::{
 const PAGE_BYTES_MAX: usize = 200 * 1024;
 
 /// Answers a query of the log, except for a replay, which takes long.
-///
-/// # Errors
-/// If it is no such query.
 pub fn answer(
     engine: &mut Engine,
     reader: &mut dyn LogReader,
     origin: Origin,
     user: UserId,
     query: &CommandBytes<'_>,
-) -> Result<(), Refusal> {
-    let bad_body = |error: WordError| match error {
-        WordError::Unknown { kind, .. } => Refusal::with(Code::UNKNOWN_KIND, u64::from(kind.0), 0),
-        WordError::Body { kind, source } => {
-            let len = u64::try_from(source.len).unwrap_or(u64::MAX);
-            Refusal::with(Code::BAD_BODY, u64::from(kind.0), len)
-        }
+) {
+    let decoded = match Query::decode(query.kind, query.schema, query.body) {
+        Ok(decoded) => decoded,
+        Err(error) => return engine.refuse(origin, no_query(&error)),
     };
-    let decoded = Query::decode(query.kind, query.schema, query.body).map_err(bad_body)?;
     let answer = match decoded {
         Query::ReadLog(page) => admit(engine, user).and_then(|()| read_page(reader, &page)),
         Query::ReadState(_) => admit(engine, user).map(|()| engine.state_hash().into()),
@@ -59,7 +52,16 @@ pub fn answer(
     #[cfg(feature = "planted-bugs")]
     let answer = crate::planted::read_back(engine, answer);
     engine.release_read(origin, &outcome(answer));
-    Ok(())
+}
+
+fn no_query(error: &WordError) -> Refusal {
+    match error {
+        WordError::Unknown { kind, .. } => Refusal::with(Code::UNKNOWN_KIND, u64::from(kind.0), 0),
+        WordError::Body { kind, source } => {
+            let len = u64::try_from(source.len).unwrap_or(u64::MAX);
+            Refusal::with(Code::BAD_BODY, u64::from(kind.0), len)
+        }
+    }
 }
 
 /// Up to where a query wants a replay, if it is one; to be run elsewhere.
@@ -71,7 +73,8 @@ pub fn replay_wanted(query: &CommandBytes<'_>) -> Option<Seq> {
     }
 }
 
-/// Whether `user` may look at the whole log.
+/// Whether `user` may look at the whole log, by the newest decided roles: what is answered
+/// because of it must wait for them.
 ///
 /// # Errors
 /// If they may not.

@@ -10,7 +10,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 use protocol::{
     Code, Key, Refusal, UserId,
     limits::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN},
-    words::accounts::{AuthRequest, Command, LogIn, Register, Rehash, Token},
+    words::accounts::{AuthRequest, Command, LogIn, Register, Rehash, SessionResumed, Token},
 };
 use tokio::{sync::Semaphore, task};
 use zeroize::Zeroizing;
@@ -18,10 +18,10 @@ use zeroize::Zeroizing;
 use crate::{
     clock::wall_ms,
     domain::systems::{CommandBytes, OwnedCommand, Source},
-    engine::{Ask, Origin},
+    engine::{Ask, Busy, Origin},
     hub::Hub,
     passwords::{self, Check, PasswordCost, Secret},
-    session::{Grant, Person},
+    session::Grant,
 };
 
 /// Authentications waiting for a hash, beyond which the answer is `busy`. At the default cost a
@@ -85,9 +85,7 @@ impl Authenticator {
     ) {
         let waiting = *self.waiting.borrow();
         if AUTH_WAITING_MAX <= waiting {
-            let limit = u64::try_from(AUTH_WAITING_MAX).unwrap_or(u64::MAX);
-            hub.borrow_mut()
-                .refuse(origin, Refusal::with(Code::BUSY, limit, limit));
+            hub.borrow_mut().refuse_busy(origin, Busy { waiting });
             return;
         }
         *self.waiting.borrow_mut() += 1;
@@ -224,12 +222,14 @@ fn resume(hub: &Rc<RefCell<Hub>>, origin: Origin, token: &Token) {
     let session = accounts.session(&passwords::token_hash(token));
     match session.filter(|session| wall_ms() < session.expires_at) {
         Some(session) => {
-            let person = Person {
+            let resumed = SessionResumed {
                 user: session.user,
+                roles: session.roles,
                 session: session.session,
                 expires_at: session.expires_at,
+                cursor: session.cursor,
             };
-            hub.resume(origin, person);
+            hub.resume(origin, resumed);
         }
         None => hub.refuse(origin, Refusal::new(Code::UNKNOWN_SESSION)),
     }

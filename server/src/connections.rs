@@ -1,14 +1,22 @@
 //! Every connection: its conversation, its link, and what waits to be sent over it.
 //!
-//! The hub puts connections in and takes releases to them; bytes leave for the links from here.
-//! Deliberately absent: the engine, deciding who may do what.
+//! The hub puts connections in and takes releases to them; bytes leave for the links from here. An
+//! answer that was given before is read from the log when it is released. Deliberately absent: the
+//! engine, deciding who may do what.
 
 use std::collections::BTreeMap;
 
-use protocol::UserId;
+use protocol::{Code, Refusal, UserId};
 use slab::Slab;
 
-use crate::{domain::accounts::Accounts, engine::Release, net::Link, session::Session};
+use crate::{
+    archive,
+    domain::accounts::Accounts,
+    engine::{Origin, Release},
+    log::{Head, LogError, LogReader},
+    net::Link,
+    session::Session,
+};
 
 /// One conversation and the link it is held over.
 #[derive(Debug)]
@@ -43,6 +51,8 @@ pub(crate) struct Connections {
     pub(crate) people: BTreeMap<UserId, Vec<u64>>,
     /// Those with something to send.
     pub(crate) dirty: Vec<usize>,
+    /// Those that lost their session and do not wait yet for being told: the hub sees to that.
+    pub(crate) revoked: Vec<u64>,
     pub(crate) serial: u32,
     pub(crate) admitted: usize,
     #[cfg(feature = "planted-bugs")]
@@ -102,40 +112,86 @@ impl Connections {
         }
     }
 
-    pub(crate) fn spread(&mut self, release: &Release<'_>, accounts: &Accounts) {
+    /// Takes a release to whom it is for.
+    pub(crate) fn spread(
+        &mut self,
+        release: &Release<'_>,
+        accounts: &Accounts,
+        reader: &mut dyn LogReader,
+    ) {
         #[cfg(feature = "planted-bugs")]
         let release = &self.meddler.release(release);
-        match release {
+        match *release {
             Release::Answer {
                 origin,
                 at,
                 outcome,
-            } => {
-                let Some(index) = self.find(origin.connection) else {
-                    return;
-                };
-                let session = &mut self.slab[index].session;
-                let was_somebody = session.person().is_some();
-                session.handle_answer(origin.correlation, *at, outcome);
-                let newcomer = session.person().filter(|_| !was_somebody);
-                // The session may have been revoked while its answer waited, or long ago if the
-                // log-in was a retry.
-                if newcomer.is_some_and(|person| !accounts.is_session_open(person.session)) {
-                    session.handle_revoked();
+            } => self.answer(origin, at, outcome, accounts),
+            Release::Again { origin, seq } => match archive::read_outcome(reader, seq) {
+                Ok((at, outcome)) => {
+                    let outcome = &outcome;
+                    let answer = Release::Answer {
+                        origin,
+                        at,
+                        outcome,
+                    };
+                    self.spread(&answer, accounts, reader);
                 }
-                self.mark_dirty(index);
-                if newcomer.is_some() {
-                    self.note_person(origin.connection);
-                }
+                Err(error) => self.handle_reader_failure(origin, &error),
+            },
+            Release::Refused { origin, refusal } => {
+                self.with_session(origin.connection, |session| {
+                    session.handle_refused(origin.correlation, refusal, 0);
+                });
             }
+            Release::Ended { connection } => self.with_session(connection, Session::handle_ended),
             Release::Notice { user, at, outcome } => {
-                for id in self.people.get(user).cloned().unwrap_or_default() {
-                    if let Some(index) = self.find(id) {
-                        self.slab[index].session.handle_notice(*at, outcome);
-                        self.mark_dirty(index);
-                    }
+                for id in self.people.get(&user).cloned().unwrap_or_default() {
+                    self.with_session(id, |session| session.handle_notice(at, outcome));
                 }
             }
+        }
+    }
+
+    fn answer(&mut self, origin: Origin, at: Head, outcome: &[u8], accounts: &Accounts) {
+        let Some(index) = self.find(origin.connection) else {
+            return;
+        };
+        let session = &mut self.slab[index].session;
+        let was_somebody = session.person().is_some();
+        session.handle_answer(origin.correlation, at, outcome);
+        if !was_somebody && session.person().is_some() {
+            self.note_person(origin.connection);
+            // The session may have been revoked while its answer waited, or long ago if the
+            // log-in was a retry.
+            if self.slab[index].revoke_if_over(accounts) {
+                self.revoked.push(origin.connection);
+            }
+        }
+        self.mark_dirty(index);
+    }
+
+    /// Sessions that were just revoked lose their connections.
+    pub(crate) fn revoke_over(&mut self, accounts: &Accounts) {
+        for (index, connection) in &mut self.slab {
+            if connection.revoke_if_over(accounts) {
+                self.revoked.push(id_of(index, connection.serial));
+            }
+        }
+    }
+
+    /// A log that was readable at the start and is not any more: nothing can be promised.
+    pub(crate) fn handle_reader_failure(&mut self, origin: Origin, error: &LogError) {
+        tracing::error!(%error, "a durable record cannot be read back; closing the connection that asked");
+        self.with_session(origin.connection, |session| {
+            session.handle_end(Refusal::new(Code::SHUTTING_DOWN));
+        });
+    }
+
+    pub(crate) fn with_session(&mut self, id: u64, act: impl FnOnce(&mut Session)) {
+        if let Some(index) = self.find(id) {
+            act(&mut self.slab[index].session);
+            self.mark_dirty(index);
         }
     }
 
@@ -150,6 +206,14 @@ impl Connections {
 }
 
 impl Connection {
+    /// Considers nothing more for a session that is over. Returns whether it was considered until
+    /// now: then it is still to be told so.
+    fn revoke_if_over(&mut self, accounts: &Accounts) -> bool {
+        let person = self.session.person();
+        person.is_some_and(|person| !accounts.is_session_open(person.session))
+            && self.session.handle_revoked()
+    }
+
     /// Sends what the link takes. Returns whether it took less than there was. Says that nothing
     /// follows when the conversation is over; ends the link if its reader lets too much pile up.
     pub(crate) fn flush(&mut self) -> bool {

@@ -11,7 +11,11 @@ use std::ops::ControlFlow;
 use protocol::{
     Code, Key, Refusal, Seq, UserId,
     message::WelcomeFlags,
-    words::{accounts, log as log_words},
+    outcome::encode_accepted,
+    words::{
+        accounts::{self, SessionResumed},
+        log as log_words,
+    },
 };
 
 use crate::{
@@ -19,10 +23,10 @@ use crate::{
     clock::{Monotonic, wall_ms},
     connections::{Connections, id_of},
     domain::systems::CommandBytes,
-    engine::{Ask, BUSY_RETRY_MS, Engine, Origin, Release, Released, Submitted},
+    engine::{Ask, BUSY_RETRY_MS, Busy, Engine, Origin, Released, Submitted},
     log::{Head, LogError, LogReader},
     net::Link,
-    session::{Asked, Demand, Grant, Person, ServerFacts, Session, SessionTimeouts, What},
+    session::{Asked, Demand, Grant, ServerFacts, Session, SessionTimeouts, What},
     writer::{Synced, Writer},
 };
 
@@ -188,21 +192,26 @@ impl Hub {
                 key,
                 request,
             }),
+            What::TooLate => {
+                self.refuse(origin, Refusal::new(Code::SESSION_ENDED));
+                None
+            }
         }
     }
 
-    /// Submits a command; what was not considered is answered at once.
+    /// Submits a command.
     pub fn submit(&mut self, wall: u64, origin: Origin, ask: &Ask<'_>) {
         if self.is_draining {
             return self.refuse(origin, Refusal::new(Code::SHUTTING_DOWN));
         }
         match self.parts.engine.submit(wall, ask) {
-            Ok(Submitted::Pending(_)) if accounts::ENDING_SESSIONS.contains(&ask.command.kind) => {
-                self.end_dead_sessions();
+            Ok(Submitted::Decided(_)) if accounts::ENDING_SESSIONS.contains(&ask.command.kind) => {
+                let accounts = &self.parts.engine.systems().accounts;
+                self.connections.revoke_over(accounts);
+                self.end_revoked();
             }
-            Ok(Submitted::Pending(_)) => {}
-            Ok(Submitted::Stored(seq)) => self.answer_from_log(origin, seq),
-            Err(refusal) => self.refuse(origin, refusal),
+            Ok(Submitted::Decided(_) | Submitted::Again(_) | Submitted::Refused) => {}
+            Err(busy) => self.refuse_busy(origin, busy),
         }
         #[cfg(feature = "planted-bugs")]
         crate::planted::invent(&mut self.parts.engine, wall, ask);
@@ -231,75 +240,55 @@ impl Hub {
                 }
             };
         }
-        let answered = if query.kind.system() == log_words::SYSTEM {
-            archive::answer(engine, &mut **reader, origin, user, query)
+        if query.kind.system() == log_words::SYSTEM {
+            archive::answer(engine, &mut **reader, origin, user, query);
         } else {
-            engine.query(wall, origin, user, query)
-        };
-        if let Err(refusal) = answered {
-            self.refuse(origin, refusal);
+            engine.query(wall, origin, user, query);
         }
         None
     }
 
-    /// The answer to a request that was not considered.
+    /// The answer to a request that was not considered. It waits for what was decided so far,
+    /// because it may tell of it.
     pub fn refuse(&mut self, origin: Origin, refusal: Refusal) {
-        let retry_after_ms = if refusal.code == Code::BUSY {
-            BUSY_RETRY_MS
-        } else {
-            0
-        };
-        self.with_session(origin.connection, |session| {
-            session.handle_refused(origin.correlation, refusal, retry_after_ms);
+        self.parts.engine.refuse(origin, refusal);
+    }
+
+    /// The answer to a request there was no room for: at once, or it would need room to wait.
+    pub fn refuse_busy(&mut self, origin: Origin, busy: Busy) {
+        self.connections.with_session(origin.connection, |session| {
+            session.handle_refused(origin.correlation, busy.refusal(), BUSY_RETRY_MS);
         });
     }
 
     /// What an accepted log-in on this connection hands out.
     pub fn grant(&mut self, origin: Origin, grant: Grant) {
-        self.with_session(origin.connection, |session| session.handle_grant(grant));
+        self.connections
+            .with_session(origin.connection, |session| session.handle_grant(grant));
     }
 
-    /// A session was shown to be open: its connection is that person's from now on.
-    pub fn resume(&mut self, origin: Origin, person: Person) {
-        let (at, roles) = (
-            self.parts.engine.durable(),
-            self.parts.engine.systems().roles(person.user),
-        );
-        self.with_session(origin.connection, |session| {
-            session.handle_resumed(origin.correlation, at, person, roles);
-        });
-        self.connections.note_person(origin.connection);
+    /// A session was shown to be open: its connection is that person's when they may be told so.
+    pub fn resume(&mut self, origin: Origin, resumed: SessionResumed) {
+        let answer = accounts::Answer::from(resumed);
+        let mut outcome = Vec::new();
+        let (kind, schema) = answer.kind();
+        encode_accepted(kind, schema, &mut outcome);
+        answer.encode(&mut outcome);
+        self.parts.engine.release_read(origin, &outcome);
     }
 
     /// An outcome that was worked out elsewhere, of a state that is durable.
     pub fn answer(&mut self, origin: Origin, at: Head, outcome: &[u8]) {
-        let release = Release::Answer {
-            origin,
-            at,
-            outcome,
-        };
-        let accounts = &self.parts.engine.systems().accounts;
-        self.connections.spread(&release, accounts);
+        self.parts.engine.release_read_at(origin, at, outcome);
     }
 
-    /// A retry of a command whose record is durable: the answer is in the log.
-    fn answer_from_log(&mut self, origin: Origin, seq: Seq) {
-        match archive::read_outcome(&mut *self.parts.reader, seq) {
-            Ok((at, outcome)) => self.answer(origin, at, &outcome),
-            Err(error) => self.handle_reader_failure(origin, &error),
-        }
-    }
-
-    /// A log that was readable at the start and is not any more: nothing can be promised.
+    /// See [`Connections::handle_reader_failure`].
     pub fn handle_reader_failure(&mut self, origin: Origin, error: &LogError) {
-        tracing::error!(%error, "a durable record cannot be read back; closing the connection that asked");
-        self.with_session(origin.connection, |session| {
-            session.handle_end(Refusal::new(Code::SHUTTING_DOWN));
-        });
+        self.connections.handle_reader_failure(origin, error);
     }
 
-    /// Hands the next batch to the writer, if the writer is free, and lets go of reads that wait
-    /// for nothing.
+    /// Hands the next batch to the writer, if the writer is free, and lets go of what waits for
+    /// nothing.
     pub fn sync_next(&mut self) {
         let HubParts { engine, writer, .. } = &mut self.parts;
         if let Some(batch) = engine.take_batch() {
@@ -319,9 +308,20 @@ impl Hub {
     }
 
     fn let_go(&mut self, released: Released) {
-        let accounts = &self.parts.engine.systems().accounts;
-        released.for_each(|release| self.connections.spread(&release, accounts));
-        self.parts.engine.recycle(released);
+        let HubParts { engine, reader, .. } = &mut self.parts;
+        let accounts = &engine.systems().accounts;
+        released.for_each(|release| {
+            self.connections.spread(&release, accounts, &mut **reader);
+        });
+        engine.recycle(released);
+        self.end_revoked();
+    }
+
+    /// Lets the connections that lost their session know, when that is durable.
+    fn end_revoked(&mut self) {
+        for id in self.connections.revoked.drain(..) {
+            self.parts.engine.end(id);
+        }
     }
 
     /// Sends what waits to be sent. Returns the connections whose link takes no more now: call
@@ -377,17 +377,6 @@ impl Hub {
         }
     }
 
-    /// Sessions that were just revoked lose their connections.
-    fn end_dead_sessions(&mut self) {
-        let accounts = &self.parts.engine.systems().accounts;
-        for (_, connection) in &mut self.connections.slab {
-            let person = connection.session.person();
-            if person.is_some_and(|person| !accounts.is_session_open(person.session)) {
-                connection.session.handle_revoked();
-            }
-        }
-    }
-
     /// Stops taking commands; what was taken still finishes.
     pub const fn drain(&mut self) {
         self.is_draining = true;
@@ -421,12 +410,5 @@ impl Hub {
     /// See [`Writer::close`].
     pub fn close(&mut self) -> Result<(), LogError> {
         self.parts.writer.close()
-    }
-
-    fn with_session(&mut self, id: u64, act: impl FnOnce(&mut Session)) {
-        if let Some(index) = self.connections.find(id) {
-            act(&mut self.connections.slab[index].session);
-            self.connections.mark_dirty(index);
-        }
     }
 }

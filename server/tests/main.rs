@@ -9,3 +9,4 @@ mod log;
 mod restart;
 mod support;
 mod tidy;
+mod unsynced;

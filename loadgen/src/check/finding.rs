@@ -238,5 +238,15 @@ pub(super) fn call_text(call: &Call) -> String {
             format!("{name} agenda {} on day {}", id.agenda, id.day)
         }
         Call::MyBookings => name.to_owned(),
+        Call::Chat(call) => operands_text(name, |take| call.for_each_operand(take)),
+        Call::Catalogue(call) => operands_text(name, |take| call.for_each_operand(take)),
+        Call::Sales(call) => operands_text(name, |take| call.for_each_operand(take)),
     }
+}
+
+/// A name and the numbers it is about.
+fn operands_text(name: &str, for_each: impl FnOnce(&mut dyn FnMut(u64))) -> String {
+    let mut text = name.to_owned();
+    for_each(&mut |operand| text += &format!(" {operand}"));
+    text
 }

@@ -8,7 +8,9 @@ use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 use protocol::{Code, UserId};
 
-use crate::operation::{Call, KeyMint, Nanos, Observed, Operation, Outcome, Push, Slot, Watch};
+use crate::operation::{
+    Call, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push, Slot, Watch,
+};
 
 use super::{
     durable_acks::DurableAcks,
@@ -269,7 +271,10 @@ impl Watch for Laws {
             Call::Confirm { .. }
             | Call::LeaveWaitlist { .. }
             | Call::ListSlots { .. }
-            | Call::MyBookings => {}
+            | Call::MyBookings
+            | Call::Chat(_)
+            | Call::Catalogue(_)
+            | Call::Sales(_) => {}
         }
         self.real_time_order.floor()
     }
@@ -303,6 +308,7 @@ impl Watch for Laws {
                 self.handle_confirm(slot, booking, operation.outcome);
             }
             Call::ListSlots { .. } | Call::MyBookings => self.handle_read(operation, observed),
+            Call::Chat(_) | Call::Catalogue(_) | Call::Sales(_) => {}
         }
     }
 
@@ -329,6 +335,11 @@ impl Watch for Laws {
                     self.refusals_justified.handle_gone(index, now);
                 }
             }
+            Push::Entry(_) | Push::Receipt { .. } => {}
         }
     }
+
+    fn handle_news(&mut self, _client: u32, _news: &News, _now: Nanos) {}
+
+    fn handle_link(&mut self, _client: u32, _change: LinkChange, _now: Nanos) {}
 }

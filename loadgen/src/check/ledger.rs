@@ -185,7 +185,11 @@ pub(super) fn asked_by(call: &Call) -> Option<u32> {
         Call::Confirm { booking, .. } => Some(asked(5, booking, 0)),
         Call::JoinWaitlist { slot } => Some(asked(7, slot.0, 0)),
         Call::LeaveWaitlist { slot } => Some(asked(8, slot.0, 0)),
-        Call::ListSlots { .. } | Call::MyBookings => None,
+        Call::ListSlots { .. }
+        | Call::MyBookings
+        | Call::Chat(_)
+        | Call::Catalogue(_)
+        | Call::Sales(_) => None,
     }
 }
 

@@ -110,7 +110,8 @@ impl Model {
             }
             accounts::Event::LoggedIn(_)
             | accounts::Event::SessionsEnded(_)
-            | accounts::Event::Rehashed(_) => {}
+            | accounts::Event::Rehashed(_)
+            | accounts::Event::CursorMoved(_) => {}
         }
     }
 

@@ -313,7 +313,7 @@ const fn is_server_only(command: &Command) -> bool {
 /// The digest of what a read showed, and how many entries it had.
 fn digest(observed: &Observed) -> Option<(u64, u32)> {
     match observed {
-        Observed::Nothing => None,
+        Observed::Nothing | Observed::Chat(_) | Observed::Catalogue(_) | Observed::Sales(_) => None,
         Observed::Slots(slots) => {
             let mut digest = DayDigest::default();
             for view in slots {

@@ -59,7 +59,8 @@ impl NoLostCancel {
     pub(super) fn handle_read(&mut self, operation: &Operation, observed: &Observed) {
         self.reads += 1;
         match observed {
-            Observed::Nothing => {}
+            Observed::Nothing | Observed::Chat(_) | Observed::Catalogue(_) | Observed::Sales(_) => {
+            }
             Observed::Slots(slots) => {
                 let mine = |view: &&SlotView| view.mine != 0;
                 for view in slots.iter().filter(mine) {

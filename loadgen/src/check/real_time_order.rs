@@ -97,7 +97,7 @@ impl RealTimeOrder {
 
 /// Whether this call is a command with a record of its own.
 pub(super) const fn is_write(call: &Call) -> bool {
-    !matches!(call, Call::ListSlots { .. } | Call::MyBookings)
+    !call.is_query()
 }
 
 fn stale(operation: &Operation, write: bool) -> Violation {

@@ -3,7 +3,7 @@
 //! Each client's own floor is noted when it asks; the answer must not come from before it. Pushes
 //! count as seen. The same test as real-time order, for one client alone and across reconnects.
 
-use crate::operation::{Call, Operation};
+use crate::operation::Operation;
 
 use super::finding::{About, Finding, Violation, Witness};
 use super::real_time_order::is_write;
@@ -115,14 +115,10 @@ impl SessionOrder {
 }
 
 fn stepped_back(operation: &Operation, floor: u64) -> Violation {
-    let kind = match operation.call {
-        Call::ListSlots { .. } | Call::MyBookings => "read",
-        Call::Reserve { .. }
-        | Call::Cancel { .. }
-        | Call::Hold { .. }
-        | Call::Confirm { .. }
-        | Call::JoinWaitlist { .. }
-        | Call::LeaveWaitlist { .. } => "decision",
+    let kind = if operation.call.is_query() {
+        "read"
+    } else {
+        "decision"
     };
     Violation {
         sentence: format!(

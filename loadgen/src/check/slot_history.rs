@@ -75,7 +75,11 @@ impl SlotHistory {
             Call::Reserve { slot } | Call::Hold { slot, .. } => (slot, operation.seq),
             Call::Cancel { slot, booking } | Call::Confirm { slot, booking } => (slot, booking),
             Call::JoinWaitlist { slot } | Call::LeaveWaitlist { slot } => (slot, 0),
-            Call::ListSlots { .. } | Call::MyBookings => return,
+            Call::ListSlots { .. }
+            | Call::MyBookings
+            | Call::Chat(_)
+            | Call::Catalogue(_)
+            | Call::Sales(_) => return,
         };
         if self.operations.len() == self.len_max {
             self.overflowed = true;

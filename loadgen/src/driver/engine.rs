@@ -294,8 +294,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         let Some(every) = self.options.duplicate_every else {
             return;
         };
-        let is_query = matches!(first.call, Call::ListSlots { .. } | Call::MyBookings);
-        if is_query || !first.outcome.is_decided() || self.is_stopping {
+        if first.call.is_query() || !first.outcome.is_decided() || self.is_stopping {
             return;
         }
         self.commands += 1;

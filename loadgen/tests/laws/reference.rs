@@ -91,7 +91,11 @@ impl Reference {
                     Observed::Bookings(mine.collect()),
                 );
             }
-            Call::Hold { .. } | Call::Confirm { .. } => unreachable!("not asked here"),
+            Call::Hold { .. }
+            | Call::Confirm { .. }
+            | Call::Chat(_)
+            | Call::Catalogue(_)
+            | Call::Sales(_) => unreachable!("not asked here"),
         };
         let seq = self.run.decide(Run::user(id.0), key, &command, &decided);
         let outcome = match decided {

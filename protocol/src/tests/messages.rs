@@ -35,6 +35,8 @@ fn requests(correlation: u64, key: Key, kind: Kind, schema: u8, body: &[u8]) -> 
             body,
         },
         Request::Ping { correlation },
+        Request::Signal { kind, schema, body },
+        Request::Alive,
     ];
     requests.extend(auths);
     requests
@@ -72,6 +74,12 @@ fn replies(correlation: u64, hash: ChainHash, kind: Kind, flag: u8, body: &[u8])
             fatal: flag & 1 == 1,
         }),
         Reply::Pong { correlation },
+        Reply::News {
+            kind,
+            schema: flag,
+            body,
+        },
+        Reply::Probe,
     ]
 }
 
@@ -178,14 +186,14 @@ fn a_frame_cut_short_in_its_head_is_refused_where_it_ends() {
     let reply = |bytes: &[u8]| Reply::decode(bytes).map(|_| ());
     for (asked, head_len) in requests(1, Key([2; 16]), Kind(1), 4, &[5])
         .iter()
-        .zip([7, 28, 12, 9])
+        .zip([7, 28, 12, 9, 4, 1])
     {
         let frame = framed(REQUEST_BYTES_MAX, |out| asked.encode(out));
         check(&frame, head_len, request);
     }
     for (said, head_len) in replies(1, ChainHash([2; 32]), Kind(3), 4, &[5])
         .iter()
-        .zip([52, 49, 44, 32, 9])
+        .zip([52, 49, 44, 32, 9, 4, 1])
     {
         let frame = framed(REPLY_BYTES_MAX, |out| said.encode(out));
         check(&frame, head_len, reply);

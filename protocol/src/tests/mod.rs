@@ -24,7 +24,7 @@ use noise::Noise;
 
 use crate::{
     id::Kind,
-    words::{WordError, accounts, agenda, log},
+    words::{WordError, accounts, agenda, catalogue, chat, log, presence, sales},
 };
 
 /// A word as bytes, and as people read it.
@@ -60,7 +60,7 @@ macro_rules! set {
 }
 
 /// Every set of words there is.
-const SETS: [Set; 10] = [
+const SETS: [Set; 27] = [
     set!("log/query", log::Query),
     set!("log/answer", log::Answer),
     set!("accounts/command", accounts::Command),
@@ -71,6 +71,23 @@ const SETS: [Set; 10] = [
     set!("agenda/event", agenda::Event),
     set!("agenda/query", agenda::Query),
     set!("agenda/answer", agenda::Answer),
+    set!("chat/command", chat::Command),
+    set!("chat/event", chat::Event),
+    set!("chat/query", chat::Query),
+    set!("chat/answer", chat::Answer),
+    set!("chat/push", chat::Push),
+    set!("catalogue/command", catalogue::Command),
+    set!("catalogue/event", catalogue::Event),
+    set!("catalogue/query", catalogue::Query),
+    set!("catalogue/answer", catalogue::Answer),
+    set!("sales/command", sales::Command),
+    set!("sales/event", sales::Event),
+    set!("sales/query", sales::Query),
+    set!("sales/answer", sales::Answer),
+    set!("presence/query", presence::Query),
+    set!("presence/answer", presence::Answer),
+    set!("presence/signal", presence::Signal),
+    set!("presence/news", presence::News),
 ];
 
 /// A file of this crate.

@@ -57,7 +57,7 @@ fn every_list_of_a_word_grows_as_it_arrives() {
             lists += 1;
         }
     }
-    assert_eq!(lists, 9, "the lists are found");
+    assert!(20 < lists, "the lists are found");
 }
 
 #[test]
@@ -69,6 +69,9 @@ fn the_readme_lists_every_word() {
             Some((_, "event")) => "### Events",
             Some((_, "query")) => "### Queries",
             Some((_, "answer")) => "### Answers",
+            Some((_, "push")) => "### Pushes",
+            Some((_, "signal")) => "### Signals",
+            Some((_, "news")) => "### News",
             other => panic!("{other:?} has no table"),
         };
         let (_, after) = readme.split_once(heading).unwrap();

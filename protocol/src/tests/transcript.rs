@@ -191,6 +191,7 @@ fn conversed() -> [Step; 6] {
     let logged_in = accounts::LoggedIn {
         user: ANA,
         expires_at: EXPIRES_AT,
+        cursor: Seq(ANA.0),
     };
     let logged_in = word!(accounts::Event, logged_in);
     let reserved = word!(agenda::Event, agenda::Reserved { slot: SLOT });
@@ -264,6 +265,7 @@ fn opening(records: &[OwnedRecord]) -> Vec<Line> {
         roles: Roles::MEMBER,
         session: records[4].seq.0,
         expires_at: EXPIRES_AT,
+        cursor: Seq(ANA.0),
         token: TOKEN,
     };
     let session = word!(accounts::Answer, session).outcome();

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::words;
-use crate::id::{Kind, Roles, UserId};
+use crate::id::{Kind, Roles, Seq, UserId};
 
 /// The number of this system.
 pub const SYSTEM: u8 = 1;
@@ -72,6 +72,7 @@ words! {
     RevokeAllSessions = 4, "revoke-all-sessions";
     SetRoles = 5, "set-roles";
     Rehash = 6, "rehash";
+    MoveCursor = 7, "move-cursor";
 }
 
 words! {
@@ -82,6 +83,7 @@ words! {
     SessionsEnded = 3, "sessions-ended";
     RolesSet = 5, "roles-set";
     Rehashed = 6, "rehashed";
+    CursorMoved = 7, "cursor-moved";
 }
 
 words! {
@@ -151,6 +153,15 @@ pub struct Rehash {
     pub password_hash: String,
 }
 
+/// This device has everything up to here: its session need not be told of it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveCursor {
+    /// A session of mine, by the position that opened it.
+    pub session: u64,
+    /// Up to and with this position. Beyond where the cursor stands, and not beyond the log.
+    pub seq: Seq,
+}
+
 /// A person exists; their id is this record's position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registered {
@@ -165,6 +176,8 @@ pub struct LoggedIn {
     pub user: UserId,
     /// When it ends by itself, milliseconds since 1970-01-01 UTC.
     pub expires_at: u64,
+    /// Up to where its person has everything on some device, which is where this one begins.
+    pub cursor: Seq,
 }
 
 /// These sessions are over.
@@ -190,6 +203,10 @@ pub struct Rehashed {
     /// Whose.
     pub user: UserId,
 }
+
+/// A device's cursor stands where its command said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CursorMoved {}
 
 /// Who is this connection?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -234,6 +251,8 @@ pub struct SessionView {
     pub opened_at: u64,
     /// When it ends by itself.
     pub expires_at: u64,
+    /// Up to where its device has everything.
+    pub cursor: Seq,
 }
 
 /// The person of that name.
@@ -254,6 +273,8 @@ pub struct SessionOpened {
     pub session: u64,
     /// When it ends by itself, milliseconds since 1970-01-01 UTC.
     pub expires_at: u64,
+    /// Up to where this device has everything, as far as the server was told.
+    pub cursor: Seq,
     /// The secret to resume it with.
     pub token: Token,
 }
@@ -269,4 +290,6 @@ pub struct SessionResumed {
     pub session: u64,
     /// When it ends by itself, milliseconds since 1970-01-01 UTC.
     pub expires_at: u64,
+    /// Up to where this device has everything, as far as the server was told.
+    pub cursor: Seq,
 }

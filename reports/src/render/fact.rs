@@ -107,8 +107,24 @@ pub(super) fn generator(record: &RunRecord) -> Vec<Fact> {
         fact("woke late, at most", figure::duration(found.lateness.max)),
         fact("connections", figure::count(found.connections)),
         fact("memory, at most", figure::bytes(found.memory_bytes_max)),
-        fact("recorded history", figure::bytes(found.history_bytes)),
+        fact("recorded history", history(record)),
     ]
+}
+
+/// Its size, and that for each operation sent, with the second answers of those asked again.
+fn history(record: &RunRecord) -> String {
+    let bytes = record.generator.history_bytes;
+    let sent: u64 = record
+        .phases
+        .iter()
+        .map(|phase| phase.conservation.sent)
+        .sum();
+    let total = figure::bytes(bytes);
+    if sent == 0 {
+        return total;
+    }
+    let each = figure::number(bytes as f64 / sent as f64);
+    format!("{total}, {each} bytes an operation")
 }
 
 pub(super) fn environment(record: &RunRecord) -> Vec<Fact> {

@@ -227,7 +227,7 @@ fn execute<S: System>(
                 follow_up: system
                     .follow_up(&event)
                     .map(|command| OwnedCommand::new(&command)),
-                notice: S::push(cx, &command, &event).and_then(person_told),
+                notice: S::push(cx, &command, &event).as_ref().and_then(person_told),
                 target,
             })
         }
@@ -242,7 +242,7 @@ fn execute<S: System>(
 }
 
 /// The person who alone is told, if it is one.
-pub(crate) fn person_told<P>(pushed: Pushed<P>) -> Option<UserId> {
+pub(crate) fn person_told<P>(pushed: &Pushed<P>) -> Option<UserId> {
     match pushed.stream {
         Stream::Person(user) => Some(user),
         Stream::Everybody | Stream::Conversation(_) => None,

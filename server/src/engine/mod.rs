@@ -5,8 +5,9 @@
 //! ```
 //!
 //! Memory may be ahead of the disk: while one batch syncs the next is decided on top of it. Nothing
-//! decided leaves before the batch it stands in is proved durable, refusals and reads included: a
-//! reader must never see what a crash could take back. Time comes in as an argument, batches go out
+//! that was seen in memory leaves before it is proved durable, refusals and reads included: nobody
+//! must ever be told what a crash could take back. So whatever is said waits in a [`Round`]; only
+//! [`Busy`], which tells of no record, is said at once. Time comes in as an argument, batches go out
 //! by value. Deliberately absent: clocks, threads, disks, connections, every rule of every system.
 
 use std::ops::Range;
@@ -58,13 +59,33 @@ pub struct Ask<'a> {
     pub command: CommandBytes<'a>,
 }
 
-/// What became of a submitted command.
+/// What became of a submitted command. Whatever it was, its origin hears of it by a [`Release`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Submitted {
-    /// Its answer is released when this position is durable.
-    Pending(Seq),
-    /// It was answered before: the answer is in the log, at this durable position.
-    Stored(Seq),
+    /// It was decided; its record is at this position.
+    Decided(Seq),
+    /// It was decided before, at this position.
+    Again(Seq),
+    /// It was not considered: no such command, or its key belongs to another one. Why is not told
+    /// here, because it may not be told yet.
+    Refused,
+}
+
+/// There is no room, and nothing was considered. The one thing that is said before anything is
+/// durable: it tells of no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy {
+    /// How many wait already, all that may.
+    pub waiting: usize,
+}
+
+impl Busy {
+    /// As it is told.
+    #[must_use]
+    pub fn refusal(self) -> Refusal {
+        let waiting = u64::try_from(self.waiting).unwrap_or(u64::MAX);
+        Refusal::with(Code::BUSY, waiting, waiting)
+    }
 }
 
 /// What may leave, in the order of the log.
@@ -78,6 +99,25 @@ pub enum Release<'a> {
         at: Head,
         /// See [`protocol::outcome`].
         outcome: &'a [u8],
+    },
+    /// The answer to a command that was decided before: it is in the log.
+    Again {
+        /// Where it goes.
+        origin: Origin,
+        /// Its position, which is durable.
+        seq: Seq,
+    },
+    /// Why something was not considered.
+    Refused {
+        /// Where it goes.
+        origin: Origin,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A connection has lost its session, and may know.
+    Ended {
+        /// Which connection.
+        connection: u64,
     },
     /// An event that somebody must hear of.
     Notice {
@@ -106,6 +146,17 @@ enum Waiting {
         at: Head,
         outcome: Range<usize>,
     },
+    Again {
+        origin: Origin,
+        seq: Seq,
+    },
+    Refused {
+        origin: Origin,
+        refusal: Refusal,
+    },
+    Ended {
+        connection: u64,
+    },
 }
 
 /// A batch and what waits for it.
@@ -117,54 +168,55 @@ struct Round {
     reads: Vec<u8>,
 }
 
-/// What was let go of together: proved durable, or a read of what is.
+impl Round {
+    fn release(&self, waiting: &Waiting) -> Release<'_> {
+        match *waiting {
+            Waiting::Command { origin, row } => {
+                let (at, outcome) = self.row(row);
+                Release::Answer {
+                    origin,
+                    at,
+                    outcome,
+                }
+            }
+            Waiting::Notice { user, row } => {
+                let (at, outcome) = self.row(row);
+                Release::Notice { user, at, outcome }
+            }
+            Waiting::Read {
+                origin,
+                at,
+                ref outcome,
+            } => Release::Answer {
+                origin,
+                at,
+                outcome: &self.reads[outcome.clone()],
+            },
+            Waiting::Again { origin, seq } => Release::Again { origin, seq },
+            Waiting::Refused { origin, refusal } => Release::Refused { origin, refusal },
+            Waiting::Ended { connection } => Release::Ended { connection },
+        }
+    }
+
+    fn row(&self, row: usize) -> (Head, &[u8]) {
+        let row = self.batch.row(row);
+        let at = Head {
+            seq: row.record.seq,
+            hash: row.hash,
+        };
+        (at, row.record.outcome)
+    }
+}
+
+/// What was let go of together: proved durable, or said of nothing but what is.
 #[derive(Debug)]
 pub struct Released(Round);
 
 impl Released {
     /// Shows every release in the order of the log.
     pub fn for_each(&self, mut visit: impl FnMut(Release<'_>)) {
-        let Round {
-            batch,
-            waiting,
-            reads,
-        } = &self.0;
-        for waiting in waiting {
-            visit(match waiting {
-                Waiting::Command { origin, row } => {
-                    let row = batch.row(*row);
-                    let at = Head {
-                        seq: row.record.seq,
-                        hash: row.hash,
-                    };
-                    Release::Answer {
-                        origin: *origin,
-                        at,
-                        outcome: row.record.outcome,
-                    }
-                }
-                Waiting::Notice { user, row } => {
-                    let row = batch.row(*row);
-                    let at = Head {
-                        seq: row.record.seq,
-                        hash: row.hash,
-                    };
-                    Release::Notice {
-                        user: *user,
-                        at,
-                        outcome: row.record.outcome,
-                    }
-                }
-                Waiting::Read {
-                    origin,
-                    at,
-                    outcome,
-                } => Release::Answer {
-                    origin: *origin,
-                    at: *at,
-                    outcome: &reads[outcome.clone()],
-                },
-            });
+        for waiting in &self.0.waiting {
+            visit(self.0.release(waiting));
         }
     }
 }
@@ -224,48 +276,42 @@ impl Engine {
     /// follow directly behind it. A key seen before is answered with what was answered then.
     ///
     /// # Errors
-    /// If it was not considered: no such command, no room, or the key belongs to another command.
-    /// Nothing was logged and nothing changed.
-    pub fn submit(&mut self, now: u64, ask: &Ask<'_>) -> Result<Submitted, Refusal> {
-        let digest = digest(ask.command.kind, ask.command.schema, ask.command.body);
+    /// If there is no room. Nothing was logged and nothing changed.
+    pub fn submit(&mut self, now: u64, ask: &Ask<'_>) -> Result<Submitted, Busy> {
         if ask.command.source != Source::Server
             && let Some(used) = self.used(ask)
         {
-            return self.answer_again(ask.origin, used, digest);
+            return Ok(self.answer_again(ask, used));
         }
-        if BATCH_LEN_MAX <= self.building.batch.len() {
-            let waiting = u64::try_from(self.building.batch.len()).unwrap_or(u64::MAX);
-            return Err(Refusal::with(Code::BUSY, waiting, waiting));
+        let waiting = self.building.batch.len();
+        if BATCH_LEN_MAX <= waiting {
+            return Err(Busy { waiting });
         }
-        let (seq, mut follow_up) = self.decide(now, ask)?;
+        let (seq, mut follow_up) = match self.decide(now, ask) {
+            Ok(decided) => decided,
+            Err(refusal) => return Ok(self.refuse_ask(ask, refusal)),
+        };
         while let Some(command) = follow_up {
             follow_up = self.decide_own(now, &command);
         }
-        Ok(Submitted::Pending(seq))
+        Ok(Submitted::Decided(seq))
     }
 
-    /// Answers a query from the newest decided state, and releases it when that is durable.
-    ///
-    /// # Errors
-    /// If there is no such query.
-    pub fn query(
-        &mut self,
-        now: u64,
-        origin: Origin,
-        actor: UserId,
-        query: &CommandBytes<'_>,
-    ) -> Result<(), Refusal> {
+    /// Answers a query from the newest decided state, and releases it when that is durable; if
+    /// there is no such query, that.
+    pub fn query(&mut self, now: u64, origin: Origin, actor: UserId, query: &CommandBytes<'_>) {
         let cx = self.context(now, actor, self.decided.seq, Key::default());
         let mut outcome = std::mem::take(&mut self.outcome);
         outcome.clear();
-        let answered = self.systems.answer(&cx, query, &mut outcome);
-        if answered.is_ok() {
-            #[cfg(feature = "planted-bugs")]
-            (self.meddler).read(actor, query, self.decided, &mut outcome);
-            self.release_read(origin, &outcome);
+        match self.systems.answer(&cx, query, &mut outcome) {
+            Ok(()) => {
+                #[cfg(feature = "planted-bugs")]
+                (self.meddler).read(actor, query, self.decided, &mut outcome);
+                self.release_read(origin, &outcome);
+            }
+            Err(refusal) => self.refuse(origin, refusal),
         }
         self.outcome = outcome;
-        answered
     }
 
     /// Releases an outcome that somebody else read off the decided state, when that is durable.
@@ -273,6 +319,11 @@ impl Engine {
         let at = self.decided;
         #[cfg(feature = "planted-bugs")]
         let at = self.meddler.read_at(at);
+        self.release_read_at(origin, at, outcome);
+    }
+
+    /// As [`Engine::release_read`], of a state that is not the newest: who may see it was.
+    pub fn release_read_at(&mut self, origin: Origin, at: Head, outcome: &[u8]) {
         let round = self.newest_round();
         let start = round.reads.len();
         round.reads.extend_from_slice(outcome);
@@ -282,6 +333,22 @@ impl Engine {
             at,
             outcome,
         });
+    }
+
+    /// Says why something was not considered, when everything that was decided so far is durable:
+    /// the reason may tell of it.
+    pub fn refuse(&mut self, origin: Origin, refusal: Refusal) {
+        self.newest_round()
+            .waiting
+            .push(Waiting::Refused { origin, refusal });
+    }
+
+    /// Lets a connection know that its session is over, when everything that was decided so far,
+    /// and so what ended it, is durable.
+    pub fn end(&mut self, connection: u64) {
+        self.newest_round()
+            .waiting
+            .push(Waiting::Ended { connection });
     }
 
     /// When [`Engine::handle_timeout`] has something to do.
@@ -340,7 +407,7 @@ impl Engine {
         Released(round)
     }
 
-    /// Lets go of reads that wait for nothing: everything they saw is durable.
+    /// Lets go of what waits for nothing: everything it tells of is durable.
     pub fn release_idle(&mut self) -> Option<Released> {
         let is_idle = self.syncing.is_none() && self.building.batch.is_empty();
         if !is_idle || self.building.waiting.is_empty() {
@@ -508,44 +575,33 @@ impl Engine {
         );
     }
 
-    /// A key that was used before: the same command gets the same answer, another is refused.
-    fn answer_again(
-        &mut self,
-        origin: Option<Origin>,
-        used: Use,
-        digest: u64,
-    ) -> Result<Submitted, Refusal> {
-        if used.digest != digest {
-            return Err(Refusal::with(Code::KEY_REUSED, used.seq.0, 0));
+    /// A key that was used before: the same command gets the same answer, another is refused. Both
+    /// tell where the first stands, and a log-in's answer what its person may do by now; so both
+    /// wait for the newest round, also when the first has been durable for long.
+    fn answer_again(&mut self, ask: &Ask<'_>, used: Use) -> Submitted {
+        let CommandBytes {
+            kind, schema, body, ..
+        } = ask.command;
+        if used.digest != digest(kind, schema, body) {
+            return self.refuse_ask(ask, Refusal::with(Code::KEY_REUSED, used.seq.0, 0));
         }
-        if used.seq <= self.durable.seq {
-            return Ok(Submitted::Stored(used.seq));
+        if let Some(origin) = ask.origin {
+            let seq = used.seq;
+            self.newest_round()
+                .waiting
+                .push(Waiting::Again { origin, seq });
         }
-        let (round, row) = self.round_of(used.seq);
-        if let Some(origin) = origin {
-            round.waiting.push(Waiting::Command { origin, row });
-        }
-        Ok(Submitted::Pending(used.seq))
+        Submitted::Again(used.seq)
     }
 
-    /// The round that holds a position which is not durable yet, and its row there.
-    fn round_of(&mut self, seq: Seq) -> (&mut Round, usize) {
-        let building_len = u64::try_from(self.building.batch.len()).expect("batches are bounded");
-        let building_first = self.decided.seq.0 + 1 - building_len;
-        let (round, first) = if building_first <= seq.0 {
-            (&mut self.building, building_first)
-        } else {
-            let syncing = self
-                .syncing
-                .as_mut()
-                .expect("it is not durable, so it is being synced");
-            (syncing, self.durable.seq.0 + 1)
-        };
-        let row = usize::try_from(seq.0 - first).expect("batches are bounded");
-        (round, row)
+    fn refuse_ask(&mut self, ask: &Ask<'_>, refusal: Refusal) -> Submitted {
+        if let Some(origin) = ask.origin {
+            self.refuse(origin, refusal);
+        }
+        Submitted::Refused
     }
 
-    /// What a read of the newest state must wait for.
+    /// What must be waited for by whatever tells of the newest decided state.
     fn newest_round(&mut self) -> &mut Round {
         match &mut self.syncing {
             Some(syncing) if self.building.batch.is_empty() => syncing,

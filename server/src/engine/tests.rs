@@ -13,7 +13,7 @@ use protocol::{
     words::{accounts, agenda},
 };
 
-use super::{Ask, BATCH_LEN_MAX, Engine, Origin, Release, Released, Submitted};
+use super::{Ask, BATCH_LEN_MAX, Busy, Engine, Origin, Release, Released, Submitted};
 use crate::{
     archive,
     domain::systems::{CommandBytes, OwnedCommand, Source, Systems},
@@ -124,6 +124,7 @@ struct World {
 }
 
 const QUERIES_FROM: u64 = 1 << 32;
+const REUSES_FROM: u64 = 1 << 33;
 
 impl World {
     fn new() -> Self {
@@ -149,7 +150,7 @@ impl World {
             Step::Ask { client, wish } => self.ask(*client, wish),
             Step::Query { client } => self.query(*client),
             Step::Retry { nth } if !self.sent.is_empty() => self.send(nth % self.sent.len()),
-            Step::ReuseKey { nth, wish } if !self.told.is_empty() => self.reuse_key(*nth, wish),
+            Step::ReuseKey { nth, wish } if !self.sent.is_empty() => self.reuse_key(*nth, wish),
             Step::Retry { .. } | Step::ReuseKey { .. } => {}
             Step::TakeBatch => self.take_batch(),
             Step::Commit => self.commit(),
@@ -174,42 +175,31 @@ impl World {
         self.send(self.sent.len() - 1);
     }
 
-    /// Sends what was sent at `index`, for the first time or again. An answer that was given
-    /// already must come at once or again.
+    /// Sends what was sent at `index`, for the first time or again.
     fn send(&mut self, index: usize) {
         let sent = self.sent[index].clone();
         let correlation = u64::try_from(index).unwrap();
-        match self.engine.submit(self.now, &ask(&sent, correlation)) {
-            Ok(Submitted::Stored(seq)) => {
-                let mut reader = self.log.reader().unwrap();
-                let (at, outcome) = archive::read_outcome(&mut *reader, seq).unwrap();
-                self.hear(correlation, &Told { at, outcome });
-            }
-            Ok(Submitted::Pending(seq)) => {
-                assert!(
-                    self.engine.durable().seq < seq,
-                    "a pending answer is not durable"
-                );
-                assert!(
-                    !self.told.contains_key(&index),
-                    "acknowledged, and not stored"
-                );
-            }
-            Err(refusal) => panic!("{refusal}"),
+        let submitted = self.engine.submit(self.now, &ask(&sent, correlation));
+        if let Some(told) = self.told.get(&index) {
+            assert_eq!(submitted, Ok(Submitted::Again(told.at.seq)));
         }
+        assert_ne!(submitted, Ok(Submitted::Refused));
+        assert!(submitted.is_ok(), "there is room");
+        self.hear_idle();
     }
 
     fn reuse_key(&mut self, nth: usize, wish: &Wish) {
-        let (index, told) = self.told.iter().nth(nth % self.told.len()).unwrap();
-        let (mut sent, seq) = (self.sent[*index].clone(), told.at.seq);
+        let index = nth % self.sent.len();
+        let mut sent = self.sent[index].clone();
         let client = usize::try_from(sent.user.0 - 1).unwrap();
         let other = self.command(client, wish);
         if other != sent.command {
             sent.command = other;
             let before = (self.engine.decided(), self.engine.state_hash());
-            let submitted = self.engine.submit(self.now, &ask(&sent, 0));
-            assert_eq!(submitted, Err(Refusal::with(Code::KEY_REUSED, seq.0, 0)));
+            let submitted = self.engine.submit(self.now, &ask(&sent, REUSES_FROM));
+            assert_eq!(submitted, Ok(Submitted::Refused));
             assert_eq!(before, (self.engine.decided(), self.engine.state_hash()));
+            self.hear_idle();
         }
     }
 
@@ -220,9 +210,11 @@ impl World {
             source: Source::Client,
             ..query.bytes()
         };
-        self.engine
-            .query(self.now, origin, user(client), &query)
-            .unwrap();
+        self.engine.query(self.now, origin, user(client), &query);
+        self.hear_idle();
+    }
+
+    fn hear_idle(&mut self) {
         if let Some(released) = self.engine.release_idle() {
             self.hear_all(released);
         }
@@ -295,6 +287,23 @@ impl World {
                     },
                 ));
             }
+            Release::Again { origin, seq } => {
+                assert!(seq <= durable, "released before it was durable");
+                let mut reader = self.log.reader().unwrap();
+                let (at, outcome) = archive::read_outcome(&mut *reader, seq).unwrap();
+                answers.push((origin.correlation, Told { at, outcome }));
+            }
+            Release::Refused { origin, refusal } => {
+                assert_eq!(
+                    (origin.correlation, refusal.code),
+                    (REUSES_FROM, Code::KEY_REUSED)
+                );
+                assert!(
+                    refusal.value <= durable.0,
+                    "it tells of what is not durable"
+                );
+            }
+            Release::Ended { .. } => panic!("nobody has a session here"),
             Release::Notice { user, at, outcome } => {
                 assert!(at.seq <= durable, "told before it was durable");
                 let told = noticed(outcome);
@@ -563,12 +572,23 @@ fn rows(log: &MemoryLog) -> Vec<OwnedRecord> {
 /// Correlations and positions of answers, in the order they are let go.
 fn answers(released: &Released) -> Vec<(u64, u64)> {
     let mut answers = Vec::new();
-    released.for_each(|release| {
-        if let Release::Answer { origin, at, .. } = release {
-            answers.push((origin.correlation, at.seq.0));
-        }
+    released.for_each(|release| match release {
+        Release::Answer { origin, at, .. } => answers.push((origin.correlation, at.seq.0)),
+        Release::Again { origin, seq } => answers.push((origin.correlation, seq.0)),
+        Release::Refused { .. } | Release::Ended { .. } | Release::Notice { .. } => {}
     });
     answers
+}
+
+/// Correlations and reasons of what was not considered, in the order they are let go.
+fn refusals(released: &Released) -> Vec<(u64, Refusal)> {
+    let mut refusals = Vec::new();
+    released.for_each(|release| {
+        if let Release::Refused { origin, refusal } = release {
+            refusals.push((origin.correlation, refusal));
+        }
+    });
+    refusals
 }
 
 impl World {
@@ -585,8 +605,7 @@ impl World {
             ..query.bytes()
         };
         self.engine
-            .query(self.now, origin(correlation), user(0), &query)
-            .unwrap();
+            .query(self.now, origin(correlation), user(0), &query);
     }
 
     fn tail(&self) -> Vec<(UserId, &'static str)> {
@@ -676,26 +695,92 @@ fn the_next_batch_is_decided_while_one_syncs() {
 }
 
 #[test]
-fn a_retry_of_what_syncs_waits_for_the_same_batch() {
+fn a_retry_waits_for_the_newest_batch() {
     let mut world = World::new();
     let head = world.log.head().seq.0;
     world.ask(0, &Wish::Reserve(0));
     world.take_batch();
+    world.send(0);
     world.ask(1, &Wish::Reserve(0));
     world.send(0);
     world.send(1);
-    assert_eq!(
-        world.engine.decided().seq.0,
-        head + 2,
-        "a retry decides nothing"
-    );
+    let decided = world.engine.decided().seq.0;
+    assert_eq!(decided, head + 2, "a retry decides nothing");
     assert_eq!(answers(&world.finish()), [(0, head + 1), (0, head + 1)]);
     world.take_batch();
-    assert_eq!(answers(&world.finish()), [(1, head + 2), (1, head + 2)]);
-    let stored = world
+    world.send(0);
+    let expected = [(1, head + 2), (0, head + 1), (1, head + 2), (0, head + 1)];
+    assert_eq!(answers(&world.finish()), expected);
+    let again = world
         .engine
         .submit(world.now, &ask(&world.sent[0].clone(), 5));
-    assert_eq!(stored, Ok(Submitted::Stored(Seq(head + 1))));
+    assert_eq!(again, Ok(Submitted::Again(Seq(head + 1))));
+    let released = world.engine.release_idle().expect("nothing to wait for");
+    assert_eq!(answers(&released), [(5, head + 1)]);
+}
+
+#[test]
+fn a_reused_key_is_refused_when_its_first_use_is_durable() {
+    let mut world = World::new();
+    let seq = world.log.head().seq.0 + 1;
+    world.ask(0, &Wish::Reserve(0));
+    let reuse = Sent {
+        command: world.command(0, &Wish::Reserve(1)),
+        ..world.sent[0].clone()
+    };
+    let submit = |world: &mut World, correlation| {
+        let submitted = world.engine.submit(START, &ask(&reuse, correlation));
+        assert_eq!(submitted, Ok(Submitted::Refused));
+    };
+    let reason = Refusal::with(Code::KEY_REUSED, seq, 0);
+    submit(&mut world, 91);
+    assert!(world.engine.release_idle().is_none(), "nothing is durable");
+    world.take_batch();
+    submit(&mut world, 92);
+    assert!(world.engine.release_idle().is_none(), "it is being synced");
+    let released = world.finish();
+    assert_eq!(refusals(&released), [(91, reason), (92, reason)]);
+    world.engine.recycle(released);
+    submit(&mut world, 93);
+    assert!(world.engine.take_batch().is_none(), "there is no record");
+    let released = world.engine.release_idle().expect("nothing to wait for");
+    assert_eq!(refusals(&released), [(93, reason)]);
+}
+
+#[test]
+fn whatever_is_told_of_the_decided_state_waits_for_it() {
+    let mut world = World::new();
+    let reason = Refusal::new(Code::UNKNOWN_SESSION);
+    let tell = |world: &mut World| {
+        let at = world.engine.durable();
+        world.engine.refuse(origin(91), reason);
+        world.engine.end(7);
+        world.engine.release_read(origin(92), &[1]);
+        world.engine.release_read_at(origin(93), at, &[2]);
+    };
+    let told = |released: &Released| {
+        let mut told = Vec::new();
+        released.for_each(|release| told.push(format!("{release:?}")));
+        told
+    };
+    tell(&mut world);
+    let released = world.engine.release_idle().expect("nothing to wait for");
+    let expected = told(&released);
+    assert_eq!(expected.len(), 4);
+    world.engine.recycle(released);
+    world.ask(0, &Wish::Reserve(0));
+    tell(&mut world);
+    world.take_batch();
+    tell(&mut world);
+    world.ask(1, &Wish::Reserve(0));
+    tell(&mut world);
+    assert!(world.engine.release_idle().is_none());
+    let released = world.finish();
+    assert_eq!(told(&released).len(), 1 + 4 + 4);
+    world.engine.recycle(released);
+    assert!(world.engine.release_idle().is_none());
+    world.take_batch();
+    assert_eq!(told(&world.finish()).len(), 1 + 4);
 }
 
 #[test]
@@ -713,7 +798,11 @@ fn a_full_batch_answers_busy_and_changes_nothing() {
     let before = (world.engine.decided(), world.engine.state_hash());
     let len = u64::try_from(BATCH_LEN_MAX).unwrap();
     let refused = world.engine.submit(START, &ask(&sent(BATCH_LEN_MAX), 0));
-    assert_eq!(refused, Err(Refusal::with(Code::BUSY, len, len)));
+    let busy = Busy {
+        waiting: BATCH_LEN_MAX,
+    };
+    assert_eq!(refused, Err(busy));
+    assert_eq!(busy.refusal(), Refusal::with(Code::BUSY, len, len));
     assert!(
         world.engine.submit(START, &ask(&sent(0), 0)).is_ok(),
         "a retry needs no room"
@@ -742,13 +831,14 @@ fn what_is_not_a_command_is_refused_and_not_logged() {
             key: Key([9; 16]),
             command,
         };
-        let refused = world
-            .engine
-            .submit(START, &ask(&sent, 0))
-            .map_err(|refusal| refusal.code);
-        assert_eq!(refused, Err(code));
+        let submitted = world.engine.submit(START, &ask(&sent, 0));
+        assert_eq!(submitted, Ok(Submitted::Refused));
         assert_eq!(world.engine.decided(), before);
         assert!(world.engine.take_batch().is_none());
+        let released = world.engine.release_idle().expect("nothing to wait for");
+        let reasons = refusals(&released);
+        assert_eq!(reasons.len(), 1);
+        assert_eq!(reasons[0].1.code, code);
         world.ask(1, &Wish::Reserve(0));
         world.settle();
     };

@@ -202,6 +202,7 @@ fn sample() -> Vec<Stored> {
     let logged_in = accounts::Event::from(accounts::LoggedIn {
         user: UserId(1),
         expires_at: 1_800_000_000_000,
+        cursor: Seq(1),
     });
     let cancel = agenda::Command::from(agenda::Cancel { booking: 9 });
     let refusal = Refusal::with(Code::UNKNOWN_BOOKING, 9, 0);

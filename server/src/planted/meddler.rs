@@ -125,6 +125,7 @@ impl Meddler {
                     notice: command
                         .ok()
                         .and_then(|command| Agenda::push(cx, &command, &event))
+                        .as_ref()
                         .and_then(person_told),
                     ..Executed::default()
                 })
@@ -280,6 +281,8 @@ impl Meddler {
                     *at = first;
                 }
             }
+            // What is in the log comes back here as an answer.
+            Release::Again { .. } | Release::Refused { .. } | Release::Ended { .. } => {}
         }
         release
     }
@@ -371,7 +374,7 @@ pub fn invent(engine: &mut Engine, wall: u64, ask: &Ask<'_>) {
         ..*ask
     };
     // Where the engine has no room for it, there is no phantom.
-    let _refused = engine.submit(wall, &invented);
+    let _busy = engine.submit(wall, &invented);
 }
 
 /// Changes some reservations in a page of the log; the same ones each time they are read.

@@ -12,7 +12,7 @@ use protocol::{
     limits::{IN_FLIGHT_MAX, REQUEST_BYTES_MAX, WIRE_VERSION},
     message::{ErrorReply, Reply, Request, Welcome, WelcomeFlags},
     outcome::encode_accepted,
-    words::accounts::{Answer, AuthRequest, Event, SessionOpened, SessionResumed, Token},
+    words::accounts::{Answer, AuthRequest, Event, LoggedIn, SessionOpened, Token},
 };
 
 use crate::{
@@ -60,8 +60,11 @@ enum Stage {
     Stranger,
     /// Logged in.
     Person(Person),
-    /// Logged in until just now: what was asked before is still answered.
+    /// Logged in until just now, by what is decided: nothing more is considered, and nobody may
+    /// know yet.
     Revoked(Person),
+    /// Logged in until just now, and that is durable: what was asked before is still answered.
+    Ended(Person),
     /// Nothing more is read.
     Closed,
 }
@@ -142,6 +145,9 @@ pub enum What<'a> {
         /// What was shown.
         request: AuthRequest,
     },
+    /// Nothing, because it was asked after its session was revoked: to be refused, when that is
+    /// durable.
+    TooLate,
 }
 
 /// A word that nobody has looked into.
@@ -289,7 +295,7 @@ impl Session {
     }
 
     fn handle_auth<'a>(&mut self, correlation: u64, key: Key, request: AuthRequest) -> Demand<'a> {
-        if let Stage::Person(person) | Stage::Revoked(person) = self.stage {
+        if let Some(person) = self.person() {
             let refusal = Refusal::with(Code::ALREADY_LOGGED_IN, person.user.0, 0);
             return self.refuse(correlation, refusal);
         }
@@ -312,8 +318,9 @@ impl Session {
     /// Passes something on for this connection's person, if it may ask anything now.
     fn admit<'a>(&mut self, correlation: u64, what: impl FnOnce(UserId) -> What<'a>) -> Demand<'a> {
         let person = match self.stage {
-            Stage::Person(person) => person,
-            Stage::Revoked(_) => {
+            Stage::Person(person) => Some(person),
+            Stage::Revoked(_) => None,
+            Stage::Ended(_) => {
                 return self.refuse(correlation, Refusal::new(Code::SESSION_ENDED));
             }
             Stage::Silent | Stage::Stranger | Stage::Closed => {
@@ -325,7 +332,7 @@ impl Session {
             return self.refuse(correlation, Refusal::with(Code::IN_FLIGHT, in_flight, max));
         }
         self.in_flight += 1;
-        let what = what(person.user);
+        let what = person.map_or(What::TooLate, |person| what(person.user));
         Demand::Ask(Asked { correlation, what })
     }
 
@@ -353,7 +360,7 @@ impl Session {
         .encode(&mut self.outbound);
     }
 
-    /// A demand was not considered; it never was in flight any more.
+    /// A demand was not considered; it is not in flight any more.
     pub fn handle_refused(&mut self, correlation: u64, refusal: Refusal, retry_after_ms: u32) {
         self.answered(correlation);
         if self.is_closed() {
@@ -380,22 +387,6 @@ impl Session {
             Some(auth) => self.handle_auth_outcome(auth, at, outcome),
             None => self.send_answer(correlation, at, outcome),
         }
-    }
-
-    /// A session was resumed.
-    pub fn handle_resumed(&mut self, correlation: u64, at: Head, person: Person, roles: Roles) {
-        self.answered(correlation);
-        if self.is_closed() {
-            return;
-        }
-        self.stage = Stage::Person(person);
-        let answer = Answer::from(SessionResumed {
-            user: person.user,
-            roles,
-            session: person.session,
-            expires_at: person.expires_at,
-        });
-        self.send_auth_answer(correlation, at, &answer);
     }
 
     /// Something this connection's person must hear of.
@@ -436,19 +427,28 @@ impl Session {
         .encode(&mut self.outbound);
     }
 
-    /// An accepted log-in makes this connection somebody's; what was logged of it is not what is
-    /// answered, because the token is never logged.
+    /// An accepted log-in or resumption makes this connection somebody's.
     fn handle_auth_outcome(&mut self, auth: Auth, at: Head, outcome: &[u8]) {
-        let event = match Outcome::decode(outcome) {
-            Ok(Outcome::Accepted { kind, schema, body }) => Event::decode(kind, schema, body).ok(),
-            Ok(Outcome::Refused(_)) | Err(_) => {
-                self.login_failures += 1;
-                None
-            }
-        };
-        let (Some(Event::LoggedIn(logged_in)), Some(grant)) = (event, auth.grant) else {
+        let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(outcome) else {
+            self.login_failures += 1;
             return self.send_answer(auth.correlation, at, outcome);
         };
+        if let Ok(Answer::SessionResumed(resumed)) = Answer::decode(kind, schema, body) {
+            self.stage = Stage::Person(Person {
+                user: resumed.user,
+                session: resumed.session,
+                expires_at: resumed.expires_at,
+            });
+        }
+        let event = Event::decode(kind, schema, body);
+        let (Ok(Event::LoggedIn(logged_in)), Some(grant)) = (event, auth.grant) else {
+            return self.send_answer(auth.correlation, at, outcome);
+        };
+        self.open(auth.correlation, at, &logged_in, grant);
+    }
+
+    /// What was logged of a log-in is not what is answered, because the token is never logged.
+    fn open(&mut self, correlation: u64, at: Head, logged_in: &LoggedIn, grant: Grant) {
         let person = Person {
             user: logged_in.user,
             session: at.seq.0,
@@ -460,12 +460,9 @@ impl Session {
             roles: grant.roles,
             session: person.session,
             expires_at: person.expires_at,
+            cursor: logged_in.cursor,
             token: grant.token,
         });
-        self.send_auth_answer(auth.correlation, at, &answer);
-    }
-
-    fn send_auth_answer(&mut self, correlation: u64, at: Head, answer: &Answer) {
         let mut outcome = Vec::new();
         let (kind, schema) = answer.kind();
         encode_accepted(kind, schema, &mut outcome);
@@ -493,21 +490,30 @@ impl Session {
             Stage::Person(_) if self.in_flight == 0 && over(self.heard_at, timeouts.idle) => {
                 self.close(late(Code::IDLE, timeouts.idle))
             }
-            Stage::Revoked(_) if self.in_flight == 0 => {
-                self.close(Refusal::new(Code::SESSION_ENDED))
-            }
-            Stage::Silent | Stage::Stranger | Stage::Person(_) | Stage::Revoked(_) => {
-                Demand::Nothing
-            }
+            Stage::Ended(_) if self.in_flight == 0 => self.close(Refusal::new(Code::SESSION_ENDED)),
+            Stage::Silent
+            | Stage::Stranger
+            | Stage::Person(_)
+            | Stage::Revoked(_)
+            | Stage::Ended(_) => Demand::Nothing,
             Stage::Closed => Demand::Close,
         }
     }
 
-    /// The session was revoked: nothing more is asked by it, and the conversation ends when
-    /// everything is answered.
-    pub fn handle_revoked(&mut self) {
-        if let Stage::Person(person) = self.stage {
-            self.stage = Stage::Revoked(person);
+    /// The session was revoked: nothing more is considered for it. Returns whether it was until
+    /// now; its person knows nothing before [`Session::handle_ended`].
+    pub fn handle_revoked(&mut self) -> bool {
+        let Stage::Person(person) = self.stage else {
+            return false;
+        };
+        self.stage = Stage::Revoked(person);
+        true
+    }
+
+    /// That the session was revoked is durable: the conversation ends when everything is answered.
+    pub fn handle_ended(&mut self) {
+        if let Stage::Revoked(person) = self.stage {
+            self.stage = Stage::Ended(person);
         }
     }
 
@@ -526,7 +532,7 @@ impl Session {
     #[must_use]
     pub const fn person(&self) -> Option<Person> {
         match self.stage {
-            Stage::Person(person) | Stage::Revoked(person) => Some(person),
+            Stage::Person(person) | Stage::Revoked(person) | Stage::Ended(person) => Some(person),
             Stage::Silent | Stage::Stranger | Stage::Closed => None,
         }
     }

@@ -7,7 +7,7 @@ use protocol::{
     message::MessageError,
     outcome::encode_refused,
     words::{
-        accounts::{self, LoggedIn},
+        accounts::{self, SessionResumed},
         agenda::{self, Promoted},
     },
 };
@@ -53,7 +53,7 @@ fn stranger() -> Session {
 fn person() -> Session {
     let mut session = stranger();
     feed(&mut session, &log_in(1));
-    session.handle_resumed(1, AT, PERSON, Roles::MEMBER);
+    session.handle_answer(1, AT, &resumed());
     sent(&mut session);
     session
 }
@@ -178,9 +178,25 @@ fn logged_in() -> Vec<u8> {
         &LoggedIn {
             user: PERSON.user,
             expires_at: PERSON.expires_at,
+            cursor: Seq(30),
         }
         .into(),
     )
+}
+
+fn resumed() -> Vec<u8> {
+    let answer = Answer::from(SessionResumed {
+        user: PERSON.user,
+        roles: Roles::MEMBER,
+        session: PERSON.session,
+        expires_at: PERSON.expires_at,
+        cursor: Seq(30),
+    });
+    let mut outcome = Vec::new();
+    let (kind, schema) = answer.kind();
+    encode_accepted(kind, schema, &mut outcome);
+    answer.encode(&mut outcome);
+    outcome
 }
 
 /// Feeds `input` to `session`; the last thing demanded must be to close, after this.
@@ -368,7 +384,7 @@ fn one_authentication_at_a_time() {
         1,
         "the next one may come"
     );
-    session.handle_resumed(3, AT, PERSON, Roles::MEMBER);
+    session.handle_answer(3, AT, &resumed());
     assert_eq!(session.person(), Some(PERSON));
     assert_eq!(sent(&mut session), ["answer 3 at 40: 0x0111"]);
     assert!(feed(&mut session, &log_in(4)).is_empty());
@@ -415,6 +431,7 @@ fn an_accepted_log_in_hands_out_its_grant() {
         roles: grant.roles,
         session: AT.seq.0,
         expires_at: PERSON.expires_at,
+        cursor: Seq(30),
         token: grant.token,
     };
     assert_eq!(Answer::decode(kind, schema, body), Ok(opened.into()));
@@ -503,10 +520,11 @@ fn a_session_that_expires_takes_its_conversation_along() {
 }
 
 #[test]
-fn a_revoked_session_still_hears_its_answers() {
+fn a_session_that_ended_still_hears_its_answers() {
     let mut session = person();
     feed(&mut session, &command(1));
-    session.handle_revoked();
+    assert!(session.handle_revoked());
+    session.handle_ended();
     assert!(feed(&mut session, &command(2)).is_empty());
     assert_eq!(sent(&mut session), ["error 2: session-ended 0/0"]);
     assert_eq!(
@@ -521,6 +539,39 @@ fn a_revoked_session_still_hears_its_answers() {
 }
 
 #[test]
+fn a_revoked_session_is_told_nothing_before_that_is_durable() {
+    let mut session = person();
+    assert!(session.handle_revoked());
+    assert!(!session.handle_revoked(), "once is enough");
+    let demands = feed(&mut session, &command(1));
+    assert_eq!(demands.len(), 1);
+    assert!(demands[0].contains("TooLate"), "{demands:?}");
+    let after_it_expired = PERSON.expires_at + 1;
+    for now in [NOW, NOW + 1_000] {
+        assert_eq!(
+            session.handle_timeout(now, after_it_expired),
+            Demand::Nothing
+        );
+    }
+    assert!(sent(&mut session).is_empty());
+    session.handle_ended();
+    session.handle_refused(1, Refusal::new(Code::SESSION_ENDED), 0);
+    assert_eq!(session.handle_timeout(NOW, WALL), Demand::Close);
+    let expected = ["error 1: session-ended 0/0", "fatal 0: session-ended 0/0"];
+    assert_eq!(sent(&mut session), expected);
+}
+
+#[test]
+fn a_session_ends_only_after_it_was_revoked() {
+    let mut session = person();
+    session.handle_ended();
+    assert_eq!(feed(&mut session, &command(1)).len(), 1);
+    assert_eq!(session.handle_timeout(NOW, WALL), Demand::Nothing);
+    let mut nobody = stranger();
+    assert!(!nobody.handle_revoked());
+}
+
+#[test]
 fn nothing_revives_a_closed_conversation() {
     let check = |revive: &dyn Fn(&mut Session)| {
         let mut session = stranger();
@@ -531,7 +582,7 @@ fn nothing_revives_a_closed_conversation() {
         assert_eq!(session.person(), None);
         assert!(!session.is_waiting(), "{:?}", sent(&mut session));
     };
-    check(&|session| session.handle_resumed(1, AT, PERSON, Roles::MEMBER));
+    check(&|session| session.handle_answer(1, AT, &resumed()));
     check(&|session| session.handle_refused(1, Refusal::new(Code::BUSY), 50));
     check(&|session| {
         session.handle_grant(Grant {

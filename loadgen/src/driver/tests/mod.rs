@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, rc::Rc, sync::atomic::Ordering};
 use super::*;
 use crate::{
     client::WorldMap,
-    operation::{Call, KeyMint, Nanos, Observed, Operation, Outcome, Push},
+    operation::{Call, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push},
     plan::PlanOptions,
     scenario::Scenario,
     target::{CallError, Caller, LinkLost, NullTarget, TcpTarget},
@@ -43,6 +43,9 @@ impl Watch for Witness {
     }
 
     fn handle_push(&mut self, _client: u32, _seq: u64, _push: &Push, _now: Nanos) {}
+    fn handle_news(&mut self, _client: u32, _news: &News, _now: Nanos) {}
+
+    fn handle_link(&mut self, _client: u32, _change: LinkChange, _now: Nanos) {}
 }
 
 /// A plan of one phase over eight users.

@@ -11,12 +11,12 @@ use protocol::{
     Code, Refusal, Roles, UserId,
     limits::{NAME_LEN_MAX, NAME_LEN_MIN},
     words::accounts::{
-        LogIn, LoggedIn, Register, Registered, Rehash, Rehashed, RevokeSession, RolesSet,
-        SessionsEnded, SetRoles,
+        CursorMoved, LogIn, LoggedIn, MoveCursor, Register, Registered, Rehash, Rehashed,
+        RevokeSession, RolesSet, SessionsEnded, SetRoles,
     },
 };
 
-use super::state::Accounts;
+use super::state::{Accounts, Session};
 use crate::domain::Context;
 
 /// How long a session lasts: a month of not logging in again.
@@ -50,6 +50,7 @@ impl Accounts {
         Ok(LoggedIn {
             user,
             expires_at: cx.now + lifetime,
+            cursor: self.reached(user),
         })
     }
 
@@ -58,16 +59,10 @@ impl Accounts {
         cx: &Context,
         command: &RevokeSession,
     ) -> Result<SessionsEnded, Refusal> {
-        check_person(cx)?;
-        let is_mine = |user| user == cx.actor;
-        match self.open_session(command.session) {
-            Some(session) if is_mine(session.user) && cx.now < session.expires_at => {
-                Ok(SessionsEnded {
-                    sessions: vec![command.session],
-                })
-            }
-            Some(_) | None => Err(Refusal::with(Code::UNKNOWN_SESSION, command.session, 0)),
-        }
+        self.live_session_of(cx, command.session)?;
+        Ok(SessionsEnded {
+            sessions: vec![command.session],
+        })
     }
 
     pub(super) fn decide_revoke_all(&self, cx: &Context) -> Result<SessionsEnded, Refusal> {
@@ -75,6 +70,29 @@ impl Accounts {
         Ok(SessionsEnded {
             sessions: self.sessions_of(cx.actor).to_vec(),
         })
+    }
+
+    pub(super) fn decide_cursor(
+        &self,
+        cx: &Context,
+        command: &MoveCursor,
+    ) -> Result<CursorMoved, Refusal> {
+        let (seq, session) = (command.seq, self.live_session_of(cx, command.session)?);
+        if seq <= session.cursor {
+            return Err(Refusal::with(Code::CURSOR_BEHIND, seq.0, session.cursor.0));
+        }
+        if cx.seq < seq {
+            return Err(Refusal::with(Code::CURSOR_AHEAD, seq.0, cx.seq.0));
+        }
+        Ok(CursorMoved {})
+    }
+
+    /// A session of the asker's that is neither ended nor expired.
+    fn live_session_of(&self, cx: &Context, session: u64) -> Result<&Session, Refusal> {
+        check_person(cx)?;
+        self.open_session(session)
+            .filter(|row| row.user == cx.actor && cx.now < row.expires_at)
+            .ok_or(Refusal::with(Code::UNKNOWN_SESSION, session, 0))
     }
 
     pub(super) fn decide_roles(

@@ -38,9 +38,10 @@ impl System for Accounts {
 
     fn is_client_command(command: &Command) -> bool {
         match command {
-            Command::RevokeSession(_) | Command::RevokeAllSessions(_) | Command::SetRoles(_) => {
-                true
-            }
+            Command::RevokeSession(_)
+            | Command::RevokeAllSessions(_)
+            | Command::SetRoles(_)
+            | Command::MoveCursor(_) => true,
             // What the server makes of an `AuthRequest`; a client would only claim to be verified.
             Command::Register(_) | Command::LogIn(_) | Command::Rehash(_) => false,
         }
@@ -54,6 +55,7 @@ impl System for Accounts {
             Command::RevokeAllSessions(_) => self.decide_revoke_all(cx).map(Event::from),
             Command::SetRoles(command) => self.decide_roles(cx, command).map(Event::from),
             Command::Rehash(command) => self.decide_rehash(command).map(Event::from),
+            Command::MoveCursor(command) => self.decide_cursor(cx, command).map(Event::from),
         }
     }
 
@@ -87,6 +89,7 @@ impl System for Accounts {
             Command::RevokeSession(command) => command.session,
             Command::SetRoles(command) => named(&command.name),
             Command::Rehash(command) => command.user.0,
+            Command::MoveCursor(command) => command.session,
         }
     }
 

@@ -32,6 +32,7 @@ impl Accounts {
                 session,
                 opened_at: row.opened_at,
                 expires_at: row.expires_at,
+                cursor: row.cursor,
             })
             .collect();
         Ok(Sessions { sessions })

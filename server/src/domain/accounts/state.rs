@@ -12,7 +12,7 @@ use std::{
 
 use foldhash::fast::FixedState;
 use protocol::{
-    Roles, UserId,
+    Roles, Seq, UserId,
     words::accounts::{Command, Event, LoggedIn},
 };
 
@@ -23,6 +23,8 @@ type Map<K, V> = hashbrown::HashMap<K, V, FixedState>;
 const TABLE_PERSON: u8 = 1;
 const TABLE_CREDENTIAL: u8 = 2;
 const TABLE_SESSION: u8 = 3;
+const TABLE_CURSOR: u8 = 4;
+const TABLE_REACHED: u8 = 5;
 
 /// Every person and every session.
 #[derive(Default)]
@@ -56,6 +58,8 @@ pub struct SessionFact {
     pub user: UserId,
     /// When it ends by itself, milliseconds since 1970-01-01 UTC. It may be over already: compare.
     pub expires_at: u64,
+    /// Up to where its device has everything.
+    pub cursor: Seq,
     /// What they may do.
     pub roles: Roles,
 }
@@ -65,6 +69,8 @@ pub(super) struct Person {
     password_hash: Box<str>,
     /// Their sessions in the order they were opened; expired ones may be among them.
     sessions: Vec<u64>,
+    /// The highest cursor any of their sessions ever had: where a new one begins.
+    reached: Seq,
 }
 
 #[derive(Clone, Copy)]
@@ -73,6 +79,8 @@ pub(super) struct Session {
     token_hash: [u8; 32],
     pub(super) opened_at: u64,
     pub(super) expires_at: u64,
+    /// Never falls.
+    pub(super) cursor: Seq,
 }
 
 impl Session {
@@ -131,6 +139,7 @@ impl Accounts {
             session,
             user: row.user,
             expires_at: row.expires_at,
+            cursor: row.cursor,
             roles: self.roles(row.user),
         })
     }
@@ -139,6 +148,12 @@ impl Accounts {
     #[must_use]
     pub fn is_session_open(&self, session: u64) -> bool {
         self.sessions.contains_key(&session)
+    }
+
+    /// Up to where the device of a session has everything; `None` for a session that has ended.
+    #[must_use]
+    pub fn cursor(&self, session: u64) -> Option<Seq> {
+        self.sessions.get(&session).map(|row| row.cursor)
     }
 
     /// Whether there is somebody who can grant roles.
@@ -170,6 +185,13 @@ impl Accounts {
 
     pub(super) fn person(&self, user: UserId) -> Option<&Person> {
         self.people.get(&user)
+    }
+
+    /// Where a new session of this person begins.
+    pub(super) fn reached(&self, user: UserId) -> Seq {
+        self.people
+            .get(&user)
+            .map_or(Seq::START, |person| person.reached)
     }
 
     pub(super) fn open_session(&self, session: u64) -> Option<&Session> {
@@ -217,7 +239,16 @@ impl Accounts {
             (Event::Rehashed(event), Command::Rehash(command)) => {
                 self.set_password_hash(event.user, &command.password_hash);
             }
-            (Event::Registered(_) | Event::LoggedIn(_) | Event::Rehashed(_), command) => {
+            (Event::CursorMoved(_), Command::MoveCursor(command)) => {
+                self.move_cursor(command.session, command.seq);
+            }
+            (
+                Event::Registered(_)
+                | Event::LoggedIn(_)
+                | Event::Rehashed(_)
+                | Event::CursorMoved(_),
+                command,
+            ) => {
                 panic!("{} cannot have caused {}", command.name(), event.name())
             }
         }
@@ -228,7 +259,10 @@ impl Accounts {
             name: name.into(),
             password_hash: password_hash.into(),
             sessions: Vec::new(),
+            reached: Seq(user.0),
         };
+        self.digest
+            .insert(TABLE_REACHED, [user.0, person.reached.0]);
         self.digest
             .insert_text(TABLE_PERSON, [user.0, Roles::MEMBER.0.into()], name);
         self.digest
@@ -245,8 +279,10 @@ impl Accounts {
             token_hash,
             opened_at: cx.now,
             expires_at: event.expires_at,
+            cursor: event.cursor,
         };
         self.digest.insert(TABLE_SESSION, session.columns(id));
+        self.digest.insert(TABLE_CURSOR, [id, session.cursor.0]);
         self.sessions.insert(id, session);
         self.by_token.insert(token_hash, id);
         self.person_mut(event.user).sessions.push(id);
@@ -267,10 +303,27 @@ impl Accounts {
             .remove(&id)
             .expect("only a session that exists can end");
         self.digest.remove(TABLE_SESSION, session.columns(id));
+        self.digest.remove(TABLE_CURSOR, [id, session.cursor.0]);
         self.by_token.remove(&session.token_hash);
         self.person_mut(session.user)
             .sessions
             .retain(|other| *other != id);
+    }
+
+    fn move_cursor(&mut self, id: u64, seq: Seq) {
+        let session = self
+            .sessions
+            .get_mut(&id)
+            .expect("only a session that exists has a cursor");
+        let (user, before) = (session.user, std::mem::replace(&mut session.cursor, seq));
+        self.digest.remove(TABLE_CURSOR, [id, before.0]);
+        self.digest.insert(TABLE_CURSOR, [id, seq.0]);
+        let reached = self.reached(user);
+        if reached < seq {
+            self.person_mut(user).reached = seq;
+            self.digest.remove(TABLE_REACHED, [user.0, reached.0]);
+            self.digest.insert(TABLE_REACHED, [user.0, seq.0]);
+        }
     }
 
     fn set_roles(&mut self, user: UserId, roles: Roles) {
@@ -324,11 +377,14 @@ impl Accounts {
             let columns = [user.0, roles.0.into()];
             digest.insert_text(TABLE_PERSON, columns, &person.name);
             digest.insert_text(TABLE_CREDENTIAL, [user.0], &person.password_hash);
+            digest.insert(TABLE_REACHED, [user.0, person.reached.0]);
         }
         for (id, session) in &self.sessions {
             assert_eq!(self.by_token[&session.token_hash], *id);
             assert!(self.sessions_of(session.user).contains(id));
             digest.insert(TABLE_SESSION, session.columns(*id));
+            digest.insert(TABLE_CURSOR, [*id, session.cursor.0]);
+            assert!(session.cursor <= self.reached(session.user));
         }
         assert_eq!(admins, self.admins);
         assert_eq!(self.names.len(), self.people.len());

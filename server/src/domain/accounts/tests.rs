@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 use protocol::{
-    Code, Refusal, Roles, UserId,
+    Code, Refusal, Roles, Seq, UserId,
     words::accounts::{
-        Command, FindUser, FoundUser, LogIn, LoggedIn, Me, MySessions, Register, Registered,
-        Rehash, Rehashed, RevokeAllSessions, RevokeSession, RolesSet, SessionView, Sessions,
-        SessionsEnded, SetRoles, WhoAmI,
+        Command, CursorMoved, FindUser, FoundUser, LogIn, LoggedIn, Me, MoveCursor, MySessions,
+        Register, Registered, Rehash, Rehashed, RevokeAllSessions, RevokeSession, RolesSet,
+        SessionView, Sessions, SessionsEnded, SetRoles, WhoAmI,
     },
 };
 
@@ -50,6 +50,13 @@ fn set_roles(name: &str, roles: Roles) -> SetRoles {
     SetRoles {
         name: name.to_owned(),
         roles,
+    }
+}
+
+const fn move_cursor(session: u64, seq: u64) -> MoveCursor {
+    MoveCursor {
+        session,
+        seq: Seq(seq),
     }
 }
 
@@ -180,11 +187,13 @@ fn a_session_lasts_its_lifetime_and_is_found_by_its_token() {
     given.when(STRANGER, NOW, log_in("ANN", 7)).then(LoggedIn {
         user: ANN.0,
         expires_at,
+        cursor: Seq(1),
     });
     let fact = SessionFact {
         session: 3,
         user: ANN.0,
         expires_at,
+        cursor: Seq(1),
         roles: Roles::MEMBER,
     };
     assert_eq!(given.system.session(&token_hash(7)), Some(fact));
@@ -194,6 +203,7 @@ fn a_session_lasts_its_lifetime_and_is_found_by_its_token() {
         session: 3,
         opened_at: NOW,
         expires_at,
+        cursor: Seq(1),
     };
     given
         .asked(ANN, expires_at - 1, MySessions {})
@@ -241,6 +251,65 @@ fn a_person_ends_their_own_sessions_one_by_one_or_all() {
     assert_eq!(open, [false, false, true, false]);
 }
 
+/// Ann has sessions 3 and 4, Bob has 5; the next command takes position 6.
+fn three_devices() -> Given<Accounts> {
+    let mut commands = two_people();
+    commands.extend(
+        [("Ann", 3), ("Ann", 4), ("bob", 5)].map(|(name, token)| at(STRANGER, log_in(name, token))),
+    );
+    given(&commands)
+}
+
+#[test]
+fn each_device_has_a_cursor_of_its_own_that_only_rises() {
+    let mut given = three_devices();
+    given.when(ANN, NOW, move_cursor(3, 5)).then(CursorMoved {});
+    let cursors = [3, 4, 5, 6].map(|session| given.system.cursor(session));
+    assert_eq!(cursors, [Some(Seq(5)), Some(Seq(1)), Some(Seq(2)), None]);
+    for seq in [0, 4, 5] {
+        given
+            .when(ANN, NOW, move_cursor(3, seq))
+            .refused(Refusal::with(Code::CURSOR_BEHIND, seq, 5));
+    }
+    given
+        .when(ANN, NOW, move_cursor(3, 11))
+        .refused(Refusal::with(Code::CURSOR_AHEAD, 11, 10));
+    given
+        .when(ANN, NOW, move_cursor(3, 11))
+        .then(CursorMoved {});
+    let stranger = given.when(STRANGER, NOW, move_cursor(3, 12));
+    stranger.refused(Refusal::new(Code::LOG_IN_FIRST));
+    for (session, now) in [(5, NOW), (9, NOW), (3, NOW + lifetime())] {
+        given
+            .when(ANN, now, move_cursor(session, 12))
+            .refused(Refusal::with(Code::UNKNOWN_SESSION, session, 0));
+    }
+    assert_eq!(given.system.cursor(3), Some(Seq(11)));
+}
+
+#[test]
+fn a_new_device_begins_where_its_person_has_got_to_on_any_other() {
+    let mut given = three_devices();
+    for (session, seq) in [(4, 6), (3, 3)] {
+        given
+            .when(ANN, NOW, move_cursor(session, seq))
+            .then(CursorMoved {});
+    }
+    given
+        .when(ANN, NOW, RevokeAllSessions {})
+        .then(SessionsEnded {
+            sessions: vec![3, 4],
+        });
+    assert_eq!(given.system.cursor(4), None);
+    given.when(STRANGER, NOW, log_in("Ann", 9)).then(LoggedIn {
+        user: ANN.0,
+        expires_at: NOW + lifetime(),
+        cursor: Seq(6),
+    });
+    assert_eq!(given.system.cursor(9), Some(Seq(6)));
+    assert_eq!(given.system.recomputed_digest(), given.system.digest());
+}
+
 #[test]
 fn sessions_have_a_limit_that_expired_ones_do_not_count_to() {
     let mut given = given::<Accounts>(&two_people());
@@ -261,6 +330,7 @@ fn sessions_have_a_limit_that_expired_ones_do_not_count_to() {
         .then(LoggedIn {
             user: BOB.0,
             expires_at: NOW + lifetime(),
+            cursor: Seq(2),
         });
     // A month later all of Ann's are over, and her next log-in takes them out.
     let later = NOW + lifetime();
@@ -270,6 +340,7 @@ fn sessions_have_a_limit_that_expired_ones_do_not_count_to() {
         .then(LoggedIn {
             user: ANN.0,
             expires_at: later + lifetime(),
+            cursor: Seq(1),
         });
     assert!(!given.system.is_session_open(3));
     assert_eq!(given.system.session(&token_hash(0)), None);
@@ -384,7 +455,7 @@ fn clients_send_only_what_they_cannot_lie_with() {
         user: BOB.0,
         password_hash: String::new(),
     };
-    let cases: [(Command, bool, u64); 7] = [
+    let cases: [(Command, bool, u64); 8] = [
         (register("Ann").into(), false, 0),
         (log_in("bob", 2).into(), false, 2),
         (log_in("eve", 2).into(), false, 0),
@@ -392,6 +463,7 @@ fn clients_send_only_what_they_cannot_lie_with() {
         (RevokeSession { session: 3 }.into(), true, 3),
         (RevokeAllSessions {}.into(), true, 0),
         (set_roles("bob", Roles::SELLER).into(), true, 2),
+        (move_cursor(3, 1).into(), true, 3),
     ];
     for (command, is_client, target) in cases {
         assert_eq!(
@@ -422,6 +494,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         6 => (name(), any::<bool>()).prop_map(|(name, verified)| LogIn { verified, ..log_in(name, 0) }.into()),
         4 => (1..40_u64).prop_map(|session| RevokeSession { session }.into()),
         1 => Just(RevokeAllSessions {}.into()),
+        4 => (1..40_u64, 0..50_u64).prop_map(|(session, seq)| move_cursor(session, seq).into()),
         3 => (name(), roles()).prop_map(|(name, roles)| set_roles(name, roles).into()),
         1 => (0..6_u64, "[a-z]{0,3}").prop_map(|(user, password_hash)| Rehash { user: UserId(user), password_hash }.into()),
     ]
@@ -437,6 +510,7 @@ proptest! {
     ) {
         let mut given = given::<Accounts>(&two_people());
         let (mut now, mut token, mut had_admin) = (NOW, 0, false);
+        let mut cursors = vec![None; 60];
         for ((user, roles), pause, mut command) in steps {
             now += pause;
             token += 1;
@@ -448,6 +522,11 @@ proptest! {
             prop_assert_eq!(digest, given.system.digest());
             prop_assert!(!had_admin || given.system.has_admin(), "the last admin stays");
             had_admin = given.system.has_admin();
+            for (session, before) in (0..).zip(&mut cursors) {
+                let cursor = given.system.cursor(session);
+                prop_assert!(cursor.is_none() || *before <= cursor, "a cursor never falls");
+                *before = cursor;
+            }
         }
         prop_assert_eq!(given.replayed().state_hash(), given.system.state_hash());
     }

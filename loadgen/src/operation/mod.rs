@@ -4,9 +4,21 @@
 //! Times are nanoseconds since the run's start on the generator's monotonic clock.
 //! Deliberately absent: how a call travels (see `target`), who decides what to ask (see `plan`).
 
+mod calls;
+mod catalogue;
+mod chat;
+mod sales;
+
 use protocol::{
-    Code, Key,
+    Code, Key, UserId,
     words::agenda::{SlotId, SlotView},
+};
+
+pub use self::{
+    calls::Operand,
+    catalogue::{CatalogueCall, CatalogueSeen},
+    chat::{ChatCall, ChatSeen, ShownEntry, is_text_of, text_of},
+    sales::{SalesCall, SalesSeen},
 };
 
 /// Nanoseconds since the run's start.
@@ -81,11 +93,44 @@ pub enum Call {
     },
     /// Read one's own bookings.
     MyBookings,
+    /// Of the chat and the messenger.
+    Chat(ChatCall),
+    /// Of the catalogue.
+    Catalogue(CatalogueCall),
+    /// Of the sales.
+    Sales(SalesCall),
+}
+
+/// Calls of the agenda; the other systems' follow them, in this order.
+const AGENDA_LEN: usize = 8;
+const CATALOGUE_FIRST: usize = AGENDA_LEN + ChatCall::NAMES.len();
+const SALES_FIRST: usize = CATALOGUE_FIRST + CatalogueCall::NAMES.len();
+const NAMES_LEN: usize = SALES_FIRST + SalesCall::NAMES.len();
+
+const fn names(agenda: [&'static str; AGENDA_LEN]) -> [&'static str; NAMES_LEN] {
+    let mut names = [""; NAMES_LEN];
+    let sets: [(usize, &[&'static str]); 4] = [
+        (0, &agenda),
+        (AGENDA_LEN, ChatCall::NAMES),
+        (CATALOGUE_FIRST, CatalogueCall::NAMES),
+        (SALES_FIRST, SalesCall::NAMES),
+    ];
+    let mut set = 0;
+    while set < sets.len() {
+        let (first, set_names) = sets[set];
+        let mut name = 0;
+        while name < set_names.len() {
+            names[first + name] = set_names[name];
+            name += 1;
+        }
+        set += 1;
+    }
+    names
 }
 
 impl Call {
     /// Names by index, as scenarios and reports show them.
-    pub const NAMES: [&'static str; 8] = [
+    pub const NAMES: [&'static str; NAMES_LEN] = names([
         "reserve",
         "cancel",
         "hold",
@@ -94,7 +139,7 @@ impl Call {
         "leave-waitlist",
         "list-slots",
         "my-bookings",
-    ];
+    ]);
 
     /// The index of this call's name.
     #[must_use]
@@ -108,6 +153,26 @@ impl Call {
             Self::LeaveWaitlist { .. } => 5,
             Self::ListSlots { .. } => 6,
             Self::MyBookings => 7,
+            Self::Chat(call) => AGENDA_LEN + call.index(),
+            Self::Catalogue(call) => CATALOGUE_FIRST + call.index(),
+            Self::Sales(call) => SALES_FIRST + call.index(),
+        }
+    }
+
+    /// Whether it only asks: nothing is logged of it.
+    #[must_use]
+    pub const fn is_query(&self) -> bool {
+        match self {
+            Self::ListSlots { .. } | Self::MyBookings => true,
+            Self::Chat(call) => call.is_query(),
+            Self::Catalogue(call) => call.is_query(),
+            Self::Sales(call) => call.is_query(),
+            Self::Reserve { .. }
+            | Self::Cancel { .. }
+            | Self::Hold { .. }
+            | Self::Confirm { .. }
+            | Self::JoinWaitlist { .. }
+            | Self::LeaveWaitlist { .. } => false,
         }
     }
 
@@ -122,8 +187,95 @@ impl Call {
             | Self::JoinWaitlist { slot }
             | Self::LeaveWaitlist { slot }
             | Self::ListSlots { slot } => Some(*slot),
-            Self::MyBookings => None,
+            Self::MyBookings | Self::Chat(_) | Self::Catalogue(_) | Self::Sales(_) => None,
         }
+    }
+
+    /// Its number in histories: the set in the two high bits, its index there below. Add calls at
+    /// the end of their set, and never renumber or reuse one.
+    #[must_use]
+    pub fn number(&self) -> u8 {
+        let (set, index) = match self {
+            Self::Chat(call) => (1, call.index()),
+            Self::Catalogue(call) => (2, call.index()),
+            Self::Sales(call) => (3, call.index()),
+            Self::Reserve { .. }
+            | Self::Cancel { .. }
+            | Self::Hold { .. }
+            | Self::Confirm { .. }
+            | Self::JoinWaitlist { .. }
+            | Self::LeaveWaitlist { .. }
+            | Self::ListSlots { .. }
+            | Self::MyBookings => (0, self.index()),
+        };
+        set << 6 | u8::try_from(index).expect("a set has fewer than 64 calls")
+    }
+
+    /// What it is about, in numbers, at most five: with [`Call::number`], the call as histories
+    /// keep it. The order is theirs for ever.
+    pub fn for_each_operand(&self, mut take: impl FnMut(u64)) {
+        match *self {
+            Self::Reserve { slot }
+            | Self::JoinWaitlist { slot }
+            | Self::LeaveWaitlist { slot }
+            | Self::ListSlots { slot } => take(slot.0),
+            Self::Cancel { booking, slot } | Self::Confirm { booking, slot } => {
+                take(booking);
+                take(slot.0);
+            }
+            Self::Hold { slot, seconds } => {
+                take(slot.0);
+                take(seconds.into());
+            }
+            Self::MyBookings => {}
+            Self::Chat(call) => call.for_each_operand(take),
+            Self::Catalogue(call) => call.for_each_operand(take),
+            Self::Sales(call) => call.for_each_operand(take),
+        }
+    }
+
+    /// The call of this number with these operands: the reverse of [`Call::for_each_operand`].
+    /// `None` if there is none such.
+    #[must_use]
+    pub fn from_operands(number: u8, next: impl FnMut() -> Option<u64>) -> Option<Self> {
+        let index = usize::from(number & 0x3f);
+        match number >> 6 {
+            0 => Self::of_agenda(index, next),
+            1 => ChatCall::from_operands(index, next).map(Self::Chat),
+            2 => CatalogueCall::from_operands(index, next).map(Self::Catalogue),
+            _three => SalesCall::from_operands(index, next).map(Self::Sales),
+        }
+    }
+
+    fn of_agenda(index: usize, mut next: impl FnMut() -> Option<u64>) -> Option<Self> {
+        Some(match index {
+            0 => Self::Reserve {
+                slot: Slot(next()?),
+            },
+            1 => Self::Cancel {
+                booking: next()?,
+                slot: Slot(next()?),
+            },
+            2 => Self::Hold {
+                slot: Slot(next()?),
+                seconds: u32::try_from(next()?).ok()?,
+            },
+            3 => Self::Confirm {
+                booking: next()?,
+                slot: Slot(next()?),
+            },
+            4 => Self::JoinWaitlist {
+                slot: Slot(next()?),
+            },
+            5 => Self::LeaveWaitlist {
+                slot: Slot(next()?),
+            },
+            6 => Self::ListSlots {
+                slot: Slot(next()?),
+            },
+            7 => Self::MyBookings,
+            _no_writer_writes => return None,
+        })
     }
 }
 
@@ -186,6 +338,12 @@ pub enum Observed {
     Slots(Vec<SlotView>),
     /// The asker's bookings: booking, slot, end of hold (0 for none), the key that asked for it.
     Bookings(Vec<(u64, Slot, u64, Key)>),
+    /// Of the chat.
+    Chat(ChatSeen),
+    /// Of the catalogue.
+    Catalogue(CatalogueSeen),
+    /// Of the sales.
+    Sales(SalesSeen),
 }
 
 /// Keys that prove themselves: who chose them, as what, and that it was this run.
@@ -240,8 +398,47 @@ pub trait Watch {
     /// answer. Not an operation: counted apart, in no histogram.
     fn handle_duplicate(&mut self, first: &Operation, second: &Operation);
 
-    /// A push reached a client: the promotion of a waitlist, the end of a hold.
+    /// A push reached a client: the promotion of a waitlist, the end of a hold, a message.
     fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos);
+    /// Something without a position reached a client: who is here, who is writing.
+    fn handle_news(&mut self, client: u32, news: &News, now: Nanos);
+    /// A client's connection began or ended.
+    fn handle_link(&mut self, client: u32, change: LinkChange, now: Nanos);
+}
+
+/// What became of a client's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkChange {
+    /// It is somebody's again, and pushes follow from behind this position.
+    Subscribed {
+        /// The last position that the client says it has.
+        from: u64,
+    },
+    /// It ended, at the client's wish or not.
+    Ended,
+}
+
+/// What the server told a client in passing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// Somebody came or went.
+    Presence {
+        /// Who.
+        user: UserId,
+        /// Whether they are here.
+        online: bool,
+        /// When they were last heard of, milliseconds since 1970-01-01 UTC.
+        last_seen: u64,
+        /// Of two about one person the higher one holds.
+        epoch: u64,
+    },
+    /// Somebody began or stopped writing.
+    Typing {
+        /// Who.
+        user: UserId,
+        /// Whether they are writing.
+        on: bool,
+    },
 }
 
 /// What the server told a client without being asked.
@@ -258,5 +455,18 @@ pub enum Push {
         booking: u64,
         /// Its slot.
         slot: Slot,
+    },
+    /// An entry of a conversation the client is in.
+    Entry(ShownEntry),
+    /// Somebody's watermarks rose in a conversation the client is in.
+    Receipt {
+        /// Which conversation.
+        conversation: u64,
+        /// Whose.
+        user: UserId,
+        /// How far it arrived.
+        delivered: u64,
+        /// How far it was read.
+        read: u64,
     },
 }

@@ -14,6 +14,21 @@ use crate::{
     },
 };
 
+macro_rules! samples {
+    ($into:expr, $name:literal, $set:ty; $($word:expr),* $(,)?) => {
+        $({
+            let word = <$set>::from($word);
+            let (kind, schema) = word.kind();
+            let mut body = Vec::new();
+            word.encode(&mut body);
+            $into.push($crate::tests::samples::Sample { set: $name, kind, schema, name: word.name(), body, debug: format!("{word:?}") });
+        })*
+    };
+}
+
+mod chat;
+mod trade;
+
 /// A word with the name of its set.
 pub(super) struct Sample {
     pub(super) set: &'static str,
@@ -22,18 +37,6 @@ pub(super) struct Sample {
     pub(super) name: &'static str,
     pub(super) body: Vec<u8>,
     pub(super) debug: String,
-}
-
-macro_rules! samples {
-    ($into:expr, $name:literal, $set:ty; $($word:expr),* $(,)?) => {
-        $({
-            let word = <$set>::from($word);
-            let (kind, schema) = word.kind();
-            let mut body = Vec::new();
-            word.encode(&mut body);
-            $into.push(Sample { set: $name, kind, schema, name: word.name(), body, debug: format!("{word:?}") });
-        })*
-    };
 }
 
 const KEY: Key = Key([
@@ -71,6 +74,8 @@ pub(super) fn words() -> Vec<Sample> {
     accounts_answers(&mut samples);
     agenda_commands(&mut samples);
     agenda_answers(&mut samples);
+    chat::words(&mut samples);
+    trade::words(&mut samples);
     samples
 }
 
@@ -130,13 +135,15 @@ fn accounts_commands(samples: &mut Vec<Sample>) {
         accounts::RevokeAllSessions {},
         accounts::SetRoles { name: name.clone(), roles: Roles::SELLER.with(Roles::MANAGER) },
         accounts::Rehash { user: UserId(4), password_hash },
+        accounts::MoveCursor { session: 5, seq: Seq(251) },
     );
     samples!(samples, "accounts/event", accounts::Event;
         accounts::Registered { name },
-        accounts::LoggedIn { user: UserId(4), expires_at: AT },
+        accounts::LoggedIn { user: UserId(4), expires_at: AT, cursor: Seq(250) },
         accounts::SessionsEnded { sessions: vec![5, 251, 65_535, 65_536, u64::MAX] },
         accounts::RolesSet { user: UserId(4), roles: Roles(255) },
         accounts::Rehashed { user: UserId(4) },
+        accounts::CursorMoved {},
     );
 }
 
@@ -151,14 +158,15 @@ fn accounts_answers(samples: &mut Vec<Sample>) {
         session: 5,
         opened_at: AT,
         expires_at: AT + 1,
+        cursor: Seq(251),
     };
-    let (user, roles) = (UserId(4), Roles::ADMIN);
+    let (user, roles, cursor) = (UserId(4), Roles::ADMIN, Seq(250));
     samples!(samples, "accounts/answer", accounts::Answer;
         accounts::Me { user, name, roles },
         accounts::Sessions { sessions: vec![session] },
         accounts::FoundUser { user },
-        accounts::SessionOpened { user, roles, session: 5, expires_at: AT, token: Token([0xc3; 32]) },
-        accounts::SessionResumed { user, roles, session: 5, expires_at: AT },
+        accounts::SessionOpened { user, roles, session: 5, expires_at: AT, cursor, token: Token([0xc3; 32]) },
+        accounts::SessionResumed { user, roles, session: 5, expires_at: AT, cursor },
     );
 }
 

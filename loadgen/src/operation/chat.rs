@@ -1,0 +1,153 @@
+//! What a client asks of the chat and the messenger, and what it is shown.
+//!
+//! Conversations and people are the server's ids. Texts are not kept: the text of a message follows
+//! from its key (see [`text_of`]), so that a recipient can tell a right one without having seen it.
+
+use protocol::{Key, UserId, words::chat::Target};
+
+use super::calls::calls;
+
+calls! {
+    /// A call of the chat.
+    ChatCall;
+    /// Say something.
+    Send = 0, "send", false {
+        /// To whom.
+        to: Target,
+        /// Bytes of the text.
+        bytes: u16,
+    }
+    /// Make a room.
+    CreateRoom = 1, "create-room", false {}
+    /// Join one.
+    JoinRoom = 2, "join-room", false {
+        /// Which.
+        room: u64,
+    }
+    /// Leave one.
+    LeaveRoom = 3, "leave-room", false {
+        /// Which.
+        room: u64,
+    }
+    /// Make a group of the asker and these people.
+    CreateGroup = 4, "create-group", false {
+        /// One of them.
+        first: UserId,
+        /// Another one.
+        second: UserId,
+    }
+    /// Take somebody in.
+    AddMember = 5, "add-member", false {
+        /// Which group.
+        group: u64,
+        /// Whom.
+        user: UserId,
+    }
+    /// Put somebody out.
+    RemoveMember = 6, "remove-member", false {
+        /// Which group.
+        group: u64,
+        /// Whom.
+        user: UserId,
+    }
+    /// Leave a group.
+    LeaveGroup = 7, "leave-group", false {
+        /// Which.
+        group: u64,
+    }
+    /// Call a group something else; its new name follows from the key.
+    RenameGroup = 8, "rename-group", false {
+        /// Which.
+        group: u64,
+    }
+    /// Everything up to this entry has arrived.
+    MarkDelivered = 9, "mark-delivered", false {
+        /// Of which conversation.
+        conversation: u64,
+        /// Which entry.
+        index: u64,
+    }
+    /// Everything up to this entry was read.
+    MarkRead = 10, "mark-read", false {
+        /// Of which conversation.
+        conversation: u64,
+        /// Which entry.
+        index: u64,
+    }
+    /// This device has everything up to this position.
+    MoveCursor = 11, "move-cursor", false {
+        /// The position.
+        seq: u64,
+    }
+    /// The conversations the asker is in.
+    ListConversations = 12, "list-conversations", true {}
+    /// Those with something undelivered.
+    ListPending = 13, "list-pending", true {}
+    /// The rooms there are.
+    ListRooms = 14, "list-rooms", true {}
+    /// Who is in a conversation.
+    ListMembers = 15, "list-members", true {
+        /// Which.
+        conversation: u64,
+    }
+    /// Entries of a conversation.
+    ReadHistory = 16, "read-history", true {
+        /// Which.
+        conversation: u64,
+        /// From where: see [`protocol::words::chat::ReadHistory`].
+        from: u64,
+        /// Which way.
+        backwards: bool,
+        /// The most wanted.
+        limit: u16,
+    }
+    /// Who is here.
+    ListPresence = 17, "list-presence", true {}
+}
+
+/// An entry of a conversation as somebody was shown it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShownEntry {
+    /// Which conversation.
+    pub conversation: u64,
+    /// Its place there.
+    pub index: u64,
+    /// Where it stands in the log.
+    pub seq: u64,
+    /// Who wrote or did it.
+    pub author: UserId,
+    /// The key of the author's command.
+    pub key: Key,
+    /// Whether it is a text, and if so, whether it is the one its key stands for.
+    pub text: Option<bool>,
+}
+
+/// What an accepted answer of the chat showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChatSeen {
+    /// Where a message stands now: conversation, index.
+    Sent(u64, u64),
+    /// Entries.
+    History(Vec<ShownEntry>),
+    /// Conversation, last entry, my `delivered` and `read`.
+    Conversations(Vec<(u64, u64, u64, u64)>),
+    /// Person, `delivered`, `read`.
+    Members(Vec<(UserId, u64, u64)>),
+    /// Rooms: id, members, whether the asker is one.
+    Rooms(Vec<(u64, u32, bool)>),
+    /// Person, online, last seen in milliseconds since 1970-01-01 UTC.
+    Presences(Vec<(UserId, bool, u64)>),
+}
+
+/// The text of the message with this key: its key in hex, again and again, cut to length.
+#[must_use]
+pub fn text_of(key: &Key, bytes: u16) -> String {
+    let hex = key.to_string();
+    hex.chars().cycle().take(usize::from(bytes)).collect()
+}
+
+/// Whether this is a text that [`text_of`] makes of this key.
+#[must_use]
+pub fn is_text_of(key: &Key, text: &str) -> bool {
+    u16::try_from(text.len()).is_ok_and(|bytes| text == text_of(key, bytes))
+}
