@@ -387,7 +387,7 @@ fn one_search_looks_at_so_many_items_and_says_where_it_stopped() {
             registrar: ANN.0,
         });
     }
-    let last = view(2 * looks + 1, "000020001", FILM, false);
+    let last = view(2 * looks + 1, "000010001", FILM, false);
     let cases = [
         (0, looks, vec![]),
         (looks, 2 * looks, vec![]),
@@ -396,7 +396,7 @@ fn one_search_looks_at_so_many_items_and_says_where_it_stopped() {
     ];
     for (after, next, items) in cases {
         given
-            .asked(ANN, NOW, search("20001", 0, after, 1))
+            .asked(ANN, NOW, search("10001", 0, after, 1))
             .then(Items { next, items });
     }
 }
@@ -724,11 +724,8 @@ fn check_state(given: &Given<Catalogue>, naive: &Naive) {
 }
 
 fn check_searches(given: &Given<Catalogue>, naive: &Naive) {
-    for ((text, fold), item_type) in TEXTS.iter().zip([0, FILM, 0, SERIES, 9_999]) {
-        if item_type == 9_999 {
-            continue;
-        }
-        for limit in [1, 3, 500] {
+    for (text, fold) in TEXTS {
+        for (item_type, limit) in [(0, 1), (0, 500), (FILM, 3)] {
             let found = all_pages(&given.system, text, item_type, limit);
             assert_eq!(found, naive.search(fold, item_type), "{text} by {limit}");
         }
