@@ -124,6 +124,8 @@ codes! {
     PAGE_LEN = 0x0015, "page-length", "a page of {value} was asked for and 1 to {limit} is possible; ask for less";
     SESSION_ENDED = 0x0016, "session-ended", "this session has been revoked or has expired; log in again";
     UNKNOWN_STEP = 0x0017, "unknown-step", "seq {value} is no step of this trail; give the last one of the page before, or 0 for the newest";
+    BAD_LINE = 0x0018, "bad-line", "this line asks nothing known; see its `reason`, and the JSON lines in protocol/README.md";
+    LINE_TOO_LONG = 0x0019, "line-too-long", "this line, or what it says, is longer than can be asked at once; send less at a time";
 
     // Accounts.
     NAME_TAKEN = 0x0101, "name-taken", "this name belongs to user {value} already; choose another";
@@ -213,4 +215,13 @@ codes! {
     SALE_DAY = 0x050f, "sale-day", "day {value} has not come; today is {limit} (days since 1970-01-01, UTC)";
     PERIOD = 0x0510, "period-reversed", "the period begins on day {value} and ends on day {limit}, before it begins; exchange them";
     TOTAL = 0x0511, "total-full", "{value} cents were sold already and {limit} is the most that can be counted; begin a new log";
+
+    // Presence.
+    SLOW_READER = 0x0601, "slow-reader", "{limit} pushes wait for you and you do not read; connect again and subscribe from seq {value}";
+    ALREADY_SUBSCRIBED = 0x0602, "already-subscribed", "this connection is told pushes already; once is enough";
+    FROM_AHEAD = 0x0603, "from-ahead", "seq {value} is beyond the newest, {limit}; subscribe from a position you were told";
+    TYPING_TARGET = 0x0604, "typing-target", "typing is told to a person, or to a room or group you are in; {value} is neither";
+    TYPING_TARGETS = 0x0605, "typing-targets", "you are writing to {value} at once, the most there can be; stop one first";
+    WATCH_LENGTH = 0x0606, "watch-length", "{value} people are to be watched and {limit} is the most; name fewer";
+    TYPING_RATE = 0x0607, "typing-rate", "you began writing {value} times in a row, the most there can be; one more is possible every {limit} ms";
 }

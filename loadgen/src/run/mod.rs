@@ -334,8 +334,11 @@ impl Run<'_> {
         let history = HistoryWriter::create(&path, &head)
             .map_err(|source| RunError::File { path, source })?;
         let mut target = TcpTarget::new(built.links).map_err(RunError::System)?;
-        let clients = (0..self.plan.world.users)
-            .map(|id| Client::new(id, mint.clone(), Rc::clone(&built.map)))
+        let clients = (0..)
+            .zip(&built.sessions)
+            .map(|(id, session)| {
+                Client::new(id, mint.clone(), Rc::clone(&built.map), session.session)
+            })
             .collect();
         let mut options = DriveOptions::new(Clock::start());
         options.duplicate_every = std::num::NonZeroU32::new(DUPLICATE_EVERY);

@@ -21,7 +21,7 @@ use super::{Ask, Engine, Submitted};
 use crate::{
     domain::{
         Context, Systems, Word,
-        systems::{CommandBytes, OwnedCommand, Source},
+        systems::{Answered, CommandBytes, OwnedCommand, Source},
     },
     keyring::Keyring,
     log::{Batch, EventLog, LogReader, MemoryLog, commit},
@@ -341,7 +341,7 @@ impl World {
             .engine
             .systems()
             .answer(&cx, &query.bytes(), &mut outcome);
-        assert_eq!(answered, Ok(()));
+        assert_eq!(answered, Ok(Answered::Here));
         outcome
     }
 

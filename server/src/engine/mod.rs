@@ -21,10 +21,11 @@ use protocol::{
 
 use crate::{
     domain::{
-        Context, Passage, Systems,
+        Context, Membership, PageWanted, Passage, Stream, Systems,
         personal::Place,
-        systems::{CommandBytes, Executed, OwnedCommand, ReplayError, Source},
+        systems::{Answered, CommandBytes, Executed, OwnedCommand, PushBytes, ReplayError, Source},
     },
+    feed::Feed,
     keyring::Keyring,
     keys::{KeyTable, Use, digest},
     log::{Batch, Committed, Head, Row},
@@ -121,14 +122,30 @@ pub enum Release<'a> {
         /// Which connection.
         connection: u64,
     },
-    /// An event that somebody must hear of.
-    Notice {
-        /// Who.
-        user: UserId,
+    /// What others are told of an event.
+    Push {
         /// Where it happened, and the hash there.
         at: Head,
-        /// The accepted outcome it is.
-        outcome: &'a [u8],
+        /// Whom, and what.
+        push: &'a PushBytes,
+    },
+    /// Somebody begins or ceases to follow something.
+    Membership {
+        /// Where that happened.
+        seq: Seq,
+        /// Who, and what.
+        membership: Membership,
+    },
+    /// A connection is told pushes from now on.
+    Subscribed {
+        /// Where the answer goes.
+        origin: Origin,
+        /// The position it holds at, and the hash there.
+        at: Head,
+        /// The last position it has.
+        from: Seq,
+        /// What its person follows at that position, each from which position on.
+        follows: &'a [(Stream, Seq)],
     },
 }
 
@@ -139,9 +156,19 @@ enum Waiting {
         origin: Origin,
         row: usize,
     },
-    Notice {
-        user: UserId,
+    Push {
         row: usize,
+        push: PushBytes,
+    },
+    Membership {
+        seq: Seq,
+        membership: Membership,
+    },
+    Subscribed {
+        origin: Origin,
+        at: Head,
+        from: Seq,
+        follows: Box<[(Stream, Seq)]>,
     },
     Read {
         origin: Origin,
@@ -171,7 +198,7 @@ struct Round {
 }
 
 impl Round {
-    fn release(&self, waiting: &Waiting) -> Release<'_> {
+    fn release<'a>(&'a self, waiting: &'a Waiting) -> Release<'a> {
         match *waiting {
             Waiting::Command { origin, row } => {
                 let (at, outcome) = self.row(row);
@@ -181,10 +208,22 @@ impl Round {
                     outcome,
                 }
             }
-            Waiting::Notice { user, row } => {
-                let (at, outcome) = self.row(row);
-                Release::Notice { user, at, outcome }
+            Waiting::Push { row, ref push } => {
+                let (at, _) = self.row(row);
+                Release::Push { at, push }
             }
+            Waiting::Membership { seq, membership } => Release::Membership { seq, membership },
+            Waiting::Subscribed {
+                origin,
+                at,
+                from,
+                ref follows,
+            } => Release::Subscribed {
+                origin,
+                at,
+                from,
+                follows,
+            },
             Waiting::Read {
                 origin,
                 at,
@@ -215,6 +254,12 @@ impl Round {
 pub struct Released(Round);
 
 impl Released {
+    /// Whether somebody was erased by what was let go of.
+    #[must_use]
+    pub fn is_anybody_erased(&self) -> bool {
+        !self.0.batch.leaving().is_empty()
+    }
+
     /// Shows every release in the order of the log.
     pub fn for_each(&self, mut visit: impl FnMut(Release<'_>)) {
         for waiting in &self.0.waiting {
@@ -230,6 +275,7 @@ pub struct Engine {
     keyring: Keyring,
     keys: KeyTable,
     trail: Trail,
+    feed: Feed,
     /// Newest decided position.
     decided: Head,
     /// Newest durable position.
@@ -257,6 +303,7 @@ impl Engine {
             keyring,
             keys: KeyTable::default(),
             trail: Trail::default(),
+            feed: Feed::default(),
             decided: Head::default(),
             durable: Head::default(),
             recorded_at: 0,
@@ -289,14 +336,19 @@ impl Engine {
             "the log was checked to be gapless"
         );
         let body = Systems::open(record, &self.keyring, "");
-        let executed = self.systems.replay(&Record {
+        let replayed = self.systems.replay(&Record {
             body: &body,
             ..*record
         })?;
-        if let Some(Passage::Joins(user)) = executed.passage {
-            self.keyring.meet(user);
+        self.note(record, replayed.target, replayed.passage);
+        if let Some(stream) = replayed.kept_in {
+            self.feed.insert(stream, record.seq);
         }
-        self.note(record, &executed);
+        match replayed.passage {
+            Some(Passage::Joins(user)) => self.keyring.meet(user),
+            Some(Passage::Leaves(user)) => self.keyring.remove(user),
+            None => {}
+        }
         self.decided = Head {
             seq: record.seq,
             hash: row.hash,
@@ -332,20 +384,47 @@ impl Engine {
     }
 
     /// Answers a query from the newest decided state, and releases it when that is durable; if
-    /// there is no such query, that.
-    pub fn query(&mut self, now: u64, origin: Origin, actor: UserId, query: &CommandBytes<'_>) {
+    /// there is no such query, that. Returns what a query wants of the log, to be answered by
+    /// [`Engine::release_read`].
+    pub fn query(
+        &mut self,
+        now: u64,
+        origin: Origin,
+        actor: UserId,
+        query: &CommandBytes<'_>,
+    ) -> Option<PageWanted> {
         let cx = self.context(now, actor, self.decided.seq, Key::default());
         let mut outcome = std::mem::take(&mut self.outcome);
         outcome.clear();
-        match self.systems.answer(&cx, query, &mut outcome) {
-            Ok(()) => {
-                #[cfg(feature = "planted-bugs")]
-                (self.meddler).read(actor, query, self.decided, &mut outcome);
-                self.release_read(origin, &outcome);
-            }
-            Err(refusal) => self.refuse(origin, refusal),
+        let answered = self.systems.answer(&cx, query, &mut outcome);
+        if answered == Ok(Answered::Here) {
+            #[cfg(feature = "planted-bugs")]
+            (self.meddler).read(actor, query, self.decided, &mut outcome);
+            self.release_read(origin, &outcome);
         }
         self.outcome = outcome;
+        match answered {
+            Ok(Answered::Here) => None,
+            Ok(Answered::FromLog(wanted)) => Some(wanted),
+            Err(refusal) => {
+                self.refuse(origin, refusal);
+                None
+            }
+        }
+    }
+
+    /// Releases, when everything that was decided so far is durable, that a connection of `user` is
+    /// told pushes behind `from`: of all they follow by then.
+    pub fn subscribe(&mut self, origin: Origin, user: UserId, from: Seq) {
+        let mut follows = Vec::new();
+        (self.systems).follow(user, &mut |stream, first| follows.push((stream, first)));
+        let at = self.decided;
+        self.newest_round().waiting.push(Waiting::Subscribed {
+            origin,
+            at,
+            from,
+            follows: follows.into(),
+        });
     }
 
     /// Releases an outcome that somebody else read off the decided state, when that is durable.
@@ -437,6 +516,10 @@ impl Engine {
         let last = batch.head().expect("an empty batch is never taken");
         assert_eq!(proof.head(), last, "the proof is for this batch");
         self.durable = last;
+        // Until now a crash could have taken the erasure back.
+        for user in batch.leaving() {
+            self.keyring.remove(*user);
+        }
         round.batch = batch;
         Released(round)
     }
@@ -476,6 +559,12 @@ impl Engine {
     #[must_use]
     pub const fn decided(&self) -> Head {
         self.decided
+    }
+
+    /// Where the kept pushes stand; those beyond [`Engine::durable`] are not in the log yet.
+    #[must_use]
+    pub const fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     /// The systems, to look at.
@@ -583,7 +672,7 @@ impl Engine {
         let hash = chain(&self.decided.hash, &record, &mut self.scratch);
         let row = self.building.batch.len();
         self.building.batch.push(&record, hash);
-        self.note(&record, &executed);
+        self.note(&record, executed.target, executed.passage);
         self.decided = Head { seq, hash };
         self.recorded_at = cx.now;
         self.outcome = outcome;
@@ -591,10 +680,30 @@ impl Engine {
         if let Some(origin) = ask.origin {
             self.building.waiting.push(Waiting::Command { origin, row });
         }
-        if let Some(user) = executed.notice {
-            self.building.waiting.push(Waiting::Notice { user, row });
+        Ok((seq, self.tell(seq, row, executed)))
+    }
+
+    /// What others hear of a record waits for it: whoever begins to follow something by it is told
+    /// of it, and so is whoever ceases to. Returns what must follow directly.
+    fn tell(&mut self, seq: Seq, row: usize, executed: Executed) -> Option<OwnedCommand> {
+        let waiting = &mut self.building.waiting;
+        let memberships = |begins: bool| {
+            let some = executed.memberships.iter();
+            some.filter(move |membership| membership.begins == begins)
+                .map(move |membership| Waiting::Membership {
+                    seq,
+                    membership: *membership,
+                })
+        };
+        waiting.extend(memberships(true));
+        if let Some(push) = executed.push {
+            if push.is_kept {
+                self.feed.insert(push.stream, seq);
+            }
+            waiting.push(Waiting::Push { row, push });
         }
-        Ok((seq, executed.follow_up))
+        waiting.extend(memberships(false));
+        executed.follow_up
     }
 
     /// What the key of `ask` was used for, if it was.
@@ -632,11 +741,11 @@ impl Engine {
         ask.command.body
     }
 
-    fn note(&mut self, record: &Record<'_>, executed: &Executed) {
-        self.trail.insert(record, executed.target);
-        if let Some(Passage::Leaves(user)) = executed.passage {
+    fn note(&mut self, record: &Record<'_>, target: u64, passage: Option<Passage>) {
+        self.trail.insert(record, target);
+        if let Some(Passage::Leaves(user)) = passage {
             self.trail.forget(user);
-            self.keyring.remove(user);
+            self.feed.remove(Stream::Person(user));
         }
         let digest = digest(record.kind, record.schema, record.body);
         self.keys.insert(

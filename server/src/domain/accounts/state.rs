@@ -30,6 +30,8 @@ const TABLE_REACHED: u8 = 5;
 #[derive(Default)]
 pub struct Accounts {
     people: Map<UserId, Person>,
+    /// Everybody who registered and is not erased; ids rise.
+    ids: Vec<UserId>,
     // Lower-cased.
     names: BTreeMap<Box<str>, UserId>,
     sessions: Map<u64, Session>,
@@ -162,6 +164,13 @@ impl Accounts {
         self.admins != 0
     }
 
+    /// People by id, behind `after`, with their names.
+    pub fn people_after(&self, after: UserId) -> impl Iterator<Item = (UserId, &str)> {
+        let first = self.ids.partition_point(|user| *user <= after);
+        let ids = self.ids[first..].iter();
+        ids.filter_map(|user| Some((*user, self.name(*user)?)))
+    }
+
     /// The name of a person as it was registered.
     #[must_use]
     pub fn name(&self, user: UserId) -> Option<&str> {
@@ -277,6 +286,7 @@ impl Accounts {
         if !person.name.is_empty() {
             self.names.insert(folded(&person.name).into(), user);
         }
+        self.ids.push(user);
         self.people.insert(user, person);
     }
 
@@ -299,6 +309,7 @@ impl Accounts {
         if !person.name.is_empty() {
             self.names.remove(folded(&person.name).as_str());
         }
+        self.ids.retain(|id| *id != user);
     }
 
     fn insert_session(&mut self, cx: &Context, event: &LoggedIn, token_hash: [u8; 32]) {

@@ -14,6 +14,7 @@ mod apply;
 mod decide;
 mod few;
 mod forget;
+mod held;
 mod query;
 mod shelf;
 mod state;
