@@ -142,7 +142,7 @@ fn trails_show_what_was_tried_to_those_who_may_see_it() {
     let expected = [
         (refused.seq, "reserve", agenda, Some(Code::SLOT_TAKEN)),
         (reserved.seq, "reserve", agenda, None),
-        (Seq(me.session), "log-in", me.user.0, None),
+        (Seq(me.session), "log-in", 0, None),
     ];
     assert_eq!(seen, expected);
     assert_eq!(trail(&mut client, mine, 1), entries[..1]);

@@ -251,7 +251,7 @@ impl World {
             Ok(Submitted::Decided(decided.next()))
         );
         self.check_gone(user);
-        self.check_others(decided.next(), before);
+        self.check_others(decided.next(), &before);
     }
 
     fn check_gone(&self, user: UserId) {
@@ -264,7 +264,7 @@ impl World {
     }
 
     /// They have what they had; what they have beyond that was given to them directly behind.
-    fn check_others(&self, erased_at: Seq, before: BTreeMap<UserId, View>) {
+    fn check_others(&self, erased_at: Seq, before: &BTreeMap<UserId, View>) {
         let given = erased_at.0 + 1..=self.engine.decided().seq.0;
         let mut promoted = 0;
         for (user, mut view) in self.views() {
