@@ -701,10 +701,11 @@ fn all_pages(system: &Catalogue, text: &str, item_type: u64, limit: u16) -> Vec<
         };
         assert!(page.items.len() <= limit.into());
         found.extend(page.items.iter().map(|item| item.item));
-        after = page.next;
-        if after == 0 {
+        if page.next == 0 {
             return found;
         }
+        assert_ne!(page.next, after, "a page goes on behind the one before");
+        after = page.next;
     }
 }
 
