@@ -223,4 +223,5 @@ codes! {
     TYPING_TARGET = 0x0604, "typing-target", "typing is told to a person, or to a room or group you are in; {value} is neither";
     TYPING_TARGETS = 0x0605, "typing-targets", "you are writing to {value} at once, the most there can be; stop one first";
     WATCH_LENGTH = 0x0606, "watch-length", "{value} people are to be watched and {limit} is the most; name fewer";
+    TYPING_RATE = 0x0607, "typing-rate", "you began writing {value} times in a row, the most there can be; one more is possible every {limit} ms";
 }

@@ -21,6 +21,7 @@ pub mod net;
 pub mod passwords;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
+pub mod presence;
 pub mod recover;
 pub mod serve;
 pub mod session;

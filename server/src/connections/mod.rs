@@ -54,6 +54,8 @@ pub(crate) struct Connection {
     pub(crate) told: Seq,
     /// Pushes and news that wait to be sent, behind its own answers.
     pub(crate) outbox: Outbox,
+    /// Whose comings and goings it is told.
+    pub(crate) watched: Box<[UserId]>,
     /// Whether it has asked for pushes.
     pub(crate) has_subscribed: bool,
     /// Whether it is in the list of those with something to send.
@@ -72,6 +74,13 @@ pub(crate) struct Connection {
     pub(crate) ended_at: Option<u64>,
 }
 
+/// A connection became somebody's, or ceased to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Coming {
+    Arrived(UserId),
+    Left(UserId),
+}
+
 /// Every conversation, and who is in it.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
@@ -86,6 +95,8 @@ pub(crate) struct Connections {
     pub(crate) blocked: Vec<(u64, Link)>,
     /// What is told to many.
     pub(crate) delivery: Delivery,
+    /// Who came and went since the hub last looked.
+    pub(crate) comings: Vec<Coming>,
     /// Those that lost their session and do not wait yet for being told: the hub sees to that.
     pub(crate) revoked: Vec<u64>,
     pub(crate) serial: u32,
@@ -95,12 +106,7 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn insert(
-        &mut self,
-        session: Session,
-        link: Link,
-        lines: Option<Box<Lines>>,
-    ) -> u64 {
+    pub(crate) fn insert(&mut self, session: Session, link: Link) -> u64 {
         self.serial = self.serial.wrapping_add(1);
         let is_admitted = !session.is_closed();
         self.admitted += usize::from(is_admitted);
@@ -110,10 +116,11 @@ impl Connections {
             user: None,
             link,
             partial: Vec::new(),
-            lines,
+            lines: None,
             following: Following::default(),
             told: Seq::START,
             outbox: Outbox::default(),
+            watched: Box::default(),
             has_subscribed: false,
             is_dirty: false,
             is_voiced: false,
@@ -130,6 +137,7 @@ impl Connections {
     pub(crate) fn remove(&mut self, id: u64) {
         let Some(index) = self.find(id) else { return };
         self.unsubscribe(index);
+        self.unwatch(index);
         let connection = self.slab.remove(index);
         self.admitted -= usize::from(connection.is_admitted);
         if connection.is_dirty {
@@ -141,6 +149,7 @@ impl Connections {
         if let Some(user) = connection.user
             && let Some(ids) = self.people.get_mut(&user)
         {
+            self.comings.push(Coming::Left(user));
             ids.retain(|other| *other != id);
             if ids.is_empty() {
                 self.people.remove(&user);
@@ -156,8 +165,7 @@ impl Connections {
 
     pub(crate) fn mark_dirty(&mut self, index: usize) {
         let connection = &mut self.slab[index];
-        let has_business = connection.has_answers() || connection.session.is_closed();
-        if has_business && !connection.is_dirty {
+        if connection.has_business() && !connection.is_dirty {
             connection.is_dirty = true;
             self.dirty.push(index);
         }
@@ -198,6 +206,7 @@ impl Connections {
             Release::Ended { connection } => {
                 if let Some(index) = self.find(connection) {
                     self.unsubscribe(index);
+                    self.unwatch(index);
                 }
                 self.with_session(connection, Session::handle_ended);
             }
@@ -269,11 +278,26 @@ impl Connections {
         }
     }
 
+    /// Looks at the clock: conversations that are too slow or too silent.
+    pub(crate) fn handle_timeout(&mut self, now: u64, wall: u64) {
+        for (index, connection) in &mut self.slab {
+            connection.session.handle_timeout(now, wall);
+            if connection.session.is_closed() {
+                connection.cut_if_over(now);
+            }
+            if connection.has_business() && !connection.is_dirty {
+                connection.is_dirty = true;
+                self.dirty.push(index);
+            }
+        }
+    }
+
     pub(crate) fn note_person(&mut self, id: u64) {
         let Some(index) = self.find(id) else { return };
         let connection = &mut self.slab[index];
         if let Some(person) = connection.session.person() {
             connection.user = Some(person.user);
+            self.comings.push(Coming::Arrived(person.user));
             self.people.entry(person.user).or_default().push(id);
         }
     }
@@ -301,6 +325,10 @@ impl Connection {
         self.session.is_waiting() || self.has_answers()
     }
 
+    fn has_business(&self) -> bool {
+        self.has_answers() || self.session.is_closed()
+    }
+
     /// Considers nothing more for a session that is over. Returns whether it was considered until
     /// now: then it is still to be told so.
     fn revoke_if_over(&mut self, accounts: &Accounts) -> bool {
@@ -309,6 +337,9 @@ impl Connection {
             && self.session.handle_revoked()
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 fn subscribed(from: Seq) -> Vec<u8> {
     let answer = Answer::from(Subscribed { from });

@@ -4,9 +4,11 @@
 //! the conversations they belong to. It lives on the thread that serves, borrowed for a moment by
 //! whichever task has something for it; nothing in it waits. Deliberately absent: reading from
 //! sockets (`net`), hashing passwords (`auth`), syncing (`writer`), answers about the log itself
-//! (`archive`), what a connection may ask and be told about others (`query`).
+//! (`archive`), what a connection may ask
+//! (`query`), what is said in passing (`passing`).
 
 mod lines;
+mod passing;
 mod query;
 
 pub use lines::NonceSeed;
@@ -26,6 +28,7 @@ use crate::{
     engine::{Ask, BUSY_RETRY_MS, Busy, Engine, Origin, Released, Submitted},
     log::{Head, LogError, LogReader},
     net::Link,
+    presence::{Presence, Writers},
     session::{Asked, Demand, Grant, ServerFacts, Session, SessionTimeouts, What},
     writer::{Synced, Writer},
 };
@@ -83,6 +86,8 @@ pub enum Errand {
 pub struct Hub {
     parts: HubParts,
     connections: Connections,
+    presence: Presence,
+    writers: Writers,
     clock: Monotonic,
     is_draining: bool,
     /// Whether something was asked outside of a turn.
@@ -101,6 +106,8 @@ impl Hub {
         connections.delivery.reached = parts.engine.durable().seq;
         Self {
             connections,
+            presence: Presence::default(),
+            writers: Writers::default(),
             parts,
             clock: Monotonic::start(),
             is_draining: false,
@@ -116,13 +123,14 @@ impl Hub {
             let held = u64::try_from(held).unwrap_or(u64::MAX);
             session.handle_end(Refusal::with(Code::CONNECTIONS, held, held));
         }
-        self.connections.insert(session, link, None)
+        self.connections.insert(session, link)
     }
 
     /// Forgets a connection whose link has ended.
     pub fn disconnect(&mut self, id: u64) {
         self.bid_farewell(id);
         self.connections.remove(id);
+        self.tell_comings();
     }
 
     /// Takes bytes in from a connection and acts on every whole frame. Returns whether to go on
@@ -174,6 +182,7 @@ impl Hub {
                 Demand::Close => return ControlFlow::Break(()),
                 Demand::Nothing => {}
                 Demand::Ask(asked) => errands.extend(self.handle_asked(wall, id, asked)),
+                Demand::Pass { user, word } => self.handle_signal(id, user, &word.bytes()),
             }
         }
     }
@@ -299,6 +308,7 @@ impl Hub {
         });
         engine.recycle(released);
         self.end_revoked();
+        self.tell_comings();
     }
 
     /// Lets the connections that lost their session know, when that is durable.
@@ -359,21 +369,9 @@ impl Hub {
         {
             self.parts.engine.handle_timeout(wall);
         }
-        let mut asking = Vec::new();
-        for (index, connection) in &mut self.connections.slab {
-            connection.session.handle_timeout(now, wall);
-            asking.extend(connection.asking(now, index));
-            if connection.session.is_closed() {
-                connection.cut_if_over(now);
-                if !connection.is_dirty {
-                    connection.is_dirty = true;
-                    self.connections.dirty.push(index);
-                }
-            }
-        }
-        for (index, asks) in asking {
-            self.handle_asks(index, &asks);
-        }
+        self.end_typing(now);
+        self.connections.handle_timeout(now, wall);
+        self.handle_lines_timeout(now);
     }
 
     /// Stops taking commands; what was taken still finishes.

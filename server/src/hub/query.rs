@@ -63,7 +63,7 @@ impl Hub {
     fn query_presence(&mut self, origin: Origin, user: UserId, query: &CommandBytes<'_>) {
         match Query::decode(query.kind, query.schema, query.body) {
             Ok(Query::Subscribe(subscribe)) => self.subscribe(origin, user, subscribe),
-            Ok(Query::ListPresence(_)) => self.refuse(origin, Refusal::new(Code::BUSY)),
+            Ok(Query::ListPresence(list)) => self.list_presence(origin, list),
             Err(error) => self.refuse(origin, systems::refusal(&error, query.body.len())),
         }
     }
