@@ -217,6 +217,7 @@ fn tell(address: SocketAddr) -> io::Result<()> {
 
 fn serve() -> Result<()> {
     let config = ServerConfig {
+        jsonl: None,
         data_dir: env::var(DATA_DIR)?.into(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         durability: Durability::Full,

@@ -18,7 +18,7 @@ use std::{
 };
 
 use loadgen::{
-    client::{Client, WorldMap},
+    client::Client,
     clock::{Clock, thread_cpu, wall_ms},
     driver::{DriveOptions, Driven, drive},
     history::{HistoryHead, HistoryReader, HistoryWriter},
@@ -28,6 +28,7 @@ use loadgen::{
     plan::{Plan, PlanOptions},
     scenario::Scenario,
     target::{NullTarget, Target, TcpTarget},
+    world_map::WorldMap,
 };
 use protocol::{
     ChainHash, Code, Seq, frame,
@@ -90,7 +91,7 @@ async fn measure(name: &str, load: (u32, u32), target: &mut impl Target) {
         agendas: (1..=20).collect(),
         first_day: 20_000,
     });
-    let client = |id| Client::new(id, KeyMint::new(secret), Rc::clone(&world));
+    let client = |id| Client::new(id, KeyMint::new(secret), Rc::clone(&world), 0);
     let clients = (0..load.0).map(client).collect();
     let directory = tempfile::tempdir().expect("a directory");
     let head = HistoryHead {

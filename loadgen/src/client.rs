@@ -7,22 +7,20 @@
 use std::{collections::VecDeque, rc::Rc};
 
 use protocol::{
-    ChainHash, Code, Kind, Seq,
+    ChainHash, Code, Seq,
     codec::CodecError,
     frame::{self, FrameError},
     limits::{IN_FLIGHT_MAX, REPLY_BYTES_MAX},
     message::{MessageError, Reply, Request},
     outcome,
-    words::{
-        WordError,
-        agenda::{self, Answer, Event, Query},
-    },
+    words::WordError,
 };
 
 use crate::{
     contention::Entry,
-    operation::{Call, KeyMint, Nanos, Observed, Operation, Outcome, Push, Slot},
-    plan::Place,
+    operation::{Call, KeyMint, Nanos, News, Observed, Operation, Outcome, Push},
+    wire::{self, Asker},
+    world_map::WorldMap,
 };
 
 /// Bytes that may wait to be written on one connection: beyond, the server has stopped reading.
@@ -31,42 +29,13 @@ pub const OUT_BYTES_MAX: usize = 64 * 1_024;
 /// Unanswered requests a client may have, as the wire promises.
 const OUTSTANDING_LEN_MAX: usize = IN_FLIGHT_MAX as usize;
 
-/// Where the plan's places are on the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorldMap {
-    /// The id of each agenda of the plan.
-    pub agendas: Vec<u64>,
-    /// The server's day that is day 0 of the plan, days since 1970-01-01 UTC.
-    pub first_day: u32,
-}
-
-impl WorldMap {
-    /// The slot that stands for a place of the plan.
-    ///
-    /// # Panics
-    /// If the plan's world has more agendas than were opened, which its set-up rules out.
-    #[must_use]
-    pub fn slot(&self, place: Place) -> Slot {
-        let agenda = usize::try_from(place.agenda)
-            .ok()
-            .and_then(|index| self.agendas.get(index))
-            .expect("the set-up opened every agenda of the plan");
-        let day = self.first_day.saturating_add(place.day);
-        let id = agenda::SlotId {
-            agenda: *agenda,
-            day,
-            slot: place.slot,
-        };
-        Slot::pack(id).expect("agendas, days and slots of a run fit")
-    }
-}
-
 /// One user.
 #[derive(Debug)]
 pub struct Client {
     id: u32,
     mint: KeyMint,
     world: Rc<WorldMap>,
+    session: u64,
     counter: u32,
     outstanding: VecDeque<Outstanding>,
     body: Vec<u8>,
@@ -135,6 +104,8 @@ pub enum Told {
         /// What.
         push: Push,
     },
+    /// Something in passing.
+    News(News),
     /// An answer nobody waits for any more, or a word of no consequence.
     Nothing,
 }
@@ -169,13 +140,14 @@ pub enum ClientError {
 }
 
 impl Client {
-    /// The client with number `id`, on a connection that is open and somebody's.
+    /// The client with number `id`, on a connection that is open and belongs to this session.
     #[must_use]
-    pub const fn new(id: u32, mint: KeyMint, world: Rc<WorldMap>) -> Self {
+    pub const fn new(id: u32, mint: KeyMint, world: Rc<WorldMap>, session: u64) -> Self {
         Self {
             id,
             mint,
             world,
+            session,
             counter: 0,
             outstanding: VecDeque::new(),
             body: Vec::new(),
@@ -312,14 +284,18 @@ impl Client {
                 schema,
                 body,
                 ..
-            } => decode_push(seq, kind, schema, body),
+            } => {
+                let push = wire::decode_push(seq, kind, schema, body)?;
+                Ok(push.map_or(Told::Nothing, |push| Told::Pushed { seq: seq.0, push }))
+            }
+            Reply::News { kind, schema, body } => {
+                Ok(Told::News(wire::decode_news(kind, schema, body)?))
+            }
             Reply::Error(error) if error.fatal => Err(ClientError::Closing(error.refusal)),
             Reply::Error(error) => {
                 Ok(self.handle_error(error.correlation, error.refusal.code, now))
             }
-            Reply::Welcome(_) | Reply::Pong { .. } | Reply::News { .. } | Reply::Probe => {
-                Ok(Told::Nothing)
-            }
+            Reply::Welcome(_) | Reply::Pong { .. } | Reply::Probe => Ok(Told::Nothing),
         }
         .map(Some)
     }
@@ -362,7 +338,7 @@ impl Client {
         };
         let (outcome, observed) = match outcome::Outcome::decode(bytes)? {
             outcome::Outcome::Accepted { kind, schema, body } => {
-                let observed = observe(&outstanding.operation.call, kind, schema, body)?;
+                let observed = wire::observe(&outstanding.operation.call, kind, schema, body)?;
                 (Outcome::Ok, observed)
             }
             outcome::Outcome::Refused(refusal) => {
@@ -388,29 +364,30 @@ impl Client {
 
     fn encode(&mut self, call: &Call, counter: u32, correlation: u64) {
         self.body.clear();
-        if let Some(query) = query(call) {
-            query.encode(&mut self.body);
-            let (kind, schema) = query.kind();
+        if let Some((kind, schema)) = wire::encode_query(call, &mut self.body) {
             let body = &self.body;
-            Request::Query {
+            return Request::Query {
                 correlation,
                 kind,
                 schema,
                 body,
             }
             .encode(&mut self.out);
-        } else if let Some(command) = command(call) {
-            command.encode(&mut self.body);
-            let (kind, schema) = command.kind();
-            Request::Command {
-                correlation,
-                key: self.mint.mint(self.id, counter),
-                kind,
-                schema,
-                body: &self.body,
-            }
-            .encode(&mut self.out);
         }
+        let asker = Asker {
+            key: self.mint.mint(self.id, counter),
+            session: self.session,
+        };
+        let (kind, schema) = wire::encode_command(call, &asker, &mut self.body)
+            .expect("a call that is no query is a command");
+        Request::Command {
+            correlation,
+            key: asker.key,
+            kind,
+            schema,
+            body: &self.body,
+        }
+        .encode(&mut self.out);
     }
 }
 
@@ -456,105 +433,16 @@ impl Outstanding {
     }
 }
 
-/// The command a call is, if it is one.
-fn command(call: &Call) -> Option<agenda::Command> {
-    Some(match call {
-        Call::Reserve { slot } => agenda::Reserve {
-            slot: slot.unpack(),
-        }
-        .into(),
-        Call::Cancel { booking, .. } => agenda::Cancel { booking: *booking }.into(),
-        Call::Hold { slot, seconds } => agenda::Hold {
-            slot: slot.unpack(),
-            seconds: *seconds,
-        }
-        .into(),
-        Call::Confirm { booking, .. } => agenda::Confirm { booking: *booking }.into(),
-        Call::JoinWaitlist { slot } => agenda::JoinWaitlist {
-            slot: slot.unpack(),
-        }
-        .into(),
-        Call::LeaveWaitlist { slot } => agenda::LeaveWaitlist {
-            slot: slot.unpack(),
-        }
-        .into(),
-        Call::ListSlots { .. }
-        | Call::MyBookings
-        | Call::Chat(_)
-        | Call::Catalogue(_)
-        | Call::Sales(_) => return None,
-    })
-}
-
-/// The query a call is, if it is one.
-fn query(call: &Call) -> Option<Query> {
-    match call {
-        Call::ListSlots { slot } => {
-            let id = slot.unpack();
-            Some(Query::ListSlots(agenda::ListSlots {
-                agenda: id.agenda,
-                day: id.day,
-            }))
-        }
-        Call::MyBookings => Some(Query::MyBookings(agenda::MyBookings {
-            after: 0,
-            limit: protocol::limits::PAGE_LEN_MAX,
-        })),
-        Call::Reserve { .. }
-        | Call::Cancel { .. }
-        | Call::Hold { .. }
-        | Call::Confirm { .. }
-        | Call::JoinWaitlist { .. }
-        | Call::LeaveWaitlist { .. }
-        | Call::Chat(_)
-        | Call::Catalogue(_)
-        | Call::Sales(_) => None,
-    }
-}
-
-/// What an accepted answer shows. A write shows nothing beyond where it happened.
-fn observe(call: &Call, kind: Kind, schema: u8, body: &[u8]) -> Result<Observed, WordError> {
-    if !matches!(call, Call::ListSlots { .. } | Call::MyBookings) {
-        return Ok(Observed::Nothing);
-    }
-    Ok(match Answer::decode(kind, schema, body)? {
-        Answer::Slots(slots) => Observed::Slots(slots.slots),
-        Answer::Bookings(bookings) => Observed::Bookings(
-            bookings
-                .bookings
-                .iter()
-                .filter_map(|view| {
-                    Some((view.booking, Slot::pack(view.slot)?, view.until, view.key))
-                })
-                .collect(),
-        ),
-        Answer::Agendas(_) => Observed::Nothing,
-    })
-}
-
-fn decode_push(seq: Seq, kind: Kind, schema: u8, body: &[u8]) -> Result<Told, ClientError> {
-    let push = match Event::decode(kind, schema, body)? {
-        Event::Promoted(word) => Slot::pack(word.slot).map(|slot| Push::Promoted { slot }),
-        Event::Expired(word) => Slot::pack(word.slot).map(|slot| Push::Expired {
-            booking: word.booking,
-            slot,
-        }),
-        Event::AgendaOpened(_)
-        | Event::Reserved(_)
-        | Event::Cancelled(_)
-        | Event::Held(_)
-        | Event::Confirmed(_)
-        | Event::WaitlistJoined(_)
-        | Event::WaitlistLeft(_) => None,
-    };
-    Ok(push.map_or(Told::Nothing, |push| Told::Pushed { seq: seq.0, push }))
-}
-
 #[cfg(test)]
 mod tests {
-    use protocol::{Key, UserId, outcome::encode_accepted};
+    use protocol::{
+        Key, UserId,
+        outcome::encode_accepted,
+        words::agenda::{self, Answer, Event},
+    };
 
     use super::*;
+    use crate::{operation::Slot, plan::Place};
 
     const SLOT: agenda::SlotId = agenda::SlotId {
         agenda: 5,
@@ -567,7 +455,7 @@ mod tests {
             agendas: vec![5],
             first_day: 20_000,
         };
-        Client::new(9, KeyMint::new([1; 32]), Rc::new(world))
+        Client::new(9, KeyMint::new([1; 32]), Rc::new(world), 3)
     }
 
     fn ask(client: &mut Client, call: Call) {

@@ -19,3 +19,5 @@ pub mod run;
 pub mod scenario;
 pub mod target;
 mod wake;
+pub mod wire;
+pub mod world_map;

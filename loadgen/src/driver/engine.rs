@@ -270,6 +270,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
                 self.watch.handle_duplicate(&first, &second);
             }
             Told::Pushed { seq, push } => self.watch.handle_push(link, seq, &push, now),
+            Told::News(news) => self.watch.handle_news(link, &news, now),
             Told::Nothing => {}
         }
     }

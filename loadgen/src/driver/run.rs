@@ -4,9 +4,9 @@
 //! are used again, so that an instance costs no allocation. Deliberately absent: time, sockets.
 
 use crate::{
-    client::WorldMap,
     operation::{Call, Nanos, Slot},
     plan::{Drawn, DrawnCall, Draws, Instance, Plan},
+    world_map::WorldMap,
 };
 
 /// Where an instance came from, and so what happens when it ends.

@@ -16,7 +16,7 @@ use protocol::{
 
 pub use self::{
     calls::Operand,
-    catalogue::{CatalogueCall, CatalogueSeen},
+    catalogue::{CatalogueCall, CatalogueSeen, WORDS_LEN, item_name, word_text},
     chat::{ChatCall, ChatSeen, ShownEntry, is_text_of, text_of},
     sales::{SalesCall, SalesSeen},
 };

@@ -11,6 +11,7 @@
 mod embedded;
 mod environment;
 mod judge;
+mod memory;
 mod threshold;
 mod world;
 
@@ -41,6 +42,7 @@ use tokio::{runtime, task::LocalSet};
 pub use self::{embedded::EmbeddedError, judge::JudgeError, world::WorldError};
 use self::{
     embedded::{Embedded, Launch},
+    memory::MemoryWatch,
     world::{Access, Built},
 };
 use crate::{
@@ -239,7 +241,10 @@ impl Run<'_> {
         let mint = KeyMint::new(secret);
         let mut laws = self.laws(&mint, &built);
         let admin_token = built.admin_token;
-        let (driven, admin) = self.drive(built, &mint, secret, &mut laws).await?;
+        let watch = server.as_ref().and_then(Embedded::pid).map(MemoryWatch::start);
+        let driven = self.drive(built, &mint, secret, &mut laws).await;
+        let server_memory = watch.and_then(MemoryWatch::finish);
+        let (driven, admin) = driven?;
 
         let mut after = self.aftermath(server, admin, &access, admin_token).await?;
         (self.options.stage)(&Stage::Judging);
@@ -247,7 +252,9 @@ impl Run<'_> {
         if let Some(server) = after.server {
             server.stop().await?;
         }
-        Ok(self.record(environment, driven, laws, after.crash))
+        let mut record = self.record(environment, driven, laws, after.crash);
+        record.server_memory = server_memory;
+        Ok(record)
     }
 
     async fn start_server(&self) -> Result<Option<Embedded>, RunError> {
@@ -334,8 +341,11 @@ impl Run<'_> {
         let history = HistoryWriter::create(&path, &head)
             .map_err(|source| RunError::File { path, source })?;
         let mut target = TcpTarget::new(built.links).map_err(RunError::System)?;
-        let clients = (0..self.plan.world.users)
-            .map(|id| Client::new(id, mint.clone(), Rc::clone(&built.map)))
+        let clients = (0..)
+            .zip(&built.sessions)
+            .map(|(id, session)| {
+                Client::new(id, mint.clone(), Rc::clone(&built.map), session.session)
+            })
             .collect();
         let mut options = DriveOptions::new(Clock::start());
         options.duplicate_every = std::num::NonZeroU32::new(DUPLICATE_EVERY);
@@ -470,6 +480,7 @@ impl Run<'_> {
             contention,
             generator: driven.generator,
             crash,
+            server_memory: None,
             cautions: Vec::new(),
             verdict: RunVerdict::unjudged(),
         };

@@ -8,7 +8,7 @@ use std::{path::PathBuf, rc::Rc};
 use protocol::{
     Key, Seq, UserId,
     words::{
-        accounts::Token,
+        accounts::{SessionOpened, Token},
         agenda::{Command, OpenAgenda},
         presence::{Query, Subscribe},
     },
@@ -16,9 +16,9 @@ use protocol::{
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    client::WorldMap,
     plan::World,
     target::{CallError, Caller},
+    world_map::WorldMap,
 };
 
 /// Log-ins under way at once: enough to keep the server's hashing busy.
@@ -39,6 +39,8 @@ pub(super) struct Built {
     pub(super) links: Vec<std::net::TcpStream>,
     /// Who each client is.
     pub(super) users: Vec<UserId>,
+    /// Each client's session.
+    pub(super) sessions: Vec<SessionOpened>,
     /// The admin, to ask about the log.
     pub(super) admin: Caller,
     /// What the admin resumes with after a crash.
@@ -160,12 +162,13 @@ pub(super) async fn build(access: &Access, world: &World, today: u32) -> Result<
     let people = connect_users(access, world.users).await?;
     let began_at = people
         .iter()
-        .map(|person| person.logged_in_at)
+        .map(|person| Seq(person.session.session))
         .max()
         .unwrap_or(Seq::START);
-    let (links, users) = people
+    let users = people.iter().map(|person| person.session.user).collect();
+    let (links, sessions) = people
         .into_iter()
-        .map(|person| (person.link, person.user))
+        .map(|person| (person.link, person.session))
         .unzip();
     Ok(Built {
         map: Rc::new(WorldMap {
@@ -174,6 +177,7 @@ pub(super) async fn build(access: &Access, world: &World, today: u32) -> Result<
         }),
         links,
         users,
+        sessions,
         admin,
         admin_token,
         began_at,
@@ -207,8 +211,7 @@ async fn open_agenda(
 /// A user with a connection.
 struct Person {
     number: u32,
-    user: UserId,
-    logged_in_at: Seq,
+    session: SessionOpened,
     link: std::net::TcpStream,
 }
 
@@ -253,8 +256,7 @@ async fn connect_user(access: &Access, number: u32) -> Result<Person, CallError>
     caller.query(subscribe.kind(), &body).await?.accepted()?;
     Ok(Person {
         number,
-        user: session.user,
-        logged_in_at: Seq(session.session),
+        session,
         link: caller.into_link()?,
     })
 }

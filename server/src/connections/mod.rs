@@ -211,6 +211,7 @@ impl Connections {
                 self.with_session(connection, Session::handle_ended);
             }
             Release::Push { at, push } => {
+                #[cfg(not(feature = "planted-bugs"))]
                 let told_at = at;
                 #[cfg(feature = "planted-bugs")]
                 let told_at = self.meddler.push_at(at, push.stream);
@@ -278,10 +279,13 @@ impl Connections {
         }
     }
 
-    /// Looks at the clock: conversations that are too slow or too silent.
-    pub(crate) fn handle_timeout(&mut self, now: u64, wall: u64) {
+    /// Looks at the clock: conversations that are too slow or too silent. What dialects ask by
+    /// themselves comes back.
+    pub(crate) fn handle_timeout(&mut self, now: u64, wall: u64) -> Vec<(usize, Vec<u8>)> {
+        let mut asking = Vec::new();
         for (index, connection) in &mut self.slab {
             connection.session.handle_timeout(now, wall);
+            asking.extend(connection.asking(now, index));
             if connection.session.is_closed() {
                 connection.cut_if_over(now);
             }
@@ -290,6 +294,7 @@ impl Connections {
                 self.dirty.push(index);
             }
         }
+        asking
     }
 
     pub(crate) fn note_person(&mut self, id: u64) {
@@ -304,6 +309,11 @@ impl Connections {
 }
 
 impl Connection {
+    /// Whether it has something to send, or is over.
+    fn has_business(&self) -> bool {
+        self.has_answers() || self.session.is_closed()
+    }
+
     /// Whether an answer of its own waits to be sent.
     pub(crate) fn has_answers(&self) -> bool {
         let has_lines = self
@@ -323,10 +333,6 @@ impl Connection {
     /// Whether some request is unanswered, or an answer unsent.
     pub(crate) fn is_waiting(&self) -> bool {
         self.session.is_waiting() || self.has_answers()
-    }
-
-    fn has_business(&self) -> bool {
-        self.has_answers() || self.session.is_closed()
     }
 
     /// Considers nothing more for a session that is over. Returns whether it was considered until

@@ -106,18 +106,6 @@ impl Hub {
         self.is_turn_wanted = true;
     }
 
-    /// Lets dialects do what they do by themselves now and then.
-    pub(super) fn handle_lines_timeout(&mut self, now: u64) {
-        let slab = &mut self.connections.slab;
-        let asking: Vec<_> = slab
-            .iter_mut()
-            .filter_map(|(index, connection)| connection.asking(now, index))
-            .collect();
-        for (index, asks) in asking {
-            self.handle_asks(index, &asks);
-        }
-    }
-
     /// Whether something was asked outside of a turn, which needs one. Once.
     pub const fn take_turn_wanted(&mut self) -> bool {
         std::mem::replace(&mut self.is_turn_wanted, false)

@@ -370,8 +370,9 @@ impl Hub {
             self.parts.engine.handle_timeout(wall);
         }
         self.end_typing(now);
-        self.connections.handle_timeout(now, wall);
-        self.handle_lines_timeout(now);
+        for (index, asks) in self.connections.handle_timeout(now, wall) {
+            self.handle_asks(index, &asks);
+        }
     }
 
     /// Stops taking commands; what was taken still finishes.

@@ -6,11 +6,11 @@ use std::{collections::BTreeMap, rc::Rc, sync::atomic::Ordering};
 
 use super::*;
 use crate::{
-    client::WorldMap,
     operation::{Call, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push},
     plan::PlanOptions,
     scenario::Scenario,
     target::{CallError, Caller, LinkLost, NullTarget, TcpTarget},
+    world_map::WorldMap,
 };
 use responder::{Order, Responder};
 
@@ -89,7 +89,7 @@ fn clients() -> Vec<Client> {
         agendas: vec![11, 12, 13],
         first_day: 20_000,
     });
-    let client = |id| Client::new(id, KeyMint::new([7; 32]), Rc::clone(&world));
+    let client = |id| Client::new(id, KeyMint::new([7; 32]), Rc::clone(&world), 0);
     (0..8).map(client).collect()
 }
 
