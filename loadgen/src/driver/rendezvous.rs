@@ -10,7 +10,7 @@ use reports::record::{QuantileRecord, RendezvousRecord};
 
 use super::{
     engine::{Engine, client_of},
-    run::Origin,
+    run::{Ahead, Origin},
 };
 use crate::{
     client::Ask,
@@ -125,7 +125,8 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
         // A wait before the first step would spread the round: it is not waited for.
         let mut ignored = release_at;
         let call = current.walk(self.plan, client.world(), &mut ignored);
-        let Some(call) = call else {
+        // Nor is being offline: a round is of those who are here.
+        let Some(Ahead::Call(call)) = call else {
             self.end(run, release_at, release_at);
             return None;
         };
@@ -143,8 +144,7 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
             run,
             entry: self.contention.begin(number, &call),
         });
-        self.recorder.send(&call);
-        self.in_flight += 1;
+        self.note_sent(number, &call, release_at);
         Some(number)
     }
 

@@ -20,13 +20,22 @@ pub(super) enum Origin {
     Round(usize),
 }
 
+/// What an instance does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ahead {
+    /// It asks.
+    Call(Call),
+    /// Its client has no connection for so long.
+    Offline(Nanos),
+}
+
 /// One instance.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) client: u32,
     pub(super) origin: Origin,
-    /// The call that waits for its time, or was sent last.
-    pub(super) call: Call,
+    /// What waits for its time, or was done last.
+    pub(super) ahead: Ahead,
     /// Whether this instance has asked anything yet.
     pub(super) has_asked: bool,
     save: Option<u8>,
@@ -67,7 +76,7 @@ impl Runs {
         self.runs.push(Run {
             client,
             origin,
-            call: Call::MyBookings,
+            ahead: Ahead::Call(Call::MyBookings),
             has_asked: false,
             save: None,
             draws,
@@ -94,8 +103,8 @@ impl Runs {
 }
 
 impl Run {
-    /// Walks to the next call, adding waits to `at`. `None` at the end of the flow.
-    pub(super) fn walk(&mut self, plan: &Plan, world: &WorldMap, at: &mut Nanos) -> Option<Call> {
+    /// Walks to what it does next, adding waits to `at`. `None` at the end of the flow.
+    pub(super) fn walk(&mut self, plan: &Plan, world: &WorldMap, at: &mut Nanos) -> Option<Ahead> {
         loop {
             match self.draws.next(plan)? {
                 Drawn::Wait(wait) => *at = at.saturating_add(wait),
@@ -104,9 +113,9 @@ impl Run {
                     self.save = save;
                     // Nothing was saved under that name: the step is skipped.
                     if let Some(call) = call {
-                        self.call = call;
+                        self.ahead = Ahead::Call(call);
                         self.has_asked = true;
-                        return Some(call);
+                        return Some(self.ahead);
                     }
                 }
             }
@@ -115,7 +124,10 @@ impl Run {
 
     /// The last call was accepted, at this position: a booking, if it made one.
     pub(super) fn accept(&mut self, seq: u64) {
-        if let (Some(number), Some(slot)) = (self.save, self.call.slot()) {
+        let Ahead::Call(call) = self.ahead else {
+            return;
+        };
+        if let (Some(number), Some(slot)) = (self.save, call.slot()) {
             self.saved.retain(|saved| saved.number != number);
             self.saved.push(Saved {
                 number,

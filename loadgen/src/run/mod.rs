@@ -22,6 +22,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ::client::Session;
 use protocol::{
     Seq,
     message::WelcomeFlags,
@@ -337,7 +338,8 @@ impl Run<'_> {
         let clients = (0..)
             .zip(&built.sessions)
             .map(|(id, session)| {
-                Client::new(id, mint.clone(), Rc::clone(&built.map), session.session)
+                let session = Session::from(session.clone());
+                Client::new(id, mint.clone(), Rc::clone(&built.map), session)
             })
             .collect();
         let mut options = DriveOptions::new(Clock::start());

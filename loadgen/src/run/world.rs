@@ -10,7 +10,6 @@ use protocol::{
     words::{
         accounts::{SessionOpened, Token},
         agenda::{Command, OpenAgenda},
-        presence::{Query, Subscribe},
     },
 };
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -35,7 +34,7 @@ const PASSWORD: &str = "stampede";
 pub(super) struct Built {
     /// Where the plan's places are.
     pub(super) map: Rc<WorldMap>,
-    /// One connection for each client, in order, logged in and told of pushes.
+    /// One connection for each client, in order, logged in.
     pub(super) links: Vec<std::net::TcpStream>,
     /// Who each client is.
     pub(super) users: Vec<UserId>,
@@ -250,10 +249,6 @@ async fn connect_user(access: &Access, number: u32) -> Result<Person, CallError>
     let session = caller
         .log_in(access.key(4, number), &name, PASSWORD)
         .await?;
-    let subscribe = Query::from(Subscribe { from: None });
-    let mut body = Vec::new();
-    subscribe.encode(&mut body);
-    caller.query(subscribe.kind(), &body).await?.accepted()?;
     Ok(Person {
         number,
         session,
