@@ -124,6 +124,8 @@ codes! {
     PAGE_LEN = 0x0015, "page-length", "a page of {value} was asked for and 1 to {limit} is possible; ask for less";
     SESSION_ENDED = 0x0016, "session-ended", "this session has been revoked or has expired; log in again";
     UNKNOWN_STEP = 0x0017, "unknown-step", "seq {value} is no step of this trail; give the last one of the page before, or 0 for the newest";
+    BAD_LINE = 0x0018, "bad-line", "this line asks nothing known; see its `reason`, and the JSON lines in protocol/README.md";
+    LINE_TOO_LONG = 0x0019, "line-too-long", "this line, or what it says, is longer than can be asked at once; send less at a time";
 
     // Accounts.
     NAME_TAKEN = 0x0101, "name-taken", "this name belongs to user {value} already; choose another";
@@ -164,7 +166,7 @@ codes! {
     TEXT_LENGTH = 0x0301, "text-length", "the text has {value} bytes; it takes 1 to {limit}";
     TEXT_ENCODING = 0x0302, "text-encoding", "byte {value} of the text is not UTF-8; send text in UTF-8";
     TO_YOURSELF = 0x0303, "to-yourself", "a private message is for somebody else; write to another person";
-    UNKNOWN_CONVERSATION = 0x0304, "unknown-conversation", "there is no conversation {value} that this can be done in; list your conversations, and write to a person by their id";
+    UNKNOWN_CONVERSATION = 0x0304, "unknown-conversation", "there is no conversation {value}; list your conversations";
     UNKNOWN_ROOM = 0x0305, "unknown-room", "there is no room {value}; list the rooms";
     UNKNOWN_GROUP = 0x0306, "unknown-group", "there is no group {value}; list your conversations";
     NOT_MEMBER = 0x0307, "not-member", "you are not in conversation {value}; join it if it is a room, or ask a member to add you";

@@ -33,6 +33,9 @@ pub struct RunRecord {
     /// How the server came back after its plug was pulled; `None` where it was not.
     #[serde(default)]
     pub crash: Option<CrashRecord>,
+    /// What the embedded server took while load was offered; `None` for another server.
+    #[serde(default)]
+    pub server_memory: Option<MemoryRecord>,
     /// Facts that a reader of the numbers must know first.
     pub cautions: Vec<String>,
     /// What it all comes to.
@@ -410,6 +413,19 @@ pub struct GeneratorRecord {
     pub history_bytes: u64,
     /// Whether it kept up; when not, why not.
     pub saturated: Option<String>,
+}
+
+/// The resident size of a process while load was offered, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MemoryRecord {
+    /// When it began.
+    pub first_bytes: u64,
+    /// After half of it.
+    pub half_bytes: u64,
+    /// When it ended.
+    pub last_bytes: u64,
+    /// At most, looking once a second.
+    pub max_bytes: u64,
 }
 
 /// A server that was killed without warning at the end of the run, and started again on what was

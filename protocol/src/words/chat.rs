@@ -85,7 +85,7 @@ pub enum Target {
     Public,
     /// One person. The conversation of the two begins with its first message.
     Person(UserId),
-    /// The members of a room or a group of mine, by its id.
+    /// The members of a conversation of mine, by its id, whatever sort it is.
     Conversation(u64),
 }
 
@@ -163,7 +163,8 @@ pub struct RenameGroup {
     pub name: String,
 }
 
-/// Everything up to this entry has reached one of my devices.
+/// Everything up to this entry has reached one of my devices. What I wrote is no exception: only
+/// marks raise a watermark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkDelivered {
     /// Which.

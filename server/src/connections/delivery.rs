@@ -25,24 +25,39 @@ use crate::{
     log::{Head, LogError, LogReader},
 };
 
-/// Frames handed to connections in one slice: a tenth of a millisecond.
-const HANDED_PER_SLICE: usize = 2_048;
+/// How much is done in one slice, while everybody else waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slice {
+    /// Frames handed to connections: a tenth of a millisecond.
+    pub(crate) handed: usize,
+    /// Writes. Each is a system call of some five microseconds: a third of a millisecond.
+    pub(crate) writes: usize,
+    /// Rows of the log read, some five to ten microseconds each where nothing is near.
+    pub(crate) rows: usize,
+    /// Positions that a connection which is behind is given at once: it waits for its turn again
+    /// after that, and until its socket took them.
+    pub(crate) backlog: usize,
+}
 
-/// Writes in one slice. Each is a system call of some five microseconds: answers wait for a third of
-/// a millisecond at most.
-const WRITES_PER_SLICE: usize = 64;
+impl Slice {
+    const DEFAULT: Self = Self {
+        handed: 2_048,
+        writes: 64,
+        rows: 64,
+        backlog: 64,
+    };
+}
 
-/// Rows of the log read in one slice, some five microseconds each where nothing is near.
-const ROWS_PER_SLICE: usize = 64;
-
-/// Positions that a connection which is behind is given at once: it waits for its turn again after
-/// that, and until its socket took them.
-const BACKLOG_PER_TURN: usize = 64;
+impl Default for Slice {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
 
 /// Frames after which a connection that takes them is written to at once, so that what waits stays
 /// little when much is told between two turns.
 const OUTBOX_FRAMES_LONG: usize = 256;
-const _: () = assert!(OUTBOX_FRAMES_LONG + BACKLOG_PER_TURN < OUTBOX_FRAMES_MAX);
+const _: () = assert!(OUTBOX_FRAMES_LONG + Slice::DEFAULT.backlog < OUTBOX_FRAMES_MAX);
 
 /// Items that may wait to be handed out before commands are refused as busy: at 100 a second to
 /// 10,000 people it is minutes of work.
@@ -94,6 +109,7 @@ struct UnderWay {
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub(crate) struct Delivery {
+    pub(crate) slice: Slice,
     items: VecDeque<Item>,
     under_way: Option<UnderWay>,
     /// The newest position whose item was begun: whoever is told everything up to it, and follows
@@ -163,7 +179,7 @@ impl Connections {
     pub(crate) fn deliver(&mut self, feed: &Feed, reader: &mut dyn LogReader) {
         self.hand_out(feed);
         self.catch_up(feed, reader);
-        for _ in 0..WRITES_PER_SLICE {
+        for _ in 0..self.delivery.slice.writes {
             let Some(index) = self.delivery.ready.pop_front() else {
                 break;
             };
@@ -176,7 +192,7 @@ impl Connections {
     }
 
     fn hand_out(&mut self, feed: &Feed) {
-        let mut left = HANDED_PER_SLICE;
+        let mut left = self.delivery.slice.handed;
         while 0 < left {
             if let Some(mut under_way) = self.delivery.under_way.take() {
                 let end = under_way.to.len().min(under_way.next + left);
@@ -207,7 +223,8 @@ impl Connections {
             }
             Item::Membership(seq, membership) => {
                 self.handle_membership(seq, membership, feed);
-                seq
+                // Others may begin with the same record, and its push is behind all of them.
+                Seq(seq.0 - u64::from(membership.begins))
             }
             Item::Subscribe {
                 connection,
@@ -359,14 +376,15 @@ impl Connections {
     }
 
     fn catch_up(&mut self, feed: &Feed, reader: &mut dyn LogReader) {
-        let mut left = ROWS_PER_SLICE;
-        for _ in 0..self.delivery.behind.len().min(WRITES_PER_SLICE) {
+        let Slice {
+            writes, mut rows, ..
+        } = self.delivery.slice;
+        for _ in 0..self.delivery.behind.len().min(writes) {
             let Some(id) = self.delivery.behind.pop_front() else {
                 return;
             };
-            let rows = self.tell_backlog(id, feed, reader);
-            left = left.saturating_sub(rows);
-            if left == 0 {
+            rows = rows.saturating_sub(self.tell_backlog(id, feed, reader));
+            if rows == 0 {
                 return;
             }
         }
@@ -385,7 +403,8 @@ impl Connections {
         if is_busy {
             return 0;
         }
-        let seqs = backlog.take(feed, self.delivery.reached, BACKLOG_PER_TURN);
+        let limit = self.delivery.slice.backlog;
+        let seqs = backlog.take(feed, self.delivery.reached, limit);
         let (frames, rows) = match self.delivery.frames_at(&seqs, reader) {
             Ok(found) => found,
             Err(error) => {
@@ -399,7 +418,7 @@ impl Connections {
             connection.told = *seq;
             connection.outbox.push(*seq, frame);
         }
-        if seqs.len() < BACKLOG_PER_TURN {
+        if seqs.len() < limit {
             self.go_live(index);
         }
         if !seqs.is_empty() {

@@ -10,10 +10,13 @@
 
 pub mod accounts;
 pub mod agenda;
+pub mod catalogue;
 pub mod chat;
+mod checks;
 pub mod digest;
 #[cfg(test)]
 mod given;
+pub mod sales;
 pub mod systems;
 
 use protocol::{Key, Kind, Refusal, Roles, Seq, UserId, words::WordError};

@@ -12,7 +12,7 @@ use protocol::{
 
 use super::{
     Context, Membership, PageWanted, Pushed, Stream, System, Word, accounts::Accounts,
-    agenda::Agenda, chat::Chat,
+    agenda::Agenda, catalogue::Catalogue, chat::Chat, sales::Sales,
 };
 
 macro_rules! systems {
@@ -133,6 +133,8 @@ systems! {
     accounts: Accounts,
     agenda: Agenda,
     chat: Chat,
+    catalogue: Catalogue,
+    sales: Sales,
 }
 
 impl Systems {

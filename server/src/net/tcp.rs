@@ -1,4 +1,4 @@
-//! The native protocol over TCP: one task a connection, one turn for all of them.
+//! Conversations over TCP: one task a connection, one turn for all of them.
 //!
 //! A connection's task waits for bytes and hands them to the hub. What that leads to is done once
 //! for everybody, at the end of the turn: one batch to the writer, one write a connection. Input
@@ -19,7 +19,7 @@ use crate::{
     engine::Origin,
     hub::{Errand, Hub},
     log::{LogError, LogReader},
-    net::Link,
+    net::{Link, Speech},
     writer::Synced,
 };
 
@@ -72,7 +72,7 @@ impl Shell {
     }
 
     /// Accepts connections until it is dropped.
-    pub async fn accept(self: Rc<Self>, listener: TcpListener) {
+    pub async fn accept(self: Rc<Self>, listener: TcpListener, speech: Speech) {
         loop {
             match listener.accept().await {
                 Ok((stream, _peer)) => {
@@ -81,7 +81,7 @@ impl Shell {
                         tracing::debug!(%error, "a connection was gone before it began");
                         continue;
                     }
-                    task::spawn_local(Rc::clone(&self).converse(Link::new(stream)));
+                    task::spawn_local(Rc::clone(&self).converse(Link::new(stream), speech));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection; trying again shortly");
@@ -91,8 +91,11 @@ impl Shell {
         }
     }
 
-    async fn converse(self: Rc<Self>, link: Link) {
-        let id = self.hub.borrow_mut().connect(link.clone());
+    async fn converse(self: Rc<Self>, link: Link, speech: Speech) {
+        let id = match speech {
+            Speech::Native => self.hub.borrow_mut().connect(link.clone()),
+            Speech::Lines(seed) => self.hub.borrow_mut().connect_lines(link.clone(), &seed),
+        };
         self.turn.notify_one();
         let mut errands = Vec::new();
         while let Ok(len) = link.read(&self.input).await {
@@ -115,6 +118,7 @@ impl Shell {
             }
         }
         self.hub.borrow_mut().disconnect(id);
+        self.turn.notify_one();
     }
 
     async fn run_errand(self: Rc<Self>, errand: Errand) {
@@ -199,6 +203,9 @@ impl Shell {
     }
 
     fn wait_for(self: &Rc<Self>, blocked: Vec<(u64, Link)>) {
+        if self.hub.borrow_mut().take_turn_wanted() {
+            self.turn.notify_one();
+        }
         for (id, link) in blocked {
             let shell = Rc::clone(self);
             task::spawn_local(async move {

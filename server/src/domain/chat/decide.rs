@@ -23,7 +23,10 @@ use super::{
     members::Member,
     state::{Chat, Conversation, Pair, Sort},
 };
-use crate::domain::Context;
+use crate::domain::{
+    Context,
+    checks::{check_length, check_person, check_room, refusal},
+};
 
 /// Bytes of the name of a room or group: a line of a list.
 pub const CONVERSATION_NAME_BYTES_MAX: usize = 64;
@@ -42,7 +45,7 @@ impl Chat {
         let (conversation, last) = match command.to {
             Target::Public => (PUBLIC, self.known(PUBLIC)?.last),
             Target::Person(user) => self.private_with(cx, user)?,
-            Target::Conversation(id) => (id, self.shared(cx, id)?.last),
+            Target::Conversation(id) => (id, self.mine(cx, id)?.last),
         };
         Ok(Sent {
             conversation,
@@ -126,10 +129,7 @@ impl Chat {
 
     fn check_rooms(&self, cx: &Context) -> Result<(), Refusal> {
         let rooms = self.person(cx.actor).map_or(0, |person| person.rooms);
-        if ROOMS_MAX <= rooms {
-            return Err(refusal(Code::ROOMS, rooms, ROOMS_MAX));
-        }
-        Ok(())
+        check_room(Code::ROOMS, rooms, ROOMS_MAX)
     }
 }
 
@@ -244,17 +244,18 @@ impl Chat {
         }
     }
 
-    /// A room or group that the actor is in.
-    fn shared(&self, cx: &Context, id: u64) -> Result<&Conversation, Refusal> {
+    /// A conversation that the actor is in and somebody may still read what they say: the other
+    /// half of a private one may have been erased.
+    fn mine(&self, cx: &Context, id: u64) -> Result<&Conversation, Refusal> {
         let conversation = self.known(id)?;
-        match conversation.sort {
-            Sort::Room { .. } | Sort::Group { .. } => {
-                member(cx, id, conversation).map(|_| conversation)
-            }
-            Sort::Public | Sort::Private(_) => {
-                Err(Refusal::with(Code::UNKNOWN_CONVERSATION, id, 0))
+        member(cx, id, conversation)?;
+        if let Sort::Private(pair) = &conversation.sort {
+            let other = pair.other(cx.actor);
+            if !conversation.members.contains(other) {
+                return Err(Refusal::with(Code::UNKNOWN_USER, other.0, 0));
             }
         }
+        Ok(conversation)
     }
 
     fn room(&self, id: u64) -> Result<&Conversation, Refusal> {
@@ -295,14 +296,6 @@ pub(super) fn founders(creator: UserId, command: &CreateGroup) -> BTreeSet<UserI
     members.chain([creator]).collect()
 }
 
-/// The chat is for people; the server has nothing to say.
-pub(super) const fn check_person(cx: &Context) -> Result<(), Refusal> {
-    if cx.actor.0 == UserId::NOBODY.0 {
-        return Err(Refusal::new(Code::LOG_IN_FIRST));
-    }
-    Ok(())
-}
-
 /// Whether others see how far somebody is: a room may have ten thousand of them.
 const fn is_shown(sort: &Sort) -> bool {
     match sort {
@@ -329,14 +322,11 @@ fn check_text(text: &[u8]) -> Result<(), Refusal> {
 }
 
 fn check_name(name: &str) -> Result<(), Refusal> {
-    if name.is_empty() || CONVERSATION_NAME_BYTES_MAX < name.len() {
-        return Err(refusal(
-            Code::CONVERSATION_NAME_LENGTH,
-            name.len(),
-            CONVERSATION_NAME_BYTES_MAX,
-        ));
-    }
-    Ok(())
+    check_length(
+        Code::CONVERSATION_NAME_LENGTH,
+        name,
+        CONVERSATION_NAME_BYTES_MAX,
+    )
 }
 
 fn check_group_len(members: usize) -> Result<(), Refusal> {
@@ -362,9 +352,4 @@ const fn already_member(user: UserId, conversation: u64) -> Refusal {
 
 fn count(members: usize) -> u32 {
     u32::try_from(members).expect("people are far fewer than 2^32")
-}
-
-fn refusal(code: Code, value: usize, limit: usize) -> Refusal {
-    let figure = |count| u64::try_from(count).unwrap_or(u64::MAX);
-    Refusal::with(code, figure(value), figure(limit))
 }

@@ -26,6 +26,9 @@ pub(super) struct Member {
     pub(super) read: u64,
 }
 
+// There are as many of these as places in all rooms together.
+const _: () = assert!(size_of::<Member>() == 24);
+
 /// Members by person.
 #[derive(Debug)]
 pub(super) enum Members {

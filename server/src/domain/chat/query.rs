@@ -6,7 +6,7 @@
 
 use protocol::{
     Code, Refusal, Seq,
-    limits::{HISTORY_LEN_MAX, PAGE_LEN_MAX},
+    limits::HISTORY_LEN_MAX,
     words::chat::{
         self as words, ConversationView, Conversations, Direction, History, ListConversations,
         ListMembers, ListPending, ListRooms, MemberView, Members, PUBLIC, Push, ReadHistory,
@@ -15,11 +15,14 @@ use protocol::{
 };
 
 use super::{
-    decide::{check_person, member},
+    decide::member,
     state::{Chat, Conversation, Sort},
     told::stream,
 };
-use crate::domain::{Context, PageWanted};
+use crate::domain::{
+    Context, PageWanted,
+    checks::{check_person, page_len},
+};
 
 impl Chat {
     pub(super) fn list_conversations(
@@ -28,7 +31,7 @@ impl Chat {
         query: &ListConversations,
     ) -> Result<Conversations, Refusal> {
         check_person(cx)?;
-        let limit = page_len(query.limit, PAGE_LEN_MAX)?;
+        let limit = page_len(query.limit)?;
         let conversations = self.views_after(cx, query.after).take(limit).collect();
         Ok(Conversations { conversations })
     }
@@ -39,7 +42,7 @@ impl Chat {
         query: &ListPending,
     ) -> Result<Conversations, Refusal> {
         check_person(cx)?;
-        let limit = page_len(query.limit, PAGE_LEN_MAX)?;
+        let limit = page_len(query.limit)?;
         let pending = self
             .views_after(cx, query.after)
             .filter(|view| view.delivered < view.last);
@@ -50,7 +53,7 @@ impl Chat {
 
     pub(super) fn list_rooms(&self, cx: &Context, query: &ListRooms) -> Result<Rooms, Refusal> {
         check_person(cx)?;
-        let limit = page_len(query.limit, PAGE_LEN_MAX)?;
+        let limit = page_len(query.limit)?;
         let views = self.rooms_after(query.after).filter_map(|(id, room)| {
             let Sort::Room { name } = &room.sort else {
                 return None;
@@ -73,7 +76,7 @@ impl Chat {
         query: &ListMembers,
     ) -> Result<Members, Refusal> {
         check_person(cx)?;
-        let limit = page_len(query.limit, PAGE_LEN_MAX)?;
+        let limit = page_len(query.limit)?;
         if query.conversation == PUBLIC {
             return Err(Refusal::new(Code::PUBLIC_MEMBERS));
         }
@@ -97,7 +100,7 @@ impl Chat {
         query: &ReadHistory,
     ) -> Result<PageWanted, Refusal> {
         check_person(cx)?;
-        page_len(query.limit, HISTORY_LEN_MAX)?;
+        check_history_len(query.limit)?;
         let conversation = self.known(query.conversation)?;
         member(cx, query.conversation, conversation)?;
         let last = conversation.last;
@@ -163,9 +166,11 @@ fn view(cx: &Context, id: u64, conversation: &Conversation) -> Option<Conversati
     })
 }
 
-fn page_len(limit: u16, most: u16) -> Result<usize, Refusal> {
-    if !(1..=most).contains(&limit) {
-        return Err(Refusal::with(Code::PAGE_LEN, limit.into(), most.into()));
+/// Shorter than the page of a list: each entry is read from the log.
+fn check_history_len(limit: u16) -> Result<(), Refusal> {
+    if !(1..=HISTORY_LEN_MAX).contains(&limit) {
+        let (value, limit) = (limit.into(), HISTORY_LEN_MAX.into());
+        return Err(Refusal::with(Code::PAGE_LEN, value, limit));
     }
-    Ok(limit.into())
+    Ok(())
 }
