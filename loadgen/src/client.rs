@@ -13,11 +13,12 @@ use protocol::{
     limits::{IN_FLIGHT_MAX, REPLY_BYTES_MAX},
     message::{MessageError, Reply, Request},
     outcome,
-    words::WordError,
+    words::{WordError, presence},
 };
 
 use crate::{
     contention::Entry,
+    knowledge::Knowledge,
     operation::{Call, KeyMint, Nanos, News, Observed, Operation, Outcome, Push},
     wire::{self, Asker},
     world_map::WorldMap,
@@ -36,6 +37,7 @@ pub struct Client {
     mint: KeyMint,
     world: Rc<WorldMap>,
     session: u64,
+    knowledge: Knowledge,
     counter: u32,
     outstanding: VecDeque<Outstanding>,
     body: Vec<u8>,
@@ -142,12 +144,13 @@ pub enum ClientError {
 impl Client {
     /// The client with number `id`, on a connection that is open and belongs to this session.
     #[must_use]
-    pub const fn new(id: u32, mint: KeyMint, world: Rc<WorldMap>, session: u64) -> Self {
+    pub fn new(id: u32, mint: KeyMint, world: Rc<WorldMap>, session: u64) -> Self {
         Self {
             id,
             mint,
             world,
             session,
+            knowledge: Knowledge::default(),
             counter: 0,
             outstanding: VecDeque::new(),
             body: Vec::new(),
@@ -175,6 +178,12 @@ impl Client {
         &self.world
     }
 
+    /// What it remembers of what it was shown.
+    #[must_use]
+    pub const fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
+    }
+
     /// Whether its connection is gone.
     #[must_use]
     pub const fn is_lost(&self) -> bool {
@@ -199,6 +208,7 @@ impl Client {
         let counter = self.counter;
         self.counter += 1;
         let correlation = u64::from(counter) + 1; // 0 concerns the conversation
+        self.knowledge.handle_ask(&ask.call);
         self.encode(&ask.call, counter, correlation);
         self.outstanding.push_back(Outstanding {
             correlation,
@@ -226,6 +236,15 @@ impl Client {
     pub fn newest(&self) -> Option<(u32, Call)> {
         let newest = self.outstanding.back()?;
         Some((newest.operation.counter, newest.operation.call))
+    }
+
+    /// Says something in passing: it is not answered, and nobody counts it.
+    pub fn say(&mut self, signal: &presence::Signal) {
+        self.body.clear();
+        signal.encode(&mut self.body);
+        let (kind, schema) = signal.kind();
+        let body = &self.body;
+        Request::Signal { kind, schema, body }.encode(&mut self.out);
     }
 
     /// Notes when the last call left, where it was asked before it could leave.
@@ -285,8 +304,11 @@ impl Client {
                 body,
                 ..
             } => {
-                let push = wire::decode_push(seq, kind, schema, body)?;
-                Ok(push.map_or(Told::Nothing, |push| Told::Pushed { seq: seq.0, push }))
+                let Some(push) = wire::decode_push(seq, kind, schema, body)? else {
+                    return Ok(Some(Told::Nothing));
+                };
+                self.knowledge.handle_push(seq.0, &push);
+                Ok(Told::Pushed { seq: seq.0, push })
             }
             Reply::News { kind, schema, body } => {
                 Ok(Told::News(wire::decode_news(kind, schema, body)?))
@@ -454,6 +476,7 @@ mod tests {
         let world = WorldMap {
             agendas: vec![5],
             first_day: 20_000,
+            ..WorldMap::default()
         };
         Client::new(9, KeyMint::new([1; 32]), Rc::new(world), 3)
     }

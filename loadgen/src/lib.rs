@@ -11,6 +11,7 @@ pub mod clock;
 pub mod contention;
 pub mod driver;
 pub mod history;
+pub mod knowledge;
 pub mod operation;
 pub mod pacer;
 pub mod plan;

@@ -6,9 +6,12 @@
 
 use std::{io, mem, sync::atomic::Ordering};
 
+use protocol::words::presence;
+
 use super::{
     DriveOptions, Progress,
     rendezvous::Round,
+    resolve::Next,
     run::{Origin, Runs},
 };
 use crate::{
@@ -92,31 +95,51 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     pub(super) fn advance(&mut self, run: u32, mut at: Nanos, now: Nanos) {
         loop {
             let current = self.runs.run(run);
-            let world = client_of(&mut self.clients, current.client).world();
-            if let Some(call) = current.walk(self.plan, world, &mut at) {
-                if now < at && !self.is_stopping {
-                    return self.timers.add(at, run);
-                }
-                if self.send(run, &call, at, now) {
-                    return;
-                }
+            let client = client_of(&mut self.clients, current.client);
+            let next = current.walk(self.plan, client, &mut at);
+            if next.is_some() && now < at && !self.is_stopping {
+                current.next = next;
+                return self.timers.add(at, run);
             }
-            match self.end(run, at, now) {
+            match self.take(run, next, at, now) {
                 Some(next_at) => at = next_at,
                 None => return,
             }
         }
     }
 
-    /// A wait of an instance is over: its call is due.
+    /// A wait of an instance is over: what it does next is due.
     pub(super) fn resume(&mut self, run: u32, at: Nanos, now: Nanos) {
-        let call = self.runs.run(run).call;
-        if self.send(run, &call, at, now) {
-            return;
-        }
-        if let Some(next_at) = self.end(run, at, now) {
+        let next = self.runs.run(run).next.take();
+        if let Some(next_at) = self.take(run, next, at, now) {
             self.advance(run, next_at, now);
         }
+    }
+
+    /// Does what is due; nothing is the end of the instance. When to walk on, if not later.
+    fn take(&mut self, run: u32, next: Option<Next>, at: Nanos, now: Nanos) -> Option<Nanos> {
+        match next {
+            Some(Next::Ask(call)) if self.send(run, &call, at, now) => None,
+            Some(Next::Say(signal)) => {
+                self.say(run, &signal);
+                Some(at)
+            }
+            Some(Next::Leave(length)) => Some(at.saturating_add(length)),
+            Some(Next::Ask(_)) | None => self.end(run, at, now),
+        }
+    }
+
+    /// Says something in passing, if the client can say anything.
+    pub(super) fn say(&mut self, run: u32, signal: &presence::Signal) {
+        let number = self.runs.run(run).client;
+        let client = client_of(&mut self.clients, number);
+        if self.is_stopping || !client.has_room() {
+            return;
+        }
+        if client.out().is_empty() {
+            self.dirty.push(number);
+        }
+        client.say(signal);
     }
 
     /// Sends a call, or counts it as shed or cancelled. Whether it was sent.

@@ -307,7 +307,7 @@ impl Run<'_> {
 
     fn laws(&self, mint: &KeyMint, built: &Built) -> Laws {
         let world = &self.plan.world;
-        let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.users);
+        let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.clients());
         options.required.clone_from(&self.scenario.require.laws);
         let mut laws = Laws::new(options);
         for (client, user) in (0..).zip(&built.users) {
