@@ -146,6 +146,9 @@ pub(crate) struct Serve {
         value_name = "ADDR"
     )]
     pub(crate) listen: SocketAddr,
+    /// Where to listen for lines of JSON, for nc and clients in any language; port 0 takes a free one
+    #[arg(long, env = "STAMPEDE_JSONL", value_name = "ADDR")]
+    pub(crate) jsonl: Option<SocketAddr>,
     /// When a commit counts as durable; anything but full is labelled in every report
     #[arg(long, env = "STAMPEDE_DURABILITY", value_enum, default_value = "full")]
     pub(crate) durability: DurabilityArg,

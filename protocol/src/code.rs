@@ -124,6 +124,8 @@ codes! {
     PAGE_LEN = 0x0015, "page-length", "a page of {value} was asked for and 1 to {limit} is possible; ask for less";
     SESSION_ENDED = 0x0016, "session-ended", "this session has been revoked or has expired; log in again";
     UNKNOWN_STEP = 0x0017, "unknown-step", "seq {value} is no step of this trail; give the last one of the page before, or 0 for the newest";
+    BAD_LINE = 0x0018, "bad-line", "this line asks nothing known; see its `reason`, and the JSON lines in protocol/README.md";
+    LINE_TOO_LONG = 0x0019, "line-too-long", "this line, or what it says, is longer than can be asked at once; send less at a time";
 
     // Accounts.
     NAME_TAKEN = 0x0101, "name-taken", "this name belongs to user {value} already; choose another";
@@ -160,6 +162,26 @@ codes! {
     AGENDA_CAPACITY = 0x0212, "agenda-capacity", "a capacity of {value} was asked for; 1 to {limit} is possible";
     HOLD_NOT_DUE = 0x0213, "hold-not-due", "the hold of booking {value} lasts until {limit} (ms since 1970-01-01, UTC)";
 
+    // Chat and messenger.
+    TEXT_LENGTH = 0x0301, "text-length", "the text has {value} bytes; it takes 1 to {limit}";
+    TEXT_ENCODING = 0x0302, "text-encoding", "byte {value} of the text is not UTF-8; send text in UTF-8";
+    TO_YOURSELF = 0x0303, "to-yourself", "a private message is for somebody else; write to another person";
+    UNKNOWN_CONVERSATION = 0x0304, "unknown-conversation", "there is no conversation {value}; list your conversations";
+    UNKNOWN_ROOM = 0x0305, "unknown-room", "there is no room {value}; list the rooms";
+    UNKNOWN_GROUP = 0x0306, "unknown-group", "there is no group {value}; list your conversations";
+    NOT_MEMBER = 0x0307, "not-member", "you are not in conversation {value}; join it if it is a room, or ask a member to add you";
+    NO_SUCH_MEMBER = 0x0308, "no-such-member", "user {value} is not in conversation {limit}; list its members";
+    ALREADY_MEMBER = 0x0309, "already-member", "user {value} is in conversation {limit} already; nothing is left to do";
+    NOT_CREATOR = 0x030a, "not-creator", "only whoever made group {value} may put somebody out of it; ask them";
+    CONVERSATION_NAME_LENGTH = 0x030b, "conversation-name-length", "the name has {value} bytes; it takes 1 to {limit}";
+    ROOM_NAME_TAKEN = 0x030c, "room-name-taken", "room {value} has this name already; join it or choose another";
+    GROUP_FULL = 0x030d, "group-full", "the group would have {value} members and {limit} is the most; make another group or a room";
+    ROOMS = 0x030e, "too-many-rooms", "you are in {value} rooms, the most there can be; leave one first";
+    GROUPS = 0x030f, "too-many-groups", "user {value} is in {limit} groups, the most there can be; one of them must be left first";
+    WATERMARK_STANDS = 0x0310, "watermark-stands", "entry {value} is marked already, since the watermark stands at {limit}; nothing is left to do";
+    WATERMARK_BEYOND = 0x0311, "watermark-beyond", "there is no entry {value} to mark; {limit} is the last one";
+    PUBLIC_MEMBERS = 0x0312, "public-members", "everybody is in the public conversation; list presence instead of its members";
+
     // Catalogue.
     UNKNOWN_ITEM = 0x0401, "unknown-item", "there is no item {value}, or it was removed; search the items";
     UNKNOWN_TYPE = 0x0402, "unknown-type", "there is no type {value}; list the types";
@@ -193,4 +215,13 @@ codes! {
     SALE_DAY = 0x050f, "sale-day", "day {value} has not come; today is {limit} (days since 1970-01-01, UTC)";
     PERIOD = 0x0510, "period-reversed", "the period begins on day {value} and ends on day {limit}, before it begins; exchange them";
     TOTAL = 0x0511, "total-full", "{value} cents were sold already and {limit} is the most that can be counted; begin a new log";
+
+    // Presence.
+    SLOW_READER = 0x0601, "slow-reader", "{limit} pushes wait for you and you do not read; connect again and subscribe from seq {value}";
+    ALREADY_SUBSCRIBED = 0x0602, "already-subscribed", "this connection is told pushes already; once is enough";
+    FROM_AHEAD = 0x0603, "from-ahead", "seq {value} is beyond the newest, {limit}; subscribe from a position you were told";
+    TYPING_TARGET = 0x0604, "typing-target", "typing is told to a person, or to a room or group you are in; {value} is neither";
+    TYPING_TARGETS = 0x0605, "typing-targets", "you are writing to {value} at once, the most there can be; stop one first";
+    WATCH_LENGTH = 0x0606, "watch-length", "{value} people are to be watched and {limit} is the most; name fewer";
+    TYPING_RATE = 0x0607, "typing-rate", "you began writing {value} times in a row, the most there can be; one more is possible every {limit} ms";
 }

@@ -16,6 +16,14 @@ pub const REQUEST_BYTES_MAX: usize = 16 * 1_024;
 /// The longest frame the server sends, without its length prefix: one page of the log.
 pub const REPLY_BYTES_MAX: usize = 256 * 1_024;
 
+/// The longest line of JSON a client may send, without its end. A message text of the longest kind
+/// has six bytes for each of its own when every character is escaped.
+pub const REQUEST_LINE_BYTES_MAX: usize = 32 * 1_024;
+
+/// The longest line of JSON the server sends, without its end: a page of the log in hex digits, or
+/// one of escaped texts, each entry with its names.
+pub const REPLY_LINE_BYTES_MAX: usize = 2 * 1_024 * 1_024;
+
 /// The longest body or outcome of a record; it must fit a frame with its head.
 pub const BODY_BYTES_MAX: usize = 15 * 1_024;
 
@@ -29,6 +37,13 @@ pub const PAGE_LEN_MAX: u16 = 500;
 /// which nobody else is served.
 pub const TRAIL_LEN_MAX: u16 = 50;
 
+/// Bytes of a message: two pages of writing. Longer things are documents, to be linked.
+pub const TEXT_BYTES_MAX: usize = 4_096;
+
+/// Entries in one page of a conversation: as many of the longest as fit a frame, and each is a row
+/// looked up in the log, like a step of a trail.
+pub const HISTORY_LEN_MAX: u16 = 50;
+
 /// Characters of a user name.
 pub const NAME_LEN_MIN: usize = 3;
 /// Characters of a user name.
@@ -38,5 +53,6 @@ pub const PASSWORD_BYTES_MIN: usize = 6;
 /// Bytes of a password; above this a hash is a way to burn our CPU.
 pub const PASSWORD_BYTES_MAX: usize = 128;
 
+const _: () = assert!(TEXT_BYTES_MAX < BODY_BYTES_MAX);
 const _: () = assert!(BODY_BYTES_MAX < REQUEST_BYTES_MAX);
 const _: () = assert!(REQUEST_BYTES_MAX < REPLY_BYTES_MAX);

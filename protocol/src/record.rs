@@ -75,10 +75,10 @@ pub struct OwnedRecord {
     /// See [`Record::codec`].
     pub codec: u8,
     /// See [`Record::body`].
-    #[serde(deserialize_with = "crate::codec::list")]
+    #[serde(with = "crate::hex::list")]
     pub body: Vec<u8>,
     /// See [`Record::outcome`].
-    #[serde(deserialize_with = "crate::codec::list")]
+    #[serde(with = "crate::hex::list")]
     pub outcome: Vec<u8>,
     /// The hash of this record and everything before it.
     pub hash: ChainHash,

@@ -18,7 +18,10 @@ use protocol::{
 };
 
 use crate::{
-    domain::{Systems, systems::CommandBytes},
+    domain::{
+        PageWanted, Systems,
+        systems::{CommandBytes, PushBytes},
+    },
     engine::{Engine, Origin},
     log::{self, Head, LogError, LogReader, Row},
     trail::NoSuchStep,
@@ -131,6 +134,113 @@ pub fn read_outcome(reader: &mut dyn LogReader, seq: Seq) -> Result<(Head, Vec<u
     found.ok_or_else(|| LogError::Damaged(format!("seq {seq} was durable and is not in the log")))
 }
 
+/// Rows that are stepped over to reach the next one wanted: stepping costs less than asking anew.
+const STEPS_MAX: u64 = 16;
+
+/// Shows the rows at these positions, which rise.
+///
+/// # Errors
+/// If they cannot be read, or are not there.
+pub fn read_rows(
+    reader: &mut dyn LogReader,
+    seqs: &[Seq],
+    visit: &mut dyn FnMut(&Row<'_>),
+) -> Result<(), LogError> {
+    let mut wanted = seqs.iter().copied().peekable();
+    while let Some(first) = wanted.peek().copied() {
+        reader.read(first, &mut |row| {
+            let seq = row.record.seq;
+            if wanted.next_if_eq(&seq).is_some() {
+                visit(&row);
+            }
+            match wanted.peek() {
+                Some(next) if next.0 <= seq.0 + STEPS_MAX => ControlFlow::Continue(()),
+                Some(_) | None => ControlFlow::Break(()),
+            }
+        })?;
+        if wanted.peek() == Some(&first) {
+            let missing = format!("seq {first} was durable and is not in the log");
+            return Err(LogError::Damaged(missing));
+        }
+    }
+    Ok(())
+}
+
+/// Entries in one page of a stream. Each is a row looked up in the log, some ten microseconds during
+/// which nobody else is served.
+const ENTRIES_MAX: u16 = 50;
+
+/// Answers a query that wants entries of a stream, when everything that was decided so far is
+/// durable; only durable ones are shown.
+pub fn answer_page(
+    engine: &mut Engine,
+    reader: &mut dyn LogReader,
+    origin: Origin,
+    (system, wanted): (u8, PageWanted),
+) {
+    let wanted = PageWanted {
+        limit: wanted.limit.min(ENTRIES_MAX),
+        ..wanted
+    };
+    let seqs = engine.feed().page(&wanted, engine.durable().seq);
+    let mut outcome = Vec::new();
+    match read_entries(reader, seqs) {
+        Ok(entries) => {
+            let is_answered = Systems::answer_page(system, &entries, &mut outcome);
+            assert!(is_answered, "a system that wants entries answers with them");
+        }
+        Err(error) => {
+            tracing::error!(%error, "a page of a stream cannot be read");
+            encode_refused(&Refusal::new(Code::SHUTTING_DOWN), &mut outcome);
+        }
+    }
+    engine.release_read(origin, &outcome);
+}
+
+/// The entries at these positions, in their order, as many as fit one answer.
+fn read_entries(
+    reader: &mut dyn LogReader,
+    mut seqs: Vec<Seq>,
+) -> Result<Vec<(Seq, PushBytes)>, LogError> {
+    let is_falling = seqs.last() < seqs.first();
+    if is_falling {
+        seqs.reverse();
+    }
+    let mut entries = Vec::new();
+    let mut failure = None;
+    read_rows(reader, &seqs, &mut |row| match push_of(row) {
+        Ok(push) => entries.push((row.record.seq, push)),
+        Err(error) => failure = Some(error),
+    })?;
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    if is_falling {
+        entries.reverse();
+    }
+    let mut bytes = 0;
+    let fits = |(_, push): &(Seq, PushBytes)| {
+        bytes += push.body.len() + 64;
+        bytes <= PAGE_BYTES_MAX
+    };
+    Ok(entries.into_iter().take_while(fits).collect())
+}
+
+/// What others were told of a record of which the feed says that they were told something.
+///
+/// # Errors
+/// If the record says nothing of the kind.
+pub fn push_of(row: &Row<'_>) -> Result<PushBytes, LogError> {
+    let seq = row.record.seq;
+    match Systems::push(&row.record) {
+        Ok(Some(push)) => Ok(push),
+        Ok(None) => Err(LogError::Damaged(format!(
+            "seq {seq} tells nobody anything"
+        ))),
+        Err(error) => Err(LogError::Damaged(format!("seq {seq}: {error}"))),
+    }
+}
+
 fn read_page(reader: &mut dyn LogReader, page: &ReadLog) -> Result<Answer, Refusal> {
     let limit = usize::from(page.limit);
     let (mut records, mut bytes) = (Vec::new(), 0);
@@ -218,7 +328,7 @@ fn trail_entry(row: &Row<'_>, target: u64) -> Option<TrailEntry> {
     })
 }
 
-const fn head_of(row: &Row<'_>) -> Head {
+pub(crate) const fn head_of(row: &Row<'_>) -> Head {
     Head {
         seq: row.record.seq,
         hash: row.hash,

@@ -10,9 +10,7 @@ use protocol::{Record, Seq, UserId, words};
 
 use words::log::Subject;
 
-/// Steps kept in one piece of memory; the list grows by whole pieces, because moving millions of
-/// steps to a larger place would stop the engine.
-const PIECE_LEN: usize = 4_096;
+use crate::pieces::Pieces;
 
 /// One thing that was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +38,7 @@ struct Link {
 /// Every step, by position, and where each trail ends.
 #[derive(Debug, Default)]
 pub struct Trail {
-    pieces: Vec<Vec<Link>>,
+    links: Pieces<Link>,
     newest_of_user: HashMap<UserId, Seq, FixedState>,
     newest_of_agenda: HashMap<u64, Seq, FixedState>,
 }
@@ -67,25 +65,12 @@ impl Trail {
             let newest = self.newest_of_agenda.entry(target).or_default();
             link.before_of_agenda = std::mem::replace(newest, record.seq);
         }
-        self.push(record.seq, link);
-    }
-
-    fn push(&mut self, seq: Seq, link: Link) {
-        if self
-            .pieces
-            .last()
-            .is_none_or(|piece| piece.len() == PIECE_LEN)
-        {
-            self.pieces.push(Vec::with_capacity(PIECE_LEN));
-        }
-        let full = (self.pieces.len() - 1) * PIECE_LEN;
-        let piece = self.pieces.last_mut().expect("one was just made sure of");
         assert_eq!(
-            index_of(seq),
-            Some(full + piece.len()),
+            index_of(record.seq),
+            Some(self.links.len()),
             "steps are noted in order"
         );
-        piece.push(link);
+        self.links.push(link);
     }
 
     /// At most `limit` steps of `subject`, newest first: those before the step at `before`, or from
@@ -139,8 +124,7 @@ impl Trail {
     }
 
     fn link(&self, seq: Seq) -> Option<&Link> {
-        let index = index_of(seq)?;
-        self.pieces.get(index / PIECE_LEN)?.get(index % PIECE_LEN)
+        self.links.get(index_of(seq)?)
     }
 }
 
@@ -217,19 +201,5 @@ mod tests {
         check(&trail, Subject::Agenda(0), (0, 9, 9), &[]);
         check(&trail, Subject::User(UserId::NOBODY), (0, 9, 9), &[]);
         check(&trail, Subject::User(UserId(7)), (0, 9, 9), &[4, 3, 1]);
-    }
-
-    #[test]
-    fn a_trail_goes_on_over_the_end_of_a_piece() {
-        let records = vec![(7, 2, 0); PIECE_LEN + 2];
-        let last = u64::try_from(records.len()).expect("a few thousand");
-        let trail = trail(&records);
-        let seven = Subject::User(UserId(7));
-        check(
-            &trail,
-            seven,
-            (0, last, 4),
-            &[last, last - 1, last - 2, last - 3],
-        );
     }
 }

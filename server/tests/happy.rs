@@ -99,6 +99,9 @@ fn somebody_who_waits_hears_of_their_place_on_every_connection() {
     let (mut waiter, opened) = server.member("bob");
     let mut second = server.connect();
     second.resume(opened.token).unwrap();
+    for client in [&mut holder, &mut waiter, &mut second] {
+        client.subscribe(None);
+    }
     let agenda = server.agenda(&mut holder);
     let booking = holder.agenda(reserve(agenda, 0)).seq.0;
     let joined = waiter.agenda(agenda::JoinWaitlist {
@@ -128,6 +131,7 @@ fn somebody_who_waits_hears_of_their_place_on_every_connection() {
 fn a_hold_ends_by_itself_and_its_holder_hears_of_it() {
     let (_data_dir, server) = start_fresh();
     let (mut client, opened) = server.member("ana");
+    client.subscribe(None);
     let agenda = server.agenda(&mut client);
     let held = client.agenda(agenda::Hold {
         slot: slot(agenda, 0),

@@ -22,7 +22,7 @@ use protocol::{
     message::{ErrorReply, Reply, Request, Welcome},
     words::{
         accounts::{self, AuthRequest, SessionOpened, Token},
-        agenda, log as log_words,
+        agenda, chat, log as log_words, presence,
     },
 };
 use server::{
@@ -45,6 +45,7 @@ pub(crate) fn config(data_dir: &Path) -> ServerConfig {
     ServerConfig {
         data_dir: data_dir.to_owned(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        jsonl: None,
         durability: Durability::Full,
         accept_loss: false,
         password_cost: PasswordCost::TEST,
@@ -155,9 +156,26 @@ impl Drop for Server {
 pub(crate) enum Heard {
     Welcome(Welcome),
     Answer(Answer),
-    Push { seq: Seq, event: agenda::Event },
+    Push(Push),
+    News(presence::News),
+    Probe,
     Error(ErrorReply),
     Pong(u64),
+}
+
+/// A push, owned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Push {
+    pub(crate) seq: Seq,
+    pub(crate) hash: ChainHash,
+    pub(crate) word: Pushed,
+}
+
+/// What was pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    Agenda(agenda::Event),
+    Chat(chat::Push),
 }
 
 /// An answer, owned.
@@ -274,7 +292,7 @@ impl Client {
     pub(crate) fn reply(&mut self) -> Heard {
         loop {
             match self.hear().expect("the server goes on") {
-                push @ Heard::Push { .. } => self.pushes.push_back(push),
+                push @ (Heard::Push(_) | Heard::News(_)) => self.pushes.push_back(push),
                 other => return other,
             }
         }
@@ -434,6 +452,63 @@ impl Client {
     }
 
     #[track_caller]
+    pub(crate) fn chat(&mut self, command: impl Into<chat::Command>) -> Answer {
+        let key = self.new_key();
+        self.send_chat(key, &command.into());
+        self.answer()
+    }
+
+    /// Sends a command and does not wait. Returns its correlation.
+    pub(crate) fn send_chat(&mut self, key: Key, command: &chat::Command) -> u64 {
+        let (kind, schema) = command.kind();
+        let mut body = Vec::new();
+        command.encode(&mut body);
+        self.correlation += 1;
+        let correlation = self.correlation;
+        self.send(&Request::Command {
+            correlation,
+            key,
+            kind,
+            schema,
+            body: &body,
+        });
+        correlation
+    }
+
+    pub(crate) fn signal(&mut self, signal: impl Into<presence::Signal>) {
+        let signal = signal.into();
+        let ((kind, schema), mut body) = (signal.kind(), Vec::new());
+        signal.encode(&mut body);
+        self.send(&Request::Signal {
+            kind,
+            schema,
+            body: &body,
+        });
+    }
+
+    /// What was or is told next without being asked for.
+    #[track_caller]
+    pub(crate) fn told(&mut self) -> Heard {
+        let told = self.pushes.pop_front().or_else(|| self.hear());
+        told.expect("the server goes on")
+    }
+
+    /// The text of the next push, which is a message, and its index.
+    #[track_caller]
+    pub(crate) fn message(&mut self) -> (u64, String) {
+        match self.told() {
+            Heard::Push(Push {
+                word: Pushed::Chat(chat::Push::Entry(entry)),
+                ..
+            }) => match entry.content {
+                chat::Content::Text(text) => (entry.index, text.text().unwrap().to_owned()),
+                other => panic!("{other:?} instead of a text"),
+            },
+            other => panic!("{other:?} instead of a message"),
+        }
+    }
+
+    #[track_caller]
     pub(crate) fn accounts(&mut self, command: impl Into<accounts::Command>) -> Answer {
         let (command, key) = (command.into(), self.new_key());
         let (kind, schema) = command.kind();
@@ -484,6 +559,18 @@ impl Client {
         self.query(query.kind(), |out| query.encode(out))
     }
 
+    /// Asks for pushes behind a position. Returns which it is.
+    #[track_caller]
+    pub(crate) fn subscribe(&mut self, from: Option<Seq>) -> Seq {
+        let query = presence::Query::from(presence::Subscribe { from });
+        let answer = self.query(query.kind(), |out| query.encode(out));
+        let (kind, schema, body) = answer.accepted();
+        match presence::Answer::decode(kind, schema, &body) {
+            Ok(presence::Answer::Subscribed(subscribed)) => subscribed.from,
+            other => panic!("{other:?} instead of a position"),
+        }
+    }
+
     /// The push that comes next, or came already.
     #[track_caller]
     pub(crate) fn push(&mut self) -> (Seq, agenda::Event) {
@@ -492,8 +579,12 @@ impl Client {
             None => self.hear().expect("the server goes on"),
         };
         match heard {
-            Heard::Push { seq, event } => (seq, event),
-            other => panic!("{other:?} instead of a push"),
+            Heard::Push(Push {
+                seq,
+                word: Pushed::Agenda(event),
+                ..
+            }) => (seq, event),
+            other => panic!("{other:?} instead of a push of the agenda"),
         }
     }
 
@@ -518,18 +609,26 @@ fn own(reply: &Reply<'_>) -> Heard {
         }),
         Reply::Push {
             seq,
+            hash,
             kind,
             schema,
             body,
-            ..
-        } => Heard::Push {
+        } => Heard::Push(Push {
             seq,
-            event: agenda::Event::decode(kind, schema, body).unwrap(),
-        },
+            hash,
+            word: match kind.system() {
+                agenda::SYSTEM => {
+                    Pushed::Agenda(agenda::Event::decode(kind, schema, body).unwrap())
+                }
+                _ => Pushed::Chat(chat::Push::decode(kind, schema, body).unwrap()),
+            },
+        }),
         Reply::Error(error) => Heard::Error(error),
         Reply::Pong { correlation } => Heard::Pong(correlation),
-        Reply::News { kind, .. } => panic!("news of kind {kind:?} were not asked for"),
-        Reply::Probe => panic!("the server probes nobody who talks"),
+        Reply::News { kind, schema, body } => {
+            Heard::News(presence::News::decode(kind, schema, body).unwrap())
+        }
+        Reply::Probe => Heard::Probe,
     }
 }
 

@@ -9,13 +9,15 @@ use protocol::{
 };
 use reports::record::{LawRecord, Verdict};
 
-use crate::operation::{Observed, Operation, Outcome, Slot};
+use crate::operation::{Call, Observed, Operation, Outcome, Slot};
 
 use super::{
+    catalogue,
     finding::{Finding, OperationId, Wanted},
-    laws::{LAWS, Laws},
+    laws::{FIRST_LAWS, LAWS, Laws},
     ledger::{Decided, asked, asked_by},
     model_agrees::place_of,
+    sales,
 };
 
 impl Laws {
@@ -55,6 +57,8 @@ impl Laws {
             self.idempotent_answers.handle_twice(record, earlier, by);
         }
         self.model_agrees.handle_position(record.seq.0, &self.users);
+        self.catalogue.handle_record(record, &self.users);
+        self.sales.handle_record(record, minted);
         if record.seq.0 == self.began_at {
             self.held_before = self.model_agrees.held_slots();
         }
@@ -162,6 +166,12 @@ impl Laws {
         self.idempotent_answers.finding().want(&mut wanted);
         self.log_chained.finding().want(&mut wanted);
         self.model_agrees.finding().want(&mut wanted);
+        for finding in self.catalogue.findings() {
+            finding.want(&mut wanted);
+        }
+        for finding in self.sales.findings() {
+            finding.want(&mut wanted);
+        }
         wanted
     }
 
@@ -181,13 +191,16 @@ impl Laws {
         {
             self.model_agrees.handle_pair(operation, &entry);
         }
+        if let Call::Sales(call) = operation.call {
+            self.sales.handle_operation(operation, &call);
+        }
         let unseen = matches!(operation.outcome, Outcome::Timeout | Outcome::Unknown);
         let won = own.is_some_and(|(_, entry)| entry.refused().is_none());
         self.history.push(operation, unseen && won);
     }
 
     fn verdicts(self, wanted: &Wanted) -> Vec<LawRecord> {
-        let findings: [Finding; LAWS.len()] = [
+        let first: [Finding; FIRST_LAWS.len()] = [
             self.no_double_booking.conclude(),
             self.refusals_justified.conclude(),
             self.someone_wins.conclude(),
@@ -203,8 +216,17 @@ impl Laws {
             self.linearizable.conclude(),
         ];
         let required = &self.options.required;
-        let known = findings
+        // A system that nobody asked anything of has nothing to be judged, unless it must.
+        let asked = |laws: &[&str], is_exercised| {
+            is_exercised || required.iter().any(|name| laws.contains(&name.as_str()))
+        };
+        let catalogue = asked(&catalogue::LAWS, self.catalogue.is_exercised())
+            .then(|| self.catalogue.conclude());
+        let sales = asked(&sales::LAWS, self.sales.is_exercised()).then(|| self.sales.conclude());
+        let known = first
             .into_iter()
+            .chain(catalogue.into_iter().flatten())
+            .chain(sales.into_iter().flatten())
             .map(|finding| finding.conclude(required, wanted));
         let unknown = required
             .iter()

@@ -13,6 +13,7 @@ use crate::operation::{
 };
 
 use super::{
+    catalogue::{self, CatalogueLaws},
     durable_acks::DurableAcks,
     idempotent_answers::IdempotentAnswers,
     ledger::Ledger,
@@ -25,13 +26,18 @@ use super::{
     real_time_order::RealTimeOrder,
     refusals_justified::RefusalsJustified,
     replay_determinism::ReplayDeterminism,
+    sales::{self, SalesLaws},
     session_order::SessionOrder,
     slot_history::SlotHistory,
     someone_wins::SomeoneWins,
 };
 
-/// The names of all laws, in the order of their verdicts.
-pub const LAWS: [&str; 13] = [
+/// The names of all laws, in the order of their verdicts: of the log and the agenda first, then of
+/// each system that has laws of its own.
+pub const LAWS: [&str; LAWS_LEN] = joined();
+
+/// The laws of the log and of the agenda.
+pub(super) const FIRST_LAWS: [&str; 13] = [
     "no-double-booking",
     "refusals-justified",
     "someone-wins",
@@ -46,6 +52,23 @@ pub const LAWS: [&str; 13] = [
     "model-agrees",
     "linearizable",
 ];
+
+const LAWS_LEN: usize = FIRST_LAWS.len() + catalogue::LAWS.len() + sales::LAWS.len();
+
+const fn joined() -> [&'static str; LAWS_LEN] {
+    let mut laws = [""; LAWS_LEN];
+    let sets: [&[&str]; 3] = [&FIRST_LAWS, &catalogue::LAWS, &sales::LAWS];
+    let (mut set, mut next) = (0, 0);
+    while set < sets.len() {
+        let mut law = 0;
+        while law < sets[set].len() {
+            laws[next] = sets[set][law];
+            (law, next) = (law + 1, next + 1);
+        }
+        set += 1;
+    }
+    laws
+}
 
 /// What the laws must know about a run.
 #[derive(Debug, Clone)]
@@ -116,6 +139,8 @@ pub struct Laws {
     pub(super) replay_determinism: ReplayDeterminism,
     pub(super) model_agrees: ModelAgrees,
     pub(super) linearizable: Linearizable,
+    pub(super) catalogue: CatalogueLaws,
+    pub(super) sales: SalesLaws,
 }
 
 impl Laws {
@@ -123,8 +148,9 @@ impl Laws {
     #[must_use]
     pub fn new(options: LawOptions) -> Self {
         let (capacity, clients) = (options.capacity, options.clients);
-        // Four things grow with the run: the ledger, the reads, the cancels, the slot histories.
-        let share = options.memory_bytes_max / 4;
+        // Six things grow with the run: the ledger, the cancels, the slot histories, the reads of
+        // the agenda, of favourites and of sales.
+        let share = options.memory_bytes_max / 6;
         Self {
             slots: HashMap::with_hasher(FixedState::with_seed(0)),
             users: vec![None; usize::try_from(clients).unwrap_or(0)],
@@ -147,6 +173,8 @@ impl Laws {
             replay_determinism: ReplayDeterminism::new(),
             model_agrees: ModelAgrees::new(options.page_len, share),
             linearizable: Linearizable::new(capacity, options.search_steps_max),
+            catalogue: CatalogueLaws::new(share),
+            sales: SalesLaws::new(share),
             options,
         }
     }
@@ -185,6 +213,13 @@ impl Laws {
     /// Records up to and with position `seq` are the world's set-up, not the run's.
     pub const fn begin(&mut self, seq: u64) {
         self.began_at = seq;
+    }
+
+    /// Who a client is; a person that no log has for one whom nobody told of.
+    fn user(&self, client: u32) -> UserId {
+        let index = usize::try_from(client).unwrap_or(usize::MAX);
+        let known = self.users.get(index).copied().flatten();
+        known.unwrap_or(UserId(u64::MAX - u64::from(client)))
     }
 
     /// The number of a slot.
@@ -272,9 +307,15 @@ impl Watch for Laws {
             | Call::LeaveWaitlist { .. }
             | Call::ListSlots { .. }
             | Call::MyBookings
-            | Call::Chat(_)
-            | Call::Catalogue(_)
-            | Call::Sales(_) => {}
+            | Call::Chat(_) => {}
+            Call::Catalogue(call) => {
+                let user = self.user(client);
+                self.catalogue.handle_invoke(user, &call);
+            }
+            Call::Sales(call) => {
+                let user = self.user(client);
+                self.sales.handle_invoke((client, counter), user, &call);
+            }
         }
         self.real_time_order.floor()
     }
@@ -308,7 +349,15 @@ impl Watch for Laws {
                 self.handle_confirm(slot, booking, operation.outcome);
             }
             Call::ListSlots { .. } | Call::MyBookings => self.handle_read(operation, observed),
-            Call::Chat(_) | Call::Catalogue(_) | Call::Sales(_) => {}
+            Call::Chat(_) => {}
+            Call::Catalogue(call) => {
+                let user = self.user(operation.client);
+                (self.catalogue).handle_complete(user, operation, &call, observed);
+            }
+            Call::Sales(call) => {
+                let user = self.user(operation.client);
+                self.sales.handle_complete(user, operation, &call, observed);
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! comes out. One file a law; `laws` tells each what it needs while the run goes on, `conclusion`
 //! when it is over. Deliberately absent: clocks, sockets, the server's own code.
 
+mod catalogue;
 mod conclusion;
 mod durable_acks;
 mod finding;
@@ -19,10 +20,13 @@ mod no_double_booking;
 mod no_lost_cancel;
 mod no_phantom;
 mod pages;
+mod reads;
 mod real_time_order;
+mod record;
 mod refusals_justified;
 mod replay_determinism;
 mod rules;
+mod sales;
 mod session_order;
 mod slot_history;
 mod someone_wins;

@@ -118,13 +118,15 @@ pub(super) fn suggest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) 
     let known: Vec<&str> = known.into_iter().collect();
     let closest = known
         .iter()
+        // A long name has something of any short one; a slip of the finger changes less than half.
+        .filter(|candidate| strsim::damerau_levenshtein(name, candidate) * 2 <= name.len())
         .map(|candidate| (strsim::jaro_winkler(name, candidate), *candidate))
         .max_by(|left, right| left.0.total_cmp(&right.0));
     match closest {
         Some((similarity, candidate)) if similarity >= SIMILARITY_MIN => {
             format!("did you mean `{candidate}`?")
         }
-        Some(_) => format!("known here: {}", known.join(", ")),
-        None => "there are none yet".to_owned(),
+        _ if known.is_empty() => "there are none yet".to_owned(),
+        Some(_) | None => format!("known here: {}", known.join(", ")),
     }
 }

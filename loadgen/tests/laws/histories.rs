@@ -15,7 +15,8 @@
 //! ```
 //!
 //! `<about>` is a slot, or slot/booking, slot/seconds, slot/client; `<shown>` is
-//! slot:held:waiting:mine of a day, or booking:slot:client.counter of one's bookings.
+//! slot:held:waiting:mine of a day, or booking:slot:client.counter of one's bookings; of the
+//! catalogue and the sales see `trade`.
 #![expect(clippy::unwrap_used, reason = "test support")]
 
 use std::{fs, path::Path};
@@ -32,6 +33,7 @@ use protocol::{
 use reports::record::Verdict;
 
 use super::run::{Again, DAY, EPOCH, MS, Pushed, Run, law};
+use super::trade;
 
 /// A history and what is to be found in it.
 struct Story {
@@ -164,7 +166,7 @@ fn parse(text: &str) -> Story {
     story
 }
 
-fn number<T: std::str::FromStr>(text: &str) -> T {
+pub(super) fn number<T: std::str::FromStr>(text: &str) -> T {
     text.parse()
         .ok()
         .unwrap_or_else(|| panic!("`{text}` is no number"))
@@ -198,6 +200,9 @@ fn call(run: &Run, name: &str, about: &str) -> Call {
     }
     if name == "list-slots" {
         return Call::ListSlots { slot: day };
+    }
+    if let Some(call) = trade::call(name, about) {
+        return call;
     }
     let (slot, more): (u16, u64) = pair(about, '/');
     let (slot, booking) = (run.packed(slot), more);
@@ -243,7 +248,7 @@ fn operation(run: &Run, parts: &[&str]) -> (Operation, Observed) {
         Call::MyBookings => {
             Observed::Bookings(shown.iter().map(|text| booking(run, text)).collect())
         }
-        _write => Observed::Nothing,
+        call => trade::observed(&call, &shown, operation.seq),
     };
     (operation, observed)
 }
@@ -276,13 +281,18 @@ fn booking(run: &Run, text: &str) -> (u64, Slot, u64, Key) {
 }
 
 fn log(run: &mut Run, parts: &[&str]) {
-    let (actor, key) = match parts[0] {
-        "server" => (UserId::NOBODY, Key::default()),
-        "stranger" => (UserId(1), Key([5; 16])),
-        id => {
-            let (client, counter) = pair(id, '.');
-            (Run::user(client), run.mint.mint(client, counter))
-        }
+    let who = (parts[0] != "server" && parts[0] != "stranger").then(|| pair(parts[0], '.'));
+    let refused = (parts[3] != "ok").then(|| Refusal::new(code(parts[3])));
+    let key = trade::key_of(&run.mint, who, run.head());
+    if let Some(words) = trade::logged(parts[1], parts[2], key) {
+        let actor = who.map_or(UserId::NOBODY, |(client, _): (u32, u32)| Run::user(client));
+        run.decide_words(actor, key, words, refused);
+        return;
+    }
+    let (actor, key) = match (parts[0], who) {
+        ("server", _) => (UserId::NOBODY, Key::default()),
+        (_, Some((client, _))) => (Run::user(client), key),
+        (_stranger, None) => (UserId(1), Key([5; 16])),
     };
     let (slot, more): (u16, u64) = pair(parts[2], '/');
     let slot = words::SlotId {
@@ -290,11 +300,7 @@ fn log(run: &mut Run, parts: &[&str]) {
         ..run.slot(slot)
     };
     let (command, event) = words_of(run, parts[1], slot, more);
-    let decided = match parts[3] {
-        "ok" => Ok(event),
-        name => Err(Refusal::new(code(name))),
-    };
-    run.decide(actor, key, &command, &decided);
+    run.decide(actor, key, &command, &refused.map_or(Ok(event), Err));
 }
 
 fn words_of(

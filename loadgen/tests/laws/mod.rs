@@ -6,3 +6,4 @@ mod linearizability;
 mod planted;
 mod reference;
 mod run;
+mod trade;

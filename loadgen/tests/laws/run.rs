@@ -12,6 +12,8 @@ use protocol::{
 };
 use reports::record::LawRecord;
 
+use super::trade::Words;
+
 /// The day that everything happens on.
 pub(crate) const DAY: u32 = 20_000;
 /// The clock of the log before the first record: long before that day.
@@ -156,6 +158,27 @@ impl Run {
                 event.encode(&mut record.outcome);
             }
             Err(refusal) => outcome::encode_refused(refusal, &mut record.outcome),
+        }
+        self.append(record)
+    }
+
+    /// Appends what became of a command that is known by its bytes, with the event if it was
+    /// accepted.
+    pub(crate) fn decide_words(
+        &mut self,
+        actor: UserId,
+        key: Key,
+        (command, event): Words,
+        refused: Option<Refusal>,
+    ) -> u64 {
+        let mut record = blank(actor, key);
+        (record.kind, record.body) = command;
+        match refused {
+            None => {
+                outcome::encode_accepted(event.0, 1, &mut record.outcome);
+                record.outcome.extend(event.1);
+            }
+            Some(refusal) => outcome::encode_refused(&refusal, &mut record.outcome),
         }
         self.append(record)
     }

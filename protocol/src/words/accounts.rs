@@ -55,7 +55,7 @@ impl fmt::Debug for AuthRequest {
 /// The secret that stands for a session: 256 bits nobody can guess.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Token(pub [u8; 32]);
+pub struct Token(#[serde(with = "crate::hex")] pub [u8; 32]);
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

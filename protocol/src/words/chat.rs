@@ -85,7 +85,7 @@ pub enum Target {
     Public,
     /// One person. The conversation of the two begins with its first message.
     Person(UserId),
-    /// The members of a room or a group, by its id.
+    /// The members of a conversation of mine, by its id, whatever sort it is.
     Conversation(u64),
 }
 
@@ -119,7 +119,7 @@ pub struct LeaveRoom {
     pub room: u64,
 }
 
-/// A new group, with its creator and these people in it.
+/// A new group, with its creator and these people in it, at most 256 together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateGroup {
     /// 1 to 64 bytes.
@@ -134,11 +134,11 @@ pub struct CreateGroup {
 pub struct AddMember {
     /// Which.
     pub group: u64,
-    /// Whom.
+    /// Whom. They may read all of it, and what they are pushed begins with the entry that says so.
     pub user: UserId,
 }
 
-/// Put somebody out of a group. Its creator only.
+/// Put somebody out of a group. Its creator only, until they leave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoveMember {
     /// Which.
@@ -163,7 +163,8 @@ pub struct RenameGroup {
     pub name: String,
 }
 
-/// Everything up to this entry has reached one of my devices.
+/// Everything up to this entry has reached one of my devices. What I wrote is no exception: only
+/// marks raise a watermark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkDelivered {
     /// Which.
@@ -243,20 +244,26 @@ pub struct GroupRenamed {
     pub index: u64,
 }
 
-/// A `delivered` watermark rose.
+/// A `delivered` watermark rose. Both are told, so that a receipt can be made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivered {
-    /// Where it stands now.
-    pub index: u64,
+    /// Where `delivered` stands now.
+    pub delivered: u64,
+    /// Where `read` stands, as before.
+    pub read: u64,
+    /// Whether the other members get a [`Receipt`]: in private conversations and groups.
+    pub shown: bool,
 }
 
 /// A `read` watermark rose, and the `delivered` one with it if it stood lower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Read {
-    /// Where `read` stands now.
-    pub index: u64,
     /// Where `delivered` stands now.
     pub delivered: u64,
+    /// Where `read` stands now.
+    pub read: u64,
+    /// Whether the other members get a [`Receipt`]: in private conversations and groups.
+    pub shown: bool,
 }
 
 /// The conversations I am in, by id.
@@ -290,7 +297,7 @@ pub struct ListRooms {
 /// Who is in a conversation, and how far. Members only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListMembers {
-    /// Which; the public one has everybody, without watermarks.
+    /// Which; not the public one, which has everybody.
     pub conversation: u64,
     /// Only people after this one; nobody (0) for the first page.
     pub after: UserId,
@@ -308,7 +315,7 @@ pub struct ReadHistory {
     pub from: u64,
     /// Which way.
     pub direction: Direction,
-    /// The most wanted.
+    /// The most wanted, 1 to 50.
     pub limit: u16,
 }
 

@@ -10,9 +10,13 @@
 
 pub mod accounts;
 pub mod agenda;
+pub mod catalogue;
+pub mod chat;
+mod checks;
 pub mod digest;
 #[cfg(test)]
 mod given;
+pub mod sales;
 pub mod systems;
 
 use protocol::{Key, Kind, Refusal, Roles, Seq, UserId, words::WordError};
@@ -114,6 +118,13 @@ pub trait System: Default {
 
     /// Whether a client may send this command; the others are the server's own.
     fn is_client_command(command: &Self::Command) -> bool;
+
+    /// Everybody this command is for who must be registered. A system does not know who is; what
+    /// it would accept is refused if somebody here is not, or not any more.
+    fn people(command: &Self::Command) -> &[UserId] {
+        let _for_nobody = command;
+        &[]
+    }
 
     /// What would happen, or why not. Changes nothing.
     ///

@@ -1,16 +1,19 @@
 //! The list of systems, and the one place that sends a word to the system it belongs to.
 //!
-//! Kinds, schemas and bytes come in; outcomes, follow-ups and notices go out as bytes, so that the
+//! Kinds, schemas and bytes come in; outcomes, follow-ups and pushes go out as bytes, so that the
 //! engine, the log and the sessions know no system by name. Adding a system is one line in
 //! `systems!` below. Deliberately absent: every rule.
 
 use protocol::{
-    Code, Kind, Outcome, Record, Refusal, Roles, UserId,
+    Code, Kind, Outcome, Record, Refusal, Roles, Seq, UserId,
     outcome::{encode_accepted, encode_refused},
     words::WordError,
 };
 
-use super::{Context, Pushed, Stream, System, Word, accounts::Accounts, agenda::Agenda};
+use super::{
+    Context, Membership, PageWanted, Pushed, Stream, System, Word, accounts::Accounts,
+    agenda::Agenda, catalogue::Catalogue, chat::Chat, sales::Sales,
+};
 
 macro_rules! systems {
     ($($name:ident: $system:ty,)*) => {
@@ -30,7 +33,11 @@ macro_rules! systems {
             /// If the bytes are no command of any system: nothing was decided and `out` is as it was.
             pub fn execute(&mut self, cx: &Context, command: &CommandBytes<'_>, out: &mut Vec<u8>) -> Result<Executed, Refusal> {
                 match command.kind.system() {
-                    $(<$system>::ID => execute(&mut self.$name, cx, command, out),)*
+                    $(<$system>::ID => {
+                        let word = decode::<$system>(command)?;
+                        let decided = decide(&self.$name, &self.accounts, cx, &word);
+                        Ok(execute(&mut self.$name, cx, &word, decided, out))
+                    })*
                     _other => Err(unknown(command.kind)),
                 }
             }
@@ -39,22 +46,49 @@ macro_rules! systems {
             ///
             /// # Errors
             /// If command or outcome do not decode: the log is from another version, or damaged.
-            pub fn replay(&mut self, record: &Record<'_>) -> Result<Executed, ReplayError> {
+            pub fn replay(&mut self, record: &Record<'_>) -> Result<Replayed, ReplayError> {
                 match record.kind.system() {
                     $(<$system>::ID => replay(&mut self.$name, record),)*
                     _other => Err(WordError::Unknown { kind: record.kind, schema: record.schema }.into()),
                 }
             }
 
-            /// Answers a query; the outcome is appended to `out`.
+            /// Answers a query: the outcome is appended to `out`, unless it is to be made of entries
+            /// of a stream.
             ///
             /// # Errors
             /// If the bytes are no query of any system.
-            pub fn answer(&self, cx: &Context, query: &CommandBytes<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+            pub fn answer(&self, cx: &Context, query: &CommandBytes<'_>, out: &mut Vec<u8>) -> Result<Answered, Refusal> {
                 match query.kind.system() {
                     $(<$system>::ID => answer(&self.$name, cx, query, out),)*
                     _other => Err(unknown(query.kind)),
                 }
+            }
+
+            /// The answer of a system to a query that wanted these entries, in the order it wanted
+            /// them; the outcome is appended to `out`. Returns whether there is one.
+            pub fn answer_page(system: u8, entries: &[(Seq, PushBytes)], out: &mut Vec<u8>) -> bool {
+                match system {
+                    $(<$system>::ID => answer_page::<$system>(entries, out),)*
+                    _other => false,
+                }
+            }
+
+            /// What others are told of a record, made again.
+            ///
+            /// # Errors
+            /// If command or outcome do not decode.
+            pub fn push(record: &Record<'_>) -> Result<Option<PushBytes>, ReplayError> {
+                match record.kind.system() {
+                    $(<$system>::ID => push::<$system>(record),)*
+                    _other => Err(WordError::Unknown { kind: record.kind, schema: record.schema }.into()),
+                }
+            }
+
+            /// Shows every stream that `user` follows, and the first position of it that is for
+            /// them.
+            pub fn follow(&self, user: UserId, visit: &mut dyn FnMut(Stream, Seq)) {
+                $(self.$name.follow(user, visit);)*
             }
 
             /// The earliest instant at which some system has something to do by itself.
@@ -98,6 +132,9 @@ macro_rules! systems {
 systems! {
     accounts: Accounts,
     agenda: Agenda,
+    chat: Chat,
+    catalogue: Catalogue,
+    sales: Sales,
 }
 
 impl Systems {
@@ -171,10 +208,63 @@ pub struct Executed {
     pub accepted: bool,
     /// A command that must be decided directly behind it.
     pub follow_up: Option<OwnedCommand>,
-    /// Who must be told.
-    pub notice: Option<UserId>,
+    /// What others are told.
+    pub push: Option<PushBytes>,
+    /// Who begins or ceases to follow something.
+    pub memberships: Vec<Membership>,
     /// What it was about, for the trail; 0 for nothing.
     pub target: u64,
+}
+
+/// What the engine must know of a record that was applied again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Replayed {
+    /// Whether it was accepted.
+    pub accepted: bool,
+    /// The stream in which a push of it is kept.
+    pub kept_in: Option<Stream>,
+    /// What it was about, for the trail; 0 for nothing.
+    pub target: u64,
+}
+
+/// What others are told of an event, as bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushBytes {
+    /// Who: everybody who follows this.
+    pub stream: Stream,
+    /// Whether whoever is away is told when they return.
+    pub is_kept: bool,
+    /// Which word.
+    pub kind: Kind,
+    /// The version of its layout.
+    pub schema: u8,
+    /// Its bytes.
+    pub body: Vec<u8>,
+}
+
+impl PushBytes {
+    /// The bytes of what is pushed.
+    pub fn new<P: Word>(pushed: &Pushed<P>) -> Self {
+        let (kind, schema) = pushed.word.kind();
+        let mut body = Vec::new();
+        pushed.word.encode(&mut body);
+        Self {
+            stream: pushed.stream,
+            is_kept: pushed.is_kept,
+            kind,
+            schema,
+            body,
+        }
+    }
+}
+
+/// How a query is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answered {
+    /// From the state: the outcome is there.
+    Here,
+    /// With entries of a stream, which are in the log.
+    FromLog(PageWanted),
 }
 
 /// A record as people read it.
@@ -199,74 +289,106 @@ pub enum ReplayError {
     Outcome(#[from] protocol::codec::CodecError),
 }
 
-fn execute<S: System>(
-    system: &mut S,
-    cx: &Context,
-    bytes: &CommandBytes<'_>,
-    out: &mut Vec<u8>,
-) -> Result<Executed, Refusal> {
+fn decode<S: System>(bytes: &CommandBytes<'_>) -> Result<S::Command, Refusal> {
     let command = S::Command::decode(bytes.kind, bytes.schema, bytes.body)
         .map_err(|error| refusal(&error, bytes.body.len()))?;
     if bytes.source == Source::Client && !S::is_client_command(&command) {
         return Err(Refusal::with(Code::SERVER_ONLY, u64::from(bytes.kind.0), 0));
     }
-    let target = system.target(&command);
-    match system.decide(cx, &command) {
+    Ok(command)
+}
+
+/// What would happen, unless it is for somebody who is not there.
+fn decide<S: System>(
+    system: &S,
+    accounts: &Accounts,
+    cx: &Context,
+    command: &S::Command,
+) -> Result<S::Event, Refusal> {
+    let event = system.decide(cx, command)?;
+    let is_unknown = |user: &&UserId| accounts.name(**user).is_none();
+    match S::people(command).iter().find(is_unknown) {
+        Some(user) => Err(Refusal::with(Code::UNKNOWN_USER, user.0, 0)),
+        None => Ok(event),
+    }
+}
+
+fn execute<S: System>(
+    system: &mut S,
+    cx: &Context,
+    command: &S::Command,
+    decided: Result<S::Event, Refusal>,
+    out: &mut Vec<u8>,
+) -> Executed {
+    let target = system.target(command);
+    match decided {
         Ok(event) => {
             let (kind, schema) = event.kind();
             encode_accepted(kind, schema, out);
             event.encode(out);
-            system.apply(cx, &command, &event);
-            Ok(Executed {
+            system.apply(cx, command, &event);
+            Executed {
                 accepted: true,
                 follow_up: system
                     .follow_up(&event)
                     .map(|command| OwnedCommand::new(&command)),
-                notice: S::push(cx, &command, &event).and_then(person_told),
+                push: S::push(cx, command, &event).map(|pushed| PushBytes::new(&pushed)),
+                memberships: system.memberships(cx, command, &event),
                 target,
-            })
+            }
         }
         Err(refusal) => {
             encode_refused(&refusal, out);
-            Ok(Executed {
+            Executed {
                 target,
                 ..Executed::default()
-            })
+            }
         }
     }
 }
 
-/// The person who alone is told, if it is one.
-pub(crate) fn person_told<P>(pushed: Pushed<P>) -> Option<UserId> {
-    match pushed.stream {
-        Stream::Person(user) => Some(user),
-        Stream::Everybody | Stream::Conversation(_) => None,
-    }
-}
-
-fn replay<S: System>(system: &mut S, record: &Record<'_>) -> Result<Executed, ReplayError> {
+fn replay<S: System>(system: &mut S, record: &Record<'_>) -> Result<Replayed, ReplayError> {
     let command = S::Command::decode(record.kind, record.schema, record.body)?;
     let target = system.target(&command);
-    let accepted = match Outcome::decode(record.outcome)? {
-        Outcome::Accepted { kind, schema, body } => {
-            let event = S::Event::decode(kind, schema, body)?;
-            let cx = Context {
-                seq: record.seq,
-                now: record.recorded_at,
-                actor: record.actor,
-                roles: Roles::MEMBER,
-                key: record.key,
-            };
-            system.apply(&cx, &command, &event);
-            true
-        }
-        Outcome::Refused(_) => false,
-    };
-    Ok(Executed {
-        accepted,
+    let mut replayed = Replayed {
         target,
-        ..Executed::default()
-    })
+        ..Replayed::default()
+    };
+    if let Some(event) = decode_event::<S>(record)? {
+        let cx = context_of(record);
+        system.apply(&cx, &command, &event);
+        let kept = S::push(&cx, &command, &event).filter(|pushed| pushed.is_kept);
+        replayed.accepted = true;
+        replayed.kept_in = kept.map(|pushed| pushed.stream);
+    }
+    Ok(replayed)
+}
+
+fn push<S: System>(record: &Record<'_>) -> Result<Option<PushBytes>, ReplayError> {
+    let command = S::Command::decode(record.kind, record.schema, record.body)?;
+    let event = decode_event::<S>(record)?;
+    Ok(event
+        .and_then(|event| S::push(&context_of(record), &command, &event))
+        .map(|pushed| PushBytes::new(&pushed)))
+}
+
+/// What happened at a record, if it was accepted.
+fn decode_event<S: System>(record: &Record<'_>) -> Result<Option<S::Event>, ReplayError> {
+    match Outcome::decode(record.outcome)? {
+        Outcome::Accepted { kind, schema, body } => Ok(Some(S::Event::decode(kind, schema, body)?)),
+        Outcome::Refused(_) => Ok(None),
+    }
+}
+
+/// What a record says of its circumstances. What its actor was allowed is decided and over.
+const fn context_of(record: &Record<'_>) -> Context {
+    Context {
+        seq: record.seq,
+        now: record.recorded_at,
+        actor: record.actor,
+        roles: Roles::MEMBER,
+        key: record.key,
+    }
 }
 
 fn answer<S: System>(
@@ -274,18 +396,41 @@ fn answer<S: System>(
     cx: &Context,
     bytes: &CommandBytes<'_>,
     out: &mut Vec<u8>,
-) -> Result<(), Refusal> {
+) -> Result<Answered, Refusal> {
     let query = S::Query::decode(bytes.kind, bytes.schema, bytes.body)
         .map_err(|error| refusal(&error, bytes.body.len()))?;
-    match system.answer(cx, &query) {
-        Ok(answer) => {
-            let (kind, schema) = answer.kind();
-            encode_accepted(kind, schema, out);
-            answer.encode(out);
-        }
+    let answer = match system.wanted(cx, &query) {
+        Ok(Some(wanted)) => return Ok(Answered::FromLog(wanted)),
+        Ok(None) => system.answer(cx, &query),
+        Err(refusal) => Err(refusal),
+    };
+    match answer {
+        Ok(answer) => encode_answer(&answer, out),
         Err(refusal) => encode_refused(&refusal, out),
     }
-    Ok(())
+    Ok(Answered::Here)
+}
+
+fn answer_page<S: System>(entries: &[(Seq, PushBytes)], out: &mut Vec<u8>) -> bool {
+    let decode = |(seq, push): &(Seq, PushBytes)| match S::Push::decode(
+        push.kind,
+        push.schema,
+        &push.body,
+    ) {
+        Ok(word) => Some((*seq, word)),
+        Err(_another_systems) => None,
+    };
+    let answer = S::answer_page(entries.iter().filter_map(decode).collect());
+    if let Some(answer) = &answer {
+        encode_answer(answer, out);
+    }
+    answer.is_some()
+}
+
+fn encode_answer(answer: &impl Word, out: &mut Vec<u8>) {
+    let (kind, schema) = answer.kind();
+    encode_accepted(kind, schema, out);
+    answer.encode(out);
 }
 
 fn describe<S: System>(record: &Record<'_>) -> Result<Described, ReplayError> {
@@ -303,7 +448,9 @@ fn describe<S: System>(record: &Record<'_>) -> Result<Described, ReplayError> {
     })
 }
 
-fn refusal(error: &WordError, body_len: usize) -> Refusal {
+/// Why bytes are no word.
+#[must_use]
+pub fn refusal(error: &WordError, body_len: usize) -> Refusal {
     match error {
         WordError::Unknown { kind, .. } => unknown(*kind),
         WordError::Body { kind, .. } => Refusal::with(
@@ -378,6 +525,13 @@ mod tests {
         fn is_client_command(_command: &Step) -> bool {
             true
         }
+        fn people(command: &Step) -> &[UserId] {
+            const NOT_REGISTERED: UserId = UserId(17);
+            match command {
+                Step(7) => &[NOT_REGISTERED],
+                Step(_) => &[],
+            }
+        }
         fn decide(&self, _cx: &Context, command: &Step) -> Result<Step, Refusal> {
             match command {
                 Step(by) if *by < 10 => Ok(Step(*by)),
@@ -416,8 +570,29 @@ mod tests {
         }
         let mut answer = Vec::new();
         let query = OwnedCommand::new(&Step(0));
-        assert_eq!(systems.answer(&cx, &query.bytes(), &mut answer), Ok(()));
+        let answered = systems.answer(&cx, &query.bytes(), &mut answer);
+        assert_eq!(answered, Ok(Answered::Here));
         assert_eq!(answer.last(), Some(&7));
         assert_ne!(systems.state_hash(), Systems::default().state_hash());
+    }
+
+    #[test]
+    fn what_is_for_somebody_unknown_is_refused_and_changes_nothing() {
+        let mut systems = Systems::default();
+        let cx = Context {
+            seq: Seq(1),
+            now: 0,
+            actor: UserId(1),
+            roles: Roles::MEMBER,
+            key: Key::default(),
+        };
+        let hash = systems.state_hash();
+        let mut outcome = Vec::new();
+        let command = OwnedCommand::new(&Step(7));
+        let executed = systems.execute(&cx, &command.bytes(), &mut outcome);
+        assert_eq!(executed.map(|executed| executed.accepted), Ok(false));
+        let refusal = Refusal::with(Code::UNKNOWN_USER, 17, 0);
+        assert_eq!(Outcome::decode(&outcome), Ok(Outcome::Refused(refusal)));
+        assert_eq!(systems.state_hash(), hash);
     }
 }

@@ -21,9 +21,10 @@ use protocol::{
 
 use crate::{
     domain::{
-        Context, Systems,
-        systems::{CommandBytes, OwnedCommand, ReplayError, Source},
+        Context, Membership, PageWanted, Stream, Systems,
+        systems::{Answered, CommandBytes, Executed, OwnedCommand, PushBytes, ReplayError, Source},
     },
+    feed::Feed,
     keys::{KeyTable, Use, digest},
     log::{Batch, Committed, Head, Row},
     trail::{NoSuchStep, Step, Trail},
@@ -119,14 +120,30 @@ pub enum Release<'a> {
         /// Which connection.
         connection: u64,
     },
-    /// An event that somebody must hear of.
-    Notice {
-        /// Who.
-        user: UserId,
+    /// What others are told of an event.
+    Push {
         /// Where it happened, and the hash there.
         at: Head,
-        /// The accepted outcome it is.
-        outcome: &'a [u8],
+        /// Whom, and what.
+        push: &'a PushBytes,
+    },
+    /// Somebody begins or ceases to follow something.
+    Membership {
+        /// Where that happened.
+        seq: Seq,
+        /// Who, and what.
+        membership: Membership,
+    },
+    /// A connection is told pushes from now on.
+    Subscribed {
+        /// Where the answer goes.
+        origin: Origin,
+        /// The position it holds at, and the hash there.
+        at: Head,
+        /// The last position it has.
+        from: Seq,
+        /// What its person follows at that position, each from which position on.
+        follows: &'a [(Stream, Seq)],
     },
 }
 
@@ -137,9 +154,19 @@ enum Waiting {
         origin: Origin,
         row: usize,
     },
-    Notice {
-        user: UserId,
+    Push {
         row: usize,
+        push: PushBytes,
+    },
+    Membership {
+        seq: Seq,
+        membership: Membership,
+    },
+    Subscribed {
+        origin: Origin,
+        at: Head,
+        from: Seq,
+        follows: Box<[(Stream, Seq)]>,
     },
     Read {
         origin: Origin,
@@ -169,7 +196,7 @@ struct Round {
 }
 
 impl Round {
-    fn release(&self, waiting: &Waiting) -> Release<'_> {
+    fn release<'a>(&'a self, waiting: &'a Waiting) -> Release<'a> {
         match *waiting {
             Waiting::Command { origin, row } => {
                 let (at, outcome) = self.row(row);
@@ -179,10 +206,22 @@ impl Round {
                     outcome,
                 }
             }
-            Waiting::Notice { user, row } => {
-                let (at, outcome) = self.row(row);
-                Release::Notice { user, at, outcome }
+            Waiting::Push { row, ref push } => {
+                let (at, _) = self.row(row);
+                Release::Push { at, push }
             }
+            Waiting::Membership { seq, membership } => Release::Membership { seq, membership },
+            Waiting::Subscribed {
+                origin,
+                at,
+                from,
+                ref follows,
+            } => Release::Subscribed {
+                origin,
+                at,
+                from,
+                follows,
+            },
             Waiting::Read {
                 origin,
                 at,
@@ -227,6 +266,7 @@ pub struct Engine {
     systems: Systems,
     keys: KeyTable,
     trail: Trail,
+    feed: Feed,
     /// Newest decided position.
     decided: Head,
     /// Newest durable position.
@@ -261,8 +301,11 @@ impl Engine {
             self.decided.seq.next(),
             "the log was checked to be gapless"
         );
-        let executed = self.systems.replay(record)?;
-        self.note(record, executed.target);
+        let replayed = self.systems.replay(record)?;
+        self.note(record, replayed.target);
+        if let Some(stream) = replayed.kept_in {
+            self.feed.insert(stream, record.seq);
+        }
         self.decided = Head {
             seq: record.seq,
             hash: row.hash,
@@ -298,20 +341,47 @@ impl Engine {
     }
 
     /// Answers a query from the newest decided state, and releases it when that is durable; if
-    /// there is no such query, that.
-    pub fn query(&mut self, now: u64, origin: Origin, actor: UserId, query: &CommandBytes<'_>) {
+    /// there is no such query, that. Returns what a query wants of the log, to be answered by
+    /// [`Engine::release_read`].
+    pub fn query(
+        &mut self,
+        now: u64,
+        origin: Origin,
+        actor: UserId,
+        query: &CommandBytes<'_>,
+    ) -> Option<PageWanted> {
         let cx = self.context(now, actor, self.decided.seq, Key::default());
         let mut outcome = std::mem::take(&mut self.outcome);
         outcome.clear();
-        match self.systems.answer(&cx, query, &mut outcome) {
-            Ok(()) => {
-                #[cfg(feature = "planted-bugs")]
-                (self.meddler).read(actor, query, self.decided, &mut outcome);
-                self.release_read(origin, &outcome);
-            }
-            Err(refusal) => self.refuse(origin, refusal),
+        let answered = self.systems.answer(&cx, query, &mut outcome);
+        if answered == Ok(Answered::Here) {
+            #[cfg(feature = "planted-bugs")]
+            (self.meddler).read(actor, query, self.decided, &mut outcome);
+            self.release_read(origin, &outcome);
         }
         self.outcome = outcome;
+        match answered {
+            Ok(Answered::Here) => None,
+            Ok(Answered::FromLog(wanted)) => Some(wanted),
+            Err(refusal) => {
+                self.refuse(origin, refusal);
+                None
+            }
+        }
+    }
+
+    /// Releases, when everything that was decided so far is durable, that a connection of `user` is
+    /// told pushes behind `from`: of all they follow by then.
+    pub fn subscribe(&mut self, origin: Origin, user: UserId, from: Seq) {
+        let mut follows = Vec::new();
+        (self.systems).follow(user, &mut |stream, first| follows.push((stream, first)));
+        let at = self.decided;
+        self.newest_round().waiting.push(Waiting::Subscribed {
+            origin,
+            at,
+            from,
+            follows: follows.into(),
+        });
     }
 
     /// Releases an outcome that somebody else read off the decided state, when that is durable.
@@ -444,6 +514,12 @@ impl Engine {
         self.decided
     }
 
+    /// Where the kept pushes stand; those beyond [`Engine::durable`] are not in the log yet.
+    #[must_use]
+    pub const fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
     /// The systems, to look at.
     #[must_use]
     pub const fn systems(&self) -> &Systems {
@@ -534,10 +610,30 @@ impl Engine {
         if let Some(origin) = ask.origin {
             self.building.waiting.push(Waiting::Command { origin, row });
         }
-        if let Some(user) = executed.notice {
-            self.building.waiting.push(Waiting::Notice { user, row });
+        Ok((seq, self.tell(seq, row, executed)))
+    }
+
+    /// What others hear of a record waits for it: whoever begins to follow something by it is told
+    /// of it, and so is whoever ceases to. Returns what must follow directly.
+    fn tell(&mut self, seq: Seq, row: usize, executed: Executed) -> Option<OwnedCommand> {
+        let waiting = &mut self.building.waiting;
+        let memberships = |begins: bool| {
+            let some = executed.memberships.iter();
+            some.filter(move |membership| membership.begins == begins)
+                .map(move |membership| Waiting::Membership {
+                    seq,
+                    membership: *membership,
+                })
+        };
+        waiting.extend(memberships(true));
+        if let Some(push) = executed.push {
+            if push.is_kept {
+                self.feed.insert(push.stream, seq);
+            }
+            waiting.push(Waiting::Push { row, push });
         }
-        Ok((seq, executed.follow_up))
+        waiting.extend(memberships(false));
+        executed.follow_up
     }
 
     /// What the key of `ask` was used for, if it was.

@@ -16,7 +16,10 @@ use protocol::{
 use super::{Ask, BATCH_LEN_MAX, Busy, Engine, Origin, Release, Released, Submitted};
 use crate::{
     archive,
-    domain::systems::{CommandBytes, OwnedCommand, Source, Systems},
+    domain::{
+        Stream,
+        systems::{CommandBytes, OwnedCommand, PushBytes, Source, Systems},
+    },
     log::{Batch, EventLog, Head, MemoryLog, commit, replay},
 };
 
@@ -304,10 +307,13 @@ impl World {
                 );
             }
             Release::Ended { .. } => panic!("nobody has a session here"),
-            Release::Notice { user, at, outcome } => {
+            Release::Membership { .. } | Release::Subscribed { .. } => {
+                panic!("nobody joins or subscribes here")
+            }
+            Release::Push { at, push } => {
                 assert!(at.seq <= durable, "told before it was durable");
-                let told = noticed(outcome);
-                assert_eq!(user, told, "the notice is for whom it concerns");
+                let stream = Stream::Person(pushed(push));
+                assert_eq!(push.stream, stream, "the push is for whom it concerns");
             }
         });
         self.engine.recycle(released);
@@ -540,11 +546,8 @@ fn my_bookings() -> OwnedCommand {
     }))
 }
 
-fn noticed(outcome: &[u8]) -> UserId {
-    let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(outcome) else {
-        panic!("only what happened is told")
-    };
-    match agenda::Event::decode(kind, schema, body) {
+fn pushed(push: &PushBytes) -> UserId {
+    match agenda::Event::decode(push.kind, push.schema, &push.body) {
         Ok(agenda::Event::Promoted(event)) => event.user,
         Ok(agenda::Event::Expired(event)) => event.user,
         other => panic!("nobody is told of {other:?}"),
@@ -575,7 +578,11 @@ fn answers(released: &Released) -> Vec<(u64, u64)> {
     released.for_each(|release| match release {
         Release::Answer { origin, at, .. } => answers.push((origin.correlation, at.seq.0)),
         Release::Again { origin, seq } => answers.push((origin.correlation, seq.0)),
-        Release::Refused { .. } | Release::Ended { .. } | Release::Notice { .. } => {}
+        Release::Refused { .. }
+        | Release::Ended { .. }
+        | Release::Push { .. }
+        | Release::Membership { .. }
+        | Release::Subscribed { .. } => {}
     });
     answers
 }
@@ -866,11 +873,11 @@ fn a_freed_place_is_given_away_by_the_record_directly_behind() {
     let released = world.finish();
     let mut told = Vec::new();
     released.for_each(|release| {
-        if let Release::Notice { user, outcome, .. } = release {
-            told.push((user, noticed(outcome)));
+        if let Release::Push { push, .. } = release {
+            told.push((push.stream, pushed(push)));
         }
     });
-    assert_eq!(told, [(user(2), user(2))]);
+    assert_eq!(told, [(Stream::Person(user(2)), user(2))]);
     let tail = world.tail();
     let expected = [
         (user(0), "cancel"),

@@ -21,9 +21,11 @@ use super::{
 /// faster than one at a time, and 64 no faster than 32.
 const ROWS_PER_STATEMENT: usize = 32;
 
-const COLUMNS: usize = 10;
+const COLUMNS: usize = 9;
 
-const INSERT: &str = "INSERT INTO event_log(seq, recorded_at, actor, key, kind, schema, codec, body, outcome, hash) VALUES ";
+/// Every column but the position, which SQLite numbers by itself and is checked before the commit:
+/// a row at a given position is looked for first, a row at the end is just put there.
+const INSERT: &str = "INSERT INTO event_log(recorded_at, actor, key, kind, schema, codec, body, outcome, hash) VALUES ";
 
 /// When a commit counts as durable. Anything but full is for comparison and says so in reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,13 +116,29 @@ impl SqliteLog {
         self.mark_read
     }
 
-    fn write(&self, batch: &Batch) -> rusqlite::Result<()> {
-        self.connection
-            .prepare_cached("BEGIN IMMEDIATE")?
-            .execute([])?;
-        self.insert_rows(batch)?;
-        self.connection.prepare_cached("COMMIT")?.execute([])?;
-        Ok(())
+    fn write(&self, batch: &Batch, head: Head) -> Result<(), LogError> {
+        let failed = |source| sqlite_error(format!("append up to seq {}", head.seq), source);
+        self.execute("BEGIN IMMEDIATE").map_err(failed)?;
+        self.insert_rows(batch).map_err(failed)?;
+        self.check_last_row(head)?;
+        self.execute("COMMIT").map_err(failed)
+    }
+
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(drop)
+    }
+
+    /// Each row got the position behind the newest one, so the last one tells of all.
+    fn check_last_row(&self, head: Head) -> Result<(), LogError> {
+        let last = self.connection.last_insert_rowid();
+        if last == sql_seq(head.seq) {
+            return Ok(());
+        }
+        Err(LogError::Damaged(format!(
+            "seq {} would have been stored at {last}: somebody else changed the log while it was served; stop the server before touching {}",
+            head.seq,
+            self.data_dir.display()
+        )))
     }
 
     fn insert_rows(&self, batch: &Batch) -> rusqlite::Result<()> {
@@ -169,8 +187,7 @@ impl EventLog for SqliteLog {
         let Some(head) = batch.head() else {
             return Ok(());
         };
-        self.write(batch)
-            .map_err(|source| sqlite_error(format!("append up to seq {}", head.seq), source))?;
+        self.write(batch, head)?;
         self.head = head;
         self.mark.write(head)
     }
@@ -189,23 +206,22 @@ impl EventLog for SqliteLog {
 }
 
 fn insert(rows: usize) -> String {
-    let row = "(?,?,?,?,?,?,?,?,?,?)";
+    let row = "(?,?,?,?,?,?,?,?,?)";
     format!("{INSERT}{}", vec![row; rows].join(","))
 }
 
 fn bind(statement: &mut CachedStatement<'_>, place: usize, row: &Row<'_>) -> rusqlite::Result<()> {
     let first = place * COLUMNS + 1;
     let record = &row.record;
-    statement.raw_bind_parameter(first, sql_seq(record.seq))?;
-    statement.raw_bind_parameter(first + 1, sql_unsigned(record.recorded_at))?;
-    statement.raw_bind_parameter(first + 2, sql_unsigned(record.actor.0))?;
-    statement.raw_bind_parameter(first + 3, &record.key.0[..])?;
-    statement.raw_bind_parameter(first + 4, record.kind.0)?;
-    statement.raw_bind_parameter(first + 5, record.schema)?;
-    statement.raw_bind_parameter(first + 6, record.codec)?;
-    statement.raw_bind_parameter(first + 7, record.body)?;
-    statement.raw_bind_parameter(first + 8, record.outcome)?;
-    statement.raw_bind_parameter(first + 9, &row.hash.0[..])
+    statement.raw_bind_parameter(first, sql_unsigned(record.recorded_at))?;
+    statement.raw_bind_parameter(first + 1, sql_unsigned(record.actor.0))?;
+    statement.raw_bind_parameter(first + 2, &record.key.0[..])?;
+    statement.raw_bind_parameter(first + 3, record.kind.0)?;
+    statement.raw_bind_parameter(first + 4, record.schema)?;
+    statement.raw_bind_parameter(first + 5, record.codec)?;
+    statement.raw_bind_parameter(first + 6, record.body)?;
+    statement.raw_bind_parameter(first + 7, record.outcome)?;
+    statement.raw_bind_parameter(first + 8, &row.hash.0[..])
 }
 
 fn sql_unsigned(value: u64) -> i64 {

@@ -9,15 +9,56 @@ use std::{io, rc::Rc};
 use rustix::net::Shutdown;
 use tokio::net::TcpStream;
 
+use crate::hub::NonceSeed;
+
+/// What is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speech {
+    /// Frames of the native protocol.
+    Native,
+    /// Lines of JSON, and the classic dialect.
+    Lines(NonceSeed),
+}
+
 /// What a conversation is held over.
 #[derive(Debug, Clone)]
-pub struct Link(Rc<TcpStream>);
+pub struct Link(Rc<Socket>);
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpStream),
+    #[cfg(test)]
+    Pipe(pipe::Pipe),
+}
 
 impl Link {
     /// A link over a connected socket.
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
-        Self(Rc::new(stream))
+        Self(Rc::new(Socket::Tcp(stream)))
+    }
+
+    /// A link that takes no more than a test says, and keeps what it took.
+    #[cfg(test)]
+    pub(crate) fn pipe() -> Self {
+        Self(Rc::new(Socket::Pipe(pipe::Pipe::default())))
+    }
+
+    /// What a test gave.
+    #[cfg(test)]
+    pub(crate) fn as_pipe(&self) -> &pipe::Pipe {
+        match &*self.0 {
+            Socket::Tcp(_) => panic!("a socket is no pipe"),
+            Socket::Pipe(pipe) => pipe,
+        }
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match &*self.0 {
+            Socket::Tcp(stream) => stream,
+            #[cfg(test)]
+            Socket::Pipe(_) => panic!("nobody waits for a pipe"),
+        }
     }
 
     /// Sends as much as fits now.
@@ -25,19 +66,34 @@ impl Link {
     /// # Errors
     /// `WouldBlock` when nothing fits; anything else when the peer is gone.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
+        match &*self.0 {
+            Socket::Tcp(stream) => stream.try_write(bytes),
+            #[cfg(test)]
+            Socket::Pipe(pipe) => pipe.try_write(bytes),
+        }
     }
 
     /// Says that nothing more is sent; what was sent still arrives.
     pub fn finish(&self) {
         // The peer may have ended it already, which is what we want.
-        let _already_gone = rustix::net::shutdown(&*self.0, Shutdown::Write);
+        let _already_gone = self.end(Shutdown::Write);
     }
 
     /// Ends the conversation both ways; whoever reads from the link sees its end.
     pub fn shutdown(&self) {
         // The peer may have ended it already, which is what we want.
-        let _already_gone = rustix::net::shutdown(&*self.0, Shutdown::Both);
+        let _already_gone = self.end(Shutdown::Both);
+    }
+
+    fn end(&self, how: Shutdown) -> rustix::io::Result<()> {
+        match &*self.0 {
+            Socket::Tcp(stream) => rustix::net::shutdown(stream, how),
+            #[cfg(test)]
+            Socket::Pipe(pipe) => {
+                pipe.is_ended.set(true);
+                Ok(())
+            }
+        }
     }
 
     /// Waits until more can be sent.
@@ -45,7 +101,7 @@ impl Link {
     /// # Errors
     /// When the peer is gone.
     pub async fn writable(&self) -> io::Result<()> {
-        self.0.writable().await
+        self.tcp().writable().await
     }
 
     /// Waits until there is something to read, and reads it. 0 at the end.
@@ -53,12 +109,45 @@ impl Link {
     /// # Errors
     /// When the peer is gone.
     pub async fn read(&self, buffer: &std::cell::RefCell<Vec<u8>>) -> io::Result<usize> {
+        let stream = self.tcp();
         loop {
-            self.0.readable().await?;
-            match self.0.try_read(&mut buffer.borrow_mut()) {
+            stream.readable().await?;
+            match stream.try_read(&mut buffer.borrow_mut()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return done,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod pipe {
+    //! What stands for a socket where there is none.
+
+    use std::{
+        cell::{Cell, RefCell},
+        io,
+    };
+
+    /// Takes as many bytes as it has room for.
+    #[derive(Debug, Default)]
+    pub(crate) struct Pipe {
+        pub(crate) room: Cell<usize>,
+        pub(crate) taken: RefCell<Vec<u8>>,
+        pub(crate) is_ended: Cell<bool>,
+        pub(crate) writes: Cell<usize>,
+    }
+
+    impl Pipe {
+        pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+            let len = bytes.len().min(self.room.get());
+            if len == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.room.set(self.room.get() - len);
+            self.writes.set(self.writes.get() + 1);
+            self.taken.borrow_mut().extend_from_slice(&bytes[..len]);
+            Ok(len)
         }
     }
 }

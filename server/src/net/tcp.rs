@@ -1,4 +1,4 @@
-//! The native protocol over TCP: one task a connection, one turn for all of them.
+//! Conversations over TCP: one task a connection, one turn for all of them.
 //!
 //! A connection's task waits for bytes and hands them to the hub. What that leads to is done once
 //! for everybody, at the end of the turn: one batch to the writer, one write a connection. Input
@@ -19,7 +19,7 @@ use crate::{
     engine::Origin,
     hub::{Errand, Hub},
     log::{LogError, LogReader},
-    net::Link,
+    net::{Link, Speech},
     writer::Synced,
 };
 
@@ -42,6 +42,8 @@ pub struct Shell {
     pub hub: Rc<RefCell<Hub>>,
     /// Wakes the turn: something is to be synced or sent.
     pub turn: Notify,
+    /// Wakes the delivery: others are to be told something.
+    pub delivery: Notify,
     /// Finds out who people are.
     pub authenticator: Authenticator,
     /// Opens readers for errands.
@@ -62,6 +64,7 @@ impl Shell {
         Self {
             hub: Rc::new(RefCell::new(hub)),
             turn: Notify::new(),
+            delivery: Notify::new(),
             authenticator,
             open_reader,
             input: RefCell::new(vec![0; READ_BYTES]),
@@ -69,7 +72,7 @@ impl Shell {
     }
 
     /// Accepts connections until it is dropped.
-    pub async fn accept(self: Rc<Self>, listener: TcpListener) {
+    pub async fn accept(self: Rc<Self>, listener: TcpListener, speech: Speech) {
         loop {
             match listener.accept().await {
                 Ok((stream, _peer)) => {
@@ -78,7 +81,7 @@ impl Shell {
                         tracing::debug!(%error, "a connection was gone before it began");
                         continue;
                     }
-                    task::spawn_local(Rc::clone(&self).converse(Link::new(stream)));
+                    task::spawn_local(Rc::clone(&self).converse(Link::new(stream), speech));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection; trying again shortly");
@@ -88,8 +91,11 @@ impl Shell {
         }
     }
 
-    async fn converse(self: Rc<Self>, link: Link) {
-        let id = self.hub.borrow_mut().connect(link.clone());
+    async fn converse(self: Rc<Self>, link: Link, speech: Speech) {
+        let id = match speech {
+            Speech::Native => self.hub.borrow_mut().connect(link.clone()),
+            Speech::Lines(seed) => self.hub.borrow_mut().connect_lines(link.clone(), &seed),
+        };
         self.turn.notify_one();
         let mut errands = Vec::new();
         while let Ok(len) = link.read(&self.input).await {
@@ -112,6 +118,7 @@ impl Shell {
             }
         }
         self.hub.borrow_mut().disconnect(id);
+        self.turn.notify_one();
     }
 
     async fn run_errand(self: Rc<Self>, errand: Errand) {
@@ -173,8 +180,32 @@ impl Shell {
         }
     }
 
+    /// Tells others what they are to be told, a slice at a time, with everybody else's turn in
+    /// between.
+    pub async fn deliver(self: Rc<Self>) {
+        loop {
+            self.delivery.notified().await;
+            while self.hub.borrow().has_deliveries() {
+                let blocked = self.hub.borrow_mut().deliver();
+                self.wait_for(blocked);
+                task::yield_now().await;
+            }
+        }
+    }
+
+    /// Answers leave first; then what they mean for others is to be told.
     fn flush(self: &Rc<Self>) {
         let blocked = self.hub.borrow_mut().flush();
+        self.wait_for(blocked);
+        if self.hub.borrow().has_deliveries() {
+            self.delivery.notify_one();
+        }
+    }
+
+    fn wait_for(self: &Rc<Self>, blocked: Vec<(u64, Link)>) {
+        if self.hub.borrow_mut().take_turn_wanted() {
+            self.turn.notify_one();
+        }
         for (id, link) in blocked {
             let shell = Rc::clone(self);
             task::spawn_local(async move {
@@ -183,6 +214,7 @@ impl Shell {
                         break;
                     }
                 }
+                shell.delivery.notify_one();
             });
         }
     }

@@ -23,9 +23,9 @@ use protocol::{
 use super::PlantedBug;
 use crate::{
     domain::{
-        Context, System, Systems,
+        Context, Stream, System, Systems,
         agenda::Agenda,
-        systems::{CommandBytes, Executed, person_told},
+        systems::{CommandBytes, Executed, PushBytes},
     },
     engine::{Ask, Engine, Release},
     keys::Use,
@@ -122,10 +122,10 @@ impl Meddler {
                 event.encode(out);
                 Ok(Executed {
                     accepted: true,
-                    notice: command
+                    push: command
                         .ok()
                         .and_then(|command| Agenda::push(cx, &command, &event))
-                        .and_then(person_told),
+                        .map(|pushed| PushBytes::new(&pushed)),
                     ..Executed::default()
                 })
             }
@@ -272,18 +272,29 @@ impl Meddler {
                     at.hash.0[0] ^= 1;
                 }
             }
-            Release::Notice { user, at, .. } => {
-                let (first, count) = self.news.entry(*user).or_insert((*at, 0));
-                let (first, before) = (*first, *count);
-                *count += 1;
-                if 2 <= before && self.strikes(PlantedBug::OldNews) {
-                    *at = first;
-                }
-            }
             // What is in the log comes back here as an answer.
-            Release::Again { .. } | Release::Refused { .. } | Release::Ended { .. } => {}
+            Release::Again { .. }
+            | Release::Refused { .. }
+            | Release::Ended { .. }
+            | Release::Push { .. }
+            | Release::Membership { .. }
+            | Release::Subscribed { .. } => {}
         }
         release
+    }
+
+    /// The position that a push is said to be from.
+    pub fn push_at(&mut self, honest: Head, stream: Stream) -> Head {
+        let Stream::Person(user) = stream else {
+            return honest;
+        };
+        let (first, count) = self.news.entry(user).or_insert((honest, 0));
+        let (first, before) = (*first, *count);
+        *count += 1;
+        if 2 <= before && self.strikes(PlantedBug::OldNews) {
+            return first;
+        }
+        honest
     }
 }
 

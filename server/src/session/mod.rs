@@ -27,7 +27,7 @@ pub struct SessionTimeouts {
     pub hello: Duration,
     /// From connecting to being somebody. People type; 20 s would be short, a minute is enough.
     pub login: Duration,
-    /// Between two frames. A client with nothing to say sends a ping.
+    /// Between two frames. A client with nothing to say is probed after half of it.
     pub idle: Duration,
 }
 
@@ -106,6 +106,13 @@ pub enum Demand<'a> {
     Nothing,
     /// Something only the server can answer.
     Ask(Asked<'a>),
+    /// Something said in passing, which is not answered.
+    Pass {
+        /// By whom.
+        user: UserId,
+        /// What.
+        word: WordBytes<'a>,
+    },
     /// Send what waits and close.
     Close,
 }
@@ -182,6 +189,8 @@ pub struct Session {
     /// Milliseconds of the shell's monotonic clock.
     connected_at: u64,
     heard_at: u64,
+    /// Whether it was asked for a sign of life since it was heard.
+    is_probed: bool,
     in_flight: u32,
     auth: Option<Auth>,
     login_failures: u32,
@@ -197,6 +206,7 @@ impl Session {
             timeouts,
             connected_at: now,
             heard_at: now,
+            is_probed: false,
             in_flight: 0,
             auth: None,
             login_failures: 0,
@@ -219,6 +229,7 @@ impl Session {
             Ok(None) => (Demand::More, input),
             Ok(Some((frame, rest))) => {
                 self.heard_at = now;
+                self.is_probed = false;
                 let demand = match Request::decode(frame) {
                     Ok(Request::Hello { version }) if self.stage == Stage::Silent => {
                         self.greet(version, server)
@@ -248,7 +259,11 @@ impl Session {
                 Demand::Nothing
             }
             // Heard, which is all there is to it.
-            Request::Signal { .. } | Request::Alive => Demand::Nothing,
+            Request::Alive => Demand::Nothing,
+            Request::Signal { kind, schema, body } => {
+                let word = WordBytes { kind, schema, body };
+                self.pass(word)
+            }
             Request::Auth {
                 correlation,
                 key,
@@ -336,6 +351,23 @@ impl Session {
         Demand::Ask(Asked { correlation, what })
     }
 
+    /// Passes on what this connection's person says in passing.
+    fn pass<'a>(&mut self, word: WordBytes<'a>) -> Demand<'a> {
+        match self.stage {
+            Stage::Person(Person { user, .. }) => Demand::Pass { user, word },
+            Stage::Revoked(_) => Demand::Nothing,
+            Stage::Ended(_) => self.refuse(0, Refusal::new(Code::SESSION_ENDED)),
+            Stage::Silent | Stage::Stranger | Stage::Closed => {
+                self.refuse(0, Refusal::new(Code::LOG_IN_FIRST))
+            }
+        }
+    }
+
+    /// What was said in passing cannot be, and is refused when that may be told.
+    pub const fn expect_refusal(&mut self) {
+        self.in_flight += 1;
+    }
+
     fn refuse<'a>(&mut self, correlation: u64, refusal: Refusal) -> Demand<'a> {
         self.send_error(correlation, refusal, 0, false);
         Demand::Nothing
@@ -386,23 +418,6 @@ impl Session {
         match auth {
             Some(auth) => self.handle_auth_outcome(auth, at, outcome),
             None => self.send_answer(correlation, at, outcome),
-        }
-    }
-
-    /// Something this connection's person must hear of.
-    pub fn handle_notice(&mut self, at: Head, outcome: &[u8]) {
-        if self.is_closed() {
-            return;
-        }
-        if let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(outcome) {
-            Reply::Push {
-                seq: at.seq,
-                hash: at.hash,
-                kind,
-                schema,
-                body,
-            }
-            .encode(&mut self.outbound);
         }
     }
 
@@ -490,6 +505,15 @@ impl Session {
             Stage::Person(_) if self.in_flight == 0 && over(self.heard_at, timeouts.idle) => {
                 self.close(late(Code::IDLE, timeouts.idle))
             }
+            Stage::Person(_)
+                if self.in_flight == 0
+                    && !self.is_probed
+                    && over(self.heard_at, timeouts.idle / 2) =>
+            {
+                self.is_probed = true;
+                Reply::Probe.encode(&mut self.outbound);
+                Demand::Nothing
+            }
             Stage::Ended(_) if self.in_flight == 0 => self.close(Refusal::new(Code::SESSION_ENDED)),
             Stage::Silent
             | Stage::Stranger
@@ -537,6 +561,12 @@ impl Session {
         }
     }
 
+    /// Whether its person is to be told what others do.
+    #[must_use]
+    pub const fn is_told(&self) -> bool {
+        matches!(self.stage, Stage::Person(_) | Stage::Revoked(_))
+    }
+
     /// Whether some request is unanswered, or an answer unsent.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {
@@ -553,6 +583,12 @@ impl Session {
     #[must_use]
     pub fn outbound(&self) -> &[u8] {
         &self.outbound
+    }
+
+    /// Part of a frame was sent that is not from here: the rest of it must come before anything
+    /// else.
+    pub fn handle_cut_frame(&mut self, rest: &[u8]) {
+        self.outbound.splice(..0, rest.iter().copied());
     }
 
     /// `len` of the bytes to send were sent.

@@ -6,10 +6,7 @@ use protocol::{
     limits::REPLY_BYTES_MAX,
     message::MessageError,
     outcome::encode_refused,
-    words::{
-        accounts::{self, SessionResumed},
-        agenda::{self, Promoted},
-    },
+    words::accounts::{self, SessionResumed},
 };
 
 use super::*;
@@ -107,6 +104,7 @@ fn feed(session: &mut Session, mut input: &[u8]) -> Vec<String> {
             }
             Demand::Nothing => {}
             Demand::Ask(asked) => demands.push(format!("{asked:?}")),
+            Demand::Pass { user, word } => demands.push(format!("{user:?} {word:?}")),
         }
     }
 }
@@ -314,6 +312,7 @@ proptest! {
                 match demand {
                     Demand::More => break,
                     Demand::Ask(what) => asked.push(format!("{what:?}")),
+                    Demand::Pass { user, word } => asked.push(format!("{user:?} {word:?}")),
                     Demand::Nothing => {}
                     Demand::Close => panic!("nothing is wrong with the script"),
                 }
@@ -473,7 +472,7 @@ fn conversations_that_are_too_slow_or_too_silent_end() {
     let check = |session: Session, at: u64, expected: &str| {
         let mut session = session;
         assert_eq!(session.handle_timeout(NOW + at - 1, WALL), Demand::Nothing);
-        assert!(sent(&mut session).is_empty());
+        assert!(sent(&mut session).iter().all(|line| line == "probe"));
         assert_eq!(session.handle_timeout(NOW + at, WALL), Demand::Close);
         assert_eq!(session.handle_timeout(NOW + at + 1, WALL), Demand::Close);
         assert_eq!(sent(&mut session), [expected]);
@@ -593,34 +592,55 @@ fn nothing_revives_a_closed_conversation() {
     });
     check(&|session| {
         session.handle_refused(1, Refusal::new(Code::BUSY), 50);
-        session.handle_notice(AT, &promoted());
         session.handle_end(Refusal::new(Code::SHUTTING_DOWN));
     });
 }
 
-fn promoted() -> Vec<u8> {
-    let slot = agenda::SlotId {
-        agenda: 3,
-        day: 20_000,
-        slot: 1,
-    };
-    let event = agenda::Event::from(Promoted {
-        slot,
-        user: PERSON.user,
-    });
-    let mut outcome = Vec::new();
-    let (kind, schema) = event.kind();
-    encode_accepted(kind, schema, &mut outcome);
-    event.encode(&mut outcome);
-    outcome
+#[test]
+fn whoever_is_silent_is_asked_once_for_a_sign_of_life() {
+    let mut session = person();
+    let half = NOW + 500;
+    assert_eq!(session.handle_timeout(half - 1, WALL), Demand::Nothing);
+    assert!(sent(&mut session).is_empty());
+    for now in [half, half + 1] {
+        assert_eq!(session.handle_timeout(now, WALL), Demand::Nothing);
+    }
+    assert_eq!(sent(&mut session), ["probe"]);
+    let mut alive = Vec::new();
+    Request::Alive.encode(&mut alive);
+    session.handle_input(half, &alive, &facts());
+    let next = half + 500;
+    assert_eq!(session.handle_timeout(next - 1, WALL), Demand::Nothing);
+    assert!(sent(&mut session).is_empty());
+    assert_eq!(session.handle_timeout(next, WALL), Demand::Nothing);
+    assert_eq!(sent(&mut session), ["probe"]);
+    assert_eq!(session.handle_timeout(half + 1_000, WALL), Demand::Close);
 }
 
 #[test]
-fn news_are_pushed_and_refusals_are_no_news() {
+fn a_signal_of_nobody_is_refused_and_not_passed_on() {
+    let mut signal = Vec::new();
+    Request::Signal {
+        kind: Kind::new(6, 1),
+        schema: 1,
+        body: &[],
+    }
+    .encode(&mut signal);
+    let mut session = stranger();
+    assert!(feed(&mut session, &signal).is_empty());
+    assert_eq!(sent(&mut session), ["error 0: log-in-first 0/0"]);
+    assert_eq!(feed(&mut person(), &signal).len(), 1);
+}
+
+#[test]
+fn the_rest_of_a_cut_frame_comes_before_what_was_said_since() {
     let mut session = person();
-    session.handle_notice(AT, &promoted());
-    session.handle_notice(AT, &refused(Code::NOT_WAITING));
-    assert_eq!(sent(&mut session), ["push at 40: 0x0209"]);
+    let mut frame = Vec::new();
+    Reply::Pong { correlation: 3 }.encode(&mut frame);
+    session.handle_answer(1, AT, &refused(Code::NOT_WAITING));
+    session.handle_cut_frame(&frame);
+    let expected = ["pong 3", "answer 1 at 40: not-waiting"];
+    assert_eq!(sent(&mut session), expected);
 }
 
 #[test]

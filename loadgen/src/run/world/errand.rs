@@ -5,7 +5,13 @@
 
 use std::rc::Rc;
 
-use protocol::{Key, Seq, words::accounts};
+use protocol::{
+    Key, Seq,
+    words::{
+        accounts,
+        presence::{Query, Subscribe},
+    },
+};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::WorldError;
@@ -38,26 +44,58 @@ pub(super) type Done = (Caller, Vec<Seq>);
 /// # Errors
 /// The first thing that the server refuses.
 pub(super) async fn carry_out(tasks: Vec<Task>) -> Result<Vec<Done>, WorldError> {
-    let permits = Rc::new(Semaphore::new(AT_ONCE));
+    at_once(AT_ONCE, tasks, |(caller, errands)| run(caller, errands)).await
+}
+
+/// Has every connection told of what comes behind this position.
+///
+/// # Errors
+/// The first one that the server refuses.
+pub(super) async fn subscribe(callers: Vec<Caller>, from: Seq) -> Result<Vec<Caller>, WorldError> {
+    let query = Query::from(Subscribe { from: Some(from) });
+    let mut body = Vec::new();
+    query.encode(&mut body);
+    let (word, body) = (query.kind(), Rc::new(body));
+    at_once(AT_ONCE, callers, move |mut caller| {
+        let body = Rc::clone(&body);
+        async move {
+            let asked = caller.query(word, &body).await;
+            let answered = asked.map_err(WorldError::Connect)?;
+            answered.accepted().map_err(WorldError::Connect)?;
+            Ok(caller)
+        }
+    })
+    .await
+}
+
+/// Does something with each of them, at most `limit` at once. What came of each, in their order.
+///
+/// # Errors
+/// The first that fails.
+pub(super) async fn at_once<T, U, F>(
+    limit: usize,
+    tasks: Vec<T>,
+    work: impl Fn(T) -> F,
+) -> Result<Vec<U>, WorldError>
+where
+    U: 'static,
+    F: Future<Output = Result<U, WorldError>> + 'static,
+{
+    let permits = Rc::new(Semaphore::new(limit));
     let mut running = JoinSet::new();
-    for (number, (caller, errands)) in tasks.into_iter().enumerate() {
-        let permits = Rc::clone(&permits);
+    for (number, task) in tasks.into_iter().enumerate() {
+        let (permits, work) = (Rc::clone(&permits), work(task));
         running.spawn_local(async move {
-            let done = if errands.is_empty() {
-                Ok((caller, Vec::new()))
-            } else {
-                let _permit = permits
-                    .acquire()
-                    .await
-                    .expect("the semaphore is never closed");
-                run(caller, errands).await
-            };
-            (number, done)
+            let _permit = permits
+                .acquire()
+                .await
+                .expect("the semaphore is never closed");
+            (number, work.await)
         });
     }
     let mut all = Vec::with_capacity(running.len());
     while let Some(joined) = running.join_next().await {
-        let (number, done) = joined.expect("an errand does not panic and is never cancelled");
+        let (number, done) = joined.expect("set-up work does not panic and is never cancelled");
         all.push((number, done?));
     }
     all.sort_unstable_by_key(|(number, _done)| *number);

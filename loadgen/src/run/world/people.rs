@@ -1,11 +1,8 @@
 //! The users of a run: an account each, and a session with a connection for each of their devices.
 
-use std::rc::Rc;
-
 use protocol::words::accounts::SessionOpened;
-use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{Access, WorldError};
+use super::{Access, WorldError, errand::at_once};
 use crate::{
     plan::World,
     target::{CallError, Caller},
@@ -34,29 +31,16 @@ pub(super) fn name(access: &Access, user: u32) -> String {
 /// # Errors
 /// If somebody is refused.
 pub(super) async fn connect(access: &Access, world: &World) -> Result<Vec<Device>, WorldError> {
-    let permits = Rc::new(Semaphore::new(LOGINS_AT_ONCE));
-    let mut tasks = JoinSet::new();
-    for user in 0..world.users {
-        let (access, permits) = (access.clone(), Rc::clone(&permits));
-        let devices = world.devices;
-        tasks.spawn_local(async move {
-            let _permit = permits
-                .acquire()
-                .await
-                .expect("the semaphore is never closed");
+    let devices = world.devices;
+    let users = (0..world.users).collect();
+    let people = at_once(LOGINS_AT_ONCE, users, |user| {
+        let access = access.clone();
+        async move {
             let connected = connect_user(&access, user, devices).await;
-            connected
-                .map(|devices| (user, devices))
-                .map_err(|source| WorldError::User { user, source })
-        });
-    }
-    let mut people = Vec::new();
-    while let Some(joined) = tasks.join_next().await {
-        people.push(joined.expect("connecting does not panic and is never cancelled")?);
-    }
-    people.sort_unstable_by_key(|(user, _devices)| *user);
-    let devices = people.into_iter().flat_map(|(_user, devices)| devices);
-    Ok(devices.collect())
+            connected.map_err(|source| WorldError::User { user, source })
+        }
+    });
+    Ok(people.await?.into_iter().flatten().collect())
 }
 
 async fn connect_user(access: &Access, user: u32, devices: u32) -> Result<Vec<Device>, CallError> {

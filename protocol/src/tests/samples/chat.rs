@@ -61,8 +61,8 @@ fn events(samples: &mut Vec<Sample>) {
         chat::MemberRemoved { index },
         chat::GroupLeft { index },
         chat::GroupRenamed { index },
-        chat::Delivered { index },
-        chat::Read { index, delivered: 252 },
+        chat::Delivered { delivered: 251, read: 250, shown: true },
+        chat::Read { delivered: 252, read: 251, shown: false },
     );
 }
 

@@ -65,14 +65,14 @@ fn catalogue_answers(samples: &mut Vec<Sample>) {
     }];
     samples!(samples, "catalogue/answer", catalogue::Answer;
         catalogue::Types { types: vec![kind] },
-        catalogue::Items { items: items.clone() },
-        catalogue::Favourites { count: 1, digest: u64::MAX - 1, items },
+        catalogue::Items { next: ITEM, items: items.clone() },
+        catalogue::Favourites { count: 1, digest: u64::MAX - 1, next: 0, items },
     );
 }
 
 fn sales_commands(samples: &mut Vec<Sample>) {
     let sale = sales::RecordSale {
-        sale: SaleId(u128::MAX - 1),
+        sale: SaleId([0x5d; 16]),
         store: STORE,
         cents: 1_000_000_000_000,
         day: 20_778,
@@ -104,6 +104,7 @@ fn sales_queries(samples: &mut Vec<Sample>) {
         sales::NetworkTotal { network, period },
         sales::BestSeller { network },
         sales::BestStore { network },
+        sales::ListNetworks { after: 0, limit: LIMIT },
     );
 }
 
@@ -123,6 +124,10 @@ fn sales_answers(samples: &mut Vec<Sample>) {
         network: NETWORK,
         name: String::from("Am Markt"),
     };
+    let network = sales::NetworkView {
+        network: NETWORK,
+        name: String::from("Nord"),
+    };
     samples!(samples, "sales/answer", sales::Answer;
         sales::Stores { stores: vec![store] },
         sales::SellerTotals { total, reflects, stores: vec![part] },
@@ -130,5 +135,6 @@ fn sales_answers(samples: &mut Vec<Sample>) {
         sales::NetworkTotals { total, reflects, stores: vec![part] },
         sales::BestSellers { best: None, reflects },
         sales::BestStores { best: Some(part), reflects },
+        sales::Networks { networks: vec![network] },
     );
 }

@@ -30,6 +30,8 @@ const TABLE_REACHED: u8 = 5;
 #[derive(Default)]
 pub struct Accounts {
     people: Map<UserId, Person>,
+    /// Everybody who ever registered; ids rise.
+    ids: Vec<UserId>,
     // Lower-cased.
     names: BTreeMap<Box<str>, UserId>,
     sessions: Map<u64, Session>,
@@ -162,6 +164,13 @@ impl Accounts {
         self.admins != 0
     }
 
+    /// People by id, behind `after`, with their names.
+    pub fn people_after(&self, after: UserId) -> impl Iterator<Item = (UserId, &str)> {
+        let first = self.ids.partition_point(|user| *user <= after);
+        let ids = self.ids[first..].iter();
+        ids.filter_map(|user| Some((*user, self.name(*user)?)))
+    }
+
     /// The name of a person as it was registered.
     #[must_use]
     pub fn name(&self, user: UserId) -> Option<&str> {
@@ -268,6 +277,7 @@ impl Accounts {
         self.digest
             .insert_text(TABLE_CREDENTIAL, [user.0], password_hash);
         self.names.insert(folded(name).into(), user);
+        self.ids.push(user);
         self.people.insert(user, person);
     }
 

@@ -13,6 +13,7 @@
 mod apply;
 mod decide;
 mod few;
+mod held;
 mod query;
 mod shelf;
 mod state;

@@ -4,28 +4,31 @@
 //! the conversations they belong to. It lives on the thread that serves, borrowed for a moment by
 //! whichever task has something for it; nothing in it waits. Deliberately absent: reading from
 //! sockets (`net`), hashing passwords (`auth`), syncing (`writer`), answers about the log itself
-//! (`archive`).
+//! (`archive`), what a connection may ask
+//! (`query`), what is said in passing (`passing`).
+
+mod lines;
+mod passing;
+mod query;
+
+pub use lines::NonceSeed;
 
 use std::ops::ControlFlow;
 
 use protocol::{
-    Code, Key, Refusal, Seq, UserId,
+    Code, Key, Refusal, Seq,
     message::WelcomeFlags,
     outcome::encode_accepted,
-    words::{
-        accounts::{self, SessionResumed},
-        log as log_words,
-    },
+    words::accounts::{self, SessionResumed},
 };
 
 use crate::{
-    archive,
     clock::{Monotonic, wall_ms},
-    connections::{Connections, id_of},
-    domain::systems::CommandBytes,
+    connections::Connections,
     engine::{Ask, BUSY_RETRY_MS, Busy, Engine, Origin, Released, Submitted},
     log::{Head, LogError, LogReader},
     net::Link,
+    presence::{Presence, Writers},
     session::{Asked, Demand, Grant, ServerFacts, Session, SessionTimeouts, What},
     writer::{Synced, Writer},
 };
@@ -83,23 +86,32 @@ pub enum Errand {
 pub struct Hub {
     parts: HubParts,
     connections: Connections,
+    presence: Presence,
+    writers: Writers,
     clock: Monotonic,
     is_draining: bool,
+    /// Whether something was asked outside of a turn.
+    is_turn_wanted: bool,
 }
 
 impl Hub {
     /// A hub with nobody connected.
     #[must_use]
     pub fn new(parts: HubParts) -> Self {
+        let mut connections = Connections {
+            #[cfg(feature = "planted-bugs")]
+            meddler: crate::planted::Meddler::new(parts.planted_bug),
+            ..Connections::default()
+        };
+        connections.delivery.reached = parts.engine.durable().seq;
         Self {
-            connections: Connections {
-                #[cfg(feature = "planted-bugs")]
-                meddler: crate::planted::Meddler::new(parts.planted_bug),
-                ..Connections::default()
-            },
+            connections,
+            presence: Presence::default(),
+            writers: Writers::default(),
             parts,
             clock: Monotonic::start(),
             is_draining: false,
+            is_turn_wanted: false,
         }
     }
 
@@ -111,12 +123,14 @@ impl Hub {
             let held = u64::try_from(held).unwrap_or(u64::MAX);
             session.handle_end(Refusal::with(Code::CONNECTIONS, held, held));
         }
-        self.connections.insert(session, link)
+        self.connections.insert(session, link, None)
     }
 
     /// Forgets a connection whose link has ended.
     pub fn disconnect(&mut self, id: u64) {
+        self.bid_farewell(id);
         self.connections.remove(id);
+        self.tell_comings();
     }
 
     /// Takes bytes in from a connection and acts on every whole frame. Returns whether to go on
@@ -130,6 +144,9 @@ impl Hub {
         let Some(index) = self.connections.find(id) else {
             return ControlFlow::Break(());
         };
+        if self.connections.slab[index].lines.is_some() {
+            return self.handle_lines(id, index, bytes, errands);
+        }
         let mut partial = std::mem::take(&mut self.connections.slab[index].partial);
         let flow = if partial.is_empty() {
             self.handle_frames(id, index, bytes, errands)
@@ -165,6 +182,7 @@ impl Hub {
                 Demand::Close => return ControlFlow::Break(()),
                 Demand::Nothing => {}
                 Demand::Ask(asked) => errands.extend(self.handle_asked(wall, id, asked)),
+                Demand::Pass { user, word } => self.handle_signal(id, user, &word.bytes()),
             }
         }
     }
@@ -204,6 +222,11 @@ impl Hub {
         if self.is_draining {
             return self.refuse(origin, Refusal::new(Code::SHUTTING_DOWN));
         }
+        let delivery = &self.connections.delivery;
+        if delivery.is_overloaded() {
+            let waiting = delivery.len();
+            return self.refuse_busy(origin, Busy { waiting });
+        }
         match self.parts.engine.submit(wall, ask) {
             Ok(Submitted::Decided(_)) if accounts::ENDING_SESSIONS.contains(&ask.command.kind) => {
                 let accounts = &self.parts.engine.systems().accounts;
@@ -215,37 +238,6 @@ impl Hub {
         }
         #[cfg(feature = "planted-bugs")]
         crate::planted::invent(&mut self.parts.engine, wall, ask);
-    }
-
-    fn query(
-        &mut self,
-        wall: u64,
-        origin: Origin,
-        user: UserId,
-        query: &CommandBytes<'_>,
-    ) -> Option<Errand> {
-        let HubParts { engine, reader, .. } = &mut self.parts;
-        if let Some(upto) = archive::replay_wanted(query) {
-            let newest = engine.durable().seq;
-            let upto = if upto == Seq::START {
-                newest
-            } else {
-                upto.min(newest)
-            };
-            return match archive::admit(engine, user) {
-                Ok(()) => Some(Errand::Replay { origin, upto }),
-                Err(refusal) => {
-                    self.refuse(origin, refusal);
-                    None
-                }
-            };
-        }
-        if query.kind.system() == log_words::SYSTEM {
-            archive::answer(engine, &mut **reader, origin, user, query);
-        } else {
-            engine.query(wall, origin, user, query);
-        }
-        None
     }
 
     /// The answer to a request that was not considered. It waits for what was decided so far,
@@ -284,7 +276,8 @@ impl Hub {
 
     /// See [`Connections::handle_reader_failure`].
     pub fn handle_reader_failure(&mut self, origin: Origin, error: &LogError) {
-        self.connections.handle_reader_failure(origin, error);
+        self.connections
+            .handle_reader_failure(origin.connection, error);
     }
 
     /// Hands the next batch to the writer, if the writer is free, and lets go of what waits for
@@ -315,6 +308,7 @@ impl Hub {
         });
         engine.recycle(released);
         self.end_revoked();
+        self.tell_comings();
     }
 
     /// Lets the connections that lost their session know, when that is durable.
@@ -324,34 +318,44 @@ impl Hub {
         }
     }
 
-    /// Sends what waits to be sent. Returns the connections whose link takes no more now: call
-    /// [`Hub::handle_writable`] when it does.
+    /// Sends the answers that wait to be sent. Returns the connections whose link takes no more now:
+    /// call [`Hub::handle_writable`] when it does.
     pub fn flush(&mut self) -> Vec<(u64, Link)> {
-        let mut blocked = Vec::new();
         let mut dirty = std::mem::take(&mut self.connections.dirty);
         for index in dirty.drain(..) {
             if let Some(connection) = self.connections.slab.get_mut(index) {
                 connection.is_dirty = false;
-                if connection.is_blocked {
-                    connection.cut_if_slow();
-                } else if connection.flush() {
-                    connection.is_blocked = true;
-                    blocked.push((id_of(index, connection.serial), connection.link.clone()));
-                }
+                self.connections.send(index);
             }
         }
         self.connections.dirty = dirty;
-        blocked
+        self.send_lines();
+        std::mem::take(&mut self.connections.blocked)
+    }
+
+    /// Tells others a slice of what they are to be told. Returns what [`Hub::flush`] does.
+    pub fn deliver(&mut self) -> Vec<(u64, Link)> {
+        let HubParts { engine, reader, .. } = &mut self.parts;
+        self.connections.deliver(engine.feed(), &mut **reader);
+        self.send_lines();
+        std::mem::take(&mut self.connections.blocked)
+    }
+
+    /// Whether others are to be told something: call [`Hub::deliver`], again and again, with
+    /// everybody else's turn in between.
+    #[must_use]
+    pub fn has_deliveries(&self) -> bool {
+        self.connections.delivery.has_work()
     }
 
     /// The link of a connection takes more. Returns whether it already takes no more again.
     pub fn handle_writable(&mut self, id: u64) -> bool {
-        let Some(index) = self.connections.find(id) else {
-            return false;
-        };
-        let connection = &mut self.connections.slab[index];
-        connection.is_blocked = connection.flush();
-        connection.is_blocked
+        match self.connections.find(id) {
+            Some(index) if self.connections.slab[index].lines.is_some() => {
+                self.handle_writable_lines(index)
+            }
+            Some(_) | None => self.connections.handle_writable(id),
+        }
     }
 
     /// Looks at the clock: holds that end, conversations that are too slow or too silent.
@@ -365,15 +369,9 @@ impl Hub {
         {
             self.parts.engine.handle_timeout(wall);
         }
-        for (index, connection) in &mut self.connections.slab {
-            connection.session.handle_timeout(now, wall);
-            if connection.session.is_closed() {
-                connection.cut_if_over(now);
-                if !connection.is_dirty {
-                    connection.is_dirty = true;
-                    self.connections.dirty.push(index);
-                }
-            }
+        self.end_typing(now);
+        for (index, asks) in self.connections.handle_timeout(now, wall) {
+            self.handle_asks(index, &asks);
         }
     }
 
@@ -386,11 +384,12 @@ impl Hub {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.parts.engine.is_settled()
+            && !self.connections.delivery.has_work()
             && self
                 .connections
                 .slab
                 .iter()
-                .all(|(_, connection)| !connection.session.is_waiting())
+                .all(|(_, connection)| !connection.is_waiting())
     }
 
     /// The engine, to look at.

@@ -1,18 +1,35 @@
 //! Every connection: its conversation, its link, and what waits to be sent over it.
 //!
-//! The hub puts connections in and takes releases to them; bytes leave for the links from here. An
-//! answer that was given before is read from the log when it is released. Deliberately absent: the
-//! engine, deciding who may do what.
+//! The hub puts connections in and takes releases to them: answers to the conversation they belong
+//! to, what others are told to the delivery. An answer that was given before is read from the log
+//! when it is released. Deliberately absent: the engine, deciding who may do what.
+
+pub(crate) mod backlog;
+pub(crate) mod delivery;
+pub(crate) mod followers;
+pub(crate) mod outbox;
+pub(crate) mod recent;
+mod sending;
 
 use std::collections::BTreeMap;
 
-use protocol::{Code, Refusal, UserId};
+use protocol::{
+    Code, Refusal, Seq, UserId,
+    outcome::encode_accepted,
+    words::presence::{Answer, Subscribed},
+};
 use slab::Slab;
+
+use self::{
+    delivery::{Delivery, Following, Item},
+    outbox::Outbox,
+};
 
 use crate::{
     archive,
     domain::accounts::Accounts,
     engine::{Origin, Release},
+    line::Lines,
     log::{Head, LogError, LogReader},
     net::Link,
     session::Session,
@@ -29,8 +46,26 @@ pub(crate) struct Connection {
     pub(crate) link: Link,
     /// Bytes of a frame that has not arrived whole.
     pub(crate) partial: Vec<u8>,
+    /// What makes lines of its frames, if it speaks lines.
+    pub(crate) lines: Option<Box<Lines>>,
+    /// What it is told without having asked.
+    pub(crate) following: Following,
+    /// Everything up to this position it was told, or did not want.
+    pub(crate) told: Seq,
+    /// Pushes and news that wait to be sent, behind its own answers.
+    pub(crate) outbox: Outbox,
+    /// Whose comings and goings it is told.
+    pub(crate) watched: Box<[UserId]>,
+    /// Whether it has asked for pushes.
+    pub(crate) has_subscribed: bool,
     /// Whether it is in the list of those with something to send.
     pub(crate) is_dirty: bool,
+    /// Whether it is in the list of those with something to send in lines.
+    pub(crate) is_voiced: bool,
+    /// Whether it is in the queue of those with something in their outbox.
+    pub(crate) is_ready: bool,
+    /// Whether it is in the queue of those that are behind.
+    pub(crate) is_in_line: bool,
     /// Whether a task waits for the link to take more.
     pub(crate) is_blocked: bool,
     /// Whether it counts against the limit; one that was refused at the door does not.
@@ -39,18 +74,29 @@ pub(crate) struct Connection {
     pub(crate) ended_at: Option<u64>,
 }
 
-/// Milliseconds a client has to take the last words of a conversation before the link is cut. A
-/// link cut at once, with input still on its way, would throw those words away.
-pub(crate) const LAST_WORDS_MS: u64 = 1_000;
+/// A connection became somebody's, or ceased to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Coming {
+    Arrived(UserId),
+    Left(UserId),
+}
 
 /// Every conversation, and who is in it.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     pub(crate) slab: Slab<Connection>,
-    /// Who is connected, by which connections: where notices go.
+    /// Who is connected, by which connections.
     pub(crate) people: BTreeMap<UserId, Vec<u64>>,
-    /// Those with something to send.
+    /// Those with answers to send.
     pub(crate) dirty: Vec<usize>,
+    /// Those with something to send in lines, which the hub makes.
+    pub(crate) voiced: Vec<usize>,
+    /// Those whose link takes no more, and that nobody waits for yet.
+    pub(crate) blocked: Vec<(u64, Link)>,
+    /// What is told to many.
+    pub(crate) delivery: Delivery,
+    /// Who came and went since the hub last looked.
+    pub(crate) comings: Vec<Coming>,
     /// Those that lost their session and do not wait yet for being told: the hub sees to that.
     pub(crate) revoked: Vec<u64>,
     pub(crate) serial: u32,
@@ -60,7 +106,12 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn insert(&mut self, session: Session, link: Link) -> u64 {
+    pub(crate) fn insert(
+        &mut self,
+        session: Session,
+        link: Link,
+        lines: Option<Box<Lines>>,
+    ) -> u64 {
         self.serial = self.serial.wrapping_add(1);
         let is_admitted = !session.is_closed();
         self.admitted += usize::from(is_admitted);
@@ -70,7 +121,16 @@ impl Connections {
             user: None,
             link,
             partial: Vec::new(),
+            lines,
+            following: Following::default(),
+            told: Seq::START,
+            outbox: Outbox::default(),
+            watched: Box::default(),
+            has_subscribed: false,
             is_dirty: false,
+            is_voiced: false,
+            is_ready: false,
+            is_in_line: false,
             is_blocked: false,
             is_admitted,
             ended_at: None,
@@ -81,14 +141,20 @@ impl Connections {
 
     pub(crate) fn remove(&mut self, id: u64) {
         let Some(index) = self.find(id) else { return };
+        self.unsubscribe(index);
+        self.unwatch(index);
         let connection = self.slab.remove(index);
         self.admitted -= usize::from(connection.is_admitted);
         if connection.is_dirty {
             self.dirty.retain(|dirty| *dirty != index);
         }
+        if connection.is_voiced {
+            self.voiced.retain(|voiced| *voiced != index);
+        }
         if let Some(user) = connection.user
             && let Some(ids) = self.people.get_mut(&user)
         {
+            self.comings.push(Coming::Left(user));
             ids.retain(|other| *other != id);
             if ids.is_empty() {
                 self.people.remove(&user);
@@ -104,9 +170,7 @@ impl Connections {
 
     pub(crate) fn mark_dirty(&mut self, index: usize) {
         let connection = &mut self.slab[index];
-        let has_business =
-            !connection.session.outbound().is_empty() || connection.session.is_closed();
-        if has_business && !connection.is_dirty {
+        if connection.has_business() && !connection.is_dirty {
             connection.is_dirty = true;
             self.dirty.push(index);
         }
@@ -137,18 +201,42 @@ impl Connections {
                     };
                     self.spread(&answer, accounts, reader);
                 }
-                Err(error) => self.handle_reader_failure(origin, &error),
+                Err(error) => self.handle_reader_failure(origin.connection, &error),
             },
             Release::Refused { origin, refusal } => {
                 self.with_session(origin.connection, |session| {
                     session.handle_refused(origin.correlation, refusal, 0);
                 });
             }
-            Release::Ended { connection } => self.with_session(connection, Session::handle_ended),
-            Release::Notice { user, at, outcome } => {
-                for id in self.people.get(&user).cloned().unwrap_or_default() {
-                    self.with_session(id, |session| session.handle_notice(at, outcome));
+            Release::Ended { connection } => {
+                if let Some(index) = self.find(connection) {
+                    self.unsubscribe(index);
+                    self.unwatch(index);
                 }
+                self.with_session(connection, Session::handle_ended);
+            }
+            Release::Push { at, push } => {
+                let told_at = at;
+                #[cfg(feature = "planted-bugs")]
+                let told_at = self.meddler.push_at(at, push.stream);
+                self.delivery.push_released(at, told_at, push);
+            }
+            Release::Membership { seq, membership } => {
+                self.delivery.push(Item::Membership(seq, membership));
+            }
+            Release::Subscribed {
+                origin,
+                at,
+                from,
+                follows,
+            } => {
+                self.answer(origin, at, &subscribed(from), accounts);
+                self.delivery.push(Item::Subscribe {
+                    connection: origin.connection,
+                    at: at.seq,
+                    from,
+                    follows: follows.to_vec(),
+                });
             }
         }
     }
@@ -181,9 +269,9 @@ impl Connections {
     }
 
     /// A log that was readable at the start and is not any more: nothing can be promised.
-    pub(crate) fn handle_reader_failure(&mut self, origin: Origin, error: &LogError) {
+    pub(crate) fn handle_reader_failure(&mut self, connection: u64, error: &LogError) {
         tracing::error!(%error, "a durable record cannot be read back; closing the connection that asked");
-        self.with_session(origin.connection, |session| {
+        self.with_session(connection, |session| {
             session.handle_end(Refusal::new(Code::SHUTTING_DOWN));
         });
     }
@@ -195,17 +283,62 @@ impl Connections {
         }
     }
 
+    /// Looks at the clock: conversations that are too slow or too silent. What dialects ask by
+    /// themselves comes back.
+    pub(crate) fn handle_timeout(&mut self, now: u64, wall: u64) -> Vec<(usize, Vec<u8>)> {
+        let mut asking = Vec::new();
+        for (index, connection) in &mut self.slab {
+            connection.session.handle_timeout(now, wall);
+            asking.extend(connection.asking(now, index));
+            if connection.session.is_closed() {
+                connection.cut_if_over(now);
+            }
+            if connection.has_business() && !connection.is_dirty {
+                connection.is_dirty = true;
+                self.dirty.push(index);
+            }
+        }
+        asking
+    }
+
     pub(crate) fn note_person(&mut self, id: u64) {
         let Some(index) = self.find(id) else { return };
         let connection = &mut self.slab[index];
         if let Some(person) = connection.session.person() {
             connection.user = Some(person.user);
+            self.comings.push(Coming::Arrived(person.user));
             self.people.entry(person.user).or_default().push(id);
         }
     }
 }
 
 impl Connection {
+    /// Whether it has something to send, or is over.
+    fn has_business(&self) -> bool {
+        self.has_answers() || self.session.is_closed()
+    }
+
+    /// Whether an answer of its own waits to be sent.
+    pub(crate) fn has_answers(&self) -> bool {
+        let has_lines = self
+            .lines
+            .as_ref()
+            .is_some_and(|lines| !lines.outbound().is_empty());
+        has_lines || !self.session.outbound().is_empty()
+    }
+
+    /// What its dialect does by itself now and then, as frames for its session.
+    pub(crate) fn asking(&mut self, now: u64, index: usize) -> Option<(usize, Vec<u8>)> {
+        let mut asks = Vec::new();
+        self.lines.as_mut()?.handle_timeout(now, &mut asks);
+        (!asks.is_empty()).then_some((index, asks))
+    }
+
+    /// Whether some request is unanswered, or an answer unsent.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.session.is_waiting() || self.has_answers()
+    }
+
     /// Considers nothing more for a session that is over. Returns whether it was considered until
     /// now: then it is still to be told so.
     fn revoke_if_over(&mut self, accounts: &Accounts) -> bool {
@@ -213,43 +346,18 @@ impl Connection {
         person.is_some_and(|person| !accounts.is_session_open(person.session))
             && self.session.handle_revoked()
     }
+}
 
-    /// Sends what the link takes. Returns whether it took less than there was. Says that nothing
-    /// follows when the conversation is over; ends the link if its reader lets too much pile up.
-    pub(crate) fn flush(&mut self) -> bool {
-        while !self.session.outbound().is_empty() {
-            match self.link.try_write(self.session.outbound()) {
-                Ok(len) => self.session.handle_sent(len),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.cut_if_slow();
-                    return true;
-                }
-                Err(_gone) => {
-                    self.link.shutdown();
-                    return false;
-                }
-            }
-        }
-        if self.session.is_closed() {
-            self.link.finish();
-        }
-        false
-    }
+#[cfg(test)]
+mod tests;
 
-    /// Ends the link if more waits than a reader can be allowed.
-    pub(crate) fn cut_if_slow(&self) {
-        if self.session.is_slow_reader() {
-            self.link.shutdown();
-        }
-    }
-
-    /// Ends the link of a conversation that has been over for long enough.
-    pub(crate) fn cut_if_over(&mut self, now: u64) {
-        let ended_at = *self.ended_at.get_or_insert(now);
-        if ended_at.saturating_add(LAST_WORDS_MS) <= now {
-            self.link.shutdown();
-        }
-    }
+fn subscribed(from: Seq) -> Vec<u8> {
+    let answer = Answer::from(Subscribed { from });
+    let mut outcome = Vec::new();
+    let (kind, schema) = answer.kind();
+    encode_accepted(kind, schema, &mut outcome);
+    answer.encode(&mut outcome);
+    outcome
 }
 
 pub(crate) fn id_of(index: usize, serial: u32) -> u64 {

@@ -1,0 +1,85 @@
+//! F3: adding a favourite twice is adding it once, and so is removing.
+//!
+//! Whoever adds what is there already must be told that nothing changed, and the number of
+//! favourites must be what it was told to be by the answer before.
+
+use std::collections::BTreeMap;
+
+use protocol::{OwnedRecord, UserId};
+
+use super::{Shown, What};
+use crate::check::finding::{About, Finding, Violation, Witness};
+
+const ABOUT: About = About {
+    name: "favourites-idempotent",
+    demands: "Adding a favourite that is there, or removing one that is not, changes nothing.",
+    confidence: "certificate: consecutive answers to one person, in the order of the log",
+};
+
+/// The law.
+#[derive(Debug)]
+pub(super) struct FavouritesIdempotent {
+    /// What everybody was told last: which item, whether it was added, how many there were.
+    last: BTreeMap<UserId, (u64, bool, u32)>,
+    repeated: u64,
+    finding: Finding,
+}
+
+impl FavouritesIdempotent {
+    pub(super) const fn new() -> Self {
+        Self {
+            last: BTreeMap::new(),
+            repeated: 0,
+            finding: Finding::new(ABOUT),
+        }
+    }
+
+    /// An answer, and whether the item was on the list before its record.
+    pub(super) fn check(
+        &mut self,
+        user: UserId,
+        record: &OwnedRecord,
+        shown: &Shown,
+        before: Option<bool>,
+    ) {
+        let What::Changed {
+            item,
+            adds,
+            changed,
+            count,
+        } = shown.what
+        else {
+            return;
+        };
+        let last = self.last.insert(user, (item, adds, count));
+        if before != Some(adds) {
+            return;
+        }
+        self.repeated += 1;
+        let grew = last.is_some_and(|(last_item, last_adds, last_count)| {
+            (last_item, last_adds) == (item, adds) && last_count != count
+        });
+        if changed || grew {
+            let what = if adds { "added" } else { "removed" };
+            self.finding.convict(|| Violation {
+                sentence: format!(
+                    "client {} {what} item {item} once more at position {}, and that counted again",
+                    shown.client, record.seq,
+                ),
+                witnesses: vec![Witness::Asked((shown.client, shown.counter))],
+                order: "log order",
+                expected: "nothing changed".to_owned(),
+            });
+        }
+    }
+
+    pub(super) const fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
+    pub(super) fn conclude(mut self) -> Finding {
+        self.finding
+            .count_needed("additions and removals repeated", self.repeated);
+        self.finding
+    }
+}

@@ -1,0 +1,45 @@
+//! One record of the log as a system's own words: what was asked, and whether it was accepted.
+//!
+//! Raw records go in. Deliberately absent: events, which each law takes from its own model.
+
+use protocol::{Outcome, OwnedRecord, words::WordError};
+
+/// A word that can be read off a record.
+pub(super) trait FromRecord: Sized {
+    /// Reads it; an error if the record is another system's.
+    fn from_record(record: &OwnedRecord) -> Result<Self, WordError>;
+}
+
+macro_rules! from_record {
+    ($($word:ty),*) => {
+        $(impl FromRecord for $word {
+            fn from_record(record: &OwnedRecord) -> Result<Self, WordError> {
+                Self::decode(record.kind, record.schema, &record.body)
+            }
+        })*
+    };
+}
+from_record!(
+    protocol::words::catalogue::Command,
+    protocol::words::sales::Command
+);
+
+/// What became of a command.
+#[derive(Debug)]
+pub(super) struct Decided<C> {
+    pub(super) command: C,
+    /// Whether it took effect.
+    pub(super) accepted: bool,
+}
+
+impl<C: FromRecord> Decided<C> {
+    /// The command of a record, if it is one of this set.
+    pub(super) fn of(record: &OwnedRecord) -> Option<Self> {
+        let command = C::from_record(record).ok()?;
+        let accepted = matches!(
+            Outcome::decode(&record.outcome),
+            Ok(Outcome::Accepted { .. })
+        );
+        Some(Self { command, accepted })
+    }
+}

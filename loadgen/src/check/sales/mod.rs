@@ -1,0 +1,174 @@
+//! The laws of the sales, S1 to S6: who is told what.
+//!
+//! Answers go in as they come, then the log through a model of our own; one finding a law comes
+//! out. There are no refunds, so that totals only rise.
+
+mod model;
+mod sales_agree;
+mod sales_bounded;
+mod sales_conserved;
+mod sales_exact;
+mod sales_monotone;
+mod sales_one_snapshot;
+
+use protocol::{
+    OwnedRecord, UserId,
+    words::sales::{Command, Part, Sum},
+};
+
+use self::{
+    model::Model, sales_agree::SalesAgree, sales_bounded::SalesBounded,
+    sales_conserved::SalesConserved, sales_exact::SalesExact, sales_monotone::SalesMonotone,
+    sales_one_snapshot::SalesOneSnapshot,
+};
+use super::{
+    finding::{Finding, OperationId},
+    reads::Reads,
+    record::Decided,
+};
+use crate::operation::{Observed, Operation, Outcome, SalesCall, SalesSeen};
+
+/// The names of these laws, in the order of their verdicts.
+pub(super) const LAWS: [&str; 6] = [
+    "sales-conserved",
+    "sales-bounded",
+    "sales-monotone",
+    "sales-agree",
+    "sales-one-snapshot",
+    "sales-exact",
+];
+
+/// A figure as it was answered, kept until the model is where it says it was.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) id: OperationId,
+    pub(super) call: SalesCall,
+    pub(super) figure: Figure,
+}
+
+/// What an answer said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Figure {
+    /// A total and its parts, by id.
+    Total(Sum, Vec<(u64, Sum)>),
+    /// The best one, and how much.
+    Best(Option<(u64, Sum)>),
+}
+
+/// Every law of the sales.
+#[derive(Debug)]
+pub(super) struct SalesLaws {
+    model: Model,
+    shown: Reads<Shown>,
+    conserved: SalesConserved,
+    bounded: SalesBounded,
+    monotone: SalesMonotone,
+    agree: SalesAgree,
+    one_snapshot: SalesOneSnapshot,
+    exact: SalesExact,
+    operations: u64,
+}
+
+impl SalesLaws {
+    pub(super) fn new(bytes_max: u64) -> Self {
+        Self {
+            model: Model::default(),
+            shown: Reads::new(bytes_max),
+            conserved: SalesConserved::new(),
+            bounded: SalesBounded::new(),
+            monotone: SalesMonotone::new(),
+            agree: SalesAgree::new(),
+            one_snapshot: SalesOneSnapshot::new(),
+            exact: SalesExact::new(bytes_max),
+            operations: 0,
+        }
+    }
+
+    /// Whether anybody asked anything of the sales.
+    pub(super) const fn is_exercised(&self) -> bool {
+        0 < self.operations
+    }
+
+    pub(super) fn handle_invoke(&mut self, id: OperationId, user: UserId, call: &SalesCall) {
+        self.operations += 1;
+        self.bounded.handle_invoke(id, user, call);
+        self.monotone.handle_invoke(id, call);
+    }
+
+    pub(super) fn handle_complete(
+        &mut self,
+        user: UserId,
+        operation: &Operation,
+        call: &SalesCall,
+        observed: &Observed,
+    ) {
+        if let SalesCall::RecordSale { .. } = call {
+            self.bounded.handle_sale(user, operation, call);
+        }
+        let (Outcome::Ok, Observed::Sales(seen)) = (operation.outcome, observed) else {
+            self.bounded.forget(operation);
+            return self.monotone.forget(operation);
+        };
+        self.one_snapshot.check(operation, seen);
+        let figure = match seen {
+            SalesSeen::Total(total, _, parts) => {
+                self.conserved.check(operation, *total, parts);
+                self.bounded.check(operation, call, *total);
+                self.monotone.check(operation, call, *total);
+                Figure::Total(*total, parts.iter().map(named).collect())
+            }
+            SalesSeen::Best(best, _) => Figure::Best(best.as_ref().map(named)),
+        };
+        let shown = Shown {
+            id: (operation.client, operation.counter),
+            call: *call,
+            figure,
+        };
+        self.shown.keep(operation.seq, shown);
+    }
+
+    /// One record of the log, and who minted its key.
+    pub(super) fn handle_record(&mut self, record: &OwnedRecord, minted: Option<OperationId>) {
+        if let Some(decided) = Decided::<Command>::of(record) {
+            self.exact.handle_record(record, &decided, minted);
+            self.model.apply(record, &decided);
+        }
+        while let Some(shown) = self.shown.next_at(record.seq.0) {
+            self.agree.check(&self.model, record.seq.0, &shown);
+        }
+    }
+
+    /// One operation of the history, when the whole log is known.
+    pub(super) fn handle_operation(&mut self, operation: &Operation, call: &SalesCall) {
+        self.exact.handle_operation(operation, call);
+    }
+
+    /// Everything these laws want to tell with operations out of the history.
+    pub(super) fn findings(&self) -> [&Finding; LAWS.len()] {
+        [
+            self.conserved.finding(),
+            self.bounded.finding(),
+            self.monotone.finding(),
+            self.agree.finding(),
+            self.one_snapshot.finding(),
+            self.exact.finding(),
+        ]
+    }
+
+    /// The findings, in the order of [`LAWS`].
+    pub(super) fn conclude(self) -> [Finding; LAWS.len()] {
+        let skipped = self.shown.skipped();
+        [
+            self.conserved.conclude(),
+            self.bounded.conclude(),
+            self.monotone.conclude(),
+            self.agree.conclude(skipped),
+            self.one_snapshot.conclude(),
+            self.exact.conclude(),
+        ]
+    }
+}
+
+fn named(part: &Part) -> (u64, Sum) {
+    (part.of, part.sum)
+}

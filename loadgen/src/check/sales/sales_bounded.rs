@@ -1,0 +1,144 @@
+//! S2: a total holds every sale that was acknowledged before it was asked for, and none that nobody
+//! had tried when it was answered.
+//!
+//! Counted while the run goes on, by store and day and by seller, without the log. A network's
+//! total has no bounds here, since answers do not say which stores it has; `sales-agree` has it.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use protocol::{UserId, words::sales::Sum};
+
+use crate::{
+    check::finding::{About, Finding, OperationId, Violation, Witness},
+    operation::{Operation, Outcome, SalesCall},
+};
+
+const ABOUT: About = About {
+    name: "sales-bounded",
+    demands: "A total lies between the sales acknowledged before it was asked for and those tried before it was answered.",
+    confidence: "definite interval: every violation told really happened",
+};
+
+/// What was sold, as far as the clients know.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bounds {
+    acknowledged: u64,
+    tried: u64,
+}
+
+/// The law.
+#[derive(Debug)]
+pub(super) struct SalesBounded {
+    stores: BTreeMap<(u64, u32), Bounds>,
+    sellers: BTreeMap<UserId, Bounds>,
+    /// Of questions under way: what was acknowledged when they were asked.
+    open: HashMap<OperationId, u64, FixedState>,
+    compared: u64,
+    finding: Finding,
+}
+
+impl SalesBounded {
+    pub(super) fn new() -> Self {
+        Self {
+            stores: BTreeMap::new(),
+            sellers: BTreeMap::new(),
+            open: HashMap::with_hasher(FixedState::with_seed(0)),
+            compared: 0,
+            finding: Finding::new(ABOUT),
+        }
+    }
+
+    pub(super) fn handle_invoke(&mut self, id: OperationId, user: UserId, call: &SalesCall) {
+        if let SalesCall::RecordSale { store, cents, day } = *call {
+            for bounds in self.bounds_of((store, day), user) {
+                bounds.tried += cents;
+            }
+        } else if let Some(bounds) = self.bounds(call) {
+            self.open.insert(id, bounds.acknowledged);
+        }
+    }
+
+    /// What became of a sale.
+    pub(super) fn handle_sale(&mut self, user: UserId, operation: &Operation, call: &SalesCall) {
+        let SalesCall::RecordSale { store, cents, day } = *call else {
+            return;
+        };
+        for bounds in self.bounds_of((store, day), user) {
+            match operation.outcome {
+                Outcome::Ok => bounds.acknowledged += cents,
+                // An earlier attempt of it may have been heard.
+                Outcome::Error(_) if operation.attempts > 1 => {}
+                Outcome::Refused(_) | Outcome::Error(_) => bounds.tried -= cents,
+                Outcome::Timeout | Outcome::Unknown => {}
+            }
+        }
+    }
+
+    pub(super) fn check(&mut self, operation: &Operation, call: &SalesCall, total: Sum) {
+        let id = (operation.client, operation.counter);
+        let Some(least) = self.open.remove(&id) else {
+            return;
+        };
+        let Some(most) = self.bounds(call).map(|bounds| bounds.tried) else {
+            return;
+        };
+        self.compared += 1;
+        if total.cents < least || most < total.cents {
+            self.finding.convict(|| Violation {
+                sentence: format!(
+                    "client {} was told of {} cents, where {least} had been acknowledged and {most} were ever tried",
+                    operation.client, total.cents,
+                ),
+                witnesses: vec![Witness::Operation(*operation)],
+                order: "real time: acknowledged before it was asked for, tried before it was answered",
+                expected: format!("from {least} to {most} cents"),
+            });
+        }
+    }
+
+    /// A question that was not answered.
+    pub(super) fn forget(&mut self, operation: &Operation) {
+        self.open.remove(&(operation.client, operation.counter));
+    }
+
+    fn bounds_of(&mut self, store: (u64, u32), seller: UserId) -> [&mut Bounds; 2] {
+        [
+            self.stores.entry(store).or_default(),
+            self.sellers.entry(seller).or_default(),
+        ]
+    }
+
+    /// The bounds of a total; `None` for what has none here.
+    fn bounds(&self, call: &SalesCall) -> Option<Bounds> {
+        match *call {
+            SalesCall::SellerTotal { seller } => {
+                Some(self.sellers.get(&seller).copied().unwrap_or_default())
+            }
+            // Backwards is no period, and is refused.
+            SalesCall::StoreTotal { store, from, to } if from <= to => {
+                let days = self.stores.range((store, from)..=(store, to));
+                Some(days.fold(Bounds::default(), |all, (_, day)| Bounds {
+                    acknowledged: all.acknowledged + day.acknowledged,
+                    tried: all.tried + day.tried,
+                }))
+            }
+            SalesCall::StoreTotal { .. }
+            | SalesCall::RecordSale { .. }
+            | SalesCall::NetworkTotal { .. }
+            | SalesCall::BestSeller { .. }
+            | SalesCall::BestStore { .. } => None,
+        }
+    }
+
+    pub(super) const fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
+    pub(super) fn conclude(mut self) -> Finding {
+        self.finding
+            .count_needed("totals of stores and sellers compared", self.compared);
+        self.finding
+    }
+}

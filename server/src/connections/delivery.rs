@@ -1,0 +1,491 @@
+//! Pushes on their way from the log to whoever follows them.
+//!
+//! What the log lets go of goes in, in its order, into one queue; from there, a slice at a time, it
+//! is handed to the connections that follow, as one frame that all of them share. A connection that
+//! is behind takes its backlog from the log, until it has reached the place where the queue is: from
+//! there on it follows live. So nothing is told twice or left out, whatever else happens meanwhile.
+//! Between two slices everybody else has their turn: no answer waits for a push. Deliberately
+//! absent: deciding what is told to whom, and the links.
+
+use std::{collections::VecDeque, rc::Rc};
+
+use protocol::{Code, Refusal, Seq, UserId, message::Reply};
+
+use super::{
+    Connections,
+    backlog::Backlog,
+    followers::{Followers, Topic},
+    outbox::{OUTBOX_FRAMES_MAX, SharedFrame},
+    recent::Recent,
+};
+use crate::{
+    archive,
+    domain::{Membership, Stream, systems::PushBytes},
+    feed::Feed,
+    log::{Head, LogError, LogReader},
+};
+
+/// How much is done in one slice, while everybody else waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slice {
+    /// Frames handed to connections: a tenth of a millisecond.
+    pub(crate) handed: usize,
+    /// Writes. Each is a system call of some five microseconds: a third of a millisecond.
+    pub(crate) writes: usize,
+    /// Rows of the log read, some five to ten microseconds each where nothing is near.
+    pub(crate) rows: usize,
+    /// Positions that a connection which is behind is given at once: it waits for its turn again
+    /// after that, and until its socket took them.
+    pub(crate) backlog: usize,
+}
+
+impl Slice {
+    const DEFAULT: Self = Self {
+        handed: 2_048,
+        writes: 64,
+        rows: 64,
+        backlog: 64,
+    };
+}
+
+impl Default for Slice {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Frames after which a connection that takes them is written to at once, so that what waits stays
+/// little when much is told between two turns.
+const OUTBOX_FRAMES_LONG: usize = 256;
+const _: () = assert!(OUTBOX_FRAMES_LONG + Slice::DEFAULT.backlog < OUTBOX_FRAMES_MAX);
+
+/// Items that may wait to be handed out before commands are refused as busy: at 100 a second to
+/// 10,000 people it is minutes of work.
+const ITEMS_MAX: usize = 16 * 1_024;
+
+/// What a connection is told without having asked.
+#[derive(Debug, Default)]
+pub(crate) enum Following {
+    /// Nothing: it has not subscribed, or its session is over.
+    #[default]
+    Nothing,
+    /// What it missed, from the log.
+    Behind(Box<Backlog>),
+    /// What happens, in these streams.
+    Live(Vec<Stream>),
+}
+
+/// One step of what the queue is to do.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Told(Topic, Told),
+    Membership(Seq, Membership),
+    Subscribe {
+        connection: u64,
+        at: Seq,
+        from: Seq,
+        follows: Vec<(Stream, Seq)>,
+    },
+}
+
+/// A frame for many.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// Its position in the log, [`Seq::START`] if it has none.
+    pub(crate) seq: Seq,
+    pub(crate) frame: SharedFrame,
+    /// Whom not to tell, because it is about what they did.
+    pub(crate) except: UserId,
+}
+
+/// A frame that some have and others are yet to get.
+#[derive(Debug)]
+struct UnderWay {
+    told: Told,
+    to: Rc<Vec<u64>>,
+    next: usize,
+}
+
+/// See the head of this file.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery {
+    pub(crate) slice: Slice,
+    items: VecDeque<Item>,
+    under_way: Option<UnderWay>,
+    /// The newest position whose item was begun: whoever is told everything up to it, and follows
+    /// from there, misses nothing.
+    pub(crate) reached: Seq,
+    pub(crate) followers: Followers,
+    recent: Recent,
+    /// Connections that are behind and take more.
+    behind: VecDeque<u64>,
+    /// Connections with something in their outbox.
+    pub(crate) ready: VecDeque<usize>,
+    /// What was gathered for one write.
+    pub(crate) scratch: Vec<u8>,
+}
+
+impl Delivery {
+    pub(crate) fn push(&mut self, item: Item) {
+        self.items.push_back(item);
+    }
+
+    /// Whether nothing more may be decided until some of this is done.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        ITEMS_MAX < self.items.len()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether a slice would do anything.
+    pub(crate) fn has_work(&self) -> bool {
+        !(self.items.is_empty()
+            && self.under_way.is_none()
+            && self.behind.is_empty()
+            && self.ready.is_empty())
+    }
+
+    /// A push that was let go of: encoded here, once.
+    pub(crate) fn push_released(&mut self, at: Head, told_at: Head, push: &PushBytes) {
+        let frame = encode(told_at, push);
+        if push.is_kept {
+            self.recent.insert(at.seq, &frame);
+        }
+        let told = Told {
+            seq: at.seq,
+            frame,
+            except: UserId::NOBODY,
+        };
+        self.push(Item::Told(Topic::Stream(push.stream), told));
+    }
+
+    /// News of what is not in the log; nothing if nobody follows the topic.
+    pub(crate) fn push_news(&mut self, topic: Topic, frame: SharedFrame, except: UserId) {
+        if self.followers.of(topic).is_some() {
+            let told = Told {
+                seq: Seq::START,
+                frame,
+                except,
+            };
+            self.push(Item::Told(topic, told));
+        }
+    }
+}
+
+impl Connections {
+    /// One slice of everything that is to be told.
+    pub(crate) fn deliver(&mut self, feed: &Feed, reader: &mut dyn LogReader) {
+        self.hand_out(feed);
+        self.catch_up(feed, reader);
+        for _ in 0..self.delivery.slice.writes {
+            let Some(index) = self.delivery.ready.pop_front() else {
+                break;
+            };
+            // The connection may be another one by now, which has nothing to send.
+            let connection = self.slab.get_mut(index);
+            if connection.is_some_and(|connection| std::mem::take(&mut connection.is_ready)) {
+                self.send(index);
+            }
+        }
+    }
+
+    fn hand_out(&mut self, feed: &Feed) {
+        let mut left = self.delivery.slice.handed;
+        while 0 < left {
+            if let Some(mut under_way) = self.delivery.under_way.take() {
+                let end = under_way.to.len().min(under_way.next + left);
+                left -= end - under_way.next;
+                for id in &under_way.to[under_way.next..end] {
+                    self.hand(*id, &under_way.told);
+                }
+                under_way.next = end;
+                if end < under_way.to.len() {
+                    self.delivery.under_way = Some(under_way);
+                }
+            } else if let Some(item) = self.delivery.items.pop_front() {
+                left -= 1;
+                self.begin(item, feed);
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn begin(&mut self, item: Item, feed: &Feed) {
+        let reached = match item {
+            Item::Told(topic, told) => {
+                let seq = told.seq;
+                let to = self.delivery.followers.of(topic);
+                self.delivery.under_way = to.map(|to| UnderWay { told, to, next: 0 });
+                seq
+            }
+            Item::Membership(seq, membership) => {
+                self.handle_membership(seq, membership, feed);
+                // Others may begin with the same record, and its push is behind all of them.
+                Seq(seq.0 - u64::from(membership.begins))
+            }
+            Item::Subscribe {
+                connection,
+                at,
+                from,
+                follows,
+            } => {
+                self.begin_following(connection, from, &follows, feed);
+                at
+            }
+        };
+        self.delivery.reached = self.delivery.reached.max(reached);
+    }
+
+    /// Puts a frame into the outbox of one connection, unless that has it, or will have it with its
+    /// backlog.
+    fn hand(&mut self, id: u64, told: &Told) {
+        let Some(index) = self.find(id) else { return };
+        let connection = &mut self.slab[index];
+        let is_concerned = connection.user.is_some_and(|user| user != told.except);
+        let is_new = if told.seq == Seq::START {
+            connection.session.is_told()
+        } else {
+            matches!(connection.following, Following::Live(_)) && connection.told < told.seq
+        };
+        if is_concerned && is_new {
+            connection.told = connection.told.max(told.seq);
+            connection.outbox.push(told.seq, Rc::clone(&told.frame));
+            self.handle_waiting(index);
+        }
+    }
+
+    /// Something was put into the outbox of a connection.
+    fn handle_waiting(&mut self, index: usize) {
+        let connection = &mut self.slab[index];
+        if connection.is_blocked {
+            if connection.outbox.is_over() {
+                self.end_slow_reader(index);
+            }
+        } else if OUTBOX_FRAMES_LONG <= connection.outbox.len() {
+            self.send(index);
+        } else if !connection.is_ready {
+            connection.is_ready = true;
+            self.delivery.ready.push_back(index);
+        }
+    }
+
+    /// A reader that does not read is told from where to go on, and is gone: nothing is left out in
+    /// silence.
+    fn end_slow_reader(&mut self, index: usize) {
+        self.unsubscribe(index);
+        self.unwatch(index);
+        let connection = &mut self.slab[index];
+        let waiting = u64::try_from(connection.outbox.len()).unwrap_or(u64::MAX);
+        let sent = connection.outbox.sent();
+        connection.outbox.clear();
+        let refusal = Refusal::with(Code::SLOW_READER, sent.0, waiting);
+        connection.session.handle_end(refusal);
+        self.mark_dirty(index);
+    }
+
+    fn begin_following(&mut self, id: u64, from: Seq, follows: &[(Stream, Seq)], feed: &Feed) {
+        let Some(index) = self.find(id) else { return };
+        let connection = &mut self.slab[index];
+        if connection.session.is_told() {
+            connection.told = from;
+            connection.outbox.begin_at(from);
+            connection.following = Following::Behind(Backlog::new(from, follows, feed).into());
+            self.queue_behind(index);
+        }
+    }
+
+    fn handle_membership(&mut self, seq: Seq, membership: Membership, feed: &Feed) {
+        let Membership {
+            user,
+            stream,
+            begins,
+        } = membership;
+        let topic = Topic::Stream(stream);
+        for id in self.people.get(&user).cloned().unwrap_or_default() {
+            let Some(index) = self.find(id) else { continue };
+            match &mut self.slab[index].following {
+                Following::Nothing => {}
+                Following::Behind(backlog) if begins => backlog.begin(stream, seq, feed),
+                Following::Behind(backlog) => backlog.end(stream, seq),
+                Following::Live(streams) => {
+                    let place = streams.iter().position(|other| *other == stream);
+                    match place {
+                        None if begins => {
+                            streams.push(stream);
+                            self.delivery.followers.insert(topic, id);
+                        }
+                        Some(place) if !begins => {
+                            streams.swap_remove(place);
+                            self.delivery.followers.remove(topic, id);
+                        }
+                        None | Some(_) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// From now on a connection is told nothing more that it has not asked for.
+    pub(crate) fn unsubscribe(&mut self, index: usize) {
+        let connection = &mut self.slab[index];
+        let id = super::id_of(index, connection.serial);
+        if let Following::Live(streams) = std::mem::take(&mut connection.following) {
+            for stream in streams {
+                self.delivery.followers.remove(Topic::Stream(stream), id);
+            }
+        }
+    }
+
+    /// From now on a connection is told when these people come and go; first how it stands.
+    pub(crate) fn watch(&mut self, id: u64, users: Box<[UserId]>, frames: Vec<SharedFrame>) {
+        let Some(index) = self.find(id) else { return };
+        self.unwatch(index);
+        for user in &users {
+            self.delivery.followers.insert(Topic::Presence(*user), id);
+        }
+        let connection = &mut self.slab[index];
+        connection.watched = users;
+        for frame in frames {
+            connection.outbox.push(Seq::START, frame);
+        }
+        if !connection.outbox.is_empty() {
+            self.handle_waiting(index);
+        }
+    }
+
+    /// From now on a connection is not told who comes and goes.
+    pub(crate) fn unwatch(&mut self, index: usize) {
+        let connection = &mut self.slab[index];
+        let id = super::id_of(index, connection.serial);
+        for user in std::mem::take(&mut connection.watched) {
+            self.delivery.followers.remove(Topic::Presence(user), id);
+        }
+    }
+
+    /// A connection that is behind takes more.
+    pub(crate) fn queue_behind(&mut self, index: usize) {
+        let connection = &mut self.slab[index];
+        if matches!(connection.following, Following::Behind(_)) && !connection.is_in_line {
+            connection.is_in_line = true;
+            let id = super::id_of(index, connection.serial);
+            self.delivery.behind.push_back(id);
+        }
+    }
+
+    fn catch_up(&mut self, feed: &Feed, reader: &mut dyn LogReader) {
+        let Slice {
+            writes, mut rows, ..
+        } = self.delivery.slice;
+        for _ in 0..self.delivery.behind.len().min(writes) {
+            let Some(id) = self.delivery.behind.pop_front() else {
+                return;
+            };
+            rows = rows.saturating_sub(self.tell_backlog(id, feed, reader));
+            if rows == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Tells a connection some of what it missed. Returns how many rows of the log that took.
+    fn tell_backlog(&mut self, id: u64, feed: &Feed, reader: &mut dyn LogReader) -> usize {
+        let Some(index) = self.find(id) else { return 0 };
+        let connection = &mut self.slab[index];
+        connection.is_in_line = false;
+        // One that is blocked, or has something to send, comes back when that was sent.
+        let is_busy = connection.is_blocked || !connection.outbox.is_empty();
+        let Following::Behind(backlog) = &mut connection.following else {
+            return 0;
+        };
+        if is_busy {
+            return 0;
+        }
+        let limit = self.delivery.slice.backlog;
+        let seqs = backlog.take(feed, self.delivery.reached, limit);
+        let (frames, rows) = match self.delivery.frames_at(&seqs, reader) {
+            Ok(found) => found,
+            Err(error) => {
+                self.unsubscribe(index);
+                self.handle_reader_failure(id, &error);
+                return seqs.len();
+            }
+        };
+        let connection = &mut self.slab[index];
+        for (seq, frame) in seqs.iter().zip(frames) {
+            connection.told = *seq;
+            connection.outbox.push(*seq, frame);
+        }
+        if seqs.len() < limit {
+            self.go_live(index);
+        }
+        if !seqs.is_empty() {
+            self.handle_waiting(index);
+        }
+        rows
+    }
+
+    /// A connection has everything up to where the queue is, and gets the rest from there.
+    fn go_live(&mut self, index: usize) {
+        let connection = &mut self.slab[index];
+        let id = super::id_of(index, connection.serial);
+        let Following::Behind(backlog) = &connection.following else {
+            return;
+        };
+        let streams = backlog.streams();
+        for stream in &streams {
+            self.delivery.followers.insert(Topic::Stream(*stream), id);
+        }
+        connection.following = Following::Live(streams);
+        connection.told = connection.told.max(self.delivery.reached);
+    }
+}
+
+impl Delivery {
+    /// The frames of the pushes at these positions, which rise; and how many were not at hand.
+    fn frames_at(
+        &mut self,
+        seqs: &[Seq],
+        reader: &mut dyn LogReader,
+    ) -> Result<(Vec<SharedFrame>, usize), LogError> {
+        let recent = |seq: &Seq| (*seq, self.recent.find(*seq));
+        let mut frames: Vec<_> = seqs.iter().map(recent).collect();
+        let missing: Vec<Seq> = frames
+            .iter()
+            .filter(|(_, frame)| frame.is_none())
+            .map(|(seq, _)| *seq)
+            .collect();
+        let mut places = frames.iter_mut().filter(|(_, frame)| frame.is_none());
+        let mut failure = None;
+        archive::read_rows(reader, &missing, &mut |row| match archive::push_of(row) {
+            Ok(push) => {
+                let frame = encode(archive::head_of(row), &push);
+                self.recent.insert(row.record.seq, &frame);
+                if let Some((_, place)) = places.next() {
+                    *place = Some(frame);
+                }
+            }
+            Err(error) => failure = Some(error),
+        })?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        let found = frames.into_iter().filter_map(|(_, frame)| frame).collect();
+        Ok((found, missing.len()))
+    }
+}
+
+fn encode(at: Head, push: &PushBytes) -> SharedFrame {
+    let mut bytes = Vec::with_capacity(64 + push.body.len());
+    Reply::Push {
+        seq: at.seq,
+        hash: at.hash,
+        kind: push.kind,
+        schema: push.schema,
+        body: &push.body,
+    }
+    .encode(&mut bytes);
+    bytes.into()
+}

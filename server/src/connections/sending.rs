@@ -1,0 +1,184 @@
+//! What waits for a connection, on its way into the link.
+//!
+//! A connection's own answers and the frames it shares with others leave in one write, answers
+//! first. Deliberately absent: when (that is the hub's and the delivery's).
+
+use super::{Connection, Connections, id_of};
+use crate::line::Directory;
+
+/// Milliseconds a client has to take the last words of a conversation before the link is cut. A
+/// link cut at once, with input still on its way, would throw those words away.
+pub(crate) const LAST_WORDS_MS: u64 = 1_000;
+
+/// Bytes gathered for one write: more than most sockets take at once.
+const WRITE_BYTES: usize = 128 * 1_024;
+
+impl Connections {
+    /// Sends to one connection what its link takes.
+    pub(crate) fn send(&mut self, index: usize) {
+        let connection = &mut self.slab[index];
+        if connection.lines.is_some() {
+            return self.voice(index);
+        }
+        if connection.is_blocked {
+            return connection.cut_if_slow();
+        }
+        if connection.flush(&mut self.delivery.scratch) {
+            connection.is_blocked = true;
+            let id = id_of(index, connection.serial);
+            self.blocked.push((id, connection.link.clone()));
+        } else {
+            self.queue_behind(index);
+        }
+    }
+
+    /// Something is to be sent to a connection in lines: the hub makes them, because names are known
+    /// there.
+    fn voice(&mut self, index: usize) {
+        let connection = &mut self.slab[index];
+        if !connection.is_voiced {
+            connection.is_voiced = true;
+            self.voiced.push(index);
+        }
+    }
+
+    /// Sends to a connection in lines what its link takes. What the lines' dialect wants to ask
+    /// because of it is appended to `asks`. Returns whether the link takes no more.
+    pub(crate) fn send_lines(
+        &mut self,
+        index: usize,
+        directory: &dyn Directory,
+        asks: &mut Vec<u8>,
+    ) -> bool {
+        let connection = &mut self.slab[index];
+        let is_blocked = connection.flush_lines(&mut self.delivery.scratch, directory, asks);
+        if !is_blocked {
+            self.queue_behind(index);
+        }
+        is_blocked
+    }
+
+    /// The link of a connection takes more. Returns whether it already takes no more again.
+    pub(crate) fn handle_writable(&mut self, id: u64) -> bool {
+        let Some(index) = self.find(id) else {
+            return false;
+        };
+        let connection = &mut self.slab[index];
+        connection.is_blocked = connection.flush(&mut self.delivery.scratch);
+        let is_blocked = connection.is_blocked;
+        if !is_blocked {
+            self.queue_behind(index);
+        }
+        is_blocked
+    }
+}
+
+impl Connection {
+    /// As [`Connection::flush`], in lines.
+    fn flush_lines(
+        &mut self,
+        scratch: &mut Vec<u8>,
+        directory: &dyn Directory,
+        asks: &mut Vec<u8>,
+    ) -> bool {
+        if self.session.is_closed() {
+            self.outbox.clear();
+        }
+        loop {
+            let Some(lines) = &mut self.lines else {
+                return false;
+            };
+            // Frames become lines when those before them are sent: until then they count as waiting.
+            if lines.outbound().is_empty() {
+                lines.handle_frames(self.session.outbound(), directory, asks);
+                let len = self.session.outbound().len();
+                self.session.handle_sent(len);
+                scratch.clear();
+                self.outbox.gather(WRITE_BYTES, scratch);
+                lines.handle_frames(scratch, directory, asks);
+                let _nothing_left_of_a_frame = self.outbox.handle_sent(scratch.len());
+            }
+            if lines.outbound().is_empty() {
+                break;
+            }
+            match self.link.try_write(lines.outbound()) {
+                Ok(len) => lines.handle_sent(len),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    self.cut_if_slow();
+                    return true;
+                }
+                Err(_gone) => {
+                    let len = lines.outbound().len();
+                    lines.handle_sent(len);
+                    self.outbox.clear();
+                    self.link.shutdown();
+                    return false;
+                }
+            }
+        }
+        if self.session.is_closed() {
+            self.link.finish();
+        }
+        false
+    }
+
+    /// Sends what the link takes. Returns whether it took less than there was. Says that nothing
+    /// follows when the conversation is over; ends the link if its reader lets too much pile up.
+    fn flush(&mut self, scratch: &mut Vec<u8>) -> bool {
+        if self.session.is_closed() {
+            self.outbox.clear();
+        }
+        while !(self.session.outbound().is_empty() && self.outbox.is_empty()) {
+            match self.write(scratch) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    self.cut_if_slow();
+                    return true;
+                }
+                Err(_gone) => {
+                    self.outbox.clear();
+                    self.link.shutdown();
+                    return false;
+                }
+            }
+        }
+        if self.session.is_closed() {
+            self.link.finish();
+        }
+        false
+    }
+
+    /// One write.
+    fn write(&mut self, scratch: &mut Vec<u8>) -> std::io::Result<()> {
+        let own_len = self.session.outbound().len();
+        if self.outbox.is_empty() {
+            let len = self.link.try_write(self.session.outbound())?;
+            self.session.handle_sent(len);
+            return Ok(());
+        }
+        scratch.clear();
+        scratch.extend_from_slice(self.session.outbound());
+        self.outbox.gather(WRITE_BYTES, scratch);
+        let len = self.link.try_write(scratch)?;
+        self.session.handle_sent(len.min(own_len));
+        if let Some((frame, sent)) = self.outbox.handle_sent(len.saturating_sub(own_len)) {
+            self.session.handle_cut_frame(&frame[sent..]);
+        }
+        Ok(())
+    }
+
+    /// Ends the link if more waits than a reader can be allowed.
+    pub(crate) fn cut_if_slow(&self) {
+        if self.session.is_slow_reader() {
+            self.link.shutdown();
+        }
+    }
+
+    /// Ends the link of a conversation that has been over for long enough.
+    pub(crate) fn cut_if_over(&mut self, now: u64) {
+        let ended_at = *self.ended_at.get_or_insert(now);
+        if ended_at.saturating_add(LAST_WORDS_MS) <= now {
+            self.link.shutdown();
+        }
+    }
+}

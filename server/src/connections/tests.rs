@@ -1,0 +1,439 @@
+//! Delivery under whatever happens meanwhile: every connection is told exactly what it is to be told.
+//!
+//! A real engine with a log in memory decides; pipes stand for sockets. What each connection should
+//! have heard is worked out from the log alone.
+
+use std::{collections::BTreeSet, ops::ControlFlow};
+
+use proptest::prelude::*;
+use protocol::{
+    Key, Outcome, OwnedRecord, Record, Roles, UserId, frame,
+    limits::{REPLY_BYTES_MAX, WIRE_VERSION},
+    message::{Reply, Request, WelcomeFlags},
+    words::{
+        accounts::{self, AuthRequest, SessionResumed, Token},
+        chat::{self, CreateRoom, JoinRoom, LeaveRoom, Target},
+    },
+};
+
+use super::{delivery::Slice, *};
+use crate::{
+    domain::{
+        Stream, Systems,
+        systems::{CommandBytes, OwnedCommand, Source},
+    },
+    engine::{Ask, Engine, Released},
+    log::{Batch, EventLog, MemoryLog, Row, commit},
+    session::{ServerFacts, SessionTimeouts},
+};
+
+const USERS: u64 = 3;
+const ROOMS: usize = 2;
+const NOW: u64 = 1_000_000;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Somebody says something to everybody, to a room, or to a person.
+    Send(u64, usize),
+    Join(u64, usize),
+    Leave(u64, usize),
+    /// Somebody connects and subscribes from so far back.
+    Connect(u64, u64),
+    Disconnect(usize),
+    /// The log gets what was decided.
+    Take,
+    /// The log has synced what it got.
+    Synced,
+    /// A slice of the delivery.
+    Deliver,
+    /// A socket takes so many bytes more.
+    Read(usize, usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = 0..USERS;
+    prop_oneof![
+        6 => (who.clone(), 0..ROOMS + 2).prop_map(|(who, to)| Step::Send(who, to)),
+        1 => (who.clone(), 0..ROOMS).prop_map(|(who, room)| Step::Join(who, room)),
+        1 => (who.clone(), 0..ROOMS).prop_map(|(who, room)| Step::Leave(who, room)),
+        2 => (who, prop_oneof![Just(0), 0..60_u64]).prop_map(|(who, back)| Step::Connect(who, back)),
+        1 => (0..8_usize).prop_map(Step::Disconnect),
+        2 => Just(Step::Take),
+        2 => Just(Step::Synced),
+        6 => Just(Step::Deliver),
+        4 => (0..8_usize, prop_oneof![1..40_usize, 100..2_000_usize])
+            .prop_map(|(nth, room)| Step::Read(nth, room)),
+    ]
+}
+
+/// A connection, and what it asked for.
+struct Listener {
+    id: u64,
+    user: UserId,
+    link: Link,
+    from: Seq,
+    /// The newest position when it asked.
+    at: Seq,
+}
+
+struct World {
+    engine: Engine,
+    log: MemoryLog,
+    syncing: Option<Batch>,
+    connections: Connections,
+    /// Everybody, with their sessions.
+    people: Vec<(UserId, u64)>,
+    rooms: Vec<u64>,
+    listeners: Vec<Listener>,
+    serial: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut connections = Connections::default();
+        connections.delivery.slice = Slice {
+            handed: 2,
+            writes: 2,
+            rows: 3,
+            backlog: 2,
+        };
+        let mut world = Self {
+            engine: Engine::default(),
+            log: MemoryLog::new(),
+            syncing: None,
+            connections,
+            people: Vec::new(),
+            rooms: Vec::new(),
+            listeners: Vec::new(),
+            serial: 0,
+        };
+        for nth in 0..USERS {
+            let person = world.open_account(nth);
+            world.people.push(person);
+        }
+        for room in 0..ROOMS {
+            let name = format!("room {room}");
+            let id = world.chat(0, &CreateRoom { name }.into());
+            world.rooms.push(id);
+        }
+        world
+    }
+
+    fn open_account(&mut self, nth: u64) -> (UserId, u64) {
+        let name = format!("user{nth}");
+        let register = accounts::Command::from(accounts::Register {
+            name: name.clone(),
+            password_hash: String::new(),
+        });
+        let user = self.submit(UserId::NOBODY, &OwnedCommand::new(&register));
+        let log_in = accounts::Command::from(accounts::LogIn {
+            name,
+            verified: true,
+            token_hash: [u8::try_from(nth).unwrap(); 32],
+        });
+        let session = self.submit(UserId::NOBODY, &OwnedCommand::new(&log_in));
+        (UserId(user), session)
+    }
+
+    fn chat(&mut self, who: usize, command: &chat::Command) -> u64 {
+        self.submit(self.people[who].0, &OwnedCommand::new(command))
+    }
+
+    fn submit(&mut self, actor: UserId, command: &OwnedCommand) -> u64 {
+        self.serial += 1;
+        let mut key = Key::default();
+        key.0[..8].copy_from_slice(&self.serial.to_le_bytes());
+        let ask = Ask {
+            origin: None,
+            actor,
+            key,
+            command: CommandBytes {
+                source: Source::Session,
+                ..command.bytes()
+            },
+        };
+        self.engine.submit(NOW, &ask).expect("room");
+        self.engine.decided().seq.0
+    }
+
+    fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Send(who, to) => {
+                let to = match to {
+                    0 => Target::Public,
+                    1 => Target::Person(self.people[index(who + 1) % self.people.len()].0),
+                    room => Target::Conversation(self.rooms[room - 2]),
+                };
+                let text = "hello".into();
+                self.chat(index(who), &chat::Send { to, text }.into());
+            }
+            Step::Join(who, room) => {
+                let room = self.rooms[room];
+                self.chat(index(who), &JoinRoom { room }.into());
+            }
+            Step::Leave(who, room) => {
+                let room = self.rooms[room];
+                self.chat(index(who), &LeaveRoom { room }.into());
+            }
+            Step::Connect(who, back) => self.connect(index(who), back),
+            Step::Disconnect(nth) => {
+                if nth < self.listeners.len() {
+                    let listener = self.listeners.remove(nth);
+                    self.check(&listener, false);
+                    self.connections.remove(listener.id);
+                }
+            }
+            Step::Take => {
+                if self.syncing.is_none() {
+                    self.syncing = self.engine.take_batch();
+                }
+                if let Some(released) = self.engine.release_idle() {
+                    self.spread(released);
+                }
+            }
+            Step::Synced => self.sync(),
+            Step::Deliver => self.deliver(),
+            Step::Read(nth, room) => self.read(nth, room),
+        }
+    }
+
+    fn sync(&mut self) {
+        if let Some(batch) = self.syncing.take() {
+            let proof = commit(&mut self.log, &batch).unwrap();
+            let released = self.engine.handle_committed(&proof, batch);
+            self.spread(released);
+        }
+    }
+
+    fn spread(&mut self, released: Released) {
+        let mut reader = self.log.reader().unwrap();
+        let accounts = &self.engine.systems().accounts;
+        released.for_each(|release| {
+            self.connections.spread(&release, accounts, &mut *reader);
+        });
+        self.engine.recycle(released);
+        self.flush();
+    }
+
+    /// As the hub does: answers first.
+    fn flush(&mut self) {
+        for index in std::mem::take(&mut self.connections.dirty) {
+            if let Some(connection) = self.connections.slab.get_mut(index) {
+                connection.is_dirty = false;
+                self.connections.send(index);
+            }
+        }
+    }
+
+    fn deliver(&mut self) {
+        let mut reader = self.log.reader().unwrap();
+        (self.connections).deliver(self.engine.feed(), &mut *reader);
+    }
+
+    fn read(&mut self, nth: usize, room: usize) {
+        if let Some(listener) = self.listeners.get(nth) {
+            let pipe = listener.link.as_pipe();
+            pipe.room.set(pipe.room.get() + room);
+            let place = self.connections.find(listener.id).expect("it is open");
+            if self.connections.slab[place].is_blocked {
+                self.connections.handle_writable(listener.id);
+            }
+        }
+    }
+
+    fn connect(&mut self, who: usize, back: u64) {
+        let (user, number) = self.people[who];
+        let mut session = Session::new(NOW, SessionTimeouts::default());
+        let facts = ServerFacts {
+            flags: WelcomeFlags::DURABLE,
+            durable: self.engine.durable(),
+        };
+        let mut hello = Vec::new();
+        let version = WIRE_VERSION;
+        Request::Hello { version }.encode(&mut hello);
+        session.handle_input(NOW, &hello, &facts);
+        let mut log_in = Vec::new();
+        let request = AuthRequest::Resume {
+            token: Token([0; 32]),
+        };
+        let (correlation, key) = (1, Key::default());
+        Request::Auth {
+            correlation,
+            key,
+            request,
+        }
+        .encode(&mut log_in);
+        session.handle_input(NOW, &log_in, &facts);
+        let link = Link::pipe();
+        let id = self.connections.insert(session, link.clone());
+        let origin = Origin {
+            connection: id,
+            correlation,
+        };
+        self.engine.release_read(origin, &resumed(user, number));
+        let at = self.engine.decided().seq;
+        let from = Seq(at.0.saturating_sub(back));
+        self.engine.subscribe(origin, user, from);
+        self.listeners.push(Listener {
+            id,
+            user,
+            link,
+            from,
+            at,
+        });
+    }
+
+    /// Everything comes to rest, whatever it waits for.
+    fn finish(&mut self) {
+        for _ in 0..3 {
+            self.sync();
+            self.take(&Step::Take);
+        }
+        for nth in 0..self.listeners.len() {
+            self.read(nth, 1 << 20);
+        }
+        while self.connections.delivery.has_work() {
+            self.deliver();
+        }
+        for listener in &self.listeners {
+            self.check(listener, true);
+        }
+    }
+
+    /// What a listener heard is what it was to hear; all of it, if it was given the time.
+    fn check(&self, listener: &Listener, is_all: bool) {
+        let heard = heard(&listener.link);
+        let expected = self.expected(listener);
+        if is_all {
+            assert_eq!(heard, expected, "from {} at {}", listener.from, listener.at);
+        } else {
+            assert!(expected.starts_with(&heard), "{heard:?} of {expected:?}");
+        }
+    }
+
+    fn expected(&self, listener: &Listener) -> Vec<u64> {
+        let user = listener.user;
+        let mut follows = BTreeSet::new();
+        let mut expected: Vec<(Seq, Stream)> = Vec::new();
+        for row in self.rows() {
+            if row.seq.0 == user.0 {
+                follows.extend([Stream::Everybody, Stream::Person(user)]);
+            }
+            let changed = membership(&row, user);
+            follows.extend(
+                changed
+                    .filter(|(_, begins)| *begins)
+                    .map(|(stream, _)| stream),
+            );
+            if let Some(push) = Systems::push(&borrow(&row)).unwrap()
+                && listener.from < row.seq
+                && follows.contains(&push.stream)
+            {
+                expected.push((row.seq, push.stream));
+            }
+            if let Some((stream, false)) = changed {
+                follows.remove(&stream);
+                // Whoever has left before they subscribe is not told any more what was before.
+                expected.retain(|(_, other)| listener.at < row.seq || *other != stream);
+            }
+        }
+        expected.into_iter().map(|(seq, _)| seq.0).collect()
+    }
+
+    fn rows(&self) -> Vec<OwnedRecord> {
+        let mut rows = Vec::new();
+        let mut visit = |row: Row<'_>| {
+            rows.push(row.record.owned(row.hash));
+            ControlFlow::Continue(())
+        };
+        let mut reader = self.log.reader().unwrap();
+        reader.read(Seq(1), &mut visit).unwrap();
+        rows
+    }
+}
+
+/// What `user` begins or ceases to follow by a record, by the words of the chat alone.
+fn membership(row: &OwnedRecord, user: UserId) -> Option<(Stream, bool)> {
+    let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(&row.outcome) else {
+        return None;
+    };
+    let command = chat::Command::decode(row.kind, row.schema, &row.body).ok()?;
+    let event = chat::Event::decode(kind, schema, body).ok()?;
+    let is_mine = row.actor == user;
+    match (command, event) {
+        (chat::Command::CreateRoom(_), _) if is_mine => {
+            Some((Stream::Conversation(row.seq.0), true))
+        }
+        (chat::Command::JoinRoom(join), _) if is_mine => {
+            Some((Stream::Conversation(join.room), true))
+        }
+        (chat::Command::LeaveRoom(leave), _) if is_mine => {
+            Some((Stream::Conversation(leave.room), false))
+        }
+        (chat::Command::Send(send), chat::Event::Sent(sent)) => {
+            let is_first = matches!(send.to, Target::Person(to) if is_mine || to == user);
+            is_first.then_some((Stream::Conversation(sent.conversation), true))
+        }
+        _ => None,
+    }
+}
+
+fn borrow(row: &OwnedRecord) -> Record<'_> {
+    Record {
+        seq: row.seq,
+        recorded_at: row.recorded_at,
+        actor: row.actor,
+        key: row.key,
+        kind: row.kind,
+        schema: row.schema,
+        codec: row.codec,
+        body: &row.body,
+        outcome: &row.outcome,
+    }
+}
+
+fn resumed(user: UserId, session: u64) -> Vec<u8> {
+    let answer = accounts::Answer::from(SessionResumed {
+        user,
+        roles: Roles::MEMBER,
+        session,
+        expires_at: u64::MAX,
+        cursor: Seq::START,
+    });
+    let ((kind, schema), mut outcome) = (answer.kind(), Vec::new());
+    encode_accepted(kind, schema, &mut outcome);
+    answer.encode(&mut outcome);
+    outcome
+}
+
+/// The positions of the pushes that a link took whole.
+fn heard(link: &Link) -> Vec<u64> {
+    let taken = link.as_pipe().taken.borrow();
+    let (mut rest, mut heard) = (&taken[..], Vec::new());
+    while let Some((one, behind)) = frame::split(rest, REPLY_BYTES_MAX).unwrap() {
+        if let Reply::Push { seq, .. } = Reply::decode(one).unwrap() {
+            heard.push(seq.0);
+        }
+        rest = behind;
+    }
+    heard
+}
+
+fn index(who: u64) -> usize {
+    usize::try_from(who).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn every_connection_is_told_what_it_follows_in_order_and_once(
+        steps in prop::collection::vec(step(), 1..150),
+    ) {
+        let mut world = World::new();
+        for step in &steps {
+            world.take(step);
+        }
+        world.finish();
+    }
+}

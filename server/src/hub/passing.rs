@@ -1,0 +1,190 @@
+//! What is said in passing, and who comes and goes.
+//!
+//! Signals of one connection go in; news for others come out, and refusals for whoever asked for
+//! what cannot be. Deliberately absent: the log, which never hears of any of it.
+
+use std::rc::Rc;
+
+use protocol::{
+    Code, Refusal, UserId,
+    limits::PAGE_LEN_MAX,
+    message::Reply,
+    outcome::{encode_accepted, encode_refused},
+    words::{
+        chat::Target,
+        presence::{
+            Answer, ListPresence, News, PresenceView, Presences, Signal, Typing, TypingChanged,
+            WatchPresence,
+        },
+    },
+};
+
+use super::Hub;
+use crate::{
+    clock::wall_ms,
+    connections::{Coming, followers::Topic, outbox::SharedFrame},
+    domain::{
+        Stream,
+        systems::{self, CommandBytes},
+    },
+    engine::Origin,
+    session::Session,
+};
+
+/// People one connection may watch: more than a screen shows.
+const WATCHED_MAX: usize = 256;
+
+impl Hub {
+    /// Takes what somebody said in passing. It is answered only if it cannot be.
+    pub(super) fn handle_signal(&mut self, connection: u64, user: UserId, word: &CommandBytes<'_>) {
+        let refused = match Signal::decode(word.kind, word.schema, word.body) {
+            Ok(Signal::Typing(typing)) => self.type_to(user, typing),
+            Ok(Signal::WatchPresence(watch)) => self.watch(connection, watch),
+            Err(error) => Err(systems::refusal(&error, word.body.len())),
+        };
+        if let Err(refusal) = refused {
+            // It may tell of what is decided, so it waits like any refusal.
+            self.connections
+                .with_session(connection, Session::expect_refusal);
+            let correlation = 0;
+            let origin = Origin {
+                connection,
+                correlation,
+            };
+            self.refuse(origin, refusal);
+        }
+    }
+
+    fn type_to(&mut self, user: UserId, typing: Typing) -> Result<(), Refusal> {
+        self.check_target(user, typing.to)?;
+        let told = self.writers.handle(user, typing, self.clock.ms())?;
+        self.tell_typing(told);
+        Ok(())
+    }
+
+    /// Whether there is somebody whom `user` may tell that they are writing.
+    fn check_target(&self, user: UserId, to: Target) -> Result<(), Refusal> {
+        let systems = self.parts.engine.systems();
+        let (is_possible, id) = match to {
+            Target::Public => (false, 0),
+            Target::Person(other) => {
+                let is_somebody = systems.accounts.name(other).is_some();
+                (is_somebody && other != user, other.0)
+            }
+            Target::Conversation(id) => {
+                let mut is_in = false;
+                systems.follow(user, &mut |stream, _| {
+                    is_in |= stream == Stream::Conversation(id);
+                });
+                (is_in, id)
+            }
+        };
+        if is_possible {
+            Ok(())
+        } else {
+            Err(Refusal::with(Code::TYPING_TARGET, id, 0))
+        }
+    }
+
+    fn tell_typing(&mut self, news: impl IntoIterator<Item = TypingChanged>) {
+        for changed in news {
+            let stream = match changed.to {
+                Target::Public => Stream::Everybody,
+                Target::Person(user) => Stream::Person(user),
+                Target::Conversation(id) => Stream::Conversation(id),
+            };
+            let frame = encode(&changed.into());
+            let delivery = &mut self.connections.delivery;
+            delivery.push_news(Topic::Stream(stream), frame, changed.user);
+        }
+    }
+
+    /// Tells a connection how it stands with these people, and when that changes.
+    fn watch(&mut self, connection: u64, watch: WatchPresence) -> Result<(), Refusal> {
+        let mut users = watch.users;
+        users.sort_unstable();
+        users.dedup();
+        if WATCHED_MAX < users.len() {
+            let len = u64::try_from(users.len()).unwrap_or(u64::MAX);
+            let max = u64::try_from(WATCHED_MAX).unwrap_or(u64::MAX);
+            return Err(Refusal::with(Code::WATCH_LENGTH, len, max));
+        }
+        let now = wall_ms();
+        let changed = |user: &UserId| encode(&self.presence.at(*user, now).into());
+        let frames: Vec<SharedFrame> = users.iter().map(changed).collect();
+        self.connections.watch(connection, users.into(), frames);
+        Ok(())
+    }
+
+    /// People came or went: tells whoever watches them.
+    pub(super) fn tell_comings(&mut self) {
+        let now = wall_ms();
+        for coming in std::mem::take(&mut self.connections.comings) {
+            let (user, changed) = match coming {
+                Coming::Arrived(user) => (user, self.presence.arrive(user, now)),
+                Coming::Left(user) => (user, self.presence.leave(user, now)),
+            };
+            if let Some(changed) = changed {
+                if !changed.online {
+                    let stopped = self.writers.leave(user);
+                    self.tell_typing(stopped);
+                }
+                let frame = encode(&changed.into());
+                let delivery = &mut self.connections.delivery;
+                delivery.push_news(Topic::Presence(user), frame, UserId::NOBODY);
+            }
+        }
+    }
+
+    /// Looks at the clock: who is not writing any more.
+    pub(super) fn end_typing(&mut self, now: u64) {
+        let over = self.writers.handle_timeout(now);
+        self.tell_typing(over);
+    }
+
+    /// Answers with everybody, by id.
+    pub(super) fn list_presence(&mut self, origin: Origin, list: ListPresence) {
+        let mut outcome = Vec::new();
+        if list.limit == 0 || PAGE_LEN_MAX < list.limit {
+            let (asked, limit) = (u64::from(list.limit), u64::from(PAGE_LEN_MAX));
+            encode_refused(&Refusal::with(Code::PAGE_LEN, asked, limit), &mut outcome);
+        } else {
+            let answer = Answer::from(self.people_after(list));
+            let (kind, schema) = answer.kind();
+            encode_accepted(kind, schema, &mut outcome);
+            answer.encode(&mut outcome);
+        }
+        self.parts.engine.release_read(origin, &outcome);
+    }
+
+    fn people_after(&self, list: ListPresence) -> Presences {
+        let now = wall_ms();
+        let view = |(user, name): (UserId, &str)| {
+            let at = self.presence.at(user, now);
+            PresenceView {
+                user,
+                name: name.to_owned(),
+                online: at.online,
+                last_seen: at.last_seen,
+            }
+        };
+        let accounts = &self.parts.engine.systems().accounts;
+        let people = accounts.people_after(list.after).map(view);
+        Presences {
+            people: people.take(usize::from(list.limit)).collect(),
+        }
+    }
+}
+
+fn encode(news: &News) -> SharedFrame {
+    let ((kind, schema), mut body) = (news.kind(), Vec::new());
+    news.encode(&mut body);
+    let mut frame = Vec::with_capacity(16 + body.len());
+    Reply::News {
+        kind,
+        schema,
+        body: &body,
+    }
+    .encode(&mut frame);
+    Rc::from(frame)
+}

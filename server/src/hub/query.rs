@@ -1,0 +1,92 @@
+//! What a connection asks without changing anything.
+//!
+//! A query goes to whoever answers it: the systems, the archive, or the connections themselves.
+//! Deliberately absent: the answers.
+
+use protocol::{
+    Code, Refusal, Seq, UserId,
+    words::{
+        log as log_words,
+        presence::{self, Query, Subscribe},
+    },
+};
+
+use super::{Errand, Hub, HubParts};
+use crate::{
+    archive,
+    domain::systems::{self, CommandBytes},
+    engine::Origin,
+};
+
+impl Hub {
+    /// Answers a query, or says what must be done to answer it.
+    pub(super) fn query(
+        &mut self,
+        wall: u64,
+        origin: Origin,
+        user: UserId,
+        query: &CommandBytes<'_>,
+    ) -> Option<Errand> {
+        if let Some(upto) = archive::replay_wanted(query) {
+            return self.replay(origin, user, upto);
+        }
+        let HubParts { engine, reader, .. } = &mut self.parts;
+        match query.kind.system() {
+            log_words::SYSTEM => archive::answer(engine, &mut **reader, origin, user, query),
+            presence::SYSTEM => self.query_presence(origin, user, query),
+            system => {
+                if let Some(wanted) = engine.query(wall, origin, user, query) {
+                    archive::answer_page(engine, &mut **reader, origin, (system, wanted));
+                }
+            }
+        }
+        None
+    }
+
+    fn replay(&mut self, origin: Origin, user: UserId, upto: Seq) -> Option<Errand> {
+        let engine = &self.parts.engine;
+        let newest = engine.durable().seq;
+        let upto = if upto == Seq::START {
+            newest
+        } else {
+            upto.min(newest)
+        };
+        match archive::admit(engine, user) {
+            Ok(()) => Some(Errand::Replay { origin, upto }),
+            Err(refusal) => {
+                self.refuse(origin, refusal);
+                None
+            }
+        }
+    }
+
+    fn query_presence(&mut self, origin: Origin, user: UserId, query: &CommandBytes<'_>) {
+        match Query::decode(query.kind, query.schema, query.body) {
+            Ok(Query::Subscribe(subscribe)) => self.subscribe(origin, user, subscribe),
+            Ok(Query::ListPresence(list)) => self.list_presence(origin, list),
+            Err(error) => self.refuse(origin, systems::refusal(&error, query.body.len())),
+        }
+    }
+
+    /// Pushes begin when everything that was decided so far is durable.
+    fn subscribe(&mut self, origin: Origin, user: UserId, subscribe: Subscribe) {
+        let Some(index) = self.connections.find(origin.connection) else {
+            return;
+        };
+        let connection = &mut self.connections.slab[index];
+        let Some(person) = connection.session.person() else {
+            return;
+        };
+        let head = self.parts.engine.decided().seq;
+        // Whose session has just ended has a connection that ends, too.
+        let cursor = self.parts.engine.systems().accounts.cursor(person.session);
+        let from = subscribe.from.or(cursor).unwrap_or(head);
+        if head < from {
+            return self.refuse(origin, Refusal::with(Code::FROM_AHEAD, from.0, head.0));
+        }
+        if std::mem::replace(&mut connection.has_subscribed, true) {
+            return self.refuse(origin, Refusal::new(Code::ALREADY_SUBSCRIBED));
+        }
+        self.parts.engine.subscribe(origin, user, from);
+    }
+}
