@@ -9,10 +9,15 @@
 use std::rc::Rc;
 
 use ::client::{Broken, Conversation, Event, OnBusy, Session, Word};
-use protocol::{ChainHash, Seq, outcome::Outcome as Decided, words::WordError};
+use protocol::{
+    ChainHash, Seq,
+    outcome::Outcome as Decided,
+    words::{WordError, presence},
+};
 
 use crate::{
     contention::Entry,
+    knowledge::Knowledge,
     operation::{Call, KeyMint, Nanos, News, Observed, Operation, Outcome, Push},
     shown::{Shown, Standing},
     wire::{self, Asker},
@@ -29,6 +34,7 @@ pub struct Client {
     mint: KeyMint,
     world: Rc<WorldMap>,
     session: u64,
+    knowledge: Knowledge,
     counter: u32,
     talk: Conversation<Tag>,
     shown: Shown,
@@ -160,6 +166,7 @@ impl Client {
             mint,
             world,
             session: session.session,
+            knowledge: Knowledge::default(),
             counter: 0,
             talk,
             shown: Shown::default(),
@@ -192,6 +199,12 @@ impl Client {
     #[must_use]
     pub fn world(&self) -> &WorldMap {
         &self.world
+    }
+
+    /// What it remembers of what it was shown.
+    #[must_use]
+    pub const fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
     }
 
     /// How far it was shown each conversation.
@@ -253,6 +266,7 @@ impl Client {
     pub fn ask(&mut self, ask: &Ask) {
         let counter = self.counter;
         self.counter += 1;
+        self.knowledge.handle_ask(&ask.call);
         let tag = Tag::Call(Outstanding {
             operation: Operation {
                 client: self.id,
@@ -270,7 +284,7 @@ impl Client {
             run: ask.run,
             entry: ask.entry,
         });
-        self.say(&ask.call, counter, tag, ask.sent_at);
+        self.ask_for(&ask.call, counter, tag, ask.sent_at);
     }
 
     /// The count and the call it asked last, while that is outstanding.
@@ -296,7 +310,7 @@ impl Client {
             first: Box::new(*first),
             sent_at: now,
         };
-        self.say(&first.call, first.counter, tag, now);
+        self.ask_for(&first.call, first.counter, tag, now);
     }
 
     /// Asks how long its conversations are, to compare it with what it was shown.
@@ -313,8 +327,12 @@ impl Client {
         self.talk.query(word, Tag::Standing, now);
     }
 
-    /// Says something in passing: of this kind and schema, with this body.
-    pub fn signal(&mut self, (kind, schema): wire::Word, body: &[u8], now: Nanos) {
+    /// Says something in passing: it is not answered, and nobody counts it.
+    pub fn say(&mut self, signal: &presence::Signal, now: Nanos) {
+        self.body.clear();
+        signal.encode(&mut self.body);
+        let (kind, schema) = signal.kind();
+        let body = &self.body;
         self.talk.signal(Word { kind, schema, body }, now);
     }
 
@@ -374,6 +392,7 @@ impl Client {
                 body,
             } => match wire::decode_push(seq, kind, schema, body)? {
                 Some(push) => {
+                    self.knowledge.handle_push(seq.0, &push);
                     if let Push::Entry(entry) = &push {
                         self.shown.note(entry.conversation, entry.index);
                     }
@@ -467,7 +486,7 @@ impl Client {
         })
     }
 
-    fn say(&mut self, call: &Call, counter: u32, tag: Tag, now: Nanos) {
+    fn ask_for(&mut self, call: &Call, counter: u32, tag: Tag, now: Nanos) {
         self.body.clear();
         if let Some((kind, schema)) = wire::encode_query(call, &mut self.body) {
             let body = &self.body;
@@ -584,6 +603,7 @@ mod tests {
         let world = WorldMap {
             agendas: vec![5],
             first_day: 20_000,
+            ..WorldMap::default()
         };
         let session = Session {
             user: UserId(2),

@@ -12,6 +12,7 @@ pub mod contention;
 pub mod deliveries;
 pub mod driver;
 pub mod history;
+pub mod knowledge;
 pub mod operation;
 pub mod pacer;
 pub mod plan;

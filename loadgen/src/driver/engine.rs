@@ -6,11 +6,14 @@
 
 use std::{io, mem, sync::atomic::Ordering};
 
+use protocol::words::presence;
+
 use super::{
     DriveOptions, Progress,
     links::Links,
     rendezvous::Round,
-    run::{Ahead, Origin, Runs},
+    resolve::Next,
+    run::{Origin, Runs},
 };
 use crate::{
     client::{Ask, Client, Finished, Told},
@@ -94,41 +97,56 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     pub(super) fn advance(&mut self, run: u32, mut at: Nanos, now: Nanos) {
         loop {
             let current = self.runs.run(run);
-            let world = client_of(&mut self.clients, current.client).world();
-            let next = match current.walk(self.plan, world, &mut at) {
-                Some(_ahead) if now < at && !self.is_stopping => {
-                    return self.timers.add(at, run);
-                }
-                Some(ahead) => self.step(run, ahead, at, now),
-                None => self.end(run, at, now),
-            };
-            match next {
+            let client = client_of(&mut self.clients, current.client);
+            let next = current.walk(self.plan, client, &mut at);
+            if next.is_some() && now < at && !self.is_stopping {
+                current.next = next;
+                return self.timers.add(at, run);
+            }
+            match self.take(run, next, at, now) {
                 Some(next_at) => at = next_at,
                 None => return,
             }
         }
     }
 
-    /// A wait of an instance is over: what is ahead of it is due.
+    /// A wait of an instance is over: what it does next is due.
     pub(super) fn resume(&mut self, run: u32, at: Nanos, now: Nanos) {
-        let ahead = self.runs.run(run).ahead;
-        if let Some(next_at) = self.step(run, ahead, at, now) {
+        let next = self.runs.run(run).next.take();
+        if let Some(next_at) = self.take(run, next, at, now) {
             self.advance(run, next_at, now);
         }
     }
 
-    /// Does what is ahead of an instance. When it goes on, if it does not wait for an answer.
-    fn step(&mut self, run: u32, ahead: Ahead, at: Nanos, now: Nanos) -> Option<Nanos> {
-        match ahead {
-            Ahead::Call(call) if self.send(run, &call, at, now) => None,
-            Ahead::Offline(wait) if !self.is_stopping => {
+    /// Does what is due; nothing is the end of the instance. When to walk on, if not later.
+    fn take(&mut self, run: u32, next: Option<Next>, at: Nanos, now: Nanos) -> Option<Nanos> {
+        match next {
+            Some(Next::Ask(call)) if self.send(run, &call, at, now) => None,
+            Some(Next::Say(signal)) => {
+                self.say(run, &signal, now);
+                Some(at)
+            }
+            Some(Next::Leave(length)) if !self.is_stopping => {
                 let client = self.runs.run(run).client;
-                let until = at.saturating_add(wait);
+                let until = at.saturating_add(length);
                 self.go_offline(client, until, now);
                 Some(until)
             }
-            Ahead::Call(_) | Ahead::Offline(_) => self.end(run, at, now),
+            Some(Next::Ask(_) | Next::Leave(_)) | None => self.end(run, at, now),
         }
+    }
+
+    /// Says something in passing, if the client can say anything.
+    pub(super) fn say(&mut self, run: u32, signal: &presence::Signal, now: Nanos) {
+        let number = self.runs.run(run).client;
+        let client = client_of(&mut self.clients, number);
+        if self.is_stopping || !client.has_room() {
+            return;
+        }
+        if client.out().is_empty() {
+            self.dirty.push(number);
+        }
+        client.say(signal, now);
     }
 
     /// Sends a call, or counts it as shed or cancelled. Whether it was sent.

@@ -9,7 +9,8 @@
 //! | `phase` | the turn: start what is due, wait, read; the end of a phase |
 //! | `engine` | one call: sent, answered, given up, asked again |
 //! | `links` | connections lost and made again |
-//! | `run` | flow instances: what they saved, what they ask next |
+//! | `run` | flow instances: what they saved, where they are |
+//! | `resolve` | drawn steps as calls about real things |
 //! | `rendezvous` | everybody at once |
 //!
 //! Deliberately absent: building the world, judging answers, rendering results.
@@ -18,6 +19,7 @@ mod engine;
 mod links;
 mod phase;
 mod rendezvous;
+mod resolve;
 mod run;
 
 #[cfg(test)]
@@ -44,7 +46,7 @@ use crate::{
     history::HistoryWriter,
     operation::Watch,
     pacer::Pacer,
-    plan::{Pace, Plan},
+    plan::{Load, Pace, Plan},
     recorder::{float, seconds},
     target::Target,
 };
@@ -194,12 +196,15 @@ pub async fn drive<T: Target, W: Watch>(
 }
 
 fn check_clients(plan: &Plan, clients: usize, links: usize) -> Result<(), DriveError> {
-    let in_load = |pace: &Pace| match pace {
-        Pace::Open(_) => plan.world.users,
-        Pace::Closed { clients, .. } | Pace::Rendezvous { clients, .. } => *clients,
+    let in_load = |load: &Load| {
+        let of = plan.world.clients_of(load.who);
+        match load.pace {
+            Pace::Open(_) => of.end,
+            Pace::Closed { clients, .. } | Pace::Rendezvous { clients, .. } => of.start + clients,
+        }
     };
     let loads = plan.phases.iter().flat_map(|phase| &phase.loads);
-    let needed = loads.map(|load| in_load(&load.pace)).max().unwrap_or(0);
+    let needed = loads.map(in_load).max().unwrap_or(0);
     let given = u32::try_from(clients.min(links)).unwrap_or(u32::MAX);
     if given < needed {
         return Err(DriveError::Clients {

@@ -122,13 +122,14 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         self.engine.lanes.clear();
         self.engine.rounds.clear();
         for (load, source) in plan.phases[self.index].loads.iter().enumerate() {
+            let first = plan.world.clients_of(source.who).start;
             match &source.pace {
                 Pace::Open(_rates) => {
                     let stream = plan.arrivals(self.index, load);
                     self.arrivals.push(stream.peekable());
                 }
                 Pace::Closed { clients, in_flight } => {
-                    for client in 0..*clients {
+                    for client in first..first + *clients {
                         (0..*in_flight).for_each(|lane| self.start_lane(load, client, lane));
                         self.engine.flush();
                     }
@@ -139,8 +140,8 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
                     spread_max,
                 } => {
                     let lane = |client| plan.lane(self.index, load, client, 0);
-                    let lanes = (0..*clients).map(lane).collect();
-                    let round = Round::new(lanes, *times, *spread_max, self.started_at);
+                    let lanes = (first..first + *clients).map(lane).collect();
+                    let round = Round::new((first, lanes), *times, *spread_max, self.started_at);
                     self.engine.rounds.push(round);
                 }
             }

@@ -101,6 +101,7 @@ fn clients() -> Vec<Client> {
     let world = Rc::new(WorldMap {
         agendas: vec![11, 12, 13],
         first_day: 20_000,
+        ..WorldMap::default()
     });
     let client = |id| Client::new(id, KeyMint::new([7; 32]), Rc::clone(&world), SESSION);
     (0..8).map(client).collect()
