@@ -90,6 +90,7 @@ async fn measure(name: &str, load: (u32, u32), target: &mut impl Target) {
     let world = Rc::new(WorldMap {
         agendas: (1..=20).collect(),
         first_day: 20_000,
+        ..WorldMap::default()
     });
     let client = |id| Client::new(id, KeyMint::new(secret), Rc::clone(&world), 0);
     let clients = (0..load.0).map(client).collect();

@@ -442,9 +442,21 @@ fn schema_keys(pointer: &str) -> Vec<String> {
 
 #[test]
 fn schema_and_reader_know_the_same_keys() {
-    use super::{flow, load, require, validate};
-    let cases: [(&str, &[&str]); 10] = [
-        ("WorldTable", &validate::WORLD_KEYS),
+    use super::{chat, flow, load, require, trade, validate, world};
+    let cases: [(&str, &[&str]); 22] = [
+        ("WorldTable", &world::WORLD_KEYS),
+        ("SendTable", &chat::SEND_KEYS),
+        ("TypingTable", &chat::TYPING_KEYS),
+        ("MembersTable", &chat::MEMBERS_KEYS),
+        ("HistoryTable", &chat::HISTORY_KEYS),
+        ("MemberTable", &chat::MEMBER_KEYS),
+        ("GroupTable", &chat::GROUP_KEYS),
+        ("ItemTable", &trade::ITEM_KEYS),
+        ("RenameTable", &trade::RENAME_KEYS),
+        ("RetypeTable", &trade::RETYPE_KEYS),
+        ("SaleTable", &trade::SALE_KEYS),
+        ("StoreTable", &trade::STORE_KEYS),
+        ("NetworkTable", &trade::NETWORK_KEYS),
         ("ServerTable", &validate::SERVER_KEYS),
         ("PhaseTable", &load::PHASE_KEYS),
         ("RendezvousTable", &load::RENDEZVOUS_KEYS),
