@@ -74,6 +74,12 @@ fn make() -> RunRecord {
             recovered_seq: 1_204_881,
             recovered_ms: 640,
         }),
+        server_memory: Some(MemoryRecord {
+            first_bytes: 41 << 20,
+            half_bytes: 63 << 20,
+            last_bytes: 65 << 20,
+            max_bytes: 66 << 20,
+        }),
         cautions: Vec::new(),
         verdict: RunVerdict::unjudged(),
     }

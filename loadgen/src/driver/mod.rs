@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `phase` | the turn: start what is due, wait, read; the end of a phase |
 //! | `engine` | one call: sent, answered, given up, asked again |
+//! | `links` | connections lost and made again |
 //! | `run` | flow instances: what they saved, where they are |
 //! | `resolve` | drawn steps as calls about real things |
 //! | `rendezvous` | everybody at once |
@@ -15,6 +16,7 @@
 //! Deliberately absent: building the world, judging answers, rendering results.
 
 mod engine;
+mod links;
 mod phase;
 mod rendezvous;
 mod resolve;
@@ -166,6 +168,7 @@ pub async fn drive<T: Target, W: Watch>(
     check_clients(plan, clients.len(), target.links())?;
     let mut pacer = Pacer::open(options.clock).map_err(DriveError::Waiting)?;
     let mut engine = Engine::new(plan, clients, target, watch, options);
+    PhaseDrive::new(&mut engine, &mut pacer, 0).enter().await?;
     let mut phases = Vec::with_capacity(plan.phases.len());
     let mut costs = Vec::with_capacity(plan.phases.len());
     for index in 0..plan.phases.len() {
@@ -187,7 +190,7 @@ pub async fn drive<T: Target, W: Watch>(
         generator,
         contention: engine.contention.record(),
         duplicates: engine.duplicates,
-        links_lost: engine.links_lost,
+        links_lost: engine.links.lost,
         interrupted: engine.is_interrupted(),
     })
 }

@@ -159,8 +159,7 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
             run,
             entry: self.contention.begin(number, &call),
         });
-        self.recorder.send(&call);
-        self.in_flight += 1;
+        self.note_sent(number, &call, release_at);
         Some(number)
     }
 

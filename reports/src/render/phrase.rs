@@ -2,6 +2,7 @@
 
 use super::figure;
 use crate::record::{
+    MemoryRecord,
     Conclusion, ConservationRecord, LawRecord, PhaseRecord, RunRecord, RunVerdict, Verdict,
 };
 
@@ -190,6 +191,17 @@ pub(super) fn disk(record: &RunRecord) -> String {
         figure::quantile(sync.p99),
         figure::duration(sync.max),
         figure::counted(sync.count, "sample"),
+    )
+}
+
+/// How much memory a server took while load was offered.
+pub(super) fn memory(memory: &MemoryRecord) -> String {
+    format!(
+        "{} when the load began, {} after half of it, {} at its end, {} at most",
+        figure::bytes(memory.first_bytes),
+        figure::bytes(memory.half_bytes),
+        figure::bytes(memory.last_bytes),
+        figure::bytes(memory.max_bytes),
     )
 }
 

@@ -216,6 +216,7 @@ impl Connections {
                 self.with_session(connection, Session::handle_ended);
             }
             Release::Push { at, push } => {
+                #[cfg(not(feature = "planted-bugs"))]
                 let told_at = at;
                 #[cfg(feature = "planted-bugs")]
                 let told_at = self.meddler.push_at(at, push.stream);

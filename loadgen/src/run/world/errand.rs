@@ -5,13 +5,7 @@
 
 use std::rc::Rc;
 
-use protocol::{
-    Key, Seq,
-    words::{
-        accounts,
-        presence::{Query, Subscribe},
-    },
-};
+use protocol::{Key, Seq, words::accounts};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::WorldError;
@@ -45,27 +39,6 @@ pub(super) type Done = (Caller, Vec<Seq>);
 /// The first thing that the server refuses.
 pub(super) async fn carry_out(tasks: Vec<Task>) -> Result<Vec<Done>, WorldError> {
     at_once(AT_ONCE, tasks, |(caller, errands)| run(caller, errands)).await
-}
-
-/// Has every connection told of what comes behind this position.
-///
-/// # Errors
-/// The first one that the server refuses.
-pub(super) async fn subscribe(callers: Vec<Caller>, from: Seq) -> Result<Vec<Caller>, WorldError> {
-    let query = Query::from(Subscribe { from: Some(from) });
-    let mut body = Vec::new();
-    query.encode(&mut body);
-    let (word, body) = (query.kind(), Rc::new(body));
-    at_once(AT_ONCE, callers, move |mut caller| {
-        let body = Rc::clone(&body);
-        async move {
-            let asked = caller.query(word, &body).await;
-            let answered = asked.map_err(WorldError::Connect)?;
-            answered.accepted().map_err(WorldError::Connect)?;
-            Ok(caller)
-        }
-    })
-    .await
 }
 
 /// Does something with each of them, at most `limit` at once. What came of each, in their order.

@@ -31,7 +31,7 @@ const ADMIN_NAME: &str = "admin";
 pub(super) struct Built {
     /// Where the plan's places are.
     pub(super) map: Rc<WorldMap>,
-    /// One connection for each client, in order, logged in and told of pushes.
+    /// One connection for each client, in order, logged in.
     pub(super) links: Vec<std::net::TcpStream>,
     /// Who each client is: a person once for each of their devices.
     pub(super) users: Vec<UserId>,
@@ -170,7 +170,7 @@ pub(super) async fn build(access: &Access, world: &World, today: u32) -> Result<
         stores,
     };
     let began_at = maker.newest();
-    let (sessions, links) = maker.finish().await?;
+    let (sessions, links) = maker.finish()?;
     Ok(Built {
         map: Rc::new(map),
         users: sessions.iter().map(|session| session.user).collect(),

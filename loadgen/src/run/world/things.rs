@@ -18,7 +18,7 @@ use protocol::{
 
 use super::{
     Access, WorldError,
-    errand::{Errand, carry_out, subscribe},
+    errand::{Errand, carry_out},
     people::{self, Device},
 };
 use crate::{
@@ -80,10 +80,9 @@ impl<'w> Maker<'w> {
         self.newest
     }
 
-    /// Hands the sessions over, with the connection of each: told of what comes from here on.
-    pub(super) async fn finish(self) -> Result<(Vec<SessionOpened>, Vec<TcpStream>), WorldError> {
-        let callers = subscribe(self.callers, self.newest).await?;
-        let links = callers.into_iter().map(Caller::into_link);
+    /// Hands the sessions over, with the connection of each.
+    pub(super) fn finish(self) -> Result<(Vec<SessionOpened>, Vec<TcpStream>), WorldError> {
+        let links = self.callers.into_iter().map(Caller::into_link);
         let links = links
             .collect::<Result<_, _>>()
             .map_err(WorldError::Connect)?;
