@@ -247,6 +247,7 @@ fn stampede() -> PhaseRecord {
             spread_max_ns: 2 * MS,
             within: 10,
         }),
+        deliveries: None,
         timeline: timeline(36, 4, 100),
     }
 }
