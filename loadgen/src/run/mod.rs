@@ -11,6 +11,7 @@
 mod embedded;
 mod environment;
 mod judge;
+mod memory;
 mod threshold;
 mod world;
 
@@ -22,6 +23,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ::client::Session;
 use protocol::{
     Seq,
     message::WelcomeFlags,
@@ -41,6 +43,7 @@ use tokio::{runtime, task::LocalSet};
 pub use self::{embedded::EmbeddedError, judge::JudgeError, world::WorldError};
 use self::{
     embedded::{Embedded, Launch},
+    memory::MemoryWatch,
     world::{Access, Built},
 };
 use crate::{
@@ -239,7 +242,13 @@ impl Run<'_> {
         let mint = KeyMint::new(secret);
         let mut laws = self.laws(&mint, &built);
         let admin_token = built.admin_token;
-        let (driven, admin) = self.drive(built, &mint, secret, &mut laws).await?;
+        let watch = server
+            .as_ref()
+            .and_then(Embedded::pid)
+            .map(MemoryWatch::start);
+        let driven = self.drive(built, &mint, secret, &mut laws).await;
+        let server_memory = watch.and_then(MemoryWatch::finish);
+        let (driven, admin) = driven?;
 
         let mut after = self.aftermath(server, admin, &access, admin_token).await?;
         (self.options.stage)(&Stage::Judging);
@@ -247,7 +256,9 @@ impl Run<'_> {
         if let Some(server) = after.server {
             server.stop().await?;
         }
-        Ok(self.record(environment, driven, laws, after.crash))
+        let mut record = self.record(environment, driven, laws, after.crash);
+        record.server_memory = server_memory;
+        Ok(record)
     }
 
     async fn start_server(&self) -> Result<Option<Embedded>, RunError> {
@@ -307,7 +318,7 @@ impl Run<'_> {
 
     fn laws(&self, mint: &KeyMint, built: &Built) -> Laws {
         let world = &self.plan.world;
-        let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.users);
+        let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.clients());
         options.required.clone_from(&self.scenario.require.laws);
         let mut laws = Laws::new(options);
         for (client, user) in (0..).zip(&built.users) {
@@ -337,7 +348,12 @@ impl Run<'_> {
         let clients = (0..)
             .zip(&built.sessions)
             .map(|(id, session)| {
-                Client::new(id, mint.clone(), Rc::clone(&built.map), session.session)
+                // What the set-up made is known: the news begin behind it.
+                let session = Session {
+                    cursor: built.began_at,
+                    ..Session::from(session.clone())
+                };
+                Client::new(id, mint.clone(), Rc::clone(&built.map), session)
             })
             .collect();
         let mut options = DriveOptions::new(Clock::start());
@@ -473,6 +489,7 @@ impl Run<'_> {
             contention,
             generator: driven.generator,
             crash,
+            server_memory: None,
             cautions: Vec::new(),
             verdict: RunVerdict::unjudged(),
         };

@@ -464,7 +464,7 @@ fn check_favourites(given: &Given<Catalogue>, actor: Actor, items: &[u64]) {
         after: 0,
         limit: 500,
     };
-    let answer = ask(&given.system, actor, query.into());
+    let answer = ask(&given.system, actor, query);
     let Answer::Favourites(found) = answer else {
         panic!("{answer:?} are no favourites");
     };
@@ -482,9 +482,11 @@ fn naive_digest(items: &[u64]) -> u64 {
     })
 }
 
-fn ask(system: &Catalogue, actor: Actor, query: super::words::Query) -> Answer {
+fn ask(system: &Catalogue, actor: Actor, query: impl Into<super::words::Query>) -> Answer {
     let cx = context(actor);
-    system.answer(&cx, &query).expect("the query is a good one")
+    system
+        .answer(&cx, &query.into())
+        .expect("the query is a good one")
 }
 
 const fn context(actor: Actor) -> Context {
@@ -696,15 +698,16 @@ fn all_pages(system: &Catalogue, text: &str, item_type: u64, limit: u16) -> Vec<
     let (mut found, mut after) = (Vec::new(), 0);
     loop {
         let query = search(text, item_type, after, limit);
-        let Answer::Items(page) = ask(system, ANN, query.into()) else {
+        let Answer::Items(page) = ask(system, ANN, query) else {
             panic!("a search finds items");
         };
         assert!(page.items.len() <= limit.into());
         found.extend(page.items.iter().map(|item| item.item));
-        after = page.next;
-        if after == 0 {
+        if page.next == 0 {
             return found;
         }
+        assert_ne!(page.next, after, "a page goes on behind the one before");
+        after = page.next;
     }
 }
 

@@ -606,6 +606,20 @@ fn what_an_erased_person_sold_stays_the_stores_and_is_nobodys() {
     assert_eq!(given.system.state_hash(), hash, "there is nothing of Eve");
 }
 
+#[test]
+fn only_somebody_who_is_registered_is_assigned() {
+    let people = |command: &Command| Sales::people(command).to_vec();
+    assert_eq!(people(&assign(ANN, NORTH).into()), [ANN.0]);
+    let others: [Command; 3] = [
+        network("two").into(),
+        store(NETWORK, "east").into(),
+        sale(1, NORTH, 5).into(),
+    ];
+    for command in others {
+        assert!(people(&command).is_empty(), "{}", command.name());
+    }
+}
+
 const fn context(seq: u64) -> Context {
     Context {
         seq: Seq(seq),
