@@ -331,6 +331,16 @@ fn what_comes_in_the_wrong_order_is_refused_as_in_frames() {
 }
 
 #[test]
+fn a_hello_at_once_is_welcomed() {
+    let (_data_dir, _server, address) = start();
+    for _ in 0..50 {
+        let mut talker = Talker::connect(address);
+        let welcome = talker.ask(&json!({"do": "hello", "version": 1}));
+        assert_eq!(welcome["in_flight_max"], 64, "{welcome}");
+    }
+}
+
+#[test]
 fn lines_arrive_whole_however_they_are_cut() {
     let (_data_dir, _server, address) = start();
     let mut talker = Talker::connect(address);

@@ -34,6 +34,8 @@ impl Hub {
         self.connections.slab[index].lines = Some(Box::new(Lines::new(*nonce)));
         // In lines it goes without saying.
         self.handle_asks(index, &Lines::hello());
+        // The welcome is kept for whoever asks for it, maybe before anything is sent.
+        self.write_lines(index);
         id
     }
 
