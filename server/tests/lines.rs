@@ -1,4 +1,8 @@
 //! Lines of JSON and the classic dialect, as whoever has nothing but a socket meets them.
+#![expect(
+    clippy::unwrap_used,
+    reason = "test support: whatever fails, fails the test"
+)]
 
 use std::{
     collections::BTreeMap,
