@@ -1,4 +1,8 @@
 //! Lines of JSON and the classic dialect, as whoever has nothing but a socket meets them.
+#![expect(
+    clippy::unwrap_used,
+    reason = "test support: whatever fails, fails the test"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -331,6 +335,16 @@ fn what_comes_in_the_wrong_order_is_refused_as_in_frames() {
 }
 
 #[test]
+fn a_hello_at_once_is_welcomed() {
+    let (_data_dir, _server, address) = start();
+    for _ in 0..50 {
+        let mut talker = Talker::connect(address);
+        let welcome = talker.ask(&json!({"do": "hello", "version": 1}));
+        assert_eq!(welcome["in_flight_max"], 64, "{welcome}");
+    }
+}
+
+#[test]
 fn lines_arrive_whole_however_they_are_cut() {
     let (_data_dir, _server, address) = start();
     let mut talker = Talker::connect(address);
@@ -340,6 +354,46 @@ fn lines_arrive_whole_however_they_are_cut() {
     assert_eq!(talker.hear().unwrap(), json!({"id": 5, "ok": "pong"}));
     talker.write(b"ng\",\"id\":6}\n");
     assert_eq!(talker.hear().unwrap(), json!({"id": 6, "ok": "pong"}));
+}
+
+#[test]
+fn a_script_is_answered_to_its_end() {
+    let (_data_dir, _server, address) = start();
+    let mut talker = Talker::connect(address);
+    let me = json!({"name": "ana", "password": "correct horse"});
+    let script = [
+        json!({"do": "register", "name": me["name"], "password": me["password"]}),
+        json!({"do": "log-in", "name": me["name"], "password": me["password"]}),
+        json!({"do": "create-room", "name": "kitchen"}),
+        json!({"do": "who-am-i"}),
+    ]
+    .map(|line| format!("{line}\n"))
+    .concat();
+    talker.write(script.as_bytes());
+    talker.reader.get_ref().shutdown(Shutdown::Write).unwrap();
+    for ok in ["registered", "session-opened", "room-created", "me"] {
+        assert_eq!(talker.hear().unwrap()["ok"], ok);
+    }
+    assert_eq!(talker.hear(), None);
+}
+
+#[test]
+fn what_waits_for_a_log_in_is_bounded() {
+    let (_data_dir, _server, address) = start();
+    let mut talker = Talker::member(address, "ana");
+    drop(talker);
+    talker = Talker::connect(address);
+    let log_in = json!({"do": "log-in", "name": "ana", "password": "correct horse"});
+    talker.push_on(format!("{log_in}\n").as_bytes());
+    // Whether the log-in is answered before the rest is there, or not.
+    let pings = "{\"do\":\"ping\"}\n".repeat(3_000);
+    talker.push_on(pings.as_bytes());
+    talker.push_on(format!("{{\"do\":\"{}\n", "x".repeat(200_000)).as_bytes());
+    let mut last = Value::Null;
+    while let Some(said) = talker.hear() {
+        last = said;
+    }
+    assert_eq!(last["error"], "line-too-long");
 }
 
 #[test]

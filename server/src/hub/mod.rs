@@ -92,6 +92,8 @@ pub struct Hub {
     is_draining: bool,
     /// Whether something was asked outside of a turn.
     is_turn_wanted: bool,
+    /// Errands of what was asked outside of a connection's input.
+    late_errands: Vec<Errand>,
 }
 
 impl Hub {
@@ -112,6 +114,7 @@ impl Hub {
             clock: Monotonic::start(),
             is_draining: false,
             is_turn_wanted: false,
+            late_errands: Vec::new(),
         }
     }
 
