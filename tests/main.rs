@@ -11,5 +11,6 @@ mod program;
 mod prove;
 mod scenario;
 mod smoke;
+mod surviving;
 mod verdict;
 mod words;
