@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    net::SocketAddr,
     process::ExitCode,
 };
 
@@ -64,6 +65,7 @@ fn config(args: &Serve) -> ServerConfig {
             PasswordCostArg::Default => PasswordCost::DEFAULT,
             PasswordCostArg::Test => PasswordCost::TEST,
         },
+        jsonl: args.jsonl,
         connections_max: args.connections,
         timeouts: SessionTimeouts::default(),
         #[cfg(feature = "planted-bugs")]
@@ -99,11 +101,13 @@ fn ready_text(ready: &Ready) -> String {
         .iter()
         .map(|warning| format!("Warning: {warning}\n"))
         .collect();
+    let lines = ready.jsonl.map(lines_text).unwrap_or_default();
     format!(
         "{warnings}Listening on tcp://{address}; log in {data} at seq {seq}, rebuilt in {ms} ms.\n\
          \n\
          Run a scenario against it:\n\
          \x20 stampede run scenarios/smoke.toml --target tcp://{address} --admin-password-file {password}\n\
+         {lines}\
          Look into its log:\n\
          \x20 stampede log cat {data} --limit 20\n\
          Stop it with Ctrl-C: what was taken is finished first.\n",
@@ -113,10 +117,23 @@ fn ready_text(ready: &Ready) -> String {
     )
 }
 
+/// How to speak with it by hand.
+fn lines_text(address: SocketAddr) -> String {
+    let (host, port) = (address.ip(), address.port());
+    format!(
+        "Speak with it in lines of JSON:\n\
+         \x20 nc {host} {port}\n\
+         \x20 {{\"do\":\"register\",\"name\":\"ana\",\"password\":\"correct horse\"}}\n\
+         \x20 {{\"do\":\"log-in\",\"name\":\"ana\",\"password\":\"correct horse\"}}\n\
+         \x20 {{\"do\":\"list-agendas\",\"after\":0,\"limit\":10}}\n",
+    )
+}
+
 /// The same for a program that started this one.
 fn ready_json(ready: &Ready) -> String {
     let line = serde_json::json!({
         "address": ready.address.to_string(),
+        "jsonl": ready.jsonl.map(|address| address.to_string()),
         "data_dir": ready.data_dir,
         "admin_password_file": ready.admin_password_file,
         "recovered_seq": ready.recovered.0,

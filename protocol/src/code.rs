@@ -124,6 +124,8 @@ codes! {
     PAGE_LEN = 0x0015, "page-length", "a page of {value} was asked for and 1 to {limit} is possible; ask for less";
     SESSION_ENDED = 0x0016, "session-ended", "this session has been revoked or has expired; log in again";
     UNKNOWN_STEP = 0x0017, "unknown-step", "seq {value} is no step of this trail; give the last one of the page before, or 0 for the newest";
+    BAD_LINE = 0x0018, "bad-line", "this line asks nothing known; see its `reason`, and the JSON lines in protocol/README.md";
+    LINE_TOO_LONG = 0x0019, "line-too-long", "this line, or what it says, is longer than can be asked at once; send less at a time";
 
     // Accounts.
     NAME_TAKEN = 0x0101, "name-taken", "this name belongs to user {value} already; choose another";

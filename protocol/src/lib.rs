@@ -15,7 +15,9 @@
 pub mod code;
 pub mod codec;
 pub mod frame;
+pub mod hex;
 pub mod id;
+pub mod json;
 pub mod limits;
 pub mod message;
 pub mod outcome;

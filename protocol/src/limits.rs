@@ -16,6 +16,14 @@ pub const REQUEST_BYTES_MAX: usize = 16 * 1_024;
 /// The longest frame the server sends, without its length prefix: one page of the log.
 pub const REPLY_BYTES_MAX: usize = 256 * 1_024;
 
+/// The longest line of JSON a client may send, without its end. A message text of the longest kind
+/// has six bytes for each of its own when every character is escaped.
+pub const REQUEST_LINE_BYTES_MAX: usize = 32 * 1_024;
+
+/// The longest line of JSON the server sends, without its end: a page of the log in hex digits, or
+/// one of escaped texts, each entry with its names.
+pub const REPLY_LINE_BYTES_MAX: usize = 2 * 1_024 * 1_024;
+
 /// The longest body or outcome of a record; it must fit a frame with its head.
 pub const BODY_BYTES_MAX: usize = 15 * 1_024;
 

@@ -74,6 +74,12 @@ fn make() -> RunRecord {
             recovered_seq: 1_204_881,
             recovered_ms: 640,
         }),
+        server_memory: Some(MemoryRecord {
+            first_bytes: 41 << 20,
+            half_bytes: 63 << 20,
+            last_bytes: 65 << 20,
+            max_bytes: 66 << 20,
+        }),
         cautions: Vec::new(),
         verdict: RunVerdict::unjudged(),
     }
@@ -193,6 +199,7 @@ fn warmup() -> PhaseRecord {
         offered_rate: Some(2_000.0),
         achieved_rate: 2_000.0,
         rendezvous: None,
+        deliveries: None,
         timeline: timeline(0, 5, 2_000),
     }
 }
@@ -217,6 +224,7 @@ fn race() -> PhaseRecord {
         offered_rate: Some(3_333.3),
         achieved_rate: 3_333.0,
         rendezvous: None,
+        deliveries: None,
         timeline: timeline(5, 30, 3_333),
     }
 }
@@ -239,6 +247,7 @@ fn stampede() -> PhaseRecord {
             spread_max_ns: 2 * MS,
             within: 10,
         }),
+        deliveries: None,
         timeline: timeline(36, 4, 100),
     }
 }

@@ -14,6 +14,8 @@ pub struct ServerConfig {
     pub data_dir: PathBuf,
     /// Where to listen for the native protocol. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where to listen for lines of JSON, if anywhere. Port 0 takes a free one.
+    pub jsonl: Option<SocketAddr>,
     /// When a commit counts as durable.
     pub durability: Durability,
     /// Start although acknowledged records are missing at the log's end.

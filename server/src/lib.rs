@@ -13,11 +13,15 @@ pub mod domain;
 pub mod engine;
 pub mod feed;
 pub mod hub;
+mod index;
 pub mod inspect;
+pub mod keyring;
 pub mod keys;
+pub mod line;
 pub mod log;
 pub mod net;
 pub mod passwords;
+mod pieces;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
 pub mod presence;

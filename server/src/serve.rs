@@ -17,7 +17,7 @@ use std::{
 };
 
 use protocol::{
-    Roles, Seq,
+    Roles, Seq, UserId,
     message::WelcomeFlags,
     words::accounts::{Command, Register, SetRoles},
 };
@@ -39,7 +39,10 @@ use crate::{
     log::{
         self, Durability, EventLog, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader,
     },
-    net::tcp::{self, Shell},
+    net::{
+        Speech,
+        tcp::{self, Shell},
+    },
     passwords::{self, Secret},
     recover::recover,
     writer::{Synced, Writer},
@@ -65,6 +68,8 @@ const SECRET_FILE: &str = "secret";
 pub struct Ready {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it listens for lines of JSON.
+    pub jsonl: Option<SocketAddr>,
     /// Where the log is.
     pub data_dir: PathBuf,
     /// The newest position found in the log.
@@ -84,7 +89,7 @@ pub enum ServeError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// The address.
-    #[error("cannot listen on {address}: {source}; choose another with --listen")]
+    #[error("cannot listen on {address}: {source}; choose another with --listen or --jsonl")]
     Listen {
         /// Where it was to listen.
         address: SocketAddr,
@@ -119,13 +124,8 @@ pub fn serve(
         .map_err(|error| ServeError::System(error.to_string()))?;
     let local = LocalSet::new();
     local.block_on(&runtime, async {
-        let listener = tcp::bind(config.listen)
-            .await
-            .map_err(|source| ServeError::Listen {
-                address: config.listen,
-                source,
-            })?;
-        let (shell, synced, ready) = start(config, &listener)?;
+        let doors = Doors::open(config).await?;
+        let (shell, synced, ready) = start(config, &doors)?;
         // Whoever hears of the server may stop it at once, so it listens for that before it speaks.
         let mut shutdown = pin!(shutdown);
         let is_stopped = poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await;
@@ -135,14 +135,43 @@ pub fn serve(
                 shutdown.await;
             }
         };
-        run(shell, synced, listener, stopped).await
+        run(shell, synced, doors, stopped).await
+    })
+}
+
+/// Where connections come in.
+struct Doors {
+    native: TcpListener,
+    lines: Option<TcpListener>,
+}
+
+impl Doors {
+    async fn open(config: &ServerConfig) -> Result<Self, ServeError> {
+        let native = bind(config.listen).await?;
+        let lines = match config.jsonl {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        Ok(Self { native, lines })
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let listener = tcp::bind(address).await;
+    listener.map_err(|source| ServeError::Listen { address, source })
+}
+
+fn address_of(listener: &TcpListener, wanted: SocketAddr) -> Result<SocketAddr, ServeError> {
+    listener.local_addr().map_err(|source| ServeError::Listen {
+        address: wanted,
+        source,
     })
 }
 
 /// Opens the log, rebuilds the state and makes the shell.
 fn start(
     config: &ServerConfig,
-    listener: &TcpListener,
+    doors: &Doors,
 ) -> Result<(Shell, tokio::sync::mpsc::Receiver<Synced>, Ready), ServeError> {
     let options = SqliteOptions {
         durability: config.durability,
@@ -152,7 +181,7 @@ fn start(
     let warnings = warnings(&log);
     let mut log: Box<dyn EventLog> = Box::new(log);
     let clock = Monotonic::start();
-    let (mut engine, reader) = recover(&*log)?;
+    let (mut engine, reader) = recover(&mut *log, random()?)?;
     let recovered = engine.decided().seq;
     let recovered_in = Duration::from_millis(clock.ms());
     let secret = secret(&config.data_dir)?;
@@ -163,10 +192,11 @@ fn start(
         let released = engine.handle_committed(&proof, batch);
         engine.recycle(released);
     }
-    let address = listener.local_addr().map_err(|source| ServeError::Listen {
-        address: config.listen,
-        source,
-    })?;
+    let address = address_of(&doors.native, config.listen)?;
+    let jsonl = match (&doors.lines, config.jsonl) {
+        (Some(listener), Some(wanted)) => Some(address_of(listener, wanted)?),
+        (Some(_), None) | (None, _) => None,
+    };
     #[cfg(feature = "planted-bugs")]
     let log = crate::planted::plant(config, &mut engine, log);
     let (writer, synced) =
@@ -196,6 +226,7 @@ fn start(
     });
     let ready = Ready {
         address,
+        jsonl,
         data_dir: config.data_dir.clone(),
         recovered,
         recovered_in,
@@ -220,14 +251,13 @@ fn prepare(
         let key = protocol::Key(random()?);
         let salt = secret.salt(key, ADMIN_NAME);
         let password_hash = passwords::hash(&password, salt, config.password_cost);
-        let name = ADMIN_NAME.to_owned();
         let register = Command::from(Register {
-            name: name.clone(),
-            password_hash,
+            name: ADMIN_NAME.into(),
+            password_hash: password_hash.into(),
         });
         engine.submit_own(now, &OwnedCommand::new(&register));
         let promote = Command::from(SetRoles {
-            name,
+            user: UserId(engine.decided().seq.0),
             roles: Roles::ADMIN,
         });
         engine.submit_own(now, &OwnedCommand::new(&promote));
@@ -243,17 +273,24 @@ fn prepare(
 async fn run(
     shell: Shell,
     synced: tokio::sync::mpsc::Receiver<Synced>,
-    listener: TcpListener,
+    doors: Doors,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let shell = Rc::new(shell);
-    let accepting = task::spawn_local(Rc::clone(&shell).accept(listener));
+    let accepting = task::spawn_local(Rc::clone(&shell).accept(doors.native, Speech::Native));
+    let speech = Speech::Lines(random()?);
+    let accepting_lines = doors
+        .lines
+        .map(|listener| task::spawn_local(Rc::clone(&shell).accept(listener, speech)));
     let turns = task::spawn_local(Rc::clone(&shell).take_turns());
     let releases = task::spawn_local(Rc::clone(&shell).release_synced(synced));
     let delivery = task::spawn_local(Rc::clone(&shell).deliver());
     let ticks = task::spawn_local(Rc::clone(&shell).tick());
     shutdown.await;
     accepting.abort();
+    if let Some(accepting) = accepting_lines {
+        accepting.abort();
+    }
     shell.hub.borrow_mut().drain();
     let drained = time::timeout(DRAIN_MAX, async {
         while !shell.hub.borrow().is_drained() {

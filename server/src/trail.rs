@@ -10,9 +10,7 @@ use protocol::{Record, Seq, UserId, words};
 
 use words::log::Subject;
 
-/// Steps kept in one piece of memory; the list grows by whole pieces, because moving millions of
-/// steps to a larger place would stop the engine.
-const PIECE_LEN: usize = 4_096;
+use crate::pieces::Pieces;
 
 /// One thing that was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +31,8 @@ struct Link {
     actor: UserId,
     target: u64,
     is_agenda: bool,
+    /// Whether whoever took this step was erased: it only links its neighbours.
+    is_forgotten: bool,
     before_of_user: Seq,
     before_of_agenda: Seq,
 }
@@ -40,7 +40,7 @@ struct Link {
 /// Every step, by position, and where each trail ends.
 #[derive(Debug, Default)]
 pub struct Trail {
-    pieces: Vec<Vec<Link>>,
+    links: Pieces<Link>,
     newest_of_user: HashMap<UserId, Seq, FixedState>,
     newest_of_agenda: HashMap<u64, Seq, FixedState>,
 }
@@ -56,6 +56,7 @@ impl Trail {
             actor: record.actor,
             target,
             is_agenda,
+            is_forgotten: false,
             before_of_user: Seq::START,
             before_of_agenda: Seq::START,
         };
@@ -67,25 +68,22 @@ impl Trail {
             let newest = self.newest_of_agenda.entry(target).or_default();
             link.before_of_agenda = std::mem::replace(newest, record.seq);
         }
-        self.push(record.seq, link);
-    }
-
-    fn push(&mut self, seq: Seq, link: Link) {
-        if self
-            .pieces
-            .last()
-            .is_none_or(|piece| piece.len() == PIECE_LEN)
-        {
-            self.pieces.push(Vec::with_capacity(PIECE_LEN));
-        }
-        let full = (self.pieces.len() - 1) * PIECE_LEN;
-        let piece = self.pieces.last_mut().expect("one was just made sure of");
         assert_eq!(
-            index_of(seq),
-            Some(full + piece.len()),
+            index_of(record.seq),
+            Some(self.links.len()),
             "steps are noted in order"
         );
-        piece.push(link);
+        self.links.push(link);
+    }
+
+    /// Forgets what this person tried: it is on nobody's trail any more.
+    pub fn forget(&mut self, user: UserId) {
+        let mut next = self.newest_of_user.remove(&user).unwrap_or_default();
+        while let Some(link) = self.link_mut(next) {
+            link.actor = UserId::NOBODY;
+            link.is_forgotten = true;
+            next = std::mem::take(&mut link.before_of_user);
+        }
     }
 
     /// At most `limit` steps of `subject`, newest first: those before the step at `before`, or from
@@ -110,7 +108,7 @@ impl Trail {
         while steps.len() < limit
             && let Some(link) = self.link(next)
         {
-            if next <= upto {
+            if next <= upto && !link.is_forgotten {
                 let (seq, target) = (next, link.target);
                 steps.push(Step { seq, target });
             }
@@ -138,9 +136,12 @@ impl Trail {
         }
     }
 
+    fn link_mut(&mut self, seq: Seq) -> Option<&mut Link> {
+        self.links.get_mut(index_of(seq)?)
+    }
+
     fn link(&self, seq: Seq) -> Option<&Link> {
-        let index = index_of(seq)?;
-        self.pieces.get(index / PIECE_LEN)?.get(index % PIECE_LEN)
+        self.links.get(index_of(seq)?)
     }
 }
 
@@ -220,16 +221,16 @@ mod tests {
     }
 
     #[test]
-    fn a_trail_goes_on_over_the_end_of_a_piece() {
-        let records = vec![(7, 2, 0); PIECE_LEN + 2];
-        let last = u64::try_from(records.len()).expect("a few thousand");
-        let trail = trail(&records);
-        let seven = Subject::User(UserId(7));
-        check(
-            &trail,
-            seven,
-            (0, last, 4),
-            &[last, last - 1, last - 2, last - 3],
-        );
+    fn what_somebody_forgotten_tried_is_on_no_trail() {
+        let agenda = words::agenda::SYSTEM;
+        let mut trail = trail(&[(7, agenda, 4), (8, agenda, 4), (7, agenda, 4), (8, 1, 0)]);
+        trail.forget(UserId(7));
+        check(&trail, Subject::User(UserId(7)), (0, 9, 9), &[]);
+        check(&trail, Subject::User(UserId(8)), (0, 9, 9), &[4, 2]);
+        check(&trail, Subject::Agenda(4), (0, 9, 9), &[2]);
+        check(&trail, Subject::Agenda(4), (2, 9, 9), &[]);
+        let gone = trail.page(Subject::User(UserId(7)), Seq(3), Seq(9), 9);
+        assert_eq!(gone, Err(NoSuchStep));
+        trail.forget(UserId(9));
     }
 }

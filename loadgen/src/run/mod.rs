@@ -11,6 +11,7 @@
 mod embedded;
 mod environment;
 mod judge;
+mod memory;
 mod threshold;
 mod world;
 
@@ -22,6 +23,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ::client::Session;
 use protocol::{
     Seq,
     message::WelcomeFlags,
@@ -41,6 +43,7 @@ use tokio::{runtime, task::LocalSet};
 pub use self::{embedded::EmbeddedError, judge::JudgeError, world::WorldError};
 use self::{
     embedded::{Embedded, Launch},
+    memory::MemoryWatch,
     world::{Access, Built},
 };
 use crate::{
@@ -52,7 +55,7 @@ use crate::{
     operation::KeyMint,
     plan::{Plan, PlanOptions},
     scenario::{Scenario, ScenarioError},
-    target::{Caller, TcpTarget},
+    target::{Caller, JsonlTarget, TcpTarget, Wire},
 };
 
 /// Every how-many-th command is asked again under its key, to see that the answer is the same.
@@ -239,7 +242,13 @@ impl Run<'_> {
         let mint = KeyMint::new(secret);
         let mut laws = self.laws(&mint, &built);
         let admin_token = built.admin_token;
-        let (driven, admin) = self.drive(built, &mint, secret, &mut laws).await?;
+        let watch = server
+            .as_ref()
+            .and_then(Embedded::pid)
+            .map(MemoryWatch::start);
+        let driven = self.drive(built, &mint, secret, &mut laws).await;
+        let server_memory = watch.and_then(MemoryWatch::finish);
+        let (driven, admin) = driven?;
 
         let mut after = self.aftermath(server, admin, &access, admin_token).await?;
         (self.options.stage)(&Stage::Judging);
@@ -247,7 +256,9 @@ impl Run<'_> {
         if let Some(server) = after.server {
             server.stop().await?;
         }
-        Ok(self.record(environment, driven, laws, after.crash))
+        let mut record = self.record(environment, driven, laws, after.crash);
+        record.server_memory = server_memory;
+        Ok(record)
     }
 
     async fn start_server(&self) -> Result<Option<Embedded>, RunError> {
@@ -307,7 +318,7 @@ impl Run<'_> {
 
     fn laws(&self, mint: &KeyMint, built: &Built) -> Laws {
         let world = &self.plan.world;
-        let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.users);
+        let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.clients());
         options.required.clone_from(&self.scenario.require.laws);
         options.wall_at_start =
             matches!(self.options.against, Against::Embedded { .. }).then(clock::wall_ms);
@@ -335,11 +346,15 @@ impl Run<'_> {
         };
         let history = HistoryWriter::create(&path, &head)
             .map_err(|source| RunError::File { path, source })?;
-        let mut target = TcpTarget::new(built.links).map_err(RunError::System)?;
         let clients = (0..)
             .zip(&built.sessions)
             .map(|(id, session)| {
-                Client::new(id, mint.clone(), Rc::clone(&built.map), session.session)
+                // What the set-up made is known: the news begin behind it.
+                let session = Session {
+                    cursor: built.began_at,
+                    ..Session::from(session.clone())
+                };
+                Client::new(id, mint.clone(), Rc::clone(&built.map), session)
             })
             .collect();
         let mut options = DriveOptions::new(Clock::start());
@@ -347,7 +362,20 @@ impl Run<'_> {
         options.history = Some(history);
         options.stop = Arc::clone(&self.options.stop);
         options.progress = self.options.progress.take();
-        let driven = drive(self.plan, clients, &mut target, laws, options).await?;
+        let wire = match &self.options.against {
+            Against::Live { address, .. } => Wire::of(address).0,
+            Against::Embedded { .. } => Wire::Native,
+        };
+        let driven = match wire {
+            Wire::Native => {
+                let mut target = TcpTarget::new(built.links).map_err(RunError::System)?;
+                drive(self.plan, clients, &mut target, laws, options).await?
+            }
+            Wire::Lines => {
+                let mut target = JsonlTarget::new(built.links).map_err(RunError::System)?;
+                drive(self.plan, clients, &mut target, laws, options).await?
+            }
+        };
         Ok((driven, built.admin))
     }
 
@@ -436,10 +464,11 @@ impl Run<'_> {
             ),
             Against::Live { address, .. } => {
                 let is_durable = flags.contains(WelcomeFlags::DURABLE);
-                (
-                    format!("tcp://{address}"),
-                    if is_durable { "full" } else { "not full" },
-                )
+                let url = match Wire::of(address) {
+                    (Wire::Native, bare) => format!("tcp://{bare}"),
+                    (Wire::Lines, _bare) => address.clone(),
+                };
+                (url, if is_durable { "full" } else { "not full" })
             }
         };
         environment.target = target;
@@ -475,6 +504,7 @@ impl Run<'_> {
             contention,
             generator: driven.generator,
             crash,
+            server_memory: None,
             cautions: Vec::new(),
             verdict: RunVerdict::unjudged(),
         };

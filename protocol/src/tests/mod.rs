@@ -12,6 +12,7 @@ mod codes;
 mod frames;
 mod golden;
 mod hostile;
+mod json;
 mod messages;
 mod noise;
 mod samples;
@@ -44,7 +45,9 @@ macro_rules! set {
             name: $name,
             words: <$set>::WORDS,
             invent: |kind, noise| {
-                let word = <$set>::deserialize_as(kind, noise).expect("noise fills every word");
+                let word = <$set>::deserialize_as(kind, noise)
+                    .expect("noise fills every word")
+                    .expect("the kind is of this set");
                 let mut body = Vec::new();
                 word.encode(&mut body);
                 (body, format!("{word:?}"))

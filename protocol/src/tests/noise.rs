@@ -5,8 +5,8 @@
 //! every length of a varint is met. Deliberately absent: types that no word has.
 
 use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, SeqAccess, VariantAccess,
-    Visitor, value::Error,
+    self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, SeqAccess,
+    VariantAccess, Visitor, value::Error,
 };
 
 const LIST_LEN_MAX: u8 = 4;
@@ -66,6 +66,15 @@ impl<'de> Deserializer<'de> for &mut Noise<'_> {
         visitor.visit_string((0..len).map(character).collect())
     }
 
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        // The bytes that words hold are text, until the log seals them.
+        visitor.visit_byte_buf(String::deserialize(self)?.into_bytes())
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if self.byte() & 1 == 1 {
             visitor.visit_some(self)
@@ -110,7 +119,7 @@ impl<'de> Deserializer<'de> for &mut Noise<'_> {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 f32 f64 char str bytes byte_buf unit unit_struct newtype_struct
+        i8 i16 i32 i64 i128 f32 f64 char str bytes unit unit_struct newtype_struct
         tuple_struct map identifier ignored_any
     }
 }

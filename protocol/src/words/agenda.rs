@@ -57,6 +57,7 @@ words! {
 
 /// One slot of one agenda on one day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SlotId {
     /// The agenda, by the position that opened it.
     pub agenda: u64,

@@ -2,8 +2,8 @@
 //!
 //! A type or an item is known by the position of the record that made it. Two names search alike
 //! when their folds are equal: Unicode NFKD, without the marks of the blocks called Combining
-//! Diacritical Marks, every character in upper and then in lower case. Case and accents are gone
-//! then; `ß` is `ss`, and the Turkish `İ` and `ı` are `i`.
+//! Diacritical Marks (but with U+0345), every character in lower, upper and lower case. Case and
+//! accents are gone then; `ß` is `ss`, and the Turkish `İ` and `ı` are `i`.
 
 use serde::{Deserialize, Serialize};
 

@@ -65,6 +65,7 @@ pub struct ReadTrail {
 
 /// Something that has a trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Subject {
     /// A person: everything they tried.
     User(UserId),
@@ -83,9 +84,12 @@ pub struct LogPage {
 /// The hash of a state: a sum over its rows, so that neither order nor history shows in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateHash {
-    /// The position the state reflects.
+    /// The position the state reflects. Called `reflects` where names travel, since an answer has a
+    /// `seq` of its own.
+    #[serde(rename = "reflects")]
     pub seq: Seq,
-    /// The hash.
+    /// The hash. Called `state` where names travel.
+    #[serde(rename = "state", with = "crate::hex::wide")]
     pub hash: u128,
 }
 

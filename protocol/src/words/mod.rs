@@ -102,15 +102,32 @@ macro_rules! words {
                 Err($crate::words::WordError::Unknown { kind, schema })
             }
 
-            /// Some word of this kind, from wherever a test takes its values.
-            #[cfg(test)]
-            pub(crate) fn deserialize_as<'de, D: serde::Deserializer<'de>>(
+            /// Reads the fields of the word of this kind from a source that names its fields;
+            /// `None` when no word has this kind.
+            ///
+            /// # Errors
+            /// If the source does not hold the fields of that word.
+            pub fn deserialize_as<'de, D: serde::Deserializer<'de>>(
                 kind: $crate::id::Kind,
                 source: D,
-            ) -> Result<Self, D::Error> {
+            ) -> Result<Option<Self>, D::Error> {
+                if kind.system() != $system {
+                    return Ok(None);
+                }
                 match kind.number() {
-                    $($number => <$variant as serde::Deserialize>::deserialize(source).map(Self::$variant),)*
-                    other => panic!("{other} is no number of this set"),
+                    $($number => <$variant as serde::Deserialize>::deserialize(source)
+                        .map(|word| Some(Self::$variant(word))),)*
+                    _other => Ok(None),
+                }
+            }
+
+            /// Writes the fields of this word, without its name.
+            ///
+            /// # Errors
+            /// What the target meets.
+            pub fn serialize_fields<S: serde::Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $(Self::$variant(word) => serde::Serialize::serialize(word, target),)*
                 }
             }
         }

@@ -60,7 +60,7 @@ words! {
 /// The id of a sale: sixteen bytes the seller's client chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SaleId(pub [u8; 16]);
+pub struct SaleId(#[serde(with = "crate::hex")] pub [u8; 16]);
 
 /// A new network. Admins only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,6 +182,7 @@ pub struct BestStore {
 
 /// Days, both ends included; the last not before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Period {
     /// The first day.
     pub from: u32,

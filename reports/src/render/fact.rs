@@ -108,7 +108,15 @@ pub(super) fn generator(record: &RunRecord) -> Vec<Fact> {
         fact("connections", figure::count(found.connections)),
         fact("memory, at most", figure::bytes(found.memory_bytes_max)),
         fact("recorded history", history(record)),
+        fact("server memory", server_memory(record)),
     ]
+}
+
+fn server_memory(record: &RunRecord) -> String {
+    (record.server_memory.as_ref()).map_or_else(
+        || "not looked at: the server was not this run's own".to_owned(),
+        phrase::memory,
+    )
 }
 
 /// Its size, and that for each operation sent, with the second answers of those asked again.

@@ -2,7 +2,8 @@
 
 use super::figure;
 use crate::record::{
-    Conclusion, ConservationRecord, LawRecord, PhaseRecord, RunRecord, RunVerdict, Verdict,
+    Conclusion, ConservationRecord, LawRecord, MemoryRecord, PhaseRecord, RunRecord, RunVerdict,
+    Verdict,
 };
 
 /// A conclusion in the words that open a report.
@@ -190,6 +191,17 @@ pub(super) fn disk(record: &RunRecord) -> String {
         figure::quantile(sync.p99),
         figure::duration(sync.max),
         figure::counted(sync.count, "sample"),
+    )
+}
+
+/// How much memory a server took while load was offered.
+pub(super) fn memory(memory: &MemoryRecord) -> String {
+    format!(
+        "{} when the load began, {} after half of it, {} at its end, {} at most",
+        figure::bytes(memory.first_bytes),
+        figure::bytes(memory.half_bytes),
+        figure::bytes(memory.last_bytes),
+        figure::bytes(memory.max_bytes),
     )
 }
 

@@ -256,6 +256,10 @@ fn write_cost(screen: &mut Screen, record: &RunRecord) {
     screen.text("  ", &generator);
     screen.text("  ", &phrase::disk(record));
     screen.text("  ", &format!("server: {}", phrase::crash(record)));
+    if let Some(memory) = &record.server_memory {
+        let text = format!("server memory: {}", phrase::memory(memory));
+        screen.text("  ", &text);
+    }
 }
 
 fn write_violations(screen: &mut Screen, laws: &[LawRecord]) {

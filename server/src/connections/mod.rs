@@ -29,6 +29,7 @@ use crate::{
     archive,
     domain::accounts::Accounts,
     engine::{Origin, Release},
+    line::Lines,
     log::{Head, LogError, LogReader},
     net::Link,
     session::Session,
@@ -45,6 +46,8 @@ pub(crate) struct Connection {
     pub(crate) link: Link,
     /// Bytes of a frame that has not arrived whole.
     pub(crate) partial: Vec<u8>,
+    /// What makes lines of its frames, if it speaks lines.
+    pub(crate) lines: Option<Box<Lines>>,
     /// What it is told without having asked.
     pub(crate) following: Following,
     /// Everything up to this position it was told, or did not want.
@@ -57,6 +60,8 @@ pub(crate) struct Connection {
     pub(crate) has_subscribed: bool,
     /// Whether it is in the list of those with something to send.
     pub(crate) is_dirty: bool,
+    /// Whether it is in the list of those with something to send in lines.
+    pub(crate) is_voiced: bool,
     /// Whether it is in the queue of those with something in their outbox.
     pub(crate) is_ready: bool,
     /// Whether it is in the queue of those that are behind.
@@ -84,6 +89,8 @@ pub(crate) struct Connections {
     pub(crate) people: BTreeMap<UserId, Vec<u64>>,
     /// Those with answers to send.
     pub(crate) dirty: Vec<usize>,
+    /// Those with something to send in lines, which the hub makes.
+    pub(crate) voiced: Vec<usize>,
     /// Those whose link takes no more, and that nobody waits for yet.
     pub(crate) blocked: Vec<(u64, Link)>,
     /// What is told to many.
@@ -109,12 +116,14 @@ impl Connections {
             user: None,
             link,
             partial: Vec::new(),
+            lines: None,
             following: Following::default(),
             told: Seq::START,
             outbox: Outbox::default(),
             watched: Box::default(),
             has_subscribed: false,
             is_dirty: false,
+            is_voiced: false,
             is_ready: false,
             is_in_line: false,
             is_blocked: false,
@@ -133,6 +142,9 @@ impl Connections {
         self.admitted -= usize::from(connection.is_admitted);
         if connection.is_dirty {
             self.dirty.retain(|dirty| *dirty != index);
+        }
+        if connection.is_voiced {
+            self.voiced.retain(|voiced| *voiced != index);
         }
         if let Some(user) = connection.user
             && let Some(ids) = self.people.get_mut(&user)
@@ -199,6 +211,7 @@ impl Connections {
                 self.with_session(connection, Session::handle_ended);
             }
             Release::Push { at, push } => {
+                #[cfg(not(feature = "planted-bugs"))]
                 let told_at = at;
                 #[cfg(feature = "planted-bugs")]
                 let told_at = self.meddler.push_at(at, push.stream);
@@ -266,10 +279,13 @@ impl Connections {
         }
     }
 
-    /// Looks at the clock: conversations that are too slow or too silent.
-    pub(crate) fn handle_timeout(&mut self, now: u64, wall: u64) {
+    /// Looks at the clock: conversations that are too slow or too silent. What dialects ask by
+    /// themselves comes back.
+    pub(crate) fn handle_timeout(&mut self, now: u64, wall: u64) -> Vec<(usize, Vec<u8>)> {
+        let mut asking = Vec::new();
         for (index, connection) in &mut self.slab {
             connection.session.handle_timeout(now, wall);
+            asking.extend(connection.asking(now, index));
             if connection.session.is_closed() {
                 connection.cut_if_over(now);
             }
@@ -278,6 +294,7 @@ impl Connections {
                 self.dirty.push(index);
             }
         }
+        asking
     }
 
     pub(crate) fn note_person(&mut self, id: u64) {
@@ -292,8 +309,30 @@ impl Connections {
 }
 
 impl Connection {
+    /// Whether it has something to send, or is over.
     fn has_business(&self) -> bool {
-        !self.session.outbound().is_empty() || self.session.is_closed()
+        self.has_answers() || self.session.is_closed()
+    }
+
+    /// Whether an answer of its own waits to be sent.
+    pub(crate) fn has_answers(&self) -> bool {
+        let has_lines = self
+            .lines
+            .as_ref()
+            .is_some_and(|lines| !lines.outbound().is_empty());
+        has_lines || !self.session.outbound().is_empty()
+    }
+
+    /// What its dialect does by itself now and then, as frames for its session.
+    pub(crate) fn asking(&mut self, now: u64, index: usize) -> Option<(usize, Vec<u8>)> {
+        let mut asks = Vec::new();
+        self.lines.as_mut()?.handle_timeout(now, &mut asks);
+        (!asks.is_empty()).then_some((index, asks))
+    }
+
+    /// Whether some request is unanswered, or an answer unsent.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.session.is_waiting() || self.has_answers()
     }
 
     /// Considers nothing more for a session that is over. Returns whether it was considered until

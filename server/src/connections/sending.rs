@@ -4,6 +4,7 @@
 //! first. Deliberately absent: when (that is the hub's and the delivery's).
 
 use super::{Connection, Connections, id_of};
+use crate::line::Directory;
 
 /// Milliseconds a client has to take the last words of a conversation before the link is cut. A
 /// link cut at once, with input still on its way, would throw those words away.
@@ -16,6 +17,9 @@ impl Connections {
     /// Sends to one connection what its link takes.
     pub(crate) fn send(&mut self, index: usize) {
         let connection = &mut self.slab[index];
+        if connection.lines.is_some() {
+            return self.voice(index);
+        }
         if connection.is_blocked {
             return connection.cut_if_slow();
         }
@@ -26,6 +30,32 @@ impl Connections {
         } else {
             self.queue_behind(index);
         }
+    }
+
+    /// Something is to be sent to a connection in lines: the hub makes them, because names are known
+    /// there.
+    fn voice(&mut self, index: usize) {
+        let connection = &mut self.slab[index];
+        if !connection.is_voiced {
+            connection.is_voiced = true;
+            self.voiced.push(index);
+        }
+    }
+
+    /// Sends to a connection in lines what its link takes. What the lines' dialect wants to ask
+    /// because of it is appended to `asks`. Returns whether the link takes no more.
+    pub(crate) fn send_lines(
+        &mut self,
+        index: usize,
+        directory: &dyn Directory,
+        asks: &mut Vec<u8>,
+    ) -> bool {
+        let connection = &mut self.slab[index];
+        let is_blocked = connection.flush_lines(&mut self.delivery.scratch, directory, asks);
+        if !is_blocked {
+            self.queue_behind(index);
+        }
+        is_blocked
     }
 
     /// The link of a connection takes more. Returns whether it already takes no more again.
@@ -44,6 +74,54 @@ impl Connections {
 }
 
 impl Connection {
+    /// As [`Connection::flush`], in lines.
+    fn flush_lines(
+        &mut self,
+        scratch: &mut Vec<u8>,
+        directory: &dyn Directory,
+        asks: &mut Vec<u8>,
+    ) -> bool {
+        if self.session.is_closed() {
+            self.outbox.clear();
+        }
+        loop {
+            let Some(lines) = &mut self.lines else {
+                return false;
+            };
+            // Frames become lines when those before them are sent: until then they count as waiting.
+            if lines.outbound().is_empty() {
+                lines.handle_frames(self.session.outbound(), directory, asks);
+                let len = self.session.outbound().len();
+                self.session.handle_sent(len);
+                scratch.clear();
+                self.outbox.gather(WRITE_BYTES, scratch);
+                lines.handle_frames(scratch, directory, asks);
+                let _nothing_left_of_a_frame = self.outbox.handle_sent(scratch.len());
+            }
+            if lines.outbound().is_empty() {
+                break;
+            }
+            match self.link.try_write(lines.outbound()) {
+                Ok(len) => lines.handle_sent(len),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    self.cut_if_slow();
+                    return true;
+                }
+                Err(_gone) => {
+                    let len = lines.outbound().len();
+                    lines.handle_sent(len);
+                    self.outbox.clear();
+                    self.link.shutdown();
+                    return false;
+                }
+            }
+        }
+        if self.session.is_closed() {
+            self.link.finish();
+        }
+        false
+    }
+
     /// Sends what the link takes. Returns whether it took less than there was. Says that nothing
     /// follows when the conversation is over; ends the link if its reader lets too much pile up.
     fn flush(&mut self, scratch: &mut Vec<u8>) -> bool {
@@ -90,7 +168,7 @@ impl Connection {
     }
 
     /// Ends the link if more waits than a reader can be allowed.
-    fn cut_if_slow(&self) {
+    pub(crate) fn cut_if_slow(&self) {
         if self.session.is_slow_reader() {
             self.link.shutdown();
         }

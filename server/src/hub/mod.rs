@@ -7,8 +7,11 @@
 //! (`archive`), what a connection may ask
 //! (`query`), what is said in passing (`passing`).
 
+mod lines;
 mod passing;
 mod query;
+
+pub use lines::NonceSeed;
 
 use std::ops::ControlFlow;
 
@@ -87,6 +90,10 @@ pub struct Hub {
     writers: Writers,
     clock: Monotonic,
     is_draining: bool,
+    /// Whether something was asked outside of a turn.
+    is_turn_wanted: bool,
+    /// Errands of what was asked outside of a connection's input.
+    late_errands: Vec<Errand>,
 }
 
 impl Hub {
@@ -106,6 +113,8 @@ impl Hub {
             parts,
             clock: Monotonic::start(),
             is_draining: false,
+            is_turn_wanted: false,
+            late_errands: Vec::new(),
         }
     }
 
@@ -122,6 +131,7 @@ impl Hub {
 
     /// Forgets a connection whose link has ended.
     pub fn disconnect(&mut self, id: u64) {
+        self.bid_farewell(id);
         self.connections.remove(id);
         self.tell_comings();
     }
@@ -137,6 +147,9 @@ impl Hub {
         let Some(index) = self.connections.find(id) else {
             return ControlFlow::Break(());
         };
+        if self.connections.slab[index].lines.is_some() {
+            return self.handle_lines(id, index, bytes, errands);
+        }
         let mut partial = std::mem::take(&mut self.connections.slab[index].partial);
         let flow = if partial.is_empty() {
             self.handle_frames(id, index, bytes, errands)
@@ -296,6 +309,9 @@ impl Hub {
         released.for_each(|release| {
             self.connections.spread(&release, accounts, &mut **reader);
         });
+        if released.is_anybody_erased() {
+            self.connections.delivery.forget_recent();
+        }
         engine.recycle(released);
         self.end_revoked();
         self.tell_comings();
@@ -319,13 +335,16 @@ impl Hub {
             }
         }
         self.connections.dirty = dirty;
+        self.send_lines();
         std::mem::take(&mut self.connections.blocked)
     }
 
     /// Tells others a slice of what they are to be told. Returns what [`Hub::flush`] does.
     pub fn deliver(&mut self) -> Vec<(u64, Link)> {
         let HubParts { engine, reader, .. } = &mut self.parts;
-        self.connections.deliver(engine.feed(), &mut **reader);
+        self.connections
+            .deliver(engine.feed(), engine.keyring(), &mut **reader);
+        self.send_lines();
         std::mem::take(&mut self.connections.blocked)
     }
 
@@ -338,7 +357,12 @@ impl Hub {
 
     /// The link of a connection takes more. Returns whether it already takes no more again.
     pub fn handle_writable(&mut self, id: u64) -> bool {
-        self.connections.handle_writable(id)
+        match self.connections.find(id) {
+            Some(index) if self.connections.slab[index].lines.is_some() => {
+                self.handle_writable_lines(index)
+            }
+            Some(_) | None => self.connections.handle_writable(id),
+        }
     }
 
     /// Looks at the clock: holds that end, conversations that are too slow or too silent.
@@ -353,7 +377,9 @@ impl Hub {
             self.parts.engine.handle_timeout(wall);
         }
         self.end_typing(now);
-        self.connections.handle_timeout(now, wall);
+        for (index, asks) in self.connections.handle_timeout(now, wall) {
+            self.handle_asks(index, &asks);
+        }
     }
 
     /// Stops taking commands; what was taken still finishes.
@@ -370,7 +396,7 @@ impl Hub {
                 .connections
                 .slab
                 .iter()
-                .all(|(_, connection)| !connection.session.is_waiting())
+                .all(|(_, connection)| !connection.is_waiting())
     }
 
     /// The engine, to look at.

@@ -1,12 +1,14 @@
 //! The log on disk: one SQLite database, one transaction a batch.
 //!
-//! Owns the writing connection, the lock on the data directory and the high-water mark. An append
+//! Owns the writing connection, the lock on the data directory, the high-water mark and the
+//! keys of people. An append
 //! returns after the write-ahead log is synced; what failed is reported and never tried again,
 //! because nobody knows how much of it the disk has. Deliberately absent: reading (`reader.rs`),
 //! setting up (`database.rs`), checking the chain (`replay.rs`).
 
 use std::path::{Path, PathBuf};
 
+use protocol::UserId;
 use rusqlite::{CachedStatement, Connection};
 
 use super::{
@@ -14,6 +16,7 @@ use super::{
     database::{create_data_dir, open_for_writing, sqlite_error, sync_data_dir},
     lock::DataLock,
     mark::{self, Mark, MarkRead},
+    people::PeopleFile,
     reader::{SqliteReader, read_hash, read_head, sql_seq},
 };
 
@@ -21,9 +24,11 @@ use super::{
 /// faster than one at a time, and 64 no faster than 32.
 const ROWS_PER_STATEMENT: usize = 32;
 
-const COLUMNS: usize = 10;
+const COLUMNS: usize = 9;
 
-const INSERT: &str = "INSERT INTO event_log(seq, recorded_at, actor, key, kind, schema, codec, body, outcome, hash) VALUES ";
+/// Every column but the position, which SQLite numbers by itself and is checked before the commit:
+/// a row at a given position is looked for first, a row at the end is just put there.
+const INSERT: &str = "INSERT INTO event_log(recorded_at, actor, key, kind, schema, codec, body, outcome, hash) VALUES ";
 
 /// When a commit counts as durable. Anything but full is for comparison and says so in reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,6 +68,7 @@ pub struct SqliteOptions {
 pub struct SqliteLog {
     connection: Connection,
     mark: Mark,
+    people: PeopleFile,
     head: Head,
     data_dir: PathBuf,
     mark_read: MarkRead,
@@ -94,10 +100,12 @@ impl SqliteLog {
         let mut mark = Mark::open(data_dir)?;
         mark.write(head)?;
         mark.sync()?;
+        let people = PeopleFile::open(data_dir)?;
         sync_data_dir(data_dir)?;
         Ok(Self {
             connection,
             mark,
+            people,
             head,
             data_dir: data_dir.to_owned(),
             mark_read,
@@ -114,13 +122,29 @@ impl SqliteLog {
         self.mark_read
     }
 
-    fn write(&self, batch: &Batch) -> rusqlite::Result<()> {
-        self.connection
-            .prepare_cached("BEGIN IMMEDIATE")?
-            .execute([])?;
-        self.insert_rows(batch)?;
-        self.connection.prepare_cached("COMMIT")?.execute([])?;
-        Ok(())
+    fn write(&self, batch: &Batch, head: Head) -> Result<(), LogError> {
+        let failed = |source| sqlite_error(format!("append up to seq {}", head.seq), source);
+        self.execute("BEGIN IMMEDIATE").map_err(failed)?;
+        self.insert_rows(batch).map_err(failed)?;
+        self.check_last_row(head)?;
+        self.execute("COMMIT").map_err(failed)
+    }
+
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(drop)
+    }
+
+    /// Each row got the position behind the newest one, so the last one tells of all.
+    fn check_last_row(&self, head: Head) -> Result<(), LogError> {
+        let last = self.connection.last_insert_rowid();
+        if last == sql_seq(head.seq) {
+            return Ok(());
+        }
+        Err(LogError::Damaged(format!(
+            "seq {} would have been stored at {last}: somebody else changed the log while it was served; stop the server before touching {}",
+            head.seq,
+            self.data_dir.display()
+        )))
     }
 
     fn insert_rows(&self, batch: &Batch) -> rusqlite::Result<()> {
@@ -169,10 +193,17 @@ impl EventLog for SqliteLog {
         let Some(head) = batch.head() else {
             return Ok(());
         };
-        self.write(batch)
-            .map_err(|source| sqlite_error(format!("append up to seq {}", head.seq), source))?;
+        // A crash in between leaves keys of nobody, which the next start destroys.
+        self.people.add(batch.joining())?;
+        self.write(batch, head)?;
         self.head = head;
-        self.mark.write(head)
+        self.mark.write(head)?;
+        // A crash in between leaves keys of people whom the log says are erased: the same.
+        self.people.destroy(batch.leaving())
+    }
+
+    fn destroy_keys(&mut self, people: &[UserId]) -> Result<(), LogError> {
+        self.people.destroy(people)
     }
 
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
@@ -189,23 +220,22 @@ impl EventLog for SqliteLog {
 }
 
 fn insert(rows: usize) -> String {
-    let row = "(?,?,?,?,?,?,?,?,?,?)";
+    let row = "(?,?,?,?,?,?,?,?,?)";
     format!("{INSERT}{}", vec![row; rows].join(","))
 }
 
 fn bind(statement: &mut CachedStatement<'_>, place: usize, row: &Row<'_>) -> rusqlite::Result<()> {
     let first = place * COLUMNS + 1;
     let record = &row.record;
-    statement.raw_bind_parameter(first, sql_seq(record.seq))?;
-    statement.raw_bind_parameter(first + 1, sql_unsigned(record.recorded_at))?;
-    statement.raw_bind_parameter(first + 2, sql_unsigned(record.actor.0))?;
-    statement.raw_bind_parameter(first + 3, &record.key.0[..])?;
-    statement.raw_bind_parameter(first + 4, record.kind.0)?;
-    statement.raw_bind_parameter(first + 5, record.schema)?;
-    statement.raw_bind_parameter(first + 6, record.codec)?;
-    statement.raw_bind_parameter(first + 7, record.body)?;
-    statement.raw_bind_parameter(first + 8, record.outcome)?;
-    statement.raw_bind_parameter(first + 9, &row.hash.0[..])
+    statement.raw_bind_parameter(first, sql_unsigned(record.recorded_at))?;
+    statement.raw_bind_parameter(first + 1, sql_unsigned(record.actor.0))?;
+    statement.raw_bind_parameter(first + 2, &record.key.0[..])?;
+    statement.raw_bind_parameter(first + 3, record.kind.0)?;
+    statement.raw_bind_parameter(first + 4, record.schema)?;
+    statement.raw_bind_parameter(first + 5, record.codec)?;
+    statement.raw_bind_parameter(first + 6, record.body)?;
+    statement.raw_bind_parameter(first + 7, record.outcome)?;
+    statement.raw_bind_parameter(first + 8, &row.hash.0[..])
 }
 
 fn sql_unsigned(value: u64) -> i64 {

@@ -160,7 +160,7 @@ fn a_batch_that_fails_half_way_leaves_no_trace() {
     let mut log = open(dir.path()).unwrap();
     log.append(&batch(log.head(), 2)).unwrap();
     let before = log.head();
-    let failing = "CREATE TRIGGER full BEFORE INSERT ON event_log WHEN new.seq = 5
+    let failing = "CREATE TRIGGER full AFTER INSERT ON event_log WHEN new.seq = 5
         BEGIN SELECT RAISE(ABORT, 'disk full'); END";
     sql(&dir, failing);
     let error = log.append(&batch(before, 8)).unwrap_err();
@@ -173,6 +173,27 @@ fn a_batch_that_fails_half_way_leaves_no_trace() {
 }
 
 #[test]
+fn a_log_that_somebody_else_changes_takes_no_more() {
+    let changes = [
+        "DELETE FROM event_log WHERE seq = 4",
+        "INSERT INTO event_log SELECT 5, recorded_at, actor, key, kind, schema, codec, body, outcome, hash FROM event_log LIMIT 1",
+    ];
+    for change in changes {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = open(dir.path()).unwrap();
+        log.append(&batch(log.head(), 4)).unwrap();
+        sql(&dir, change);
+        let before = SqliteReader::open(dir.path()).unwrap().head().unwrap();
+        let error = log.append(&batch(log.head(), 40)).unwrap_err();
+        assert!(matches!(error, LogError::Damaged(_)), "{error}");
+        assert!(error.to_string().contains("somebody else"), "{error}");
+        drop(log);
+        let reader = SqliteReader::open(dir.path()).unwrap();
+        assert_eq!(reader.head().unwrap(), before);
+    }
+}
+
+#[test]
 fn a_foreign_database_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     sql(&dir, "CREATE TABLE recipes(name TEXT)");
@@ -180,10 +201,13 @@ fn a_foreign_database_is_refused() {
 }
 
 #[test]
-fn a_newer_layout_is_refused() {
-    let dir = closed_log(3);
-    sql(&dir, "PRAGMA user_version = 2");
-    assert_foreign(dir.path(), "has layout 2 and this version writes 1");
+fn another_layout_is_refused() {
+    for layout in [1, 3] {
+        let dir = closed_log(3);
+        sql(&dir, &format!("PRAGMA user_version = {layout}"));
+        let told = format!("has layout {layout} and this version writes 2");
+        assert_foreign(dir.path(), &told);
+    }
 }
 
 #[test]

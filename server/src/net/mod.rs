@@ -9,6 +9,17 @@ use std::{io, rc::Rc};
 use rustix::net::Shutdown;
 use tokio::net::TcpStream;
 
+use crate::hub::NonceSeed;
+
+/// What is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speech {
+    /// Frames of the native protocol.
+    Native,
+    /// Lines of JSON, and the classic dialect.
+    Lines(NonceSeed),
+}
+
 /// What a conversation is held over.
 #[derive(Debug, Clone)]
 pub struct Link(Rc<Socket>);

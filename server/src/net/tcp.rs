@@ -1,4 +1,4 @@
-//! The native protocol over TCP: one task a connection, one turn for all of them.
+//! Conversations over TCP: one task a connection, one turn for all of them.
 //!
 //! A connection's task waits for bytes and hands them to the hub. What that leads to is done once
 //! for everybody, at the end of the turn: one batch to the writer, one write a connection. Input
@@ -19,7 +19,7 @@ use crate::{
     engine::Origin,
     hub::{Errand, Hub},
     log::{LogError, LogReader},
-    net::Link,
+    net::{Link, Speech},
     writer::Synced,
 };
 
@@ -32,6 +32,10 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// How long to wait before accepting again when the system gives no descriptor.
 const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// How long somebody who says no more may take to hear the answers, and how often to look.
+const LINGER_MAX: Duration = Duration::from_secs(5);
+const LINGER_STEP: Duration = Duration::from_millis(5);
 
 /// Opens another view of the durable records, for work that takes long.
 pub type OpenReader = dyn Fn() -> Result<Box<dyn LogReader>, LogError>;
@@ -72,7 +76,7 @@ impl Shell {
     }
 
     /// Accepts connections until it is dropped.
-    pub async fn accept(self: Rc<Self>, listener: TcpListener) {
+    pub async fn accept(self: Rc<Self>, listener: TcpListener, speech: Speech) {
         loop {
             match listener.accept().await {
                 Ok((stream, _peer)) => {
@@ -81,7 +85,7 @@ impl Shell {
                         tracing::debug!(%error, "a connection was gone before it began");
                         continue;
                     }
-                    task::spawn_local(Rc::clone(&self).converse(Link::new(stream)));
+                    task::spawn_local(Rc::clone(&self).converse(Link::new(stream), speech));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection; trying again shortly");
@@ -91,12 +95,18 @@ impl Shell {
         }
     }
 
-    async fn converse(self: Rc<Self>, link: Link) {
-        let id = self.hub.borrow_mut().connect(link.clone());
+    async fn converse(self: Rc<Self>, link: Link, speech: Speech) {
+        let id = match speech {
+            Speech::Native => self.hub.borrow_mut().connect(link.clone()),
+            Speech::Lines(seed) => self.hub.borrow_mut().connect_lines(link.clone(), &seed),
+        };
         self.turn.notify_one();
         let mut errands = Vec::new();
         while let Ok(len) = link.read(&self.input).await {
             if len == 0 {
+                if matches!(speech, Speech::Lines(_)) {
+                    self.linger(id).await;
+                }
                 break;
             }
             let flow = {
@@ -115,6 +125,19 @@ impl Shell {
             }
         }
         self.hub.borrow_mut().disconnect(id);
+        self.turn.notify_one();
+    }
+
+    /// Waits until everything is answered: whoever says no more may still listen, as `nc` does at
+    /// the end of its input.
+    async fn linger(&self, id: u64) {
+        let answered = async {
+            while self.hub.borrow().is_waiting(id) {
+                time::sleep(LINGER_STEP).await;
+            }
+        };
+        // Whoever does not take its answers by then is as good as gone.
+        let _is_answered = time::timeout(LINGER_MAX, answered).await;
     }
 
     async fn run_errand(self: Rc<Self>, errand: Errand) {
@@ -199,6 +222,12 @@ impl Shell {
     }
 
     fn wait_for(self: &Rc<Self>, blocked: Vec<(u64, Link)>) {
+        if self.hub.borrow_mut().take_turn_wanted() {
+            self.turn.notify_one();
+        }
+        for errand in self.hub.borrow_mut().take_errands() {
+            task::spawn_local(Rc::clone(self).run_errand(errand));
+        }
         for (id, link) in blocked {
             let shell = Rc::clone(self);
             task::spawn_local(async move {

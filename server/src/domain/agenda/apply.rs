@@ -17,11 +17,8 @@ impl Agenda {
     pub(super) fn apply_event(&mut self, cx: &Context, command: &Command, event: &Event) {
         match (event, command) {
             (Event::AgendaOpened(event), Command::OpenAgenda(command)) => {
-                self.insert_agenda(AgendaRow {
-                    id: cx.seq.0,
-                    slots: event.slots,
-                    opened: command.clone(),
-                });
+                let row = AgendaRow::new(cx.seq.0, event.slots, command.clone());
+                self.insert_agenda(row);
             }
             (Event::Reserved(event), _) => {
                 self.insert_booking(cx.seq.0, booking(cx, event.slot, CONFIRMED));
@@ -48,6 +45,7 @@ impl Agenda {
                 self.remove_waiter(event.slot, cx.actor);
             }
             (Event::Promoted(event), _) => {
+                self.settle(event.slot);
                 let waiter = self.remove_waiter(event.slot, event.user);
                 let row = Booking {
                     user: waiter.user,

@@ -38,14 +38,20 @@ impl<T: Copy + Ord> Few<T> {
                 *self = Self::Many(entries);
             }
             Self::Many(entries) => {
-                // Ids rise, so nearly every entry belongs at the end; looking for its place would
-                // touch a long list all over.
-                if entries.last().is_none_or(|last| *last < entry) {
-                    entries.push(entry);
-                } else {
-                    let index = entries.partition_point(|other| *other < entry);
-                    entries.insert(index, entry);
-                }
+                let index = entries.partition_point(|other| *other < entry);
+                entries.insert(index, entry);
+            }
+        }
+    }
+
+    /// Puts `entry`, which is above all others, behind them without looking at them: the end of a
+    /// long list is far from the processor.
+    pub(super) fn push(&mut self, entry: T) {
+        match self {
+            Self::One(_) => self.insert(entry),
+            Self::Many(entries) => {
+                debug_assert!(entries.last().is_none_or(|last| *last < entry));
+                entries.push(entry);
             }
         }
     }
@@ -77,9 +83,10 @@ impl BookingIds {
         Self::Few(Few::One(booking))
     }
 
-    pub(super) fn insert(&mut self, booking: u64) {
+    /// Puts in a booking that is newer than all others.
+    pub(super) fn push(&mut self, booking: u64) {
         match self {
-            Self::Few(few) if few.as_slice().len() < BOOKING_IDS_FEW => few.insert(booking),
+            Self::Few(few) if few.as_slice().len() < BOOKING_IDS_FEW => few.push(booking),
             Self::Few(few) => {
                 let mut many: BTreeSet<u64> = few.as_slice().iter().copied().collect();
                 many.insert(booking);
@@ -130,14 +137,13 @@ mod tests {
         let mut ids = BookingIds::new(0);
         let mut model = BTreeSet::from([0_u64]);
         let len = u64::try_from(BOOKING_IDS_FEW).unwrap() + 100;
-        for step in 1..len {
-            // A step that shares no factor with the length visits every number once.
-            let id = step * 7 % len;
-            ids.insert(id);
+        for id in 1..len {
+            ids.push(id);
             model.insert(id);
         }
         assert_eq!(ids.after(0, usize::MAX).len(), model.len() - 1);
         for step in 0..len {
+            // A step that shares no factor with the length visits every number once.
             let id = step * 11 % len;
             assert_eq!(
                 ids.after(id, 3),
@@ -151,8 +157,8 @@ mod tests {
     #[test]
     fn a_short_list_shrinks_back_to_one_entry() {
         let mut ids = BookingIds::new(5);
-        ids.insert(9);
-        ids.insert(7);
+        ids.push(7);
+        ids.push(9);
         assert!(ids.remove(7));
         assert!(ids.remove(5));
         assert_eq!(ids.after(0, 10), [9]);

@@ -14,10 +14,7 @@ use protocol::{
     words::agenda::{OpenAgenda, SlotId},
 };
 
-use super::{
-    few::{BookingIds, Few},
-    shelf::Shelf,
-};
+use super::{few::BookingIds, held::HeldSlots, shelf::Shelf};
 use crate::domain::digest::Digest;
 
 type Map<K, V> = hashbrown::HashMap<K, V, FixedState>;
@@ -38,12 +35,10 @@ pub struct Agenda {
     // Where each stands in that list: every command asks.
     by_id: Map<u64, usize>,
     names: BTreeMap<String, u64>,
-    // Only slots that somebody holds a place of; a slot nobody holds has no row.
-    places: Map<SlotKey, Few<Place>>,
     bookings: Shelf<Booking>,
     by_user: Map<UserId, BookingIds>,
-    // Only slots that somebody waits for.
-    queues: Map<SlotKey, VecDeque<Waiter>>,
+    // Slots with a place that an erased person left to those who wait; empty at rest.
+    owed: BTreeSet<SlotId>,
     // The bookings on hold by the instant they end.
     holds: BTreeSet<(u64, u64)>,
     digest: Digest,
@@ -55,9 +50,23 @@ pub(super) struct AgendaRow {
     pub(super) id: u64,
     pub(super) slots: u16,
     pub(super) opened: OpenAgenda,
+    held: HeldSlots,
+    // Only slots that somebody waits for.
+    queues: Map<SlotKey, VecDeque<Waiter>>,
 }
 
 impl AgendaRow {
+    /// An agenda in which nobody has anything.
+    pub(super) fn new(id: u64, slots: u16, opened: OpenAgenda) -> Self {
+        Self {
+            id,
+            slots,
+            opened,
+            held: HeldSlots::default(),
+            queues: Map::default(),
+        }
+    }
+
     /// When a slot begins, milliseconds since 1970-01-01 UTC.
     pub(super) fn starts_at(&self, day: u32, slot: u16) -> u64 {
         let minute = u64::from(self.opened.opens_minute)
@@ -134,13 +143,23 @@ impl Waiter {
     }
 }
 
-/// A slot in one number, which hashes in one step.
+/// A slot of one agenda in one number, which hashes in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct SlotKey(u128);
+pub(super) struct SlotKey(u64);
 
 impl From<SlotId> for SlotKey {
     fn from(id: SlotId) -> Self {
-        Self(u128::from(id.agenda) << 64 | u128::from(id.day) << 16 | u128::from(id.slot))
+        Self(u64::from(id.day) << 16 | u64::from(id.slot))
+    }
+}
+
+impl SlotKey {
+    fn slot(self, agenda: u64) -> SlotId {
+        SlotId {
+            agenda,
+            day: u32::try_from(self.0 >> 16).expect("made of 32 bits"),
+            slot: u16::try_from(self.0 & u64::from(u16::MAX)).expect("masked to 16 bits"),
+        }
     }
 }
 
@@ -171,9 +190,8 @@ impl Agenda {
 
     /// Who has places of this slot, ordered by person.
     pub(super) fn places(&self, slot: SlotId) -> &[Place] {
-        self.places
-            .get(&SlotKey::from(slot))
-            .map_or(&[], Few::as_slice)
+        self.agenda(slot.agenda)
+            .map_or(&[], |agenda| agenda.held.places(slot.into()))
     }
 
     pub(super) fn booking(&self, id: u64) -> Option<&Booking> {
@@ -188,11 +206,16 @@ impl Agenda {
     }
 
     pub(super) fn queue(&self, slot: SlotId) -> Option<&VecDeque<Waiter>> {
-        self.queues.get(&SlotKey::from(slot))
+        self.agenda(slot.agenda)?.queues.get(&SlotKey::from(slot))
     }
 
     pub(super) fn has_waiters(&self, slot: SlotId) -> bool {
-        !self.queues.is_empty() && self.queues.contains_key(&SlotKey::from(slot))
+        self.queue(slot).is_some()
+    }
+
+    /// A slot with a free place that somebody who waits must be given.
+    pub(super) fn next_owed(&self) -> Option<SlotId> {
+        self.owed.first().copied()
     }
 
     /// The hold that ends first: when, and which booking.
@@ -216,14 +239,10 @@ impl Agenda {
             user: row.user,
             booking: id,
         };
-        match self.places.entry(row.slot.into()) {
-            Entry::Occupied(mut places) => places.get_mut().insert(place),
-            Entry::Vacant(places) => {
-                places.insert(Few::One(place));
-            }
-        }
+        let held = &mut self.agenda_of(row.slot).held;
+        held.insert(row.slot.into(), place);
         match self.by_user.entry(row.user) {
-            Entry::Occupied(mut ids) => ids.get_mut().insert(id),
+            Entry::Occupied(mut ids) => ids.get_mut().push(id),
             Entry::Vacant(ids) => {
                 ids.insert(BookingIds::new(id));
             }
@@ -249,11 +268,8 @@ impl Agenda {
             user: row.user,
             booking: id,
         };
-        if let Entry::Occupied(mut places) = self.places.entry(row.slot.into())
-            && !places.get_mut().remove(&place)
-        {
-            places.remove();
-        }
+        let held = &mut self.agenda_of(row.slot).held;
+        held.remove(row.slot.into(), &place);
         if let Entry::Occupied(mut ids) = self.by_user.entry(row.user)
             && !ids.get_mut().remove(id)
         {
@@ -275,12 +291,39 @@ impl Agenda {
 
     pub(super) fn push_waiter(&mut self, slot: SlotId, row: Waiter) {
         self.digest.insert(TABLE_WAITER, row.columns(slot));
-        self.queues.entry(slot.into()).or_default().push_back(row);
+        let queues = &mut self.agenda_of(slot).queues;
+        queues.entry(slot.into()).or_default().push_back(row);
+    }
+
+    /// Takes somebody out of every queue.
+    pub(super) fn remove_waits(&mut self, user: UserId) {
+        for AgendaRow { id, queues, .. } in &mut self.agendas {
+            queues.retain(|slot, queue| {
+                let is_theirs = |waiter: &Waiter| waiter.user == user;
+                if let Some(index) = queue.iter().position(is_theirs)
+                    && let Some(waiter) = queue.remove(index)
+                {
+                    let columns = waiter.columns(slot.slot(*id));
+                    self.digest.remove(TABLE_WAITER, columns);
+                }
+                !queue.is_empty()
+            });
+        }
+    }
+
+    /// A free place of this slot is for somebody who waits.
+    pub(super) fn owe(&mut self, slot: SlotId) {
+        self.owed.insert(slot);
+    }
+
+    /// A place of this slot was given to somebody who waited.
+    pub(super) fn settle(&mut self, slot: SlotId) {
+        self.owed.remove(&slot);
     }
 
     /// Takes somebody out of a queue, wherever they stand.
     pub(super) fn remove_waiter(&mut self, slot: SlotId, user: UserId) -> Waiter {
-        let Entry::Occupied(mut queue) = self.queues.entry(slot.into()) else {
+        let Entry::Occupied(mut queue) = self.agenda_of(slot).queues.entry(slot.into()) else {
             panic!("only a queue with people can be left");
         };
         let index = queue
@@ -297,6 +340,12 @@ impl Agenda {
         }
         self.digest.remove(TABLE_WAITER, row.columns(slot));
         row
+    }
+
+    fn agenda_of(&mut self, slot: SlotId) -> &mut AgendaRow {
+        let index = self.by_id.get(&slot.agenda);
+        let index = *index.expect("only slots of an agenda that exists are held and waited for");
+        &mut self.agendas[index]
     }
 }
 
@@ -324,17 +373,19 @@ impl Agenda {
             digest.insert(TABLE_BOOKING, row.columns(id));
         }
         assert_eq!(held, self.holds.len());
-        let places: usize = self.places.values().map(|few| few.as_slice().len()).sum();
-        assert_eq!(places, self.bookings.len());
+        assert_eq!(
+            self.held_slots().values().sum::<usize>(),
+            self.bookings.len()
+        );
         let listed: usize = self
             .by_user
             .values()
             .map(|ids| ids.after(0, usize::MAX).len())
             .sum();
         assert_eq!(listed, self.bookings.len());
-        for (key, queue) in &self.queues {
+        for slot in self.queued_slots() {
+            let queue = self.queue(slot).expect("it was just seen");
             assert!(!queue.is_empty(), "an empty queue leaves no row");
-            let slot = key.slot();
             assert!(queue.iter().is_sorted_by_key(|waiter| waiter.joined));
             for waiter in queue {
                 digest.insert(TABLE_WAITER, waiter.columns(slot));
@@ -345,28 +396,19 @@ impl Agenda {
 
     /// Every slot somebody holds a place of, with how many.
     pub(super) fn held_slots(&self) -> BTreeMap<SlotId, usize> {
-        self.places
-            .iter()
-            .map(|(key, few)| (key.slot(), few.as_slice().len()))
-            .collect()
+        let slots = |row: &AgendaRow| -> Vec<(SlotId, usize)> {
+            let held = row.held.iter();
+            held.map(|(key, places)| (key.slot(row.id), places.len()))
+                .collect()
+        };
+        self.agendas.iter().flat_map(slots).collect()
     }
 
     /// Every slot somebody waits for.
     pub(super) fn queued_slots(&self) -> BTreeSet<SlotId> {
-        self.queues.keys().map(|key| key.slot()).collect()
-    }
-}
-
-#[cfg(test)]
-impl SlotKey {
-    fn slot(self) -> SlotId {
-        let field = |shift: u32, mask: u64| {
-            u64::try_from(self.0 >> shift & u128::from(mask)).expect("masked to 64 bits")
+        let slots = |row: &AgendaRow| -> Vec<SlotId> {
+            row.queues.keys().map(|key| key.slot(row.id)).collect()
         };
-        SlotId {
-            agenda: field(64, u64::MAX),
-            day: u32::try_from(field(16, u32::MAX.into())).expect("masked to 32 bits"),
-            slot: u16::try_from(field(0, u16::MAX.into())).expect("masked to 16 bits"),
-        }
+        self.agendas.iter().flat_map(slots).collect()
     }
 }

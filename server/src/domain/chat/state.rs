@@ -116,6 +116,24 @@ impl Person {
     }
 }
 
+// What the shell looks up.
+impl Chat {
+    /// The room of this name.
+    #[must_use]
+    pub fn room_named(&self, name: &str) -> Option<u64> {
+        self.room_names.get(name).copied()
+    }
+
+    /// The name of a room or a group; nothing else has one.
+    #[must_use]
+    pub fn name(&self, conversation: u64) -> Option<&str> {
+        match &self.conversation(conversation)?.sort {
+            Sort::Public | Sort::Private(_) => None,
+            Sort::Room { name } | Sort::Group { name, .. } => Some(name),
+        }
+    }
+}
+
 // Reading.
 impl Chat {
     pub(super) const fn digest(&self) -> Digest {
@@ -131,10 +149,6 @@ impl Chat {
 
     pub(super) fn private_of(&self, pair: Pair) -> Option<u64> {
         self.private.get(&pair).copied()
-    }
-
-    pub(super) fn room_named(&self, name: &str) -> Option<u64> {
-        self.room_names.get(name).copied()
     }
 
     /// The rooms after this one, in the order they were made.

@@ -51,6 +51,13 @@ impl System for Sales {
         }
     }
 
+    fn people(command: &Command) -> &[UserId] {
+        match command {
+            Command::AssignSeller(command) => std::slice::from_ref(&command.seller),
+            Command::OpenNetwork(_) | Command::OpenStore(_) | Command::RecordSale(_) => &[],
+        }
+    }
+
     fn decide(&self, cx: &Context, command: &Command) -> Result<Event, Refusal> {
         match command {
             Command::OpenNetwork(command) => self.decide_network(cx, command).map(Event::from),

@@ -3,7 +3,8 @@
 //! Owns the maps and the digest, and is the only file that writes either, so that they cannot
 //! drift apart: a row and its hash appear and disappear in one function. What people choose (names,
 //! ids of sales) is in ordered maps, since the hash of the other has no secret; nothing iterates
-//! that. A sale itself is two numbers, its id and its position; what it was is in the sums.
+//! that. A sale itself is two numbers, its id and its position, some forty bytes; what it was is in
+//! the sums.
 //! Deliberately absent: rules.
 
 use std::{

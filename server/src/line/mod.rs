@@ -1,0 +1,312 @@
+//! One connection that speaks lines of text instead of frames, without its socket.
+//!
+//! Bytes of a client go in and native frames come out, for the very same session that every other
+//! connection has; the session's frames go in and lines come out. So every limit, refusal and promise
+//! is the session's, and nothing here decides anything. The first line says which dialect it is:
+//! [`json`] is the whole protocol, [`classic`] a small chat of old. Whatever is not a line of the
+//! dialect is answered with one line that says why. Deliberately absent: sockets, clocks, state.
+
+mod classic;
+mod directory;
+mod json;
+mod outbound;
+
+use std::ops::ControlFlow;
+
+use protocol::{
+    UserId, frame,
+    json::{LineError, render_line_error},
+    limits::{REPLY_BYTES_MAX, REQUEST_LINE_BYTES_MAX, WIRE_VERSION},
+    message::{Reply, Request},
+};
+
+use self::{classic::Classic, json::Json, outbound::Outbound};
+
+pub use self::classic::Farewell;
+
+/// What names mean now: the classic dialect speaks of people and rooms by name.
+pub trait Directory {
+    /// What a person is called.
+    fn name(&self, user: UserId) -> Option<&str>;
+    /// Whose name this is.
+    fn user(&self, name: &str) -> Option<UserId>;
+    /// The room of this name.
+    fn room(&self, name: &str) -> Option<u64>;
+    /// What sort of conversation this is.
+    fn place(&self, conversation: u64) -> Place<'_>;
+}
+
+/// A conversation, as the classic dialect tells them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// Everybody's.
+    Public,
+    /// Of two people.
+    Private,
+    /// A room or a group, of this name.
+    Named(&'a str),
+}
+
+/// Sixteen bytes that no other connection has, for the keys of lines that name none.
+pub type Nonce = [u8; 16];
+
+/// Bytes of lines that may wait for the answer to an authentication.
+const HELD_BYTES_MAX: usize = 2 * REQUEST_LINE_BYTES_MAX;
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct Lines {
+    dialect: Dialect,
+    /// Whether a line has said which dialect it is; until then it is JSON.
+    is_heard: bool,
+    /// Whether the last line is among those to send.
+    is_over: bool,
+    /// Bytes of a line that has not arrived whole, or of lines that wait.
+    partial: Vec<u8>,
+    out: Outbound,
+}
+
+/// How a client says things.
+#[derive(Debug)]
+enum Dialect {
+    /// Every word of the protocol, by name.
+    Json(Box<Json>),
+    /// A small chat.
+    Classic(Box<Classic>),
+}
+
+impl Lines {
+    /// A conversation that begins now.
+    #[must_use]
+    pub fn new(nonce: Nonce) -> Self {
+        Self {
+            dialect: Dialect::Json(Box::new(Json::new(nonce))),
+            is_heard: false,
+            is_over: false,
+            partial: Vec::new(),
+            out: Outbound::default(),
+        }
+    }
+
+    /// The frame that opens every conversation: in lines it goes without saying.
+    #[must_use]
+    pub fn hello() -> Vec<u8> {
+        let mut frame = Vec::new();
+        let version = WIRE_VERSION;
+        Request::Hello { version }.encode(&mut frame);
+        frame
+    }
+
+    /// Takes bytes in and appends what the whole lines among them ask to `frames`. Breaks when the
+    /// conversation is over; then the last line is among those to send.
+    pub fn handle_bytes(
+        &mut self,
+        bytes: &[u8],
+        directory: &dyn Directory,
+        frames: &mut Vec<u8>,
+    ) -> ControlFlow<()> {
+        let mut partial = std::mem::take(&mut self.partial);
+        let mut input = bytes;
+        if !partial.is_empty() {
+            partial.extend_from_slice(bytes);
+            input = &partial;
+        }
+        // Lines behind an authentication wait for its answer: whoever pipes a script into a socket
+        // cannot, and would be told for each of them to log in first.
+        while !self.is_entering()
+            && let Some(end) = input.iter().position(|byte| *byte == b'\n')
+        {
+            self.handle_line(&input[..end], directory, frames)?;
+            input = &input[end + 1..];
+        }
+        let limit = match self.is_entering() {
+            true => HELD_BYTES_MAX,
+            false => REQUEST_LINE_BYTES_MAX,
+        };
+        if limit < input.len() {
+            return self.end(&LineError::too_long(None, limit));
+        }
+        self.partial = input.to_vec();
+        ControlFlow::Continue(())
+    }
+
+    fn is_entering(&self) -> bool {
+        match &self.dialect {
+            Dialect::Json(json) => json.is_entering(),
+            Dialect::Classic(classic) => classic.is_entering(),
+        }
+    }
+
+    /// Whether the last line is among those to send.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    fn handle_line(
+        &mut self,
+        line: &[u8],
+        directory: &dyn Directory,
+        frames: &mut Vec<u8>,
+    ) -> ControlFlow<()> {
+        if self.is_over {
+            return ControlFlow::Break(());
+        }
+        if REQUEST_LINE_BYTES_MAX < line.len() {
+            return self.end(&LineError::too_long(None, REQUEST_LINE_BYTES_MAX));
+        }
+        let line = match str::from_utf8(line) {
+            Ok(line) => line.trim_ascii(),
+            Err(error) => {
+                let reason = format!("not UTF-8 at byte {}", error.valid_up_to());
+                return self.refuse(&LineError::bad(&reason));
+            }
+        };
+        if line.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        self.hear(line)?;
+        match &mut self.dialect {
+            Dialect::Json(json) => match json.handle_line(line, &mut self.out, frames) {
+                Ok(ControlFlow::Continue(())) => ControlFlow::Continue(()),
+                Ok(ControlFlow::Break(())) => {
+                    self.is_over = true;
+                    ControlFlow::Break(())
+                }
+                Err(error) => self.refuse(&error),
+            },
+            Dialect::Classic(classic) => {
+                let mut desk = Desk {
+                    directory,
+                    out: &mut self.out,
+                    asks: frames,
+                };
+                classic.handle_line(line, &mut desk);
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
+    /// The first line says which dialect follows.
+    fn hear(&mut self, line: &str) -> ControlFlow<()> {
+        if self.is_heard {
+            return ControlFlow::Continue(());
+        }
+        // Whoever does not begin with an object speaks another language. A browser that somebody
+        // made post here must not get to its second line.
+        if !line.starts_with('{') {
+            return self.end(&LineError::bad("the first line is no JSON object"));
+        }
+        self.is_heard = true;
+        if let Dialect::Json(json) = &self.dialect
+            && classic::is_classic(line)
+        {
+            self.dialect = Dialect::Classic(Box::new(Classic::new(json.nonce())));
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Answers a line that asks nothing known. Before the first sound one, that is the end.
+    fn refuse(&mut self, error: &LineError) -> ControlFlow<()> {
+        if !self.is_heard {
+            return self.end(error);
+        }
+        self.say_error(error, Fatal::No);
+        ControlFlow::Continue(())
+    }
+
+    fn end(&mut self, error: &LineError) -> ControlFlow<()> {
+        self.say_error(error, Fatal::Yes);
+        self.is_over = true;
+        ControlFlow::Break(())
+    }
+
+    fn say_error(&mut self, error: &LineError, fatal: Fatal) {
+        match &self.dialect {
+            Dialect::Json(_) => {
+                render_line_error(error, fatal == Fatal::Yes, self.out.bytes_mut());
+            }
+            Dialect::Classic(classic) => classic.say_error(error, &mut self.out),
+        }
+    }
+
+    /// Takes in frames of the session, whole ones, and makes lines of them. What the dialect itself
+    /// wants to ask because of them is appended to `asks`, as frames for the session.
+    pub fn handle_frames(
+        &mut self,
+        mut frames: &[u8],
+        directory: &dyn Directory,
+        asks: &mut Vec<u8>,
+    ) {
+        while let Ok(Some((frame, rest))) = frame::split(frames, REPLY_BYTES_MAX) {
+            frames = rest;
+            // Nothing follows the last line.
+            if self.is_over {
+                return;
+            }
+            if let Ok(reply) = Reply::decode(frame) {
+                match &mut self.dialect {
+                    Dialect::Json(json) => json.handle_reply(&reply, &mut self.out),
+                    Dialect::Classic(classic) => {
+                        let mut desk = Desk {
+                            directory,
+                            out: &mut self.out,
+                            asks,
+                        };
+                        classic.handle_reply(&reply, &mut desk);
+                    }
+                }
+            }
+        }
+        if !self.partial.is_empty() {
+            // What waited may go on now; a break shows in `is_over`.
+            let _flow = self.handle_bytes(&[], directory, asks);
+        }
+    }
+
+    /// The bytes to send.
+    #[must_use]
+    pub fn outbound(&self) -> &[u8] {
+        self.out.bytes()
+    }
+
+    /// `len` of the bytes to send were sent.
+    pub fn handle_sent(&mut self, len: usize) {
+        self.out.handle_sent(len);
+    }
+
+    /// What the dialect does by itself now and then: a device of a chat of old does not say how far
+    /// it has come. `asks` as in [`Lines::handle_frames`]; `now` is the shell's monotonic clock.
+    pub fn handle_timeout(&mut self, now: u64, asks: &mut Vec<u8>) {
+        match &mut self.dialect {
+            Dialect::Json(_) => {}
+            Dialect::Classic(classic) => classic.handle_timeout(now, &self.out, asks),
+        }
+    }
+
+    /// What is left to do when the connection has ended.
+    #[must_use]
+    pub fn farewell(&mut self) -> Option<Farewell> {
+        match &mut self.dialect {
+            Dialect::Json(_) => None,
+            Dialect::Classic(classic) => classic.farewell(&self.out),
+        }
+    }
+}
+
+/// What a dialect works with: what names mean, and where its lines and its requests go.
+struct Desk<'a> {
+    directory: &'a dyn Directory,
+    out: &'a mut Outbound,
+    asks: &'a mut Vec<u8>,
+}
+
+/// Whether an error ends the conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fatal {
+    Yes,
+    No,
+}
+
+#[cfg(test)]
+mod tests;

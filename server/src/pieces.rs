@@ -1,0 +1,70 @@
+//! A list of any length that is never moved.
+//!
+//! Entries go in at the end and stay where they are: the list grows by whole pieces, because moving
+//! millions of entries to a larger place would stop the engine. Deliberately absent: taking out.
+
+/// Entries kept in one piece of memory.
+const PIECE_LEN: usize = 4_096;
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(crate) struct Pieces<T> {
+    pieces: Vec<Vec<T>>,
+}
+
+impl<T> Default for Pieces<T> {
+    fn default() -> Self {
+        Self { pieces: Vec::new() }
+    }
+}
+
+impl<T> Pieces<T> {
+    /// Entries in it.
+    pub(crate) fn len(&self) -> usize {
+        self.pieces
+            .last()
+            .map_or(0, |last| (self.pieces.len() - 1) * PIECE_LEN + last.len())
+    }
+
+    /// Puts `entry` at the end.
+    pub(crate) fn push(&mut self, entry: T) {
+        match self.pieces.last_mut() {
+            Some(last) if last.len() < PIECE_LEN => last.push(entry),
+            _ => {
+                let mut piece = Vec::with_capacity(PIECE_LEN);
+                piece.push(entry);
+                self.pieces.push(piece);
+            }
+        }
+    }
+
+    /// The entry at `index`, counted from 0.
+    pub(crate) fn get(&self, index: usize) -> Option<&T> {
+        self.pieces.get(index / PIECE_LEN)?.get(index % PIECE_LEN)
+    }
+
+    /// The entry at `index`, to change it.
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        let piece = self.pieces.get_mut(index / PIECE_LEN)?;
+        piece.get_mut(index % PIECE_LEN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_stay_where_they_were_put() {
+        let mut pieces = Pieces::default();
+        assert_eq!((pieces.len(), pieces.get(0)), (0, None));
+        for index in 0..2 * PIECE_LEN + 1 {
+            pieces.push(index);
+            assert_eq!(pieces.len(), index + 1);
+        }
+        for index in [0, PIECE_LEN - 1, PIECE_LEN, 2 * PIECE_LEN] {
+            assert_eq!(pieces.get(index), Some(&index));
+        }
+        assert_eq!(pieces.get(2 * PIECE_LEN + 1), None);
+    }
+}
