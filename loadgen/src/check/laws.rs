@@ -441,7 +441,7 @@ impl Watch for Laws {
             began_at: self.began_at,
             sent: &self.no_phantom,
         };
-        self.chat.handle_push(client, seq, push, &known);
+        self.chat.handle_push(client, seq, push, now, &known);
     }
 
     fn handle_news(&mut self, client: u32, news: &News, now: Nanos) {
@@ -475,7 +475,7 @@ impl Watch for Laws {
         self.presence.handle_link(client, user, change, now);
     }
 
-    fn handle_drained(&mut self, client: u32, seq: u64) {
-        self.chat.handle_drained(client, seq);
+    fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {
+        self.chat.handle_drained(client, seq, now);
     }
 }

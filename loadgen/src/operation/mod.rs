@@ -406,8 +406,8 @@ pub trait Watch {
     fn handle_link(&mut self, client: u32, change: LinkChange, now: Nanos);
     /// The load is over, and waiting for what is for this client up to `seq` is over too: it was
     /// shown, or it never will be. To be told while the client's connection is up.
-    fn handle_drained(&mut self, client: u32, seq: u64) {
-        let _nobody_judges_it = (client, seq);
+    fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {
+        let _nobody_judges_it = (client, seq, now);
     }
 }
 

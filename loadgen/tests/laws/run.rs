@@ -298,7 +298,7 @@ impl Run {
             }
         }
         for (client, seq) in &self.drained {
-            laws.handle_drained(*client, *seq);
+            laws.handle_drained(*client, *seq, u64::MAX);
         }
         for again in &self.again {
             let first = history

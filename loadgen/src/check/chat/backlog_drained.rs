@@ -1,7 +1,9 @@
 //! O2, the lag ends: when the driver has waited long enough, everybody is where the log is.
 //!
 //! For each client the driver says up to which position it was waited for. The last entry up to
-//! there that is for its person must have come. Deliberately absent: what came before it (M1).
+//! there that is for its person must have come. Where waiting ended while anybody was still being
+//! shown things the server is slow, and whether something is lost cannot be said. Deliberately
+//! absent: what came before the last entry (M1).
 
 use protocol::UserId;
 
@@ -23,6 +25,7 @@ const ABOUT: About = About {
 #[derive(Debug)]
 pub(super) struct BacklogDrained {
     clients: u64,
+    unsettled: u64,
     finding: Finding,
 }
 
@@ -30,8 +33,14 @@ impl BacklogDrained {
     pub(super) const fn new() -> Self {
         Self {
             clients: 0,
+            unsettled: 0,
             finding: Finding::new(ABOUT),
         }
+    }
+
+    /// Waiting for somebody ended while things were still on their way.
+    pub(super) const fn handle_unsettled(&mut self) {
+        self.unsettled += 1;
     }
 
     pub(super) fn judge(&mut self, links: &[Link], model: &Model, users: &[Option<UserId>]) {
@@ -81,6 +90,12 @@ impl BacklogDrained {
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("clients that were waited for", self.clients);
+        if 0 < self.unsettled {
+            self.finding.doubt(format!(
+                "waiting ended {} times while things were still being shown",
+                self.unsettled
+            ));
+        }
         self.finding
     }
 }

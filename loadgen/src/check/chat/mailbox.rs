@@ -201,6 +201,11 @@ impl Mailbox {
         link.pushed = link.pushed.max(seq);
     }
 
+    /// Whether a client was pushed something at a position, or behind it.
+    pub(super) fn has(&self, client: u32, seq: u64) -> bool {
+        self.link(client).is_some_and(|link| seq <= link.pushed)
+    }
+
     /// Everything up to `seq` was waited for.
     pub(super) fn drain(&mut self, client: u32, seq: u64) {
         let link = self.link_mut(client);

@@ -93,6 +93,9 @@ pub(super) const LAWS: [&str; 18] = [
     "retained",
 ];
 
+/// When nobody was told anything for so long, nothing is on its way any more.
+const QUIET: Nanos = 1_000_000_000;
+
 /// What is known of everybody while the run goes on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'a> {
@@ -142,6 +145,8 @@ pub(super) struct ChatLaws {
     cursors_independent: CursorsIndependent,
     retained: Retained,
     operations: u64,
+    /// When anybody was pushed anything last.
+    pushed_at: Nanos,
 }
 
 impl ChatLaws {
@@ -173,6 +178,7 @@ impl ChatLaws {
             cursors_independent: CursorsIndependent::new(),
             retained: Retained::new(),
             operations: 0,
+            pushed_at: 0,
         }
     }
 
@@ -314,7 +320,15 @@ impl ChatLaws {
     }
 
     /// Something was pushed, of whatever system.
-    pub(super) fn handle_push(&mut self, client: u32, seq: u64, push: &Push, known: &Known<'_>) {
+    pub(super) fn handle_push(
+        &mut self,
+        client: u32,
+        seq: u64,
+        push: &Push,
+        now: Nanos,
+        known: &Known<'_>,
+    ) {
+        self.pushed_at = now;
         match push {
             Push::Entry(entry) => self.handle_entry(client, entry, known),
             Push::Receipt {
@@ -378,9 +392,14 @@ impl ChatLaws {
         }
     }
 
-    /// Waiting for what is for this client, up to `seq`, is over.
-    pub(super) fn handle_drained(&mut self, client: u32, seq: u64) {
-        self.mailbox.drain(client, seq);
+    /// Waiting for what is for this client, up to `seq`, is over. While anybody is still being told
+    /// things, what did not come is late and not lost.
+    pub(super) fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {
+        if self.pushed_at.saturating_add(QUIET) <= now || self.mailbox.has(client, seq) {
+            self.mailbox.drain(client, seq);
+        } else {
+            self.backlog_drained.handle_unsettled();
+        }
     }
 
     /// One record of the log, and who minted its key.
