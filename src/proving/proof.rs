@@ -88,6 +88,17 @@ const fn expected(bug: PlantedBug) -> &'static str {
         PlantedBug::UnloggedChange => "replay-determinism",
         PlantedBug::OldView | PlantedBug::ShortHold | PlantedBug::QueueJump => "model-agrees",
         PlantedBug::DeniedCancel => "linearizable",
+        PlantedBug::LostMessage => "no-lost-message",
+        PlantedBug::DuplicateAfterReconnect => "resume-at-cursor",
+        PlantedBug::ReorderedConversation => "one-order",
+        PlantedBug::TwoOrders => "one-entry-per-index",
+        PlantedBug::FallingReceipt => "watermarks-rise",
+        PlantedBug::PrematureReceipt => "receipts-truthful",
+        PlantedBug::StuckPresence => "presence-accurate",
+        PlantedBug::ResurrectedFavourite => "no-resurrection",
+        PlantedBug::FavouriteOfRemovedItem => "favourites-listed",
+        PlantedBug::SaleCountedTwice => "sales-agree",
+        PlantedBug::MixedTotals => "sales-one-snapshot",
     }
 }
 
