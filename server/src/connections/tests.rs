@@ -573,7 +573,10 @@ fn whoever_reads_nothing_costs_no_more_than_the_bound_and_is_told_where_to_go_on
     }
     world.flush();
     let listener = &world.listeners[0];
-    let place = world.connections.find(listener.id).expect("its link is not cut yet");
+    let place = world
+        .connections
+        .find(listener.id)
+        .expect("its link is not cut yet");
     let connection = &world.connections.slab[place];
     assert!(connection.session.is_closed() && connection.outbox.is_empty());
     world.read(0, 1 << 20);
@@ -585,7 +588,10 @@ fn whoever_reads_nothing_costs_no_more_than_the_bound_and_is_told_where_to_go_on
         last = Some(Reply::decode(one).unwrap());
         rest = behind;
     }
-    let told = heard(link).last().copied().unwrap_or(world.listeners[0].from.0);
+    let told = heard(link)
+        .last()
+        .copied()
+        .unwrap_or(world.listeners[0].from.0);
     match last {
         Some(Reply::Error(error)) => {
             assert_eq!(error.refusal.code, Code::SLOW_READER);
