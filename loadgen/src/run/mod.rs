@@ -23,6 +23,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ::client::Session;
 use protocol::{
     Seq,
     message::WelcomeFlags,
@@ -241,7 +242,10 @@ impl Run<'_> {
         let mint = KeyMint::new(secret);
         let mut laws = self.laws(&mint, &built);
         let admin_token = built.admin_token;
-        let watch = server.as_ref().and_then(Embedded::pid).map(MemoryWatch::start);
+        let watch = server
+            .as_ref()
+            .and_then(Embedded::pid)
+            .map(MemoryWatch::start);
         let driven = self.drive(built, &mint, secret, &mut laws).await;
         let server_memory = watch.and_then(MemoryWatch::finish);
         let (driven, admin) = driven?;
@@ -314,7 +318,7 @@ impl Run<'_> {
 
     fn laws(&self, mint: &KeyMint, built: &Built) -> Laws {
         let world = &self.plan.world;
-        let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.users);
+        let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.clients());
         options.required.clone_from(&self.scenario.require.laws);
         let mut laws = Laws::new(options);
         for (client, user) in (0..).zip(&built.users) {
@@ -344,7 +348,12 @@ impl Run<'_> {
         let clients = (0..)
             .zip(&built.sessions)
             .map(|(id, session)| {
-                Client::new(id, mint.clone(), Rc::clone(&built.map), session.session)
+                // What the set-up made is known: the news begin behind it.
+                let session = Session {
+                    cursor: built.began_at,
+                    ..Session::from(session.clone())
+                };
+                Client::new(id, mint.clone(), Rc::clone(&built.map), session)
             })
             .collect();
         let mut options = DriveOptions::new(Clock::start());

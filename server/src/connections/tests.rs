@@ -265,7 +265,7 @@ impl World {
         .encode(&mut log_in);
         session.handle_input(NOW, &log_in, &facts);
         let link = Link::pipe();
-        let id = self.connections.insert(session, link.clone(), None);
+        let id = self.connections.insert(session, link.clone());
         let origin = Origin {
             connection: id,
             correlation,

@@ -123,7 +123,7 @@ impl Hub {
             let held = u64::try_from(held).unwrap_or(u64::MAX);
             session.handle_end(Refusal::with(Code::CONNECTIONS, held, held));
         }
-        self.connections.insert(session, link, None)
+        self.connections.insert(session, link)
     }
 
     /// Forgets a connection whose link has ended.
