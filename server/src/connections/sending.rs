@@ -10,6 +10,9 @@ use crate::line::Directory;
 /// link cut at once, with input still on its way, would throw those words away.
 pub(crate) const LAST_WORDS_MS: u64 = 1_000;
 
+/// Milliseconds a slow reader has to read that it was one: what its socket holds comes before.
+const SLOW_LAST_WORDS_MS: u64 = 30_000;
+
 /// Bytes gathered for one write: more than most sockets take at once.
 const WRITE_BYTES: usize = 128 * 1_024;
 
@@ -177,7 +180,12 @@ impl Connection {
     /// Ends the link of a conversation that has been over for long enough.
     pub(crate) fn cut_if_over(&mut self, now: u64) {
         let ended_at = *self.ended_at.get_or_insert(now);
-        if ended_at.saturating_add(LAST_WORDS_MS) <= now {
+        let patience = if self.is_slow {
+            SLOW_LAST_WORDS_MS
+        } else {
+            LAST_WORDS_MS
+        };
+        if ended_at.saturating_add(patience) <= now {
             self.link.shutdown();
         }
     }
