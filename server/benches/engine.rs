@@ -23,6 +23,7 @@ use rusqlite::Connection;
 use server::{
     domain::systems::{CommandBytes, OwnedCommand, Source},
     engine::{Ask, Engine, Origin, Release, Submitted},
+    keyring::Keyring,
     log::{Batch, EventLog, MemoryLog, SqliteLog, SqliteOptions, commit, database::PAGE_BYTES},
 };
 
@@ -152,7 +153,7 @@ struct Whole {
 impl Whole {
     fn new(log: Box<dyn EventLog>) -> Self {
         let mut whole = Self {
-            engine: Engine::default(),
+            engine: Engine::new(Keyring::new([7; 32])),
             log,
             asked: 0,
             commands: Vec::new(),
