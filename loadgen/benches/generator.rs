@@ -17,6 +17,7 @@ use std::{
     thread,
 };
 
+use client::Session;
 use loadgen::{
     client::Client,
     clock::{Clock, thread_cpu, wall_ms},
@@ -31,10 +32,11 @@ use loadgen::{
     world_map::WorldMap,
 };
 use protocol::{
-    ChainHash, Code, Seq, frame,
+    ChainHash, Code, Seq, UserId, frame,
     limits::REQUEST_BYTES_MAX,
     message::{Reply, Request},
     outcome,
+    words::accounts::Token,
 };
 
 /// Connections of the comparison with other generators: few and busy, and as many as 20,000
@@ -84,14 +86,23 @@ fn main() {
     keep_and_read();
 }
 
+/// Nobody resumes it: no target here asks who is there.
+const SESSION: Session = Session {
+    user: UserId(1),
+    session: 1,
+    token: Token([0; 32]),
+    cursor: Seq::START,
+};
+
 async fn measure(name: &str, load: (u32, u32), target: &mut impl Target) {
     let plan = plan(load);
     let secret = [7; 32];
     let world = Rc::new(WorldMap {
         agendas: (1..=20).collect(),
         first_day: 20_000,
+        ..WorldMap::default()
     });
-    let client = |id| Client::new(id, KeyMint::new(secret), Rc::clone(&world), 0);
+    let client = |id| Client::new(id, KeyMint::new(secret), Rc::clone(&world), SESSION);
     let clients = (0..load.0).map(client).collect();
     let directory = tempfile::tempdir().expect("a directory");
     let head = HistoryHead {

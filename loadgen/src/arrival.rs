@@ -4,6 +4,8 @@
 //! of the rate's integral, computed anew for each arrival: no step is added to the one before, so
 //! nothing drifts, however long the phase. Deliberately absent: clocks, and what the answers were.
 
+use std::ops::Range;
+
 use rand::{Rng, rngs::ChaCha8Rng};
 
 use crate::{
@@ -19,7 +21,7 @@ pub struct ArrivalStream {
     curve: Curve,
     arrival: Arrivals,
     random: ChaCha8Rng,
-    users: u32,
+    clients: Range<u32>,
     flow: u16,
     index: u32,
     /// The rate's integral at the last arrival of a Poisson process.
@@ -45,7 +47,7 @@ impl Plan {
             curve,
             arrival,
             random: self.stream(phase, load, StreamOwner::Arrivals),
-            users: self.world.users,
+            clients: self.world.clients_of(source.who),
             flow: source.flow,
             index: 0,
             reached: 0.0,
@@ -75,7 +77,8 @@ impl Iterator for ArrivalStream {
 
     fn next(&mut self) -> Option<Arrival> {
         let at = self.next_at()?;
-        let client = math::below(self.random.next_u64(), self.users);
+        let Range { start, end } = self.clients;
+        let client = start + math::below(self.random.next_u64(), end - start);
         let seed = self.random.next_u64();
         let instance = Instance {
             flow: self.flow,

@@ -1,33 +1,31 @@
 //! One user of the plan, without a socket and without a clock.
 //!
-//! Calls go in and become frames; bytes of the server go in and become finished operations. A
-//! client knows who it is, what it counted to, and what is unanswered. What it asks is decided by
-//! the plan, when by the driver, how its bytes travel by a target.
+//! Calls go in and become requests of a [`Conversation`], which keeps them until they are answered,
+//! over as many connections as that takes; bytes of the server go in and become finished
+//! operations, pushes and news. A client knows who it is, what it counted to, and how far it was
+//! shown each conversation. What it asks is decided by the plan, when by the driver, how its bytes
+//! travel by a target.
 
-use std::{collections::VecDeque, rc::Rc};
+use std::rc::Rc;
 
+use ::client::{Broken, Conversation, Event, OnBusy, Session, Word};
 use protocol::{
-    ChainHash, Code, Seq,
-    codec::CodecError,
-    frame::{self, FrameError},
-    limits::{IN_FLIGHT_MAX, REPLY_BYTES_MAX},
-    message::{MessageError, Reply, Request},
-    outcome,
-    words::WordError,
+    ChainHash, Seq,
+    outcome::Outcome as Decided,
+    words::{WordError, presence},
 };
 
 use crate::{
     contention::Entry,
+    knowledge::Knowledge,
     operation::{Call, KeyMint, Nanos, News, Observed, Operation, Outcome, Push},
+    shown::{Shown, Standing},
     wire::{self, Asker},
     world_map::WorldMap,
 };
 
-/// Bytes that may wait to be written on one connection: beyond, the server has stopped reading.
-pub const OUT_BYTES_MAX: usize = 64 * 1_024;
-
-/// Unanswered requests a client may have, as the wire promises.
-const OUTSTANDING_LEN_MAX: usize = IN_FLIGHT_MAX as usize;
+/// The most attempts that are told apart: a history keeps seven bits of them.
+const ATTEMPTS_MAX: u8 = 127;
 
 /// One user.
 #[derive(Debug)]
@@ -36,12 +34,16 @@ pub struct Client {
     mint: KeyMint,
     world: Rc<WorldMap>,
     session: u64,
+    knowledge: Knowledge,
     counter: u32,
-    outstanding: VecDeque<Outstanding>,
+    talk: Conversation<Tag>,
+    shown: Shown,
+    /// Away because the plan wants it.
+    is_offline: bool,
+    /// When the pushes of its connection began.
+    subscribed_at: Nanos,
     body: Vec<u8>,
-    out: Vec<u8>,
     partial: Vec<u8>,
-    is_lost: bool,
 }
 
 /// A call and what belongs to it.
@@ -61,15 +63,26 @@ pub struct Ask {
     pub entry: Entry,
 }
 
+/// What comes back with an answer.
+#[derive(Debug)]
+enum Tag {
+    /// A call.
+    Call(Outstanding),
+    /// A command asked again on purpose, and its first answer.
+    Again {
+        first: Box<Operation>,
+        sent_at: Nanos,
+    },
+    /// Which conversations there are, and how long: no operation, but the driver's own question.
+    Standing,
+}
+
 /// An unanswered call.
 #[derive(Debug)]
 struct Outstanding {
-    correlation: u64,
     operation: Operation,
     run: u32,
     entry: Entry,
-    /// The first answer, when this asks again on purpose.
-    first: Option<Box<Operation>>,
 }
 
 /// A finished call.
@@ -97,6 +110,13 @@ pub enum Told {
         /// The second.
         second: Operation,
     },
+    /// Pushes from behind this position follow.
+    Subscribed {
+        /// The last position that the client has.
+        from: u64,
+        /// The newest one there was: what lies between is what it missed.
+        newest: u64,
+    },
     /// Something the client did not ask for.
     Pushed {
         /// Where it happened.
@@ -106,7 +126,9 @@ pub enum Told {
     },
     /// Something in passing.
     News(News),
-    /// An answer nobody waits for any more, or a word of no consequence.
+    /// How far its conversations are is known, or so far as one page says.
+    Standing,
+    /// A word of no consequence.
     Nothing,
 }
 
@@ -117,43 +139,41 @@ pub enum Unanswered {
     Call(Finished),
     /// A command asked again on purpose: its first answer has been counted.
     Duplicate,
+    /// The driver's own question.
+    Standing,
 }
 
 /// Bytes that are no conversation. The connection is of no further use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
-    /// No frame.
+    /// The conversation says so.
     #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// No message.
-    #[error(transparent)]
-    Message(#[from] MessageError),
-    /// No outcome.
-    #[error(transparent)]
-    Outcome(#[from] CodecError),
-    /// No word.
+    Broken(#[from] Broken),
+    /// No word where one was promised.
     #[error(transparent)]
     Word(#[from] WordError),
-    /// The server is about to close.
-    #[error("the server closes the connection: {0}")]
-    Closing(protocol::Refusal),
 }
 
 impl Client {
-    /// The client with number `id`, on a connection that is open and belongs to this session.
+    /// The client with number `id`, on a connection that has logged in by this session. The first
+    /// it says is that it wants to be told of pushes.
     #[must_use]
-    pub const fn new(id: u32, mint: KeyMint, world: Rc<WorldMap>, session: u64) -> Self {
+    pub fn new(id: u32, mint: KeyMint, world: Rc<WorldMap>, session: Session) -> Self {
+        // Somebody who measures a server counts what it is too busy for.
+        let talk = Conversation::carry_on(session, u64::from(id), OnBusy::Tell, 0);
         Self {
             id,
             mint,
             world,
-            session,
+            session: session.session,
+            knowledge: Knowledge::default(),
             counter: 0,
-            outstanding: VecDeque::new(),
+            talk,
+            shown: Shown::default(),
+            is_offline: false,
+            subscribed_at: 0,
             body: Vec::new(),
-            out: Vec::new(),
             partial: Vec::new(),
-            is_lost: false,
         }
     }
 
@@ -169,39 +189,85 @@ impl Client {
         self.counter
     }
 
+    /// The key of one of its calls.
+    #[must_use]
+    pub fn key(&self, counter: u32) -> protocol::Key {
+        self.mint.mint(self.id, counter)
+    }
+
     /// Where the plan's places are.
     #[must_use]
     pub fn world(&self) -> &WorldMap {
         &self.world
     }
 
-    /// Whether its connection is gone.
+    /// What it remembers of what it was shown.
     #[must_use]
-    pub const fn is_lost(&self) -> bool {
-        self.is_lost
+    pub const fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
     }
 
-    /// Whether another call may be sent now.
+    /// How far it was shown each conversation.
+    #[must_use]
+    pub const fn shown(&self) -> &Shown {
+        &self.shown
+    }
+
+    /// Since when its connection is told of pushes; later than anything while it is not.
+    #[must_use]
+    pub const fn subscribed_at(&self) -> Nanos {
+        self.subscribed_at
+    }
+
+    /// Whether its requests reach the server now.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.talk.is_open()
+    }
+
+    /// Whether it has no connection, and makes none.
+    #[must_use]
+    pub const fn is_away(&self) -> bool {
+        self.talk.is_away()
+    }
+
+    /// Whether it is away because the plan wants it.
+    #[must_use]
+    pub const fn is_offline(&self) -> bool {
+        self.is_offline
+    }
+
+    /// Whether it will never come back.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.talk.ended().is_some()
+    }
+
+    /// When it wants its next connection, if it wants one.
+    #[must_use]
+    pub const fn connect_at(&self) -> Option<Nanos> {
+        self.talk.connect_at()
+    }
+
+    /// Whether another call may be taken now. What a lost connection cannot carry waits for the
+    /// next one; whoever is away because the plan wants it asks nothing.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        !self.is_lost
-            && self.outstanding.len() < OUTSTANDING_LEN_MAX
-            && self.out.len() < OUT_BYTES_MAX
+        !self.is_offline && self.talk.has_room()
     }
 
     /// Frames that wait to be written. A target takes them from the front.
     pub const fn out(&mut self) -> &mut Vec<u8> {
-        &mut self.out
+        self.talk.poll_transmit()
     }
 
-    /// Asks: the frame is appended to [`Self::out`], and the call is outstanding.
+    /// Asks: the call is outstanding until it is answered or given up, whatever becomes of
+    /// connections.
     pub fn ask(&mut self, ask: &Ask) {
         let counter = self.counter;
         self.counter += 1;
-        let correlation = u64::from(counter) + 1; // 0 concerns the conversation
-        self.encode(&ask.call, counter, correlation);
-        self.outstanding.push_back(Outstanding {
-            correlation,
+        self.knowledge.handle_ask(&ask.call);
+        let tag = Tag::Call(Outstanding {
             operation: Operation {
                 client: self.id,
                 counter,
@@ -217,20 +283,22 @@ impl Client {
             },
             run: ask.run,
             entry: ask.entry,
-            first: None,
         });
+        self.ask_for(&ask.call, counter, tag, ask.sent_at);
     }
 
     /// The count and the call it asked last, while that is outstanding.
     #[must_use]
-    pub fn newest(&self) -> Option<(u32, Call)> {
-        let newest = self.outstanding.back()?;
-        Some((newest.operation.counter, newest.operation.call))
+    pub fn newest(&mut self) -> Option<(u32, Call)> {
+        match self.talk.newest()? {
+            Tag::Call(newest) => Some((newest.operation.counter, newest.operation.call)),
+            Tag::Again { .. } | Tag::Standing => None,
+        }
     }
 
     /// Notes when the last call left, where it was asked before it could leave.
     pub fn release(&mut self, now: Nanos, floor: u64) {
-        if let Some(last) = self.outstanding.back_mut() {
+        if let Some(Tag::Call(last)) = self.talk.newest() {
             last.operation.sent_at = now;
             last.operation.floor = floor;
         }
@@ -238,19 +306,34 @@ impl Client {
 
     /// Asks a finished command again, under its key and with its body.
     pub fn ask_again(&mut self, first: &Operation, now: Nanos) {
-        let correlation = u64::from(first.counter) + 1;
-        self.encode(&first.call, first.counter, correlation);
-        self.outstanding.push_back(Outstanding {
-            correlation,
-            operation: Operation {
-                intended_at: now,
-                sent_at: now,
-                ..*first
-            },
-            run: 0,
-            entry: None,
-            first: Some(Box::new(*first)),
-        });
+        let tag = Tag::Again {
+            first: Box::new(*first),
+            sent_at: now,
+        };
+        self.ask_for(&first.call, first.counter, tag, now);
+    }
+
+    /// Asks how long its conversations are, to compare it with what it was shown.
+    pub fn ask_standing(&mut self, now: Nanos) {
+        self.shown.begin();
+        self.ask_standing_after(None, now);
+    }
+
+    fn ask_standing_after(&mut self, after: Option<u64>, now: Nanos) {
+        self.body.clear();
+        let (kind, schema) = Standing::ask(after, &mut self.body);
+        let body = &self.body;
+        let word = Word { kind, schema, body };
+        self.talk.query(word, Tag::Standing, now);
+    }
+
+    /// Says something in passing: it is not answered, and nobody counts it.
+    pub fn say(&mut self, signal: &presence::Signal, now: Nanos) {
+        self.body.clear();
+        signal.encode(&mut self.body);
+        let (kind, schema) = signal.kind();
+        let body = &self.body;
+        self.talk.signal(Word { kind, schema, body }, now);
     }
 
     /// Bytes of a frame that has not arrived in full, to be put before what arrives next.
@@ -258,7 +341,7 @@ impl Client {
         &mut self.partial
     }
 
-    /// Reads the next whole frame off `input`. `None` when more bytes are needed.
+    /// Reads the next whole frame that matters off `input`. `None` when more bytes are needed.
     ///
     /// # Errors
     /// If the bytes are no conversation, or the server ends it.
@@ -267,112 +350,147 @@ impl Client {
         input: &mut &[u8],
         now: Nanos,
     ) -> Result<Option<Told>, ClientError> {
-        let Some((frame, rest)) = frame::split(input, REPLY_BYTES_MAX)? else {
+        let Some(event) = self.talk.handle_bytes(input, now)? else {
             return Ok(None);
         };
-        *input = rest;
-        match Reply::decode(frame)? {
-            Reply::Answer {
-                correlation,
-                seq,
-                hash,
-                outcome,
-            } => self.handle_answer(correlation, (seq, hash), outcome, now),
-            Reply::Push {
+        Ok(Some(match event {
+            Event::Answered(answer) => {
+                let attempts = answer.attempts.min(ATTEMPTS_MAX);
+                let position = (answer.seq, answer.hash);
+                match answer.tag {
+                    Tag::Call(call) => tell_answer(call, attempts, position, answer.outcome, now)?,
+                    Tag::Again { first, sent_at } => {
+                        let outcome = outcome(&answer.outcome);
+                        tell_again(*first, sent_at, position, outcome, now)
+                    }
+                    Tag::Standing => self.handle_standing(answer.outcome, now)?,
+                }
+            }
+            Event::Unconsidered(it) => match it.tag {
+                Tag::Call(mut call) => {
+                    call.operation.attempts = it.attempts.min(ATTEMPTS_MAX);
+                    Told::Finished(call.finish_without(Outcome::Error(it.refusal.code), now))
+                }
+                Tag::Again { first, sent_at } => {
+                    let outcome = Outcome::Error(it.refusal.code);
+                    tell_again(*first, sent_at, (Seq(0), ChainHash::START), outcome, now)
+                }
+                Tag::Standing => {
+                    self.shown.end();
+                    Told::Standing
+                }
+            },
+            Event::Subscribed { from, newest } => {
+                self.subscribed_at = now;
+                let (from, newest) = (from.0, newest.0);
+                Told::Subscribed { from, newest }
+            }
+            Event::Pushed {
                 seq,
                 kind,
                 schema,
                 body,
-                ..
-            } => {
-                let push = wire::decode_push(seq, kind, schema, body)?;
-                Ok(push.map_or(Told::Nothing, |push| Told::Pushed { seq: seq.0, push }))
+            } => match wire::decode_push(seq, kind, schema, body)? {
+                Some(push) => {
+                    self.knowledge.handle_push(seq.0, &push);
+                    if let Push::Entry(entry) = &push {
+                        self.shown.note(entry.conversation, entry.index);
+                    }
+                    Told::Pushed { seq: seq.0, push }
+                }
+                None => Told::Nothing,
+            },
+            Event::News { kind, schema, body } => {
+                Told::News(wire::decode_news(kind, schema, body)?)
             }
-            Reply::News { kind, schema, body } => {
-                Ok(Told::News(wire::decode_news(kind, schema, body)?))
-            }
-            Reply::Error(error) if error.fatal => Err(ClientError::Closing(error.refusal)),
-            Reply::Error(error) => {
-                Ok(self.handle_error(error.correlation, error.refusal.code, now))
-            }
-            Reply::Welcome(_) | Reply::Pong { .. } | Reply::Probe => Ok(Told::Nothing),
-        }
-        .map(Some)
+        }))
     }
 
-    /// The connection is gone: frames that wait will never travel.
-    pub fn handle_loss(&mut self) {
-        self.is_lost = true;
-        self.out = Vec::new();
+    fn handle_standing(&mut self, outcome: Decided<'_>, now: Nanos) -> Result<Told, ClientError> {
+        let Decided::Accepted { kind, schema, body } = outcome else {
+            self.shown.end();
+            return Ok(Told::Standing);
+        };
+        let standing = Standing::decode(kind, schema, body)?;
+        match self.shown.compare(&standing) {
+            Some(after) => self.ask_standing_after(Some(after), now),
+            None => self.shown.end(),
+        }
+        Ok(Told::Standing)
+    }
+
+    /// Whether it wants a connection now. It says so once.
+    pub fn poll_connect(&mut self, now: Nanos) -> bool {
+        self.talk.poll_connect(now)
+    }
+
+    /// There is a connection, or will be.
+    pub fn handle_connected(&mut self, now: Nanos) {
+        self.is_offline = false;
+        self.talk.handle_connected(now);
+    }
+
+    /// Does what is due by itself.
+    ///
+    /// # Errors
+    /// If the connection is of no further use.
+    pub fn handle_timeout(&mut self, now: Nanos) -> Result<(), ClientError> {
+        Ok(self.talk.handle_timeout(now)?)
+    }
+
+    /// The connection is gone: what was unanswered is asked again on the next.
+    pub fn handle_loss(&mut self, now: Nanos) {
+        self.talk.handle_lost(now);
+        self.forget_connection();
+    }
+
+    /// Away from now on, until then.
+    pub fn go_offline(&mut self, until: Nanos) {
+        self.talk.go_away(Some(until));
+        self.is_offline = true;
+        self.forget_connection();
+    }
+
+    fn forget_connection(&mut self) {
+        self.subscribed_at = Nanos::MAX;
         self.partial = Vec::new();
     }
 
-    /// Gives up the oldest call if it was sent at `sent_before` or earlier.
-    pub fn give_up(
-        &mut self,
-        sent_before: Nanos,
-        outcome: Outcome,
-        now: Nanos,
-    ) -> Option<Unanswered> {
-        if sent_before < self.outstanding.front()?.operation.sent_at {
+    /// Gives up the oldest call if it was sent at `sent_before` or earlier. It may have happened if
+    /// it was cut off from its answer; if not, its answer is overdue.
+    pub fn give_up(&mut self, sent_before: Nanos, now: Nanos) -> Option<Unanswered> {
+        let sent_at = match self.talk.oldest()? {
+            Tag::Call(call) => call.operation.sent_at,
+            Tag::Again { sent_at, .. } => *sent_at,
+            Tag::Standing => Nanos::MAX,
+        };
+        if sent_before < sent_at {
             return None;
         }
-        let outstanding = self.outstanding.pop_front()?;
-        if outstanding.first.is_some() {
-            return Some(Unanswered::Duplicate);
-        }
-        let finished =
-            outstanding.finish(outcome, (Seq(0), ChainHash::START), Observed::Nothing, now);
-        Some(Unanswered::Call(finished))
-    }
-
-    fn handle_answer(
-        &mut self,
-        correlation: u64,
-        position: (Seq, ChainHash),
-        bytes: &[u8],
-        now: Nanos,
-    ) -> Result<Told, ClientError> {
-        let Some(outstanding) = self.take(correlation) else {
-            return Ok(Told::Nothing);
-        };
-        let (outcome, observed) = match outcome::Outcome::decode(bytes)? {
-            outcome::Outcome::Accepted { kind, schema, body } => {
-                let observed = wire::observe(&outstanding.operation.call, kind, schema, body)?;
-                (Outcome::Ok, observed)
+        let given_up = self.talk.give_up()?;
+        Some(match given_up.tag {
+            Tag::Call(mut call) => {
+                call.operation.attempts = given_up.attempts.clamp(1, ATTEMPTS_MAX);
+                let outcome = if given_up.was_cut_off {
+                    Outcome::Unknown
+                } else {
+                    Outcome::Timeout
+                };
+                Unanswered::Call(call.finish_without(outcome, now))
             }
-            outcome::Outcome::Refused(refusal) => {
-                (Outcome::Refused(refusal.code), Observed::Nothing)
+            Tag::Again { .. } => Unanswered::Duplicate,
+            Tag::Standing => {
+                self.shown.end();
+                Unanswered::Standing
             }
-        };
-        Ok(outstanding.tell(outcome, position, observed, now))
-    }
-
-    fn handle_error(&mut self, correlation: u64, code: Code, now: Nanos) -> Told {
-        self.take(correlation).map_or(Told::Nothing, |outstanding| {
-            let nowhere = (Seq(0), ChainHash::START);
-            outstanding.tell(Outcome::Error(code), nowhere, Observed::Nothing, now)
         })
     }
 
-    /// Answers come nearly in order, so the one that is looked for is nearly always the first.
-    fn take(&mut self, correlation: u64) -> Option<Outstanding> {
-        let is_it = |outstanding: &Outstanding| outstanding.correlation == correlation;
-        let index = self.outstanding.iter().position(is_it)?;
-        self.outstanding.remove(index)
-    }
-
-    fn encode(&mut self, call: &Call, counter: u32, correlation: u64) {
+    fn ask_for(&mut self, call: &Call, counter: u32, tag: Tag, now: Nanos) {
         self.body.clear();
         if let Some((kind, schema)) = wire::encode_query(call, &mut self.body) {
             let body = &self.body;
-            return Request::Query {
-                correlation,
-                kind,
-                schema,
-                body,
-            }
-            .encode(&mut self.out);
+            return self.talk.query(Word { kind, schema, body }, tag, now);
         }
         let asker = Asker {
             key: self.mint.mint(self.id, counter),
@@ -380,65 +498,96 @@ impl Client {
         };
         let (kind, schema) = wire::encode_command(call, &asker, &mut self.body)
             .expect("a call that is no query is a command");
-        Request::Command {
-            correlation,
-            key: asker.key,
-            kind,
-            schema,
-            body: &self.body,
+        let body = &self.body;
+        self.talk
+            .command(asker.key, Word { kind, schema, body }, tag, now);
+    }
+}
+
+fn tell_answer(
+    mut call: Outstanding,
+    attempts: u8,
+    position: (Seq, ChainHash),
+    decided: Decided<'_>,
+    now: Nanos,
+) -> Result<Told, ClientError> {
+    call.operation.attempts = attempts;
+    let observed = match decided {
+        Decided::Accepted { kind, schema, body } => {
+            wire::observe(&call.operation.call, kind, schema, body)?
         }
-        .encode(&mut self.out);
+        Decided::Refused(_) => Observed::Nothing,
+    };
+    Ok(Told::Finished(Finished {
+        operation: complete(call.operation, outcome(&decided), position, now),
+        observed,
+        run: call.run,
+        entry: call.entry,
+    }))
+}
+
+fn tell_again(
+    first: Operation,
+    sent_at: Nanos,
+    position: (Seq, ChainHash),
+    outcome: Outcome,
+    now: Nanos,
+) -> Told {
+    let again = Operation {
+        intended_at: sent_at,
+        sent_at,
+        ..first
+    };
+    let second = complete(again, outcome, position, now);
+    Told::Duplicate { first, second }
+}
+
+const fn outcome(decided: &Decided<'_>) -> Outcome {
+    match decided {
+        Decided::Accepted { .. } => Outcome::Ok,
+        Decided::Refused(refusal) => Outcome::Refused(refusal.code),
     }
 }
 
 impl Outstanding {
-    fn tell(
-        self,
-        outcome: Outcome,
-        position: (Seq, ChainHash),
-        observed: Observed,
-        now: Nanos,
-    ) -> Told {
-        let first = self.first.as_deref().copied();
-        let finished = self.finish(outcome, position, observed, now);
-        match first {
-            None => Told::Finished(finished),
-            Some(first) => Told::Duplicate {
-                first,
-                second: finished.operation,
-            },
-        }
-    }
-
-    fn finish(
-        self,
-        outcome: Outcome,
-        (seq, hash): (Seq, ChainHash),
-        observed: Observed,
-        now: Nanos,
-    ) -> Finished {
-        let (hash, _rest) = hash.0.split_first_chunk().expect("a hash has 32 bytes");
+    fn finish_without(self, outcome: Outcome, now: Nanos) -> Finished {
+        let nowhere = (Seq(0), ChainHash::START);
         Finished {
-            operation: Operation {
-                completed_at: now,
-                outcome,
-                seq: seq.0,
-                hash: u64::from_le_bytes(*hash),
-                ..self.operation
-            },
-            observed,
+            operation: complete(self.operation, outcome, nowhere, now),
+            observed: Observed::Nothing,
             run: self.run,
             entry: self.entry,
         }
     }
 }
 
+fn complete(
+    operation: Operation,
+    outcome: Outcome,
+    (seq, hash): (Seq, ChainHash),
+    now: Nanos,
+) -> Operation {
+    let (hash, _rest) = hash.0.split_first_chunk().expect("a hash has 32 bytes");
+    Operation {
+        completed_at: now,
+        outcome,
+        seq: seq.0,
+        hash: u64::from_le_bytes(*hash),
+        ..operation
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use protocol::{
-        Key, UserId,
+        Key, UserId, frame,
+        limits::REPLY_BYTES_MAX,
+        message::{Reply, Request},
         outcome::encode_accepted,
-        words::agenda::{self, Answer, Event},
+        words::{
+            agenda::{self, Answer, Event},
+            presence,
+        },
     };
 
     use super::*;
@@ -454,8 +603,23 @@ mod tests {
         let world = WorldMap {
             agendas: vec![5],
             first_day: 20_000,
+            ..WorldMap::default()
         };
-        Client::new(9, KeyMint::new([1; 32]), Rc::new(world), 3)
+        let session = Session {
+            user: UserId(2),
+            session: 3,
+            token: protocol::words::accounts::Token([4; 32]),
+            cursor: Seq(2),
+        };
+        let mut client = Client::new(9, KeyMint::new([1; 32]), Rc::new(world), session);
+        let subscribed = presence::Answer::from(presence::Subscribed { from: Seq(2) });
+        let mut outcome = Vec::new();
+        encode_accepted(subscribed.kind().0, 1, &mut outcome);
+        subscribed.encode(&mut outcome);
+        let told = tell(&mut client, &answer(1, &outcome));
+        assert!(matches!(told, Told::Subscribed { from: 2, .. }), "{told:?}");
+        client.out().clear();
+        client
     }
 
     fn ask(client: &mut Client, call: Call) {
@@ -527,7 +691,7 @@ mod tests {
         let mut outcome = Vec::new();
         encode_accepted(shown.kind().0, 1, &mut outcome);
         shown.encode(&mut outcome);
-        let Told::Finished(finished) = tell(&mut client, &answer(2, &outcome)) else {
+        let Told::Finished(finished) = tell(&mut client, &answer(3, &outcome)) else {
             panic!("the second call was answered");
         };
         let done = finished.operation;
@@ -541,12 +705,32 @@ mod tests {
             finished.observed,
             Observed::Bookings(vec![(8, slot, 0, key)])
         );
-        assert!(matches!(
-            tell(&mut client, &answer(2, &outcome)),
-            Told::Nothing
-        ));
-        assert!(client.give_up(20, Outcome::Timeout, 40).is_some());
-        assert!(client.give_up(20, Outcome::Timeout, 40).is_none());
+        let mut bytes = Vec::new();
+        answer(3, &outcome).encode(&mut bytes);
+        let told = client.handle_bytes(&mut bytes.as_slice(), 30);
+        assert!(matches!(told, Ok(None)), "nobody waits for it: {told:?}");
+        let given_up = client.give_up(20, 40);
+        let Some(Unanswered::Call(finished)) = given_up else {
+            panic!("the first call is overdue: {given_up:?}");
+        };
+        assert_eq!(finished.operation.outcome, Outcome::Timeout);
+        assert!(client.give_up(20, 40).is_none());
+    }
+
+    #[test]
+    fn a_call_that_was_cut_off_and_never_answered_is_unknown() {
+        let mut client = client();
+        ask(&mut client, Call::MyBookings);
+        client.handle_loss(25);
+        assert!(client.is_away() && client.has_room(), "it can wait");
+        ask(&mut client, Call::MyBookings);
+        for wanted in [Outcome::Unknown, Outcome::Timeout] {
+            let given_up = client.give_up(20, 40);
+            let Some(Unanswered::Call(finished)) = given_up else {
+                panic!("a call: {given_up:?}");
+            };
+            assert_eq!(finished.operation.outcome, wanted);
+        }
     }
 
     #[test]

@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use reports::record::{ConservationRecord, LatencyRecord, OperationRecord, TimelinePoint};
 
-use crate::operation::{Call, Nanos, Operation, Outcome};
+use crate::{
+    deliveries::Deliveries,
+    operation::{Call, Nanos, Operation, Outcome},
+};
 
 /// The longest time a histogram tells apart: an hour. Longer is recorded as this.
 pub const LATENCY_MAX: Nanos = 3_600_000_000_000;
@@ -29,6 +32,8 @@ pub struct Recorder {
     started_at: Nanos,
     tallies: [Option<Box<Tally>>; Call::NAMES.len()],
     seconds: Seconds,
+    /// How messages reached people.
+    pub deliveries: Deliveries,
 }
 
 /// One operation name.
@@ -64,6 +69,7 @@ impl Recorder {
                 response: histogram(),
                 ended: None,
             },
+            deliveries: Deliveries::default(),
         }
     }
 

@@ -135,8 +135,55 @@ pub struct PhaseRecord {
     pub achieved_rate: f64,
     /// Rendezvous of this phase: how close together they really struck.
     pub rendezvous: Option<RendezvousRecord>,
+    /// How messages reached people; `None` where nobody said anything.
+    #[serde(default)]
+    pub deliveries: Option<DeliveryRecord>,
     /// One point for each second of the phase.
     pub timeline: Vec<TimelinePoint>,
+}
+
+/// How the messages of a phase reached the people they are for.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct DeliveryRecord {
+    /// Sent.
+    pub messages: u64,
+    /// Shown to somebody who was subscribed when the message was intended, other than its sender.
+    pub receipts: u64,
+    /// Shown to somebody who was away then, on coming back.
+    pub caught_up: u64,
+    /// Shown when the generator had forgotten the message: of an earlier phase, or very late.
+    pub late: u64,
+    /// A sample a receipt: shown minus intended by the sender.
+    pub delivery: LatencyRecord,
+    /// A sample a message: its last receipt minus intended.
+    pub everybody: LatencyRecord,
+    /// How long it took after the phase until everybody had everything.
+    pub drain: DrainRecord,
+    /// Those who came back from being away; `None` if nobody did.
+    #[serde(default)]
+    pub returns: Option<ReturnRecord>,
+}
+
+/// The end of a phase: every client compared with what the server has for it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct DrainRecord {
+    /// Until everybody had everything, or waiting ended, seconds.
+    pub seconds: f64,
+    /// Entries that clients lacked when waiting ended.
+    pub missing: u64,
+    /// Clients that lacked some, or did not learn whether they do.
+    pub waiting: u64,
+}
+
+/// Clients that came back to what they had missed.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ReturnRecord {
+    /// From beginning to connect to the last push of what was missed, nanoseconds.
+    pub drain: QuantileRecord,
+    /// Pushes that had been missed, of all of them.
+    pub pending: u64,
+    /// Pushes that one of them had missed, at most.
+    pub pending_max: u64,
 }
 
 /// One operation of one phase, by outcome and by clock.

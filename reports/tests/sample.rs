@@ -199,6 +199,7 @@ fn warmup() -> PhaseRecord {
         offered_rate: Some(2_000.0),
         achieved_rate: 2_000.0,
         rendezvous: None,
+        deliveries: None,
         timeline: timeline(0, 5, 2_000),
     }
 }
@@ -223,6 +224,7 @@ fn race() -> PhaseRecord {
         offered_rate: Some(3_333.3),
         achieved_rate: 3_333.0,
         rendezvous: None,
+        deliveries: None,
         timeline: timeline(5, 30, 3_333),
     }
 }
@@ -245,6 +247,7 @@ fn stampede() -> PhaseRecord {
             spread_max_ns: 2 * MS,
             within: 10,
         }),
+        deliveries: None,
         timeline: timeline(36, 4, 100),
     }
 }

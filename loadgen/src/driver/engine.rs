@@ -6,15 +6,20 @@
 
 use std::{io, mem, sync::atomic::Ordering};
 
+use protocol::words::presence;
+
 use super::{
     DriveOptions, Progress,
+    links::Links,
     rendezvous::Round,
+    resolve::Next,
     run::{Origin, Runs},
 };
 use crate::{
-    client::{Ask, Client, Finished, Told, Unanswered},
+    client::{Ask, Client, Finished, Told},
     contention::Contention,
-    operation::{Call, Nanos, Operation, Outcome, Watch},
+    deliveries::Receipt,
+    operation::{Call, ChatCall, Nanos, Operation, Outcome, Push, Watch},
     pacer::TimerQueue,
     plan::{Lane, Plan},
     recorder::Recorder,
@@ -42,12 +47,12 @@ pub(super) struct Engine<'a, T, W> {
     /// Calls sent and not answered, and commands asked again and not answered.
     pub(super) in_flight: u64,
     pub(super) duplicates: u64,
-    pub(super) links_lost: u64,
+    pub(super) links: Links,
     /// No new calls: the phase is over.
     pub(super) is_stopping: bool,
     pub(super) failure: Option<io::Error>,
     commands: u32,
-    dirty: Vec<u32>,
+    pub(super) dirty: Vec<u32>,
     scratch: Vec<u8>,
 }
 
@@ -73,7 +78,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             rounds: Vec::new(),
             in_flight: 0,
             duplicates: 0,
-            links_lost: 0,
+            links: Links::default(),
             is_stopping: false,
             failure: None,
             commands: 0,
@@ -92,31 +97,56 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     pub(super) fn advance(&mut self, run: u32, mut at: Nanos, now: Nanos) {
         loop {
             let current = self.runs.run(run);
-            let world = client_of(&mut self.clients, current.client).world();
-            if let Some(call) = current.walk(self.plan, world, &mut at) {
-                if now < at && !self.is_stopping {
-                    return self.timers.add(at, run);
-                }
-                if self.send(run, &call, at, now) {
-                    return;
-                }
+            let client = client_of(&mut self.clients, current.client);
+            let next = current.walk(self.plan, client, &mut at);
+            if next.is_some() && now < at && !self.is_stopping {
+                current.next = next;
+                return self.timers.add(at, run);
             }
-            match self.end(run, at, now) {
+            match self.take(run, next, at, now) {
                 Some(next_at) => at = next_at,
                 None => return,
             }
         }
     }
 
-    /// A wait of an instance is over: its call is due.
+    /// A wait of an instance is over: what it does next is due.
     pub(super) fn resume(&mut self, run: u32, at: Nanos, now: Nanos) {
-        let call = self.runs.run(run).call;
-        if self.send(run, &call, at, now) {
-            return;
-        }
-        if let Some(next_at) = self.end(run, at, now) {
+        let next = self.runs.run(run).next.take();
+        if let Some(next_at) = self.take(run, next, at, now) {
             self.advance(run, next_at, now);
         }
+    }
+
+    /// Does what is due; nothing is the end of the instance. When to walk on, if not later.
+    fn take(&mut self, run: u32, next: Option<Next>, at: Nanos, now: Nanos) -> Option<Nanos> {
+        match next {
+            Some(Next::Ask(call)) if self.send(run, &call, at, now) => None,
+            Some(Next::Say(signal)) => {
+                self.say(run, &signal, now);
+                Some(at)
+            }
+            Some(Next::Leave(length)) if !self.is_stopping => {
+                let client = self.runs.run(run).client;
+                let until = at.saturating_add(length);
+                self.go_offline(client, until, now);
+                Some(until)
+            }
+            Some(Next::Ask(_) | Next::Leave(_)) | None => self.end(run, at, now),
+        }
+    }
+
+    /// Says something in passing, if the client can say anything.
+    pub(super) fn say(&mut self, run: u32, signal: &presence::Signal, now: Nanos) {
+        let number = self.runs.run(run).client;
+        let client = client_of(&mut self.clients, number);
+        if self.is_stopping || !client.has_room() {
+            return;
+        }
+        if client.out().is_empty() {
+            self.dirty.push(number);
+        }
+        client.say(signal, now);
     }
 
     /// Sends a call, or counts it as shed or cancelled. Whether it was sent.
@@ -146,15 +176,25 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             run,
             entry: self.contention.begin(number, call),
         });
+        self.note_sent(number, call, intended_at);
+        true
+    }
+
+    /// A call left, or will when there is a connection.
+    pub(super) fn note_sent(&mut self, number: u32, call: &Call, intended_at: Nanos) {
         self.recorder.send(call);
         self.in_flight += 1;
-        true
+        if matches!(call, Call::Chat(ChatCall::Send { .. })) {
+            let client = client_of(&mut self.clients, number);
+            let key = client.key(client.counter() - 1);
+            self.recorder.deliveries.send(key, intended_at);
+        }
     }
 
     /// An instance is over, or cut short. When its lane starts the next one, if it does.
     pub(super) fn end(&mut self, run: u32, at: Nanos, now: Nanos) -> Option<Nanos> {
         let current = self.runs.run(run);
-        let is_lost = client_of(&mut self.clients, current.client).is_lost();
+        let is_lost = client_of(&mut self.clients, current.client).has_ended();
         match current.origin {
             Origin::Lane(lane) if !self.is_stopping && !is_lost => {
                 let has_room = client_of(&mut self.clients, current.client).has_room();
@@ -178,10 +218,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     /// Reads what a link has, and sends what that leads to.
     pub(super) fn serve(&mut self, link: u32) {
         let mut scratch = mem::take(&mut self.scratch);
-        if !client_of(&mut self.clients, link).out().is_empty() {
-            self.dirty.push(link);
-        }
-        while !client_of(&mut self.clients, link).is_lost() {
+        while !client_of(&mut self.clients, link).is_away() {
             let received = self.target.receive(link, &mut scratch);
             let now = self.options.clock.now();
             let is_full = matches!(received, Ok(count) if count == scratch.len());
@@ -196,6 +233,10 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             }
         }
         self.scratch = scratch;
+        // What waited for room, and what the conversation says by itself.
+        if !client_of(&mut self.clients, link).out().is_empty() {
+            self.dirty.push(link);
+        }
         self.flush();
     }
 
@@ -216,9 +257,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     /// Gives up every call sent at `sent_before` or earlier.
     pub(super) fn give_up(&mut self, sent_before: Nanos, now: Nanos) {
         for link in 0..self.clients.len() {
-            while let Some(unanswered) =
-                self.clients[link].give_up(sent_before, Outcome::Timeout, now)
-            {
+            while let Some(unanswered) = self.clients[link].give_up(sent_before, now) {
                 self.handle_unanswered(unanswered, now);
             }
         }
@@ -269,14 +308,31 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
                 self.keep(&second, true);
                 self.watch.handle_duplicate(&first, &second);
             }
-            Told::Pushed { seq, push } => self.watch.handle_push(link, seq, &push, now),
+            Told::Pushed { seq, push } => self.handle_push(link, seq, &push, now),
+            Told::Subscribed { from, newest } => self.handle_subscribed(link, (from, newest), now),
             Told::News(news) => self.watch.handle_news(link, &news, now),
-            Told::Nothing => {}
+            Told::Standing | Told::Nothing => {}
         }
     }
 
+    fn handle_push(&mut self, link: u32, seq: u64, push: &Push, now: Nanos) {
+        if let Push::Entry(entry) = push
+            && entry.text.is_some()
+        {
+            let client = client_of(&mut self.clients, link);
+            self.recorder.deliveries.receive(&Receipt {
+                client: link,
+                key: entry.key,
+                subscribed_at: client.subscribed_at(),
+                now,
+            });
+        }
+        self.note_return(link, seq, now);
+        self.watch.handle_push(link, seq, push, now);
+    }
+
     /// The outcome of a call is known: everybody is told, and its instance goes on.
-    fn complete(&mut self, finished: &Finished, now: Nanos) {
+    pub(super) fn complete(&mut self, finished: &Finished, now: Nanos) {
         let operation = &finished.operation;
         self.in_flight -= 1;
         self.contention.end(finished.entry);
@@ -318,30 +374,6 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         if let Err(error) = history.append(operation, duplicate) {
             self.options.history = None;
             self.failure = Some(error);
-        }
-    }
-
-    /// A link is gone: what was outstanding on it may or may not have happened.
-    pub(super) fn lose(&mut self, link: u32, why: &dyn std::error::Error, now: Nanos) {
-        let client = client_of(&mut self.clients, link);
-        if client.is_lost() {
-            return;
-        }
-        tracing::warn!(client = link, error = %why, "lost a connection");
-        client.handle_loss();
-        self.target.close(link);
-        self.links_lost += 1;
-        while let Some(unanswered) =
-            client_of(&mut self.clients, link).give_up(Nanos::MAX, Outcome::Unknown, now)
-        {
-            self.handle_unanswered(unanswered, now);
-        }
-    }
-
-    fn handle_unanswered(&mut self, unanswered: Unanswered, now: Nanos) {
-        match unanswered {
-            Unanswered::Call(finished) => self.complete(&finished, now),
-            Unanswered::Duplicate => self.in_flight -= 1,
         }
     }
 }

@@ -8,14 +8,18 @@
 //! |---|---|
 //! | `phase` | the turn: start what is due, wait, read; the end of a phase |
 //! | `engine` | one call: sent, answered, given up, asked again |
-//! | `run` | flow instances: what they saved, what they ask next |
+//! | `links` | connections lost and made again |
+//! | `run` | flow instances: what they saved, where they are |
+//! | `resolve` | drawn steps as calls about real things |
 //! | `rendezvous` | everybody at once |
 //!
 //! Deliberately absent: building the world, judging answers, rendering results.
 
 mod engine;
+mod links;
 mod phase;
 mod rendezvous;
+mod resolve;
 mod run;
 
 #[cfg(test)]
@@ -42,7 +46,7 @@ use crate::{
     history::HistoryWriter,
     operation::Watch,
     pacer::Pacer,
-    plan::{Pace, Plan},
+    plan::{Load, Pace, Plan},
     recorder::{float, seconds},
     target::Target,
 };
@@ -164,6 +168,7 @@ pub async fn drive<T: Target, W: Watch>(
     check_clients(plan, clients.len(), target.links())?;
     let mut pacer = Pacer::open(options.clock).map_err(DriveError::Waiting)?;
     let mut engine = Engine::new(plan, clients, target, watch, options);
+    PhaseDrive::new(&mut engine, &mut pacer, 0).enter().await?;
     let mut phases = Vec::with_capacity(plan.phases.len());
     let mut costs = Vec::with_capacity(plan.phases.len());
     for index in 0..plan.phases.len() {
@@ -185,18 +190,21 @@ pub async fn drive<T: Target, W: Watch>(
         generator,
         contention: engine.contention.record(),
         duplicates: engine.duplicates,
-        links_lost: engine.links_lost,
+        links_lost: engine.links.lost,
         interrupted: engine.is_interrupted(),
     })
 }
 
 fn check_clients(plan: &Plan, clients: usize, links: usize) -> Result<(), DriveError> {
-    let in_load = |pace: &Pace| match pace {
-        Pace::Open(_) => plan.world.users,
-        Pace::Closed { clients, .. } | Pace::Rendezvous { clients, .. } => *clients,
+    let in_load = |load: &Load| {
+        let of = plan.world.clients_of(load.who);
+        match load.pace {
+            Pace::Open(_) => of.end,
+            Pace::Closed { clients, .. } | Pace::Rendezvous { clients, .. } => of.start + clients,
+        }
     };
     let loads = plan.phases.iter().flat_map(|phase| &phase.loads);
-    let needed = loads.map(|load| in_load(&load.pace)).max().unwrap_or(0);
+    let needed = loads.map(in_load).max().unwrap_or(0);
     let given = u32::try_from(clients.min(links)).unwrap_or(u32::MAX);
     if given < needed {
         return Err(DriveError::Clients {

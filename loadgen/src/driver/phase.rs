@@ -11,7 +11,9 @@ use reports::record::PhaseRecord;
 use super::{DriveError, engine::Engine, rendezvous::Round, run::Origin};
 use crate::{
     arrival::ArrivalStream,
+    client::Client,
     clock,
+    deliveries::Drain,
     operation::{Nanos, Watch},
     pacer::Pacer,
     plan::{Arrival, Pace},
@@ -24,6 +26,8 @@ use crate::{
 const STARTS_A_TURN_MAX: usize = 64;
 /// The most time between two looks at the interrupt flag and at timeouts.
 const SWEEP_EVERY: Nanos = 100_000_000;
+/// How long clients may take before the first phase to say that they want to be told of pushes.
+const ENTER_MAX: Nanos = 10_000_000_000;
 /// How long after its end a phase may still start what was due before: beyond, it is cancelled.
 const BEHIND_MAX: Nanos = 1_000_000_000;
 /// Turns after which other tasks of the runtime get theirs.
@@ -98,7 +102,19 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             sent: self.engine.recorder.conservation().sent,
         };
         self.drain().await?;
-        Ok((self.finish(&cost), cost))
+        let drain = self.catch_up(ended_at).await?;
+        Ok((self.finish(&cost, drain), cost))
+    }
+
+    /// Before the first phase: waits until everybody is told of pushes, for a bounded time.
+    pub(super) async fn enter(mut self) -> Result<(), DriveError> {
+        self.engine.enter();
+        let deadline = self.started_at + ENTER_MAX;
+        while 0 < self.engine.links.entering && self.engine.options.clock.now() < deadline {
+            let wake_at = self.house_at().min(deadline);
+            self.turn(Wake::House(wake_at)).await?;
+        }
+        Ok(())
     }
 
     fn start_loads(&mut self) {
@@ -106,13 +122,14 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         self.engine.lanes.clear();
         self.engine.rounds.clear();
         for (load, source) in plan.phases[self.index].loads.iter().enumerate() {
+            let first = plan.world.clients_of(source.who).start;
             match &source.pace {
                 Pace::Open(_rates) => {
                     let stream = plan.arrivals(self.index, load);
                     self.arrivals.push(stream.peekable());
                 }
                 Pace::Closed { clients, in_flight } => {
-                    for client in 0..*clients {
+                    for client in first..first + *clients {
                         (0..*in_flight).for_each(|lane| self.start_lane(load, client, lane));
                         self.engine.flush();
                     }
@@ -123,8 +140,8 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
                     spread_max,
                 } => {
                     let lane = |client| plan.lane(self.index, load, client, 0);
-                    let lanes = (0..*clients).map(lane).collect();
-                    let round = Round::new(lanes, *times, *spread_max, self.started_at);
+                    let lanes = (first..first + *clients).map(lane).collect();
+                    let round = Round::new((first, lanes), *times, *spread_max, self.started_at);
                     self.engine.rounds.push(round);
                 }
             }
@@ -175,15 +192,22 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             .chain(self.engine.rounds.iter().filter_map(Round::wake_at))
             .chain(self.engine.timers.next_at())
             .min();
+        let sweep_at = self.house_at();
         let house = if self.engine.rounds.is_empty() {
-            self.sweep_at.min(self.ends_at())
+            sweep_at.min(self.ends_at())
         } else {
-            self.sweep_at
+            sweep_at
         };
         match planned {
             Some(at) if at <= house => Wake::Planned(at),
             Some(_) | None => Wake::House(house),
         }
+    }
+
+    /// When something is to be done that nobody planned: looking at clocks, connecting again.
+    fn house_at(&self) -> Nanos {
+        let comes_at = self.engine.links.comes_at();
+        comes_at.map_or(self.sweep_at, |at| at.min(self.sweep_at))
     }
 
     /// Waits for links or for the next instant, and serves the links that have something.
@@ -222,6 +246,8 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         let engine = &mut *self.engine;
         let now = engine.options.clock.now();
         engine.roll(self.index, now);
+        engine.reopen(now);
+        engine.flush();
         if now < self.sweep_at {
             return;
         }
@@ -230,6 +256,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         if let Some(sent_before) = now.checked_sub(timeout) {
             engine.give_up(sent_before, now);
         }
+        engine.tend(now);
         engine.flush();
     }
 
@@ -287,15 +314,55 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         while let Some((at, run)) = self.engine.timers.take() {
             self.engine.resume(run, at, now);
         }
+        self.engine.call_back(now);
         let deadline = now + nanos(self.engine.options.drain);
         while 0 < self.engine.in_flight && self.engine.options.clock.now() < deadline {
-            let wake_at = self.sweep_at.min(deadline);
+            let wake_at = self.house_at().min(deadline);
             self.turn(Wake::House(wake_at)).await?;
         }
         // Whatever is still open is censored: it took at least this long.
         self.engine
             .give_up(Nanos::MAX, self.engine.options.clock.now());
         Ok(())
+    }
+
+    /// Waits, for a bounded time, until every client was shown all that the server has for it: so
+    /// that what is missing then is missing, and not on its way.
+    async fn catch_up(&mut self, ended_at: Nanos) -> Result<Drain, DriveError> {
+        if !self.engine.recorder.deliveries.has_messages() || self.engine.is_interrupted() {
+            self.engine.settle_all();
+            return Ok(Drain::default());
+        }
+        let now = self.engine.options.clock.now();
+        for client in &mut self.engine.clients {
+            client.ask_standing(now);
+        }
+        self.engine.write_all();
+        let deadline = now + nanos(self.engine.options.drain);
+        let mut complete = 0; // clients before this one have everything, and will
+        while self.engine.options.clock.now() < deadline {
+            let rest = self.engine.clients.get(complete..).unwrap_or_default();
+            let is_behind = |client: &Client| !client.shown().is_complete();
+            let Some(behind) = rest.iter().position(is_behind) else {
+                break;
+            };
+            complete += behind;
+            let wake_at = self.house_at().min(deadline);
+            self.turn(Wake::House(wake_at)).await?;
+        }
+        let now = self.engine.options.clock.now();
+        let clients = self.engine.clients.iter();
+        let behind = clients.filter(|client| !client.shown().is_complete());
+        let (missing, waiting) = behind.fold((0, 0), |(missing, waiting), client| {
+            (missing + client.shown().missing(), waiting + 1)
+        });
+        self.engine.give_up(Nanos::MAX, now);
+        self.engine.settle_all();
+        Ok(Drain {
+            took: now - ended_at,
+            missing,
+            waiting,
+        })
     }
 
     /// Arrivals of the phase that had no turn. After an interruption only those already due:
@@ -313,15 +380,16 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         }
     }
 
-    fn finish(&mut self, cost: &PhaseCost) -> PhaseRecord {
+    fn finish(&mut self, cost: &PhaseCost, drain: Drain) -> PhaseRecord {
         let phase = &self.engine.plan.phases[self.index];
-        let recorder =
+        let mut recorder =
             std::mem::replace(&mut self.engine.recorder, crate::recorder::Recorder::new(0));
         let conservation = recorder.conservation();
         assert!(
             conservation.holds(),
             "the books of a phase are even: {conservation:?}"
         );
+        let deliveries = std::mem::take(&mut recorder.deliveries).finish(drain);
         let (operations, timeline) = recorder.finish();
         let wall_s = seconds(cost.wall.max(1));
         let is_open = !self.arrivals.is_empty();
@@ -335,6 +403,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             offered_rate: is_open.then(|| float(conservation.intended) / wall_s),
             achieved_rate: float(cost.sent) / wall_s,
             rendezvous: self.engine.rounds.first().map(Round::record),
+            deliveries,
             timeline,
         }
     }

@@ -10,6 +10,7 @@ use reports::record::{QuantileRecord, RendezvousRecord};
 
 use super::{
     engine::{Engine, client_of},
+    resolve::Next,
     run::Origin,
 };
 use crate::{
@@ -31,6 +32,8 @@ const WAKE_TIME: Nanos = 300_000;
 /// A series of rendezvous.
 #[derive(Debug)]
 pub(super) struct Round {
+    /// The first of the clients taking part.
+    first: u32,
     lanes: Vec<Lane>,
     times: u32,
     struck: u32,
@@ -43,8 +46,14 @@ pub(super) struct Round {
 }
 
 impl Round {
-    pub(super) fn new(lanes: Vec<Lane>, times: u32, spread_max: Duration, now: Nanos) -> Self {
+    pub(super) fn new(
+        (first, lanes): (u32, Vec<Lane>),
+        times: u32,
+        spread_max: Duration,
+        now: Nanos,
+    ) -> Self {
         Self {
+            first,
             lanes,
             times,
             struck: 0,
@@ -102,9 +111,10 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
         let release_at = series.release_at;
         let mut instances = Vec::with_capacity(series.lanes.len());
         instances.extend(series.lanes.iter_mut().map(|lane| lane.next().0));
+        let first = series.first;
         self.rounds[round].unfinished = instances.len();
         let mut ready = Vec::with_capacity(instances.len());
-        for (client, instance) in (0_u32..).zip(instances) {
+        for (client, instance) in (first..).zip(instances) {
             let run = self
                 .runs
                 .start(self.plan, client, instance, Origin::Round(round));
@@ -124,10 +134,16 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
         let client = client_of(&mut self.clients, number);
         // A wait before the first step would spread the round: it is not waited for.
         let mut ignored = release_at;
-        let call = current.walk(self.plan, client.world(), &mut ignored);
-        let Some(call) = call else {
-            self.end(run, release_at, release_at);
-            return None;
+        let call = loop {
+            match current.walk(self.plan, client, &mut ignored) {
+                Some(Next::Ask(call)) => break call,
+                // What leads up to the call is not part of the round.
+                Some(Next::Say(_) | Next::Leave(_)) => {}
+                None => {
+                    self.end(run, release_at, release_at);
+                    return None;
+                }
+            }
         };
         self.recorder.intend(&call, release_at);
         if !client.has_room() {
@@ -143,8 +159,7 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
             run,
             entry: self.contention.begin(number, &call),
         });
-        self.recorder.send(&call);
-        self.in_flight += 1;
+        self.note_sent(number, &call, release_at);
         Some(number)
     }
 

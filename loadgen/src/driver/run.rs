@@ -1,12 +1,13 @@
 //! Flow instances on their way: who runs them, what they saved, and what they ask next.
 //!
-//! Drawn steps go in, calls about real slots and bookings come out. Slots of finished instances
-//! are used again, so that an instance costs no allocation. Deliberately absent: time, sockets.
+//! Drawn steps go in, what to do about real things comes out (see `resolve`). Slots of finished
+//! instances are used again, so that an instance costs no allocation. Deliberately absent: time, sockets.
 
+use super::resolve::{Next, Resolver, Saved};
 use crate::{
+    client::Client,
     operation::{Call, Nanos, Slot},
-    plan::{Drawn, DrawnCall, Draws, Instance, Plan},
-    world_map::WorldMap,
+    plan::{Drawn, Draws, Instance, Plan},
 };
 
 /// Where an instance came from, and so what happens when it ends.
@@ -25,20 +26,15 @@ pub(super) enum Origin {
 pub(super) struct Run {
     pub(super) client: u32,
     pub(super) origin: Origin,
-    /// The call that waits for its time, or was sent last.
-    pub(super) call: Call,
+    /// What waits for its time.
+    pub(super) next: Option<Next>,
+    /// The call that was asked last.
+    call: Call,
     /// Whether this instance has asked anything yet.
     pub(super) has_asked: bool,
     save: Option<u8>,
     draws: Draws,
     saved: Vec<Saved>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Saved {
-    number: u8,
-    booking: u64,
-    slot: Slot,
 }
 
 /// All instances on their way, by number.
@@ -67,6 +63,7 @@ impl Runs {
         self.runs.push(Run {
             client,
             origin,
+            next: None,
             call: Call::MyBookings,
             has_asked: false,
             save: None,
@@ -94,33 +91,40 @@ impl Runs {
 }
 
 impl Run {
-    /// Walks to the next call, adding waits to `at`. `None` at the end of the flow.
-    pub(super) fn walk(&mut self, plan: &Plan, world: &WorldMap, at: &mut Nanos) -> Option<Call> {
+    /// Walks to what it does next, adding waits to `at`. `None` at the end of the flow.
+    pub(super) fn walk(&mut self, plan: &Plan, client: &Client, at: &mut Nanos) -> Option<Next> {
         loop {
             match self.draws.next(plan)? {
                 Drawn::Wait(wait) => *at = at.saturating_add(wait),
+                Drawn::Offline(length) => return Some(Next::Leave(length)),
                 Drawn::Call(drawn) => {
-                    let (call, save) = self.resolve(drawn, world);
-                    self.save = save;
-                    // Nothing was saved under that name: the step is skipped.
-                    if let Some(call) = call {
-                        self.call = call;
-                        self.has_asked = true;
-                        return Some(call);
+                    let resolver = Resolver {
+                        client: client.id(),
+                        world: client.world(),
+                        knowledge: client.knowledge(),
+                        saved: &self.saved,
+                    };
+                    // Nothing was saved under that name, or shown: the step is left out.
+                    if let Some((next, save)) = resolver.resolve(&drawn) {
+                        if let Next::Ask(call) = &next {
+                            (self.call, self.save) = (*call, save);
+                            self.has_asked = true;
+                        }
+                        return Some(next);
                     }
                 }
             }
         }
     }
 
-    /// The last call was accepted, at this position: a booking, if it made one.
+    /// The last call was accepted, at this position: the id of what it made, if it made something.
     pub(super) fn accept(&mut self, seq: u64) {
-        if let (Some(number), Some(slot)) = (self.save, self.call.slot()) {
+        if let Some(number) = self.save {
             self.saved.retain(|saved| saved.number != number);
             self.saved.push(Saved {
                 number,
-                booking: seq,
-                slot,
+                id: seq,
+                slot: self.call.slot().unwrap_or(Slot(0)),
             });
         }
     }
@@ -128,45 +132,7 @@ impl Run {
     fn begin(&mut self, draws: Draws) {
         self.draws = draws;
         self.saved.clear();
-        self.save = None;
+        (self.next, self.save) = (None, None);
         self.has_asked = false;
-    }
-
-    fn resolve(&self, drawn: DrawnCall, world: &WorldMap) -> (Option<Call>, Option<u8>) {
-        let slot = |place| world.slot(place);
-        let saved = |number| self.saved.iter().find(|saved| saved.number == number);
-        match drawn {
-            DrawnCall::Reserve { place, save } => (Some(Call::Reserve { slot: slot(place) }), save),
-            DrawnCall::Hold {
-                place,
-                seconds,
-                save,
-            } => {
-                let slot = slot(place);
-                (Some(Call::Hold { slot, seconds }), save)
-            }
-            DrawnCall::Cancel { saved: number } => {
-                let cancel = |Saved { booking, slot, .. }: &Saved| Call::Cancel {
-                    booking: *booking,
-                    slot: *slot,
-                };
-                (saved(number).map(cancel), None)
-            }
-            DrawnCall::Confirm { saved: number } => {
-                let confirm = |Saved { booking, slot, .. }: &Saved| Call::Confirm {
-                    booking: *booking,
-                    slot: *slot,
-                };
-                (saved(number).map(confirm), None)
-            }
-            DrawnCall::JoinWaitlist { place } => {
-                (Some(Call::JoinWaitlist { slot: slot(place) }), None)
-            }
-            DrawnCall::LeaveWaitlist { place } => {
-                (Some(Call::LeaveWaitlist { slot: slot(place) }), None)
-            }
-            DrawnCall::ListSlots { place } => (Some(Call::ListSlots { slot: slot(place) }), None),
-            DrawnCall::MyBookings => (Some(Call::MyBookings), None),
-        }
     }
 }

@@ -14,9 +14,12 @@
 //! thousand lanes, is cut there: what follows is determined by the same streams, whose beginning
 //! and parameters are in the bytes.
 
-use std::io::{self, BufWriter, Write};
+use std::{
+    io::{self, BufWriter, Write},
+    ops::Range,
+};
 
-use crate::plan::{Arrival, Drawn, DrawnCall, Instance, Pace, Place, Plan};
+use crate::plan::{Arrival, Drawn, DrawnCall, Instance, Pace, Place, Plan, Thing};
 
 /// Arrivals written for each load: a million takes about a tenth of a second.
 const ARRIVALS_MAX: usize = 1_000_000;
@@ -37,12 +40,15 @@ impl Plan {
         self.write_header(&mut out)?;
         for (phase_index, phase) in self.phases.iter().enumerate() {
             for (load_index, load) in phase.loads.iter().enumerate() {
+                let first = self.world.clients_of(load.who).start;
                 match load.pace {
                     Pace::Open(_) => self.write_arrivals(&mut out, phase_index, load_index)?,
                     Pace::Closed { clients, in_flight } => {
+                        let clients = first..first + clients;
                         self.write_lanes(&mut out, (phase_index, load_index), clients, in_flight)?;
                     }
                     Pace::Rendezvous { clients, .. } => {
+                        let clients = first..first + clients;
                         self.write_lanes(&mut out, (phase_index, load_index), clients, 1)?;
                     }
                 }
@@ -61,7 +67,7 @@ impl Plan {
     }
 
     fn write_header(&self, out: &mut impl Write) -> io::Result<()> {
-        writeln!(out, "stampede plan 1")?;
+        writeln!(out, "stampede plan 2")?;
         writeln!(out, "name {:?}", self.name)?;
         writeln!(out, "seed {}", self.seed)?;
         writeln!(out, "world {:?}", self.world)?;
@@ -93,10 +99,10 @@ impl Plan {
         &self,
         out: &mut impl Write,
         (phase, load): (usize, usize),
-        clients: u32,
+        clients: Range<u32>,
         in_flight: u32,
     ) -> io::Result<()> {
-        let lanes = (0..clients).flat_map(|client| (0..in_flight).map(move |lane| (client, lane)));
+        let lanes = clients.flat_map(|client| (0..in_flight).map(move |lane| (client, lane)));
         for (client, lane) in lanes.take(LANES_MAX) {
             let mut source = self.lane(phase, load, client, lane);
             for _ in 0..LANE_INSTANCES {
@@ -124,13 +130,20 @@ impl Plan {
 }
 
 fn write_drawn(out: &mut impl Write, drawn: &Drawn) -> io::Result<()> {
-    let call = match drawn {
+    match drawn {
         Drawn::Wait(length) => {
             out.write_all(&[1])?;
-            return out.write_all(&length.to_le_bytes());
+            out.write_all(&length.to_le_bytes())
         }
-        Drawn::Call(call) => call,
-    };
+        Drawn::Offline(length) => {
+            out.write_all(&[10])?;
+            out.write_all(&length.to_le_bytes())
+        }
+        Drawn::Call(call) => write_call(out, call),
+    }
+}
+
+fn write_call(out: &mut impl Write, call: &DrawnCall) -> io::Result<()> {
     match *call {
         DrawnCall::Reserve { place, save } => {
             write_place(out, 2, place)?;
@@ -151,6 +164,32 @@ fn write_drawn(out: &mut impl Write, drawn: &Drawn) -> io::Result<()> {
         DrawnCall::LeaveWaitlist { place } => write_place(out, 7, place),
         DrawnCall::ListSlots { place } => write_place(out, 8, place),
         DrawnCall::MyBookings => out.write_all(&[9]),
+        DrawnCall::Chat { step, .. } => {
+            let mut bytes = vec![11];
+            step.map(|thing| put_thing(&mut bytes, *thing));
+            out.write_all(&bytes)
+        }
+        DrawnCall::Catalogue { step, .. } => {
+            let mut bytes = vec![12];
+            step.map(|thing| put_thing(&mut bytes, *thing));
+            out.write_all(&bytes)
+        }
+        DrawnCall::Sales(step) => {
+            let mut bytes = vec![13];
+            step.map(|thing| put_thing(&mut bytes, *thing));
+            out.write_all(&bytes)
+        }
+    }
+}
+
+/// A part of a step. Which step it is, and what is not drawn of it, is in the flow.
+fn put_thing(out: &mut Vec<u8>, thing: Thing) {
+    match thing {
+        Thing::Number(number) => {
+            out.push(0);
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        Thing::Saved(number) => out.extend_from_slice(&[1, number]),
     }
 }
 

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use crate::{
-    plan::{Action, Flow, OpenLoop, Pace, Phase, Pick, PlacePick, Plan, STARTS_MAX, Step, World},
-    scenario::{ActionSpec, FlowSpec, PickSpec, PlaceSpec, Scenario, ScenarioError, StepSpec},
+    plan::{
+        Action, Flow, OpenLoop, Pace, Phase, Pick, PlacePick, Plan, STARTS_MAX, Select, Step, World,
+    },
+    scenario::{
+        ActionSpec, FlowSpec, PickSpec, PlaceSpec, Scenario, ScenarioError, SelectSpec, StepSpec,
+    },
 };
 
 /// A scale beyond this is a slip of the finger, not a wish.
@@ -150,8 +154,10 @@ fn compile_flow(flow: &FlowSpec, world: &World) -> Flow {
 fn compile_step(step: &StepSpec, world: &World) -> Step {
     let save = step.save;
     let place = |spec: &PlaceSpec| compile_place(spec, world);
+    let select = |spec: &SelectSpec| compile_select(spec, world);
     let action = match &step.action {
         ActionSpec::Wait(pause) => Action::Wait(*pause),
+        ActionSpec::Offline(pause) => Action::Offline(*pause),
         ActionSpec::Reserve(spec) => Action::Reserve {
             place: place(spec),
             save,
@@ -170,6 +176,15 @@ fn compile_step(step: &StepSpec, world: &World) -> Step {
         ActionSpec::LeaveWaitlist(spec) => Action::LeaveWaitlist { place: place(spec) },
         ActionSpec::ListSlots(spec) => Action::ListSlots { place: place(spec) },
         ActionSpec::MyBookings => Action::MyBookings,
+        ActionSpec::Chat(spec) => Action::Chat {
+            step: spec.map(select),
+            save,
+        },
+        ActionSpec::Catalogue(spec) => Action::Catalogue {
+            step: spec.map(select),
+            save,
+        },
+        ActionSpec::Sales(spec) => Action::Sales(spec.map(select)),
     };
     Step {
         action,
@@ -188,23 +203,39 @@ fn compile_coin(probability: f64) -> Option<u64> {
     (probability < 1.0).then_some((probability * TWO_POW_64) as u64)
 }
 
+fn compile_select(spec: &SelectSpec, world: &World) -> Select {
+    match *spec {
+        SelectSpec::Pick(among, pick) => {
+            let mut divisor = 1;
+            Select::Pick(among, compile_pick(pick, among.count(world), &mut divisor))
+        }
+        SelectSpec::Between(from, to) => Select::Between(from, to),
+        SelectSpec::Saved(number) => Select::Saved(number),
+    }
+}
+
 /// Picks of one place that say `round` share it out: the slot moves fastest, then the day, then
 /// the agenda, so that every round has a place of its own until all have been used.
 fn compile_place(spec: &PlaceSpec, world: &World) -> PlacePick {
     let mut divisor = 1;
-    let mut compile = |pick: PickSpec, range: u32| match pick {
+    let mut compile = |pick, range| compile_pick(pick, range, &mut divisor);
+    let slot = compile(spec.slot, u32::from(world.slots));
+    let day = compile(spec.day, world.days);
+    let agenda = compile(spec.agenda, world.agendas);
+    PlacePick { agenda, day, slot }
+}
+
+/// `divisor`: how many rounds one number of a round pick lasts; the next one's is behind it.
+fn compile_pick(pick: PickSpec, range: u32, divisor: &mut u32) -> Pick {
+    match pick {
         PickSpec::Uniform => Pick::Uniform(range),
         PickSpec::Zipf(exponent) => Pick::zipf(range, exponent),
         PickSpec::Fixed(number) => Pick::Fixed(number),
         PickSpec::Same => Pick::Same,
         PickSpec::Round => {
-            let round = Pick::Round(divisor, range);
-            divisor *= range;
+            let round = Pick::Round(*divisor, range);
+            *divisor *= range;
             round
         }
-    };
-    let slot = compile(spec.slot, u32::from(world.slots));
-    let day = compile(spec.day, world.days);
-    let agenda = compile(spec.agenda, world.agendas);
-    PlacePick { agenda, day, slot }
+    }
 }

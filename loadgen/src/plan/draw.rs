@@ -1,16 +1,19 @@
 //! What one instance does: the steps of its flow, with every pick, pause and coin toss decided.
 //!
 //! An instance's seed goes in; its steps come out one by one, in about 50 ns each and without
-//! allocating. Sixteen bytes and the last place are the whole state, because a closed loop keeps
+//! allocating. Sixteen bytes and the last picks are the whole state, because a closed loop keeps
 //! one of these for every lane. Deliberately absent: outcomes, so nothing an answer says can
 //! change what is drawn next.
 
 use crate::{
     operation::Nanos,
-    plan::{Drawn, DrawnCall, Instance, Place, Plan, math},
+    plan::{
+        Among, CatalogueStep, ChatStep, Drawn, DrawnCall, Instance, Place, Plan, SalesStep, Thing,
+        math,
+    },
 };
 
-/// Bookings one instance may remember under a name.
+/// Things one instance may remember under a name.
 pub const SAVED_LEN_MAX: usize = 8;
 
 /// A length of time: fixed, or drawn for every use.
@@ -57,7 +60,20 @@ impl Step {
 
     /// Whether it asks the server something.
     pub(crate) const fn is_call(&self) -> bool {
-        !matches!(self.action, Action::Wait(_))
+        match &self.action {
+            Action::Wait(_) | Action::Offline(_) => false,
+            Action::Chat { step, .. } => !step.is_signal(),
+            Action::Reserve { .. }
+            | Action::Hold { .. }
+            | Action::Cancel { .. }
+            | Action::Confirm { .. }
+            | Action::JoinWaitlist { .. }
+            | Action::LeaveWaitlist { .. }
+            | Action::ListSlots { .. }
+            | Action::MyBookings
+            | Action::Catalogue { .. }
+            | Action::Sales(_) => true,
+        }
     }
 }
 
@@ -65,6 +81,7 @@ impl Step {
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
     Wait(Pause),
+    Offline(Pause),
     Reserve {
         place: PlacePick,
         save: Option<u8>,
@@ -90,6 +107,15 @@ pub(crate) enum Action {
         place: PlacePick,
     },
     MyBookings,
+    Chat {
+        step: ChatStep<Select>,
+        save: Option<u8>,
+    },
+    Catalogue {
+        step: CatalogueStep<Select>,
+        save: Option<u8>,
+    },
+    Sales(SalesStep<Select>),
 }
 
 impl Action {
@@ -101,7 +127,14 @@ impl Action {
             | Self::JoinWaitlist { place }
             | Self::LeaveWaitlist { place }
             | Self::ListSlots { place } => Some(place),
-            Self::Wait(_) | Self::Cancel { .. } | Self::Confirm { .. } | Self::MyBookings => None,
+            Self::Wait(_)
+            | Self::Offline(_)
+            | Self::Cancel { .. }
+            | Self::Confirm { .. }
+            | Self::MyBookings
+            | Self::Chat { .. }
+            | Self::Catalogue { .. }
+            | Self::Sales(_) => None,
         }
     }
 
@@ -130,6 +163,34 @@ impl PlacePick {
     }
 }
 
+/// How a part of a step is found.
+#[derive(Debug, Clone)]
+pub(crate) enum Select {
+    /// A number of the world.
+    Pick(Among, Pick),
+    /// An amount, anything between the two.
+    Between(u32, u32),
+    /// What the instance saved under this number.
+    Saved(u8),
+}
+
+impl Select {
+    fn draw(&self, draws: &mut Draws) -> Thing {
+        match self {
+            Self::Pick(among, pick) => {
+                let number = pick.draw(draws, draws.last_of[among.index()]);
+                draws.last_of[among.index()] = number;
+                Thing::Number(number)
+            }
+            Self::Between(from, to) if from == to => Thing::Number(*from),
+            Self::Between(from, to) => {
+                Thing::Number(from + math::below(draws.bits(), to - from + 1))
+            }
+            Self::Saved(number) => Thing::Saved(*number),
+        }
+    }
+}
+
 /// How one number below a range is picked.
 #[derive(Debug, Clone)]
 pub(crate) enum Pick {
@@ -141,7 +202,7 @@ pub(crate) enum Pick {
     Fixed(u32),
     /// The instance's round divided by the first, modulo the second.
     Round(u32, u32),
-    /// What the last place of the instance had.
+    /// What the instance picked last of the same.
     Same,
 }
 
@@ -200,6 +261,7 @@ pub struct Draws {
     flow: u16,
     step: u16,
     last: Place,
+    last_of: [u32; Among::LEN],
 }
 
 impl Instance {
@@ -220,6 +282,7 @@ impl Instance {
                 day: 0,
                 slot: 0,
             },
+            last_of: [0; Among::LEN],
         }
     }
 }
@@ -241,14 +304,13 @@ impl Draws {
     }
 
     fn draw(&mut self, action: &Action) -> Drawn {
-        if let Action::Wait(pause) = action {
-            return Drawn::Wait(pause.draw(self.bits()));
-        }
         if let Some(pick) = action.place() {
             self.last = pick.draw(self);
         }
         let place = self.last;
         Drawn::Call(match *action {
+            Action::Wait(pause) => return Drawn::Wait(pause.draw(self.bits())),
+            Action::Offline(pause) => return Drawn::Offline(pause.draw(self.bits())),
             Action::Reserve { save, .. } => DrawnCall::Reserve { place, save },
             Action::Hold { seconds, save, .. } => DrawnCall::Hold {
                 place,
@@ -260,7 +322,16 @@ impl Draws {
             Action::JoinWaitlist { .. } => DrawnCall::JoinWaitlist { place },
             Action::LeaveWaitlist { .. } => DrawnCall::LeaveWaitlist { place },
             Action::ListSlots { .. } => DrawnCall::ListSlots { place },
-            Action::MyBookings | Action::Wait(_) => DrawnCall::MyBookings,
+            Action::MyBookings => DrawnCall::MyBookings,
+            Action::Chat { ref step, save } => DrawnCall::Chat {
+                step: step.map(|select| select.draw(self)),
+                save,
+            },
+            Action::Catalogue { ref step, save } => DrawnCall::Catalogue {
+                step: step.map(|select| select.draw(self)),
+                save,
+            },
+            Action::Sales(ref step) => DrawnCall::Sales(step.map(|select| select.draw(self))),
         })
     }
 

@@ -10,8 +10,10 @@ mod draw;
 mod lane;
 pub(crate) mod math;
 mod summary;
+mod systems;
 #[cfg(test)]
 mod tests;
+mod world;
 
 use std::time::Duration;
 
@@ -22,9 +24,11 @@ pub use self::{
     draw::{Draws, Pause, SAVED_LEN_MAX, Step},
     lane::Lane,
     summary::PlanSummary,
+    systems::{Address, Among, CatalogueStep, ChatStep, SalesStep, Thing},
+    world::{Who, World},
 };
 pub(crate) use self::{
-    draw::{Action, Pick, PlacePick},
+    draw::{Action, Pick, PlacePick, Select},
     lane::StreamOwner,
 };
 
@@ -41,29 +45,6 @@ pub struct Plan {
     pub phases: Vec<Phase>,
     /// Step lists, by [`Instance::flow`].
     pub flows: Vec<Flow>,
-}
-
-/// What exists before the clock starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct World {
-    /// Users, each with a connection of their own; clients of the plan are numbered 0 to users - 1.
-    pub users: u32,
-    /// Agendas opened for the run.
-    pub agendas: u32,
-    /// Days that picks go over; day 0 of the plan is tomorrow, so that no slot is past.
-    pub days: u32,
-    /// Slots a day of each agenda.
-    pub slots: u16,
-    /// Places in each slot.
-    pub capacity: u16,
-}
-
-impl World {
-    /// Slots in all.
-    #[must_use]
-    pub fn keys(&self) -> u64 {
-        u64::from(self.agendas) * u64::from(self.days) * u64::from(self.slots)
-    }
 }
 
 /// One phase.
@@ -84,6 +65,8 @@ pub struct Phase {
 pub struct Load {
     /// Which flow its instances run.
     pub flow: u16,
+    /// Whose clients run them.
+    pub who: Who,
     /// When they start.
     pub pace: Pace,
     /// Time between the end of an instance and the start of the next in a closed loop; the
@@ -98,14 +81,14 @@ pub enum Pace {
     Open(OpenLoop),
     /// Closed loop: each lane starts its next instance when the last one ended.
     Closed {
-        /// Clients taking part: the first ones of the world.
+        /// Clients taking part: the first ones of those whose load it is.
         clients: u32,
         /// Lanes (unanswered operations) a client keeps going at once.
         in_flight: u32,
     },
     /// Everybody at once, `times` times: each release waits until all of the last are answered.
     Rendezvous {
-        /// Clients taking part.
+        /// Clients taking part, as above.
         clients: u32,
         /// How many releases.
         times: u32,
@@ -182,11 +165,13 @@ pub struct Flow {
 pub enum Drawn {
     /// Let this much time pass after the last answer.
     Wait(Nanos),
+    /// Close the client's connection, and come back after this much time.
+    Offline(Nanos),
     /// Ask this.
     Call(DrawnCall),
 }
 
-/// A call, drawn: places in the world, and bookings by the name they were saved under.
+/// A call, drawn: numbers of the world, and what the instance made by the name it was saved under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DrawnCall {
     /// Take a place, and remember the booking.
@@ -232,6 +217,22 @@ pub enum DrawnCall {
     },
     /// Read one's own bookings.
     MyBookings,
+    /// Of the chat, or something said in passing.
+    Chat {
+        /// What.
+        step: ChatStep<Thing>,
+        /// Save what it makes under this number.
+        save: Option<u8>,
+    },
+    /// Of the catalogue.
+    Catalogue {
+        /// What.
+        step: CatalogueStep<Thing>,
+        /// Save what it makes under this number.
+        save: Option<u8>,
+    },
+    /// Of the sales.
+    Sales(SalesStep<Thing>),
 }
 
 /// A slot of the plan's world.

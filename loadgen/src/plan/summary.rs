@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::plan::{Load, Pace, Plan, math};
+use crate::plan::{Load, Pace, Plan, Who, World, math};
 
 /// Arrivals that are counted one by one; beyond them a Poisson load says its mean.
 const COUNTED_MAX: f64 = 5_000_000.0;
@@ -16,10 +16,8 @@ pub struct PlanSummary {
     pub seed: u64,
     /// The hash of the plan's canonical bytes.
     pub hash: String,
-    /// Slots that picks go over.
-    pub keys: u64,
-    /// Places in each of them.
-    pub capacity: u16,
+    /// What exists before the clock starts.
+    pub world: World,
     /// In order.
     pub phases: Vec<PhaseSummary>,
     /// Attempts to take a place that open loops and rendezvous are expected to make, outside
@@ -78,8 +76,7 @@ impl Plan {
             name: self.name.clone(),
             seed: self.seed,
             hash: self.hash(),
-            keys: self.world.keys(),
-            capacity: self.world.capacity,
+            world: self.world.clone(),
             phases: Vec::new(),
             attempts: 0.0,
             attempts_hottest: 0.0,
@@ -143,14 +140,22 @@ impl Plan {
             .sum();
         LoadSummary {
             flow: flow.name.clone(),
-            pace: describe(&load.pace),
+            pace: describe(load),
             starts,
             calls: starts.map(|starts| math::nanos(math::float(starts) * calls_each)),
         }
     }
 }
 
-fn describe(pace: &Pace) -> String {
+fn describe(load: &Load) -> String {
+    let who = match load.who {
+        Who::Everybody => String::new(),
+        Who::Sellers | Who::Managers => format!(", by {}", load.who.name()),
+    };
+    describe_pace(&load.pace) + &who
+}
+
+fn describe_pace(pace: &Pace) -> String {
     match pace {
         Pace::Open(open) => {
             let arrival = match open.arrival {
@@ -178,6 +183,19 @@ fn describe(pace: &Pace) -> String {
     }
 }
 
+impl PlanSummary {
+    fn write_contention(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (keys, capacity) = (self.world.keys(), self.world.capacity);
+        let mean = self.attempts / math::float(keys);
+        writeln!(out, "  keys        {keys} slots of capacity {capacity}")?;
+        writeln!(
+            out,
+            "  contention  {mean:.1} attempts a slot, at most {:.0} on the hottest (closed loops not counted)",
+            self.attempts_hottest
+        )
+    }
+}
+
 impl fmt::Display for PlanSummary {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "{} (seed {})", self.name, self.seed)?;
@@ -189,17 +207,10 @@ impl fmt::Display for PlanSummary {
             out,
             "  planned     {starts} starts, up to {calls} calls (closed loops not counted)"
         )?;
-        let mean = self.attempts / math::float(self.keys);
-        writeln!(
-            out,
-            "  keys        {} slots of capacity {}",
-            self.keys, self.capacity
-        )?;
-        writeln!(
-            out,
-            "  contention  {mean:.1} attempts a slot, at most {:.0} on the hottest (closed loops not counted)",
-            self.attempts_hottest
-        )?;
+        writeln!(out, "  world       {}", self.world)?;
+        if self.world.keys() > 0 {
+            self.write_contention(out)?;
+        }
         writeln!(out, "  plan        {}", self.hash)
     }
 }

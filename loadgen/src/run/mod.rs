@@ -23,6 +23,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ::client::Session;
 use protocol::{
     Seq,
     message::WelcomeFlags,
@@ -317,7 +318,7 @@ impl Run<'_> {
 
     fn laws(&self, mint: &KeyMint, built: &Built) -> Laws {
         let world = &self.plan.world;
-        let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.users);
+        let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.clients());
         options.required.clone_from(&self.scenario.require.laws);
         let mut laws = Laws::new(options);
         for (client, user) in (0..).zip(&built.users) {
@@ -346,7 +347,12 @@ impl Run<'_> {
         let clients = (0..)
             .zip(&built.sessions)
             .map(|(id, session)| {
-                Client::new(id, mint.clone(), Rc::clone(&built.map), session.session)
+                // What the set-up made is known: the news begin behind it.
+                let session = Session {
+                    cursor: built.began_at,
+                    ..Session::from(session.clone())
+                };
+                Client::new(id, mint.clone(), Rc::clone(&built.map), session)
             })
             .collect();
         let mut options = DriveOptions::new(Clock::start());

@@ -1,4 +1,7 @@
-//! Flows: the steps one instance takes, and the names its bookings are saved under.
+//! Flows: the steps one instance takes, and the names that what it makes is saved under.
+//!
+//! Every step is read here as far as all steps are alike, and those of the agenda to their end; the
+//! others' own parts are in `chat` and `trade`.
 
 use std::ops::Range;
 
@@ -8,7 +11,7 @@ use super::{
     reader::{Read, Table, Value},
     value::{read_pause, read_pick},
 };
-use crate::plan::{SAVED_LEN_MAX, World};
+use crate::plan::{Among, CatalogueStep, ChatStep, SAVED_LEN_MAX, World};
 
 /// Steps of one flow; an instance keeps its place in 16 bits, and nobody reads longer ones.
 const STEPS_LEN_MAX: usize = 100;
@@ -20,7 +23,7 @@ const HOLD_SECONDS: Range<u64> = 1..3_601;
 const HOLD_SECONDS_DEFAULT: u32 = 30;
 
 /// Keys of a step: what it can do, one of them in each step, and then how.
-pub(super) const STEP_KEYS: [&str; 11] = [
+pub(super) const STEP_KEYS: [&str; 46] = [
     "reserve",
     "hold",
     "cancel",
@@ -30,11 +33,46 @@ pub(super) const STEP_KEYS: [&str; 11] = [
     "list_slots",
     "my_bookings",
     "wait",
+    "go_offline",
+    "send",
+    "create_room",
+    "join_room",
+    "leave_room",
+    "create_group",
+    "add_member",
+    "remove_member",
+    "leave_group",
+    "rename_group",
+    "mark_delivered",
+    "mark_read",
+    "move_cursor",
+    "list_conversations",
+    "list_pending",
+    "list_rooms",
+    "list_members",
+    "read_history",
+    "list_presence",
+    "typing",
+    "watch_presence",
+    "register_item",
+    "rename_item",
+    "retype_item",
+    "remove_item",
+    "add_favourite",
+    "remove_favourite",
+    "search_items",
+    "list_favourites",
+    "record_sale",
+    "seller_total",
+    "store_total",
+    "network_total",
+    "best_seller",
+    "best_store",
     "save",
     "probability",
 ];
 /// What a step can do.
-const ACTIONS: &[&str] = STEP_KEYS.split_at(9).0;
+const ACTIONS: &[&str] = STEP_KEYS.split_at(STEP_KEYS.len() - 2).0;
 /// Keys of a place.
 pub(super) const PLACE_KEYS: [&str; 3] = ["agenda", "day", "slot"];
 /// Keys of a hold.
@@ -70,6 +108,7 @@ fn read_flow(value: &Value<'_>, world: &World) -> Read<FlowSpec> {
         world,
         saved: Vec::new(),
         has_place: false,
+        picked: Vec::new(),
     };
     let steps = list
         .iter()
@@ -82,12 +121,65 @@ fn read_flow(value: &Value<'_>, world: &World) -> Read<FlowSpec> {
 }
 
 /// What the steps before have made available.
-struct StepReader<'w, 'a> {
-    world: &'w World,
-    /// Names that bookings were saved under; their place here is their number.
-    saved: Vec<&'a str>,
+pub(super) struct StepReader<'w, 'a> {
+    pub(super) world: &'w World,
+    /// Names, and what was saved under them; their place here is their number.
+    pub(super) saved: Vec<(&'a str, Made)>,
     /// Whether some step has picked a place, so that `same` means something.
     has_place: bool,
+    /// What else was picked.
+    pub(super) picked: Vec<Among>,
+}
+
+/// What a step makes, if it makes something that has an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    Booking,
+    Room,
+    Group,
+    Item,
+}
+
+impl Made {
+    /// The word for it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Booking => "booking",
+            Self::Room => "room",
+            Self::Group => "group",
+            Self::Item => "item",
+        }
+    }
+
+    /// What makes one.
+    pub(super) const fn maker(self) -> &'static str {
+        match self {
+            Self::Booking => "reserve or hold",
+            Self::Room => "create_room",
+            Self::Group => "create_group",
+            Self::Item => "register_item",
+        }
+    }
+
+    const fn by(action: &ActionSpec) -> Option<Self> {
+        match action {
+            ActionSpec::Reserve(_) | ActionSpec::Hold { .. } => Some(Self::Booking),
+            ActionSpec::Chat(ChatStep::CreateRoom) => Some(Self::Room),
+            ActionSpec::Chat(ChatStep::CreateGroup { .. }) => Some(Self::Group),
+            ActionSpec::Catalogue(CatalogueStep::RegisterItem { .. }) => Some(Self::Item),
+            ActionSpec::Wait(_)
+            | ActionSpec::Offline(_)
+            | ActionSpec::Cancel { .. }
+            | ActionSpec::Confirm { .. }
+            | ActionSpec::JoinWaitlist(_)
+            | ActionSpec::LeaveWaitlist(_)
+            | ActionSpec::ListSlots(_)
+            | ActionSpec::MyBookings
+            | ActionSpec::Chat(_)
+            | ActionSpec::Catalogue(_)
+            | ActionSpec::Sales(_) => None,
+        }
+    }
 }
 
 impl<'a> StepReader<'_, 'a> {
@@ -141,15 +233,37 @@ impl<'a> StepReader<'_, 'a> {
             )),
             "list_slots" => Ok(ActionSpec::ListSlots(self.read_place(&value, &DAY_KEYS)?)),
             "wait" => Ok(ActionSpec::Wait(read_pause(&value)?)),
+            "go_offline" => Ok(ActionSpec::Offline(read_pause(&value)?)),
             "my_bookings" => value
                 .table("`my_bookings`", &[])
                 .map(|_| ActionSpec::MyBookings),
-            other => Err(value.fault(format!("`{other}` is not supported by this version yet"))),
+            _of_another_system => self.read_other(&value),
         }
+    }
+
+    fn read_other(&mut self, value: &Value<'a>) -> Read<ActionSpec> {
+        if let Some(step) = self.read_chat(value)? {
+            return Ok(ActionSpec::Chat(step));
+        }
+        if let Some(step) = self.read_catalogue(value)? {
+            return Ok(ActionSpec::Catalogue(step));
+        }
+        let step = self.read_sales(value)?;
+        Ok(ActionSpec::Sales(
+            step.expect("every action belongs to one of the systems"),
+        ))
     }
 
     fn read_place(&mut self, value: &Value<'a>, known: &[&str]) -> Read<PlaceSpec> {
         let table = value.table("a place", known)?;
+        if self.world.agendas == 0 {
+            return Err(value
+                .fault(format!(
+                    "`{}` needs agendas, and the world has none",
+                    value.key()
+                ))
+                .hint("add `agendas = 1` to [world]"));
+        }
         let place = PlaceSpec {
             agenda: self.read_part(&table, "agenda", self.world.agendas)?,
             day: self.read_part(&table, "day", self.world.days)?,
@@ -196,40 +310,66 @@ impl<'a> StepReader<'_, 'a> {
                     "write \"${text}\" for what a step before saved as \"{text}\""
                 ))
         })?;
-        self.find_saved(name).ok_or_else(|| {
-            value
+        self.find_made(&value, name, Made::Booking)
+    }
+
+    /// The number of what was saved under this name, if it is what is needed.
+    pub(super) fn find_made(&self, value: &Value<'a>, name: &str, wanted: Made) -> Read<u8> {
+        let known = self.saved.iter().position(|(saved, _)| *saved == name);
+        let Some(index) = known else {
+            let what = wanted.name();
+            let names = self.saved.iter().map(|(saved, _)| *saved);
+            return Err(value
                 .fault(format!(
-                    "no step before this one saves a booking as \"{name}\""
+                    "no step before this one saves a {what} as \"{name}\""
                 ))
                 .hint(if self.saved.is_empty() {
-                    format!("add `save = \"{name}\"` to the reserve or hold it belongs to")
+                    format!(
+                        "add `save = \"{name}\"` to the {} it belongs to",
+                        wanted.maker()
+                    )
                 } else {
-                    suggest(name, self.saved.iter().copied())
-                })
-        })
+                    suggest(name, names)
+                }));
+        };
+        let (_, made) = self.saved[index];
+        if made == wanted {
+            return Ok(u8::try_from(index).expect("few names are saved"));
+        }
+        let (made, wanted) = (made.name(), wanted.name());
+        Err(value
+            .fault(format!(
+                "\"${name}\" is a {made}, but `{}` needs a {wanted}",
+                value.key()
+            ))
+            .hint("save each of them under a name of its own"))
     }
 
     fn read_save(&mut self, value: &Value<'a>, action: &ActionSpec) -> Read<u8> {
         let name = value.text("a name")?;
-        if !matches!(action, ActionSpec::Reserve(_) | ActionSpec::Hold { .. }) {
-            return Err(value
-                .fault("only a reserve or a hold makes a booking that can be saved")
-                .hint("remove `save`"));
-        }
-        if self.find_saved(name).is_none() {
-            if self.saved.len() == SAVED_LEN_MAX {
-                return Err(value
-                    .fault(format!("a flow saves under at most {SAVED_LEN_MAX} names"))
-                    .hint("use one of the earlier names again"));
+        let made = Made::by(action).ok_or_else(|| {
+            value
+                .fault("this step makes nothing that can be saved")
+                .hint("remove `save`, or put it on reserve, hold, create_room, create_group or register_item")
+        })?;
+        let known = self.saved.iter().position(|(saved, _)| *saved == name);
+        let index = known.unwrap_or(self.saved.len());
+        match self.saved.get(index) {
+            Some((_, before)) if *before != made => Err(value
+                .fault(format!(
+                    "\"{name}\" is the name of a {} already",
+                    before.name()
+                ))
+                .hint(format!("choose another name for this {}", made.name()))),
+            None if index == SAVED_LEN_MAX => Err(value
+                .fault(format!("a flow saves under at most {SAVED_LEN_MAX} names"))
+                .hint("use one of the earlier names again")),
+            Some(_) => Ok(u8::try_from(index).expect("few names are saved")),
+            None => {
+                self.saved.push((name, made));
+                Ok(u8::try_from(index).expect("few names are saved"))
             }
-            self.saved.push(name);
         }
-        Ok(self.find_saved(name).expect("saved just now, or before"))
-    }
-
-    fn find_saved(&self, name: &str) -> Option<u8> {
-        let index = self.saved.iter().position(|saved| *saved == name)?;
-        u8::try_from(index).ok()
     }
 }
 

@@ -6,9 +6,10 @@ use super::{
     FlowSpec,
     diagnostic::suggest,
     reader::{Read, Table, Value},
+    role::misplaced,
     value::read_pause,
 };
-use crate::plan::{Arrivals, Load, OpenLoop, Pace, Pause, Phase, STARTS_MAX, World};
+use crate::plan::{Arrivals, Load, OpenLoop, Pace, Pause, Phase, STARTS_MAX, Who, World};
 
 /// Phases last from a millisecond to a day: a longer soak is several runs.
 const DURATIONS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_hours(24));
@@ -30,8 +31,21 @@ pub(super) const PHASE_KEYS: [&str; 5] = ["name", "duration", "warmup", "rendezv
 /// Keys of a `rendezvous`.
 pub(super) const RENDEZVOUS_KEYS: [&str; 3] = ["clients", "times", "spread_max"];
 /// Keys of a load.
-pub(super) const LOAD_KEYS: [&str; 6] =
-    ["flow", "rate", "arrival", "clients", "in_flight", "think"];
+pub(super) const LOAD_KEYS: [&str; 7] = [
+    "flow",
+    "who",
+    "rate",
+    "arrival",
+    "clients",
+    "in_flight",
+    "think",
+];
+/// Words for [`Who`].
+const WHOS: [(&str, Who); 3] = [
+    (Who::Everybody.name(), Who::Everybody),
+    (Who::Sellers.name(), Who::Sellers),
+    (Who::Managers.name(), Who::Managers),
+];
 /// Keys of a rate that changes.
 pub(super) const RATE_KEYS: [&str; 2] = ["from", "to"];
 
@@ -97,13 +111,6 @@ fn read_name(value: &Value<'_>) -> Read<String> {
 
 fn read_rendezvous(value: &Value<'_>, loads: &Value<'_>, context: &Context<'_>) -> Read<Load> {
     let table = value.table("a rendezvous", &RENDEZVOUS_KEYS)?;
-    let pace = Pace::Rendezvous {
-        clients: read_clients(&table.need("clients")?, context.world)?,
-        times: table.need("times")?.integer(TIMES)?,
-        spread_max: table
-            .get("spread_max")
-            .map_or(Ok(SPREAD_DEFAULT), |value| value.duration(SPREADS))?,
-    };
     let list = loads.list()?;
     let [load] = list.as_slice() else {
         return Err(loads
@@ -113,9 +120,20 @@ fn read_rendezvous(value: &Value<'_>, loads: &Value<'_>, context: &Context<'_>) 
             ))
             .hint("everybody does the same at once: give each flow a phase of its own"));
     };
-    let load = load.table("the load of a rendezvous", &["flow"])?;
+    let (flow, who) = read_task(
+        &load.table("the load of a rendezvous", &["flow", "who"])?,
+        context,
+    )?;
+    let pace = Pace::Rendezvous {
+        clients: read_clients(&table.need("clients")?, who, context.world)?,
+        times: table.need("times")?.integer(TIMES)?,
+        spread_max: table
+            .get("spread_max")
+            .map_or(Ok(SPREAD_DEFAULT), |value| value.duration(SPREADS))?,
+    };
     Ok(Load {
-        flow: read_flow_name(&load.need("flow")?, context)?,
+        flow,
+        who,
         pace,
         think: Pause::NONE,
     })
@@ -131,7 +149,7 @@ fn read_loads(value: &Value<'_>, duration: Duration, context: &Context<'_>) -> R
 
 fn read_load(value: &Value<'_>, duration: Duration, context: &Context<'_>) -> Read<Load> {
     let table = value.table("a load", &LOAD_KEYS)?;
-    let flow = read_flow_name(&table.need("flow")?, context)?;
+    let (flow, who) = read_task(&table, context)?;
     match (table.get("rate"), table.get("clients")) {
         (Some(rate), None) => {
             refuse_keys(
@@ -142,6 +160,7 @@ fn read_load(value: &Value<'_>, duration: Duration, context: &Context<'_>) -> Re
             let pace = read_open(&rate, &table, duration)?;
             Ok(Load {
                 flow,
+                who,
                 pace,
                 think: Pause::NONE,
             })
@@ -152,7 +171,7 @@ fn read_load(value: &Value<'_>, duration: Duration, context: &Context<'_>) -> Re
                 &["arrival"],
                 "a load with `clients` starts when answers come",
             )?;
-            read_closed(&clients, &table, flow, context)
+            read_closed(&clients, &table, (flow, who), context)
         }
         (Some(_), Some(clients)) => Err(clients
             .fault("a load has either a `rate` (open loop) or `clients` (closed loop), not both")
@@ -172,6 +191,44 @@ fn refuse_keys(table: &Table<'_>, keys: &[&'static str], why: &str) -> Read<()> 
     }
 }
 
+/// What is done, and by whom.
+fn read_task(table: &Table<'_>, context: &Context<'_>) -> Read<(u16, Who)> {
+    let name = table.need("flow")?;
+    let flow = read_flow_name(&name, context)?;
+    let who = read_who(table, context.world)?;
+    match misplaced(&context.flows[usize::from(flow)], who) {
+        None => Ok((flow, who)),
+        Some((needed, does)) => Err(name
+            .fault(format!(
+                "flow `{}` {does}, which only {} may, but this load is made by {}",
+                context.flows[usize::from(flow)].name,
+                needed.name(),
+                who.name()
+            ))
+            .hint(
+                if misplaced(&context.flows[usize::from(flow)], needed).is_none() {
+                    format!("write `who = \"{}\"` in this load", needed.name())
+                } else {
+                    "make it two flows with a load each".to_owned()
+                },
+            )),
+    }
+}
+
+fn read_who(table: &Table<'_>, world: &World) -> Read<Who> {
+    let Some(value) = table.get("who") else {
+        return Ok(Who::Everybody);
+    };
+    let who = value.choice(&WHOS)?;
+    if world.clients_of(who).is_empty() {
+        let name = who.name();
+        return Err(value
+            .fault(format!("there are no {name} in this world"))
+            .hint(format!("add `{name} = 10` to [world]")));
+    }
+    Ok(who)
+}
+
 fn read_flow_name(value: &Value<'_>, context: &Context<'_>) -> Read<u16> {
     let name = value.text("the name of a flow")?;
     let index = context.flows.iter().position(|flow| flow.name == name);
@@ -187,15 +244,20 @@ fn read_flow_name(value: &Value<'_>, context: &Context<'_>) -> Read<u16> {
         })
 }
 
-fn read_clients(value: &Value<'_>, world: &World) -> Read<u32> {
-    value
-        .integer(1..u64::from(world.users) + 1)
-        .map_err(|fault| {
-            fault.hint(format!(
-                "clients are users of the world, which has {}",
-                world.users
-            ))
+fn read_clients(value: &Value<'_>, who: Who, world: &World) -> Read<u32> {
+    let range = world.clients_of(who);
+    let count = u64::from(range.end - range.start);
+    value.integer(1..count + 1).map_err(|fault| {
+        fault.hint(match who {
+            Who::Everybody => format!("clients are users of the world, which has {count}"),
+            Who::Sellers | Who::Managers => {
+                format!(
+                    "clients here are those of {}, which are {count}",
+                    who.name()
+                )
+            }
         })
+    })
 }
 
 fn read_open(rate: &Value<'_>, table: &Table<'_>, duration: Duration) -> Read<Pace> {
@@ -248,11 +310,11 @@ fn read_rate_number(value: &Value<'_>) -> Read<f64> {
 fn read_closed(
     clients: &Value<'_>,
     table: &Table<'_>,
-    flow: u16,
+    (flow, who): (u16, Who),
     context: &Context<'_>,
 ) -> Read<Load> {
     let pace = Pace::Closed {
-        clients: read_clients(clients, context.world)?,
+        clients: read_clients(clients, who, context.world)?,
         in_flight: table
             .get("in_flight")
             .map_or(Ok(1), |value| value.integer(IN_FLIGHT))?,
@@ -260,5 +322,10 @@ fn read_closed(
     let think = table
         .get("think")
         .map_or(Ok(Pause::NONE), |value| read_pause(&value))?;
-    Ok(Load { flow, pace, think })
+    Ok(Load {
+        flow,
+        who,
+        pace,
+        think,
+    })
 }

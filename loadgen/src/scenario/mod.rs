@@ -4,16 +4,21 @@
 //! scenario that exists is valid: nothing after this room checks it again. The format is described
 //! in `scenarios/README.md`. Deliberately absent: draws (see `plan`), and any use of the values.
 
+mod chat;
 mod diagnostic;
 mod flow;
 mod load;
 mod reader;
 mod require;
+mod role;
 mod schema;
+mod select;
 #[cfg(test)]
 mod tests;
+mod trade;
 mod validate;
 mod value;
+mod world;
 
 use std::{
     fs::File,
@@ -26,7 +31,7 @@ pub use self::{
     require::{Bound, Clock, Comparison, Metric, Require, Share, Statistic, Threshold},
     schema::schema,
 };
-use crate::plan::{Pause, Phase, World};
+use crate::plan::{Among, CatalogueStep, ChatStep, Pause, Phase, SalesStep, World};
 
 pub use crate::check::LAWS;
 
@@ -138,7 +143,7 @@ pub struct FlowSpec {
 pub struct StepSpec {
     /// What it does.
     pub action: ActionSpec,
-    /// The number its booking is saved under.
+    /// The number that what it makes is saved under.
     pub save: Option<u8>,
     /// How often an instance takes it, from 0 to 1.
     pub probability: f64,
@@ -149,6 +154,8 @@ pub struct StepSpec {
 pub enum ActionSpec {
     /// Lets time pass after the last answer.
     Wait(Pause),
+    /// Closes the client's connection for this long.
+    Offline(Pause),
     /// Takes a place.
     Reserve(PlaceSpec),
     /// Takes a place for a while.
@@ -176,6 +183,23 @@ pub enum ActionSpec {
     ListSlots(PlaceSpec),
     /// Reads one's own bookings.
     MyBookings,
+    /// Something of the chat.
+    Chat(ChatStep<SelectSpec>),
+    /// Something of the catalogue.
+    Catalogue(CatalogueStep<SelectSpec>),
+    /// Something of the sales.
+    Sales(SalesStep<SelectSpec>),
+}
+
+/// How a part of a step is found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum SelectSpec {
+    /// One of the world's.
+    Pick(Among, PickSpec),
+    /// An amount, anything between the two.
+    Between(u32, u32),
+    /// What an earlier step saved under this number.
+    Saved(u8),
 }
 
 /// How a place is picked.
@@ -200,7 +224,7 @@ pub enum PickSpec {
     Fixed(u32),
     /// The next one for every round: every release of a rendezvous aims at a place of its own.
     Round,
-    /// The one that the step before picked.
+    /// The one that was picked last.
     Same,
 }
 

@@ -40,18 +40,51 @@ struct WorldTable {
     /// Users, each with a connection of their own.
     #[schemars(range(min = 1, max = 19_000))]
     users: u32,
-    /// Agendas opened for the run.
+    /// Clients of each user, each with a connection and a session of its own, 1 by default.
+    #[schemars(range(min = 1, max = 8))]
+    devices: Option<u32>,
+    /// Agendas opened for the run, none by default.
     #[schemars(range(min = 1, max = 1_000))]
-    agendas: u32,
-    /// Days of each agenda; the first is tomorrow.
+    agendas: Option<u32>,
+    /// Days that picks go over, 1 by default: of agendas from tomorrow on, of sales back from today.
     #[schemars(range(min = 1, max = 365))]
-    days: u32,
+    days: Option<u32>,
     /// Slots a day, 12 by default.
     #[schemars(range(min = 1, max = 1_440))]
     slots: Option<u16>,
     /// Places in a slot, 1 by default.
     #[schemars(range(min = 1, max = 1_000))]
     capacity: Option<u16>,
+    /// Rooms, none by default.
+    #[schemars(range(min = 1, max = 1_000))]
+    rooms: Option<u32>,
+    /// Users in each room, all of them by default.
+    #[schemars(range(min = 1, max = 19_000))]
+    room_members: Option<u32>,
+    /// Groups, none by default.
+    #[schemars(range(min = 1, max = 10_000))]
+    groups: Option<u32>,
+    /// Users in each group, 10 by default.
+    #[schemars(range(min = 1, max = 256))]
+    group_members: Option<u32>,
+    /// Items of the catalogue, none by default.
+    #[schemars(range(min = 1, max = 100_000))]
+    items: Option<u32>,
+    /// Words that names of items begin with, 100 by default.
+    #[schemars(range(min = 1, max = 10_000))]
+    words: Option<u32>,
+    /// Networks of stores, none by default.
+    #[schemars(range(min = 1, max = 100))]
+    networks: Option<u32>,
+    /// Stores of each network.
+    #[schemars(range(min = 1, max = 1_000))]
+    stores: Option<u32>,
+    /// Users who sell: the first ones.
+    #[schemars(range(min = 1, max = 19_000))]
+    sellers: Option<u32>,
+    /// Users who manage: the last ones.
+    #[schemars(range(min = 1, max = 19_000))]
+    managers: Option<u32>,
 }
 
 #[derive(JsonSchema)]
@@ -74,7 +107,7 @@ struct PhaseTable {
     warmup: Option<bool>,
     /// Makes it a rendezvous phase: everybody at once, again and again.
     rendezvous: Option<RendezvousTable>,
-    /// All of it at once; exactly one, with only its flow, in a rendezvous.
+    /// All of it at once; exactly one, with only its flow and who makes it, in a rendezvous.
     #[schemars(length(min = 1))]
     load: Vec<LoadTable>,
 }
@@ -97,6 +130,8 @@ struct RendezvousTable {
 struct LoadTable {
     /// What each start does.
     flow: String,
+    /// Whose clients make it, `everybody` by default.
+    who: Option<WhoWord>,
     /// Open loop: starts a second.
     rate: Option<RateValue>,
     /// Open loop: how starts are spread, `even` by default.
@@ -150,7 +185,77 @@ struct StepTable {
     my_bookings: Option<NothingTable>,
     /// Lets time pass: `20ms`, `5ms..20ms` or `exp(20ms)`.
     wait: Option<String>,
-    /// Remembers the booking of a reserve or hold under this name.
+    /// Closes the connection and comes back after this: `20ms`, `5ms..20ms` or `exp(20ms)`.
+    go_offline: Option<String>,
+    /// Says something.
+    send: Option<SendTable>,
+    /// Makes a room.
+    create_room: Option<NothingTable>,
+    /// Joins one.
+    join_room: Option<RoomTable>,
+    /// Leaves one of its own.
+    leave_room: Option<RoomTable>,
+    /// Makes a group with two more people.
+    create_group: Option<GroupTable>,
+    /// Takes somebody into a group of its own.
+    add_member: Option<MemberTable>,
+    /// Puts somebody out of a group it made.
+    remove_member: Option<MemberTable>,
+    /// Leaves a group.
+    leave_group: Option<OwnGroupTable>,
+    /// Calls a group something else.
+    rename_group: Option<OwnGroupTable>,
+    /// Says that what it was shown last has arrived.
+    mark_delivered: Option<NothingTable>,
+    /// Says that what it was shown last was read.
+    mark_read: Option<NothingTable>,
+    /// Says that this device has everything it was shown.
+    move_cursor: Option<NothingTable>,
+    /// Reads the conversations it is in.
+    list_conversations: Option<NothingTable>,
+    /// Reads those with something undelivered.
+    list_pending: Option<NothingTable>,
+    /// Reads the rooms there are.
+    list_rooms: Option<NothingTable>,
+    /// Reads who is in a conversation.
+    list_members: Option<MembersTable>,
+    /// Reads a page of a conversation.
+    read_history: Option<HistoryTable>,
+    /// Reads who is here.
+    list_presence: Option<NothingTable>,
+    /// Says in passing that it is writing.
+    typing: Option<TypingTable>,
+    /// Asks in passing to be told when people come and go.
+    watch_presence: Option<WatchTable>,
+    /// Makes an item.
+    register_item: Option<ItemTable>,
+    /// Calls an item something else.
+    rename_item: Option<RenameTable>,
+    /// Gives an item another type.
+    retype_item: Option<RetypeTable>,
+    /// Takes an item out.
+    remove_item: Option<OneItemTable>,
+    /// Puts an item among one's favourites.
+    add_favourite: Option<OneItemTable>,
+    /// Takes it out of them.
+    remove_favourite: Option<OneItemTable>,
+    /// Looks for items by a word of their name.
+    search_items: Option<WordTable>,
+    /// Reads one's favourites.
+    list_favourites: Option<NothingTable>,
+    /// Sells something in one's own store.
+    record_sale: Option<SaleTable>,
+    /// What somebody sold.
+    seller_total: Option<SellerTable>,
+    /// What a store sold.
+    store_total: Option<StoreTable>,
+    /// What a network sold.
+    network_total: Option<NetworkTable>,
+    /// Who sold the most.
+    best_seller: Option<OneNetworkTable>,
+    /// Which store sold the most.
+    best_store: Option<OneNetworkTable>,
+    /// Remembers what the step makes under this name.
     save: Option<String>,
     /// How often the step is taken, 1 by default.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -201,6 +306,187 @@ struct BookingTable {
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
+struct SendTable {
+    /// Everybody.
+    to: Option<PublicWord>,
+    /// Among its rooms, or `$name`.
+    room: Option<PickValue>,
+    /// Among its groups, or `$name`.
+    group: Option<PickValue>,
+    /// Among the users.
+    user: Option<PickValue>,
+    /// Bytes of it, 100 by default.
+    bytes: Option<AmountValue>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct TypingTable {
+    /// Everybody.
+    to: Option<PublicWord>,
+    /// Among its rooms, or `$name`.
+    room: Option<PickValue>,
+    /// Among its groups, or `$name`.
+    group: Option<PickValue>,
+    /// Among the users.
+    user: Option<PickValue>,
+    /// Began (by default) or stopped.
+    on: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct MembersTable {
+    /// `last`.
+    of: Option<OfWord>,
+    /// Among its rooms, or `$name`.
+    room: Option<PickValue>,
+    /// Among its groups, or `$name`.
+    group: Option<PickValue>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct HistoryTable {
+    /// `public`, or `last`: the conversation it was shown an entry of last.
+    of: Option<OfWord>,
+    /// Among its rooms, or `$name`.
+    room: Option<PickValue>,
+    /// Among its groups, or `$name`.
+    group: Option<PickValue>,
+    /// From the newest (by default) or from the oldest.
+    direction: Option<DirectionWord>,
+    /// The most entries, 50 by default.
+    #[schemars(range(min = 1, max = 500))]
+    limit: Option<u16>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct RoomTable {
+    /// Which, or `$name`.
+    room: Option<PickValue>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct GroupTable {
+    /// One of the users.
+    first: Option<PickValue>,
+    /// Another one.
+    second: Option<PickValue>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct MemberTable {
+    /// Among its groups, or `$name`.
+    group: Option<PickValue>,
+    /// Among the users.
+    user: Option<PickValue>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct OwnGroupTable {
+    /// Among its groups, or `$name`.
+    group: Option<PickValue>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ItemTable {
+    /// Among the types.
+    r#type: Option<PickValue>,
+    /// Among the words.
+    word: Option<PickValue>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct RenameTable {
+    /// Among the items, or `$name`.
+    item: Option<PickValue>,
+    /// Among the words.
+    word: Option<PickValue>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct RetypeTable {
+    /// Among the items, or `$name`.
+    item: Option<PickValue>,
+    /// Among the types.
+    r#type: Option<PickValue>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct OneItemTable {
+    /// Among the items, or `$name`.
+    item: Option<PickValue>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct WordTable {
+    /// Among the words.
+    word: Option<PickValue>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct SaleTable {
+    /// For how much, 1000 by default.
+    cents: Option<AmountValue>,
+    /// How many days ago.
+    day: Option<PickValue>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct SellerTable {
+    /// Among the sellers.
+    seller: Option<PickValue>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct StoreTable {
+    /// Among the stores, network by network.
+    store: Option<PickValue>,
+    /// Days up to today, 1 by default.
+    #[schemars(range(min = 1, max = 3_660))]
+    days: Option<u16>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct NetworkTable {
+    /// Among the networks.
+    network: Option<PickValue>,
+    /// Days up to today, 1 by default.
+    #[schemars(range(min = 1, max = 3_660))]
+    days: Option<u16>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct OneNetworkTable {
+    /// Among the networks.
+    network: Option<PickValue>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct WatchTable {
+    /// So many people after itself.
+    #[schemars(range(min = 1, max = 1_000))]
+    users: u16,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
 struct NothingTable {}
 
 #[derive(JsonSchema)]
@@ -246,6 +532,43 @@ enum ArrivalWord {
 }
 
 #[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum WhoWord {
+    Everybody,
+    Sellers,
+    Managers,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum PublicWord {
+    Public,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum OfWord {
+    Public,
+    Last,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum DirectionWord {
+    Backwards,
+    Forwards,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum AmountValue {
+    /// Always so much.
+    Fixed(u32),
+    /// `10..200`: anything between the two.
+    Drawn(#[schemars(regex(pattern = r"^[0-9_ ]+\.\.[0-9_ ]+$"))] String),
+}
+
+#[derive(JsonSchema)]
 #[schemars(untagged)]
 enum RateValue {
     /// The same all the time.
@@ -259,8 +582,8 @@ enum RateValue {
 enum PickValue {
     /// Always this one, from 0.
     Fixed(u32),
-    /// `uniform`, `zipf(1.1)`, `round` or `same`.
-    Drawn(#[schemars(regex(pattern = r"^(uniform|round|same|zipf\(.+\))$"))] String),
+    /// `uniform`, `zipf(1.1)`, `round` or `same`; `$name` for what an earlier step saved.
+    Drawn(#[schemars(regex(pattern = r"^(uniform|round|same|zipf\(.+\)|\$.+)$"))] String),
 }
 
 /// The JSON Schema of a scenario file.

@@ -1,7 +1,7 @@
 //! The file as a whole: its tables in the order in which they need each other.
 //!
 //! World first, because picks are checked against it; flows next, because loads name them; then
-//! phases and requirements. Limits of the world are here, each with its reason.
+//! phases and requirements.
 
 use std::ops::Range;
 
@@ -14,22 +14,8 @@ use super::{
     load::read_phases,
     reader::{Read, Table, Value},
     require::read_require,
+    world::{WORLD_KEYS, read_world},
 };
-use crate::plan::World;
-
-/// Users: each keeps a connection, and one process may open 20,000 descriptors.
-const USERS: Range<u64> = 1..19_001;
-/// Agendas.
-const AGENDAS: Range<u64> = 1..1_001;
-/// Days: a year ahead.
-const DAYS: Range<u64> = 1..366;
-/// Slots a day: one a minute.
-const SLOTS: Range<u64> = 1..1_441;
-/// Places in a slot.
-const CAPACITY: Range<u64> = 1..1_001;
-
-/// Slots a day when the file does not say.
-const SLOTS_DEFAULT: u16 = 12;
 
 /// TOML keeps whole numbers in 63 bits.
 const SEED: Range<u64> = 0..1 << 63;
@@ -46,8 +32,6 @@ pub(super) const FILE_KEYS: [&str; 9] = [
     "fault",
     "require",
 ];
-/// Keys of `[world]`.
-pub(super) const WORLD_KEYS: [&str; 5] = ["users", "agendas", "days", "slots", "capacity"];
 /// Keys of `[server]`.
 pub(super) const SERVER_KEYS: [&str; 2] = ["durability", "password_cost"];
 
@@ -123,22 +107,6 @@ fn read_name(value: &Value<'_>) -> Read<String> {
 fn read_description(file: &Table<'_>) -> Read<String> {
     file.get("description").map_or(Ok(String::new()), |value| {
         Ok(value.text("a text")?.to_owned())
-    })
-}
-
-fn read_world(table: &Table<'_>) -> Read<World> {
-    Ok(World {
-        users: table.need("users")?.integer(USERS).map_err(|fault| {
-            fault.hint("each user keeps a connection, and one process may open 20,000 descriptors")
-        })?,
-        agendas: table.need("agendas")?.integer(AGENDAS)?,
-        days: table.need("days")?.integer(DAYS)?,
-        slots: table
-            .get("slots")
-            .map_or(Ok(SLOTS_DEFAULT), |value| value.integer(SLOTS))?,
-        capacity: table
-            .get("capacity")
-            .map_or(Ok(1), |value| value.integer(CAPACITY))?,
     })
 }
 

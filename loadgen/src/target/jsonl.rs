@@ -194,6 +194,12 @@ impl Target for JsonlTarget {
     fn close(&mut self, link: u32) {
         self.sockets.close(link);
     }
+
+    fn reopen(&mut self, link: u32) -> Result<(), LinkLost> {
+        // What waited was of the connection before.
+        *self.link(link)? = LineLink::default();
+        self.sockets.reopen(link)
+    }
 }
 
 #[cfg(test)]

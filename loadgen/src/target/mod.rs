@@ -60,6 +60,13 @@ pub trait Target {
     /// If the link is gone.
     fn transmit(&mut self, link: u32, out: &mut Vec<u8>) -> Result<(), LinkLost>;
 
-    /// Closes a link that is of no further use.
+    /// Closes a link that is of no further use now.
     fn close(&mut self, link: u32);
+
+    /// Opens a link again, after it was closed: to the same server, and nobody's yet. What is
+    /// written before it stands waits until it does; that it cannot be made is told like a loss.
+    ///
+    /// # Errors
+    /// If it cannot even be begun.
+    fn reopen(&mut self, link: u32) -> Result<(), LinkLost>;
 }

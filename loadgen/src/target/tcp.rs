@@ -8,7 +8,7 @@
 use std::{
     fmt,
     io::{self, ErrorKind, Read, Write},
-    net::{Shutdown, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     os::fd::OwnedFd,
     task::{Context, Poll, ready},
 };
@@ -16,6 +16,8 @@ use std::{
 use rustix::{
     buffer::spare_capacity,
     event::{Timespec, epoll},
+    io::Errno,
+    net::{AddressFamily, SocketFlags, SocketType, connect, socket_with},
 };
 use tokio::io::unix::AsyncFd;
 
@@ -30,6 +32,13 @@ const AT_ONCE: Timespec = Timespec {
     tv_nsec: 0,
 };
 
+/// Both directions from the start: with edges, room to write is told of only after there was none,
+/// so it costs nothing and needs no changing.
+const INTEREST: epoll::EventFlags = epoll::EventFlags::IN
+    .union(epoll::EventFlags::OUT)
+    .union(epoll::EventFlags::RDHUP)
+    .union(epoll::EventFlags::ET);
+
 const HANG_UP: epoll::EventFlags = epoll::EventFlags::RDHUP
     .union(epoll::EventFlags::HUP)
     .union(epoll::EventFlags::ERR);
@@ -37,6 +46,8 @@ const HANG_UP: epoll::EventFlags = epoll::EventFlags::RDHUP
 /// Open connections, one a client.
 pub struct TcpTarget {
     links: Vec<TcpStream>,
+    /// Where a link goes that is opened again; `None` without links.
+    address: Option<SocketAddr>,
     poller: AsyncFd<OwnedFd>,
     events: Vec<epoll::Event>,
     /// The last wait told of as many as it could: there may be more.
@@ -59,18 +70,14 @@ impl TcpTarget {
     /// If the kernel cannot wait for them. Must be called within a tokio runtime.
     pub fn new(links: Vec<TcpStream>) -> io::Result<Self> {
         let poller = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        // Both directions from the start: with edges, room to write is told of only after there
-        // was none, so it costs nothing and needs no changing.
-        let flags = epoll::EventFlags::IN
-            | epoll::EventFlags::OUT
-            | epoll::EventFlags::RDHUP
-            | epoll::EventFlags::ET;
         for (number, link) in (0_u64..).zip(&links) {
             link.set_nonblocking(true)?;
-            epoll::add(&poller, link, epoll::EventData::new_u64(number), flags)?;
+            epoll::add(&poller, link, epoll::EventData::new_u64(number), INTEREST)?;
         }
+        let address = links.first().map(TcpStream::peer_addr).transpose()?;
         Ok(Self {
             links,
+            address,
             poller: wake::watch(poller)?,
             events: Vec::with_capacity(EVENTS_LEN_MAX),
             has_more: false,
@@ -150,6 +157,34 @@ impl Target for TcpTarget {
             let _closed = stream.shutdown(Shutdown::Both);
         }
     }
+
+    fn reopen(&mut self, link: u32) -> Result<(), LinkLost> {
+        let address = self.address.ok_or(LinkLost::Closed)?;
+        let opened = begin_connecting(address)?;
+        let data = epoll::EventData::new_u64(link.into());
+        epoll::add(self.poller.get_ref(), &opened, data, INTEREST).map_err(io::Error::from)?;
+        // The old connection is dropped, and so nothing waits for it any more.
+        *self.link(link)? = opened;
+        Ok(())
+    }
+}
+
+/// A connection on its way: with a server on the same machine it mostly stands at once.
+fn begin_connecting(address: SocketAddr) -> io::Result<TcpStream> {
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    match connect(&socket, &address) {
+        Ok(()) | Err(Errno::INPROGRESS) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// The number of the link an event is about.
@@ -189,5 +224,45 @@ mod tests {
             }
         }
         assert_eq!(heard, b"last words");
+    }
+
+    #[tokio::test]
+    async fn what_was_written_before_a_link_stood_again_arrives_when_it_does() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut target = TcpTarget::new(vec![near]).unwrap();
+        target.close(0);
+        target.reopen(0).unwrap();
+        let (_first, _address) = listener.accept().unwrap();
+        let (mut far, _address) = listener.accept().unwrap();
+        let mut out = b"here again".to_vec();
+        while !out.is_empty() {
+            target.transmit(0, &mut out).unwrap();
+            if !out.is_empty() {
+                let mut ready = Vec::new();
+                let waiting = poll_fn(|context| target.poll_ready(context, &mut ready));
+                waiting.await.unwrap();
+            }
+        }
+        let mut heard = [0; 10];
+        far.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"here again");
+    }
+
+    #[tokio::test]
+    async fn a_link_that_cannot_be_opened_again_is_lost() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut target = TcpTarget::new(vec![near]).unwrap();
+        drop(listener);
+        target.close(0);
+        let mut lost = target.reopen(0);
+        while lost.is_ok() {
+            let mut ready = Vec::new();
+            let waiting = poll_fn(|context| target.poll_ready(context, &mut ready));
+            waiting.await.unwrap();
+            lost = target.receive(0, &mut [0; 8]).map(|_read| ());
+        }
+        assert!(matches!(lost, Err(LinkLost::Broken(_))));
     }
 }

@@ -2,8 +2,8 @@
 
 use super::figure;
 use crate::record::{
-    MemoryRecord,
-    Conclusion, ConservationRecord, LawRecord, PhaseRecord, RunRecord, RunVerdict, Verdict,
+    Conclusion, ConservationRecord, LawRecord, MemoryRecord, PhaseRecord, RunRecord, RunVerdict,
+    Verdict,
 };
 
 /// A conclusion in the words that open a report.

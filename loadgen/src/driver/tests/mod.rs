@@ -4,6 +4,9 @@ mod responder;
 
 use std::{collections::BTreeMap, rc::Rc, sync::atomic::Ordering};
 
+use ::client::Session;
+use protocol::{Seq, UserId, words::accounts::Token};
+
 use super::*;
 use crate::{
     operation::{Call, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push},
@@ -20,6 +23,7 @@ struct Witness {
     invoked: Vec<(u32, u32, Nanos)>,
     completed: Vec<Operation>,
     duplicates: Vec<(Operation, Operation)>,
+    links: Vec<(u32, LinkChange)>,
     stop_after: Option<(usize, Arc<AtomicBool>)>,
 }
 
@@ -45,7 +49,9 @@ impl Watch for Witness {
     fn handle_push(&mut self, _client: u32, _seq: u64, _push: &Push, _now: Nanos) {}
     fn handle_news(&mut self, _client: u32, _news: &News, _now: Nanos) {}
 
-    fn handle_link(&mut self, _client: u32, _change: LinkChange, _now: Nanos) {}
+    fn handle_link(&mut self, client: u32, change: LinkChange, _now: Nanos) {
+        self.links.push((client, change));
+    }
 }
 
 /// A plan of one phase over eight users.
@@ -84,12 +90,20 @@ load = [{ flow = "churn", clients = 4 }]"#;
 const TOGETHER: &str = r#"rendezvous = { clients = 8, times = 5, spread_max = "1s" }
 load = [{ flow = "book" }]"#;
 
+const SESSION: Session = Session {
+    user: UserId(2),
+    session: 3,
+    token: Token([4; 32]),
+    cursor: Seq(2),
+};
+
 fn clients() -> Vec<Client> {
     let world = Rc::new(WorldMap {
         agendas: vec![11, 12, 13],
         first_day: 20_000,
+        ..WorldMap::default()
     });
-    let client = |id| Client::new(id, KeyMint::new([7; 32]), Rc::clone(&world), 0);
+    let client = |id| Client::new(id, KeyMint::new([7; 32]), Rc::clone(&world), SESSION);
     (0..8).map(client).collect()
 }
 
@@ -175,21 +189,23 @@ async fn a_stalled_server_is_charged_from_the_instant_each_call_was_due() {
 }
 
 #[tokio::test]
-async fn a_lost_connection_leaves_unknowns_and_sheds_what_comes_after() {
+async fn a_lost_connection_is_made_again_and_what_it_left_is_asked_again() {
     let (driven, witness) = drive_against(Order::HangUpAfter(5), OPEN, options()).await;
     let counts = driven.phases[0].conservation;
     assert_eq!(driven.links_lost, 1);
-    assert!(
-        0 < counts.unknown && 0 < counts.shed && 0 < counts.ok,
-        "{counts:?}"
-    );
-    let lost = witness
-        .completed
+    assert_eq!((counts.ok, counts.unknown), (counts.sent, 0), "{counts:?}");
+    let retried = witness.completed.iter().find(|done| 1 < done.attempts);
+    let retried = retried.expect("one that was outstanding");
+    assert_eq!(retried.attempts, 2);
+    let lost = retried.client;
+    let changes: Vec<_> = witness
+        .links
         .iter()
-        .find(|done| done.outcome == Outcome::Unknown);
-    let lost = lost.expect("one that was outstanding").client;
-    let answered = |done: &&Operation| done.client == lost && done.outcome == Outcome::Ok;
-    assert_eq!(witness.completed.iter().filter(answered).count(), 4);
+        .filter(|(client, _change)| *client == lost)
+        .map(|(_client, change)| *change)
+        .collect();
+    let subscribed = LinkChange::Subscribed { from: 2 };
+    assert_eq!(changes, [subscribed, LinkChange::Ended, subscribed]);
 }
 
 #[tokio::test]
@@ -368,7 +384,7 @@ async fn a_caller_says_hello_and_takes_refusals_for_answers() {
     let mut caller = Caller::connect(&responder.address)
         .await
         .expect("a welcome");
-    assert_eq!(caller.welcome().seq, protocol::Seq(3));
+    assert_eq!(caller.welcome().seq, Seq(3));
     let body = (protocol::Kind::new(2, 2), 1);
     let answered = caller
         .command(protocol::Key([1; 16]), body, &[])
@@ -440,5 +456,9 @@ impl Target for Trickle {
 
     fn close(&mut self, link: u32) {
         self.null.close(link);
+    }
+
+    fn reopen(&mut self, link: u32) -> Result<(), LinkLost> {
+        self.null.reopen(link)
     }
 }

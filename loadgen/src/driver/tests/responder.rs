@@ -9,10 +9,14 @@ use std::{
 };
 
 use protocol::{
-    ChainHash, Code, Refusal, Seq, frame,
+    ChainHash, Code, Refusal, Roles, Seq, UserId, codec, frame,
     limits::REQUEST_BYTES_MAX,
     message::{ErrorReply, Reply, Request, Welcome, WelcomeFlags},
     outcome,
+    words::{
+        accounts::{self, SessionResumed},
+        presence,
+    },
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -76,7 +80,7 @@ impl Responder {
 }
 
 async fn converse(mut stream: TcpStream, state: Arc<State>) {
-    let (mut input, mut output) = (Vec::new(), Vec::new());
+    let (mut input, mut prompt, mut output) = (Vec::new(), Vec::new(), Vec::new());
     let (mut asked, mut seen) = (0, state.seen.subscribe());
     let count = match state.order {
         Order::WithholdUntil(count) => count,
@@ -91,14 +95,16 @@ async fn converse(mut stream: TcpStream, state: Arc<State>) {
         }
         while let Some((frame, rest)) = frame::split(&input, REQUEST_BYTES_MAX).unwrap() {
             let request = Request::decode(frame).unwrap();
-            asked += 1;
+            asked += u64::from(matches!(request, Request::Command { .. }));
             if state.hangs_up(asked) {
                 return;
             }
-            state.answer(&request, &mut output);
+            state.answer(&request, &mut prompt, &mut output);
             let taken = input.len() - rest.len();
             input.drain(..taken);
         }
+        let _hung_up = stream.write_all(&prompt).await;
+        prompt.clear();
         // Reading goes on while answers are withheld: every request is counted as it comes.
         if count <= *state.seen.borrow() {
             let _hung_up = stream.write_all(&output).await;
@@ -112,8 +118,11 @@ impl State {
         self.order == Order::HangUpAfter(asked) && self.hung_up.fetch_add(1, Ordering::Relaxed) == 0
     }
 
-    fn answer(&self, request: &Request<'_>, output: &mut Vec<u8>) {
-        self.seen.send_modify(|seen| *seen += 1);
+    /// Commands as ordered; what makes a connection somebody's as usual, and at once.
+    fn answer(&self, request: &Request<'_>, prompt: &mut Vec<u8>, output: &mut Vec<u8>) {
+        if matches!(request, Request::Command { .. }) {
+            self.seen.send_modify(|seen| *seen += 1);
+        }
         match request {
             Request::Hello { version } => Reply::Welcome(Welcome {
                 version: *version,
@@ -123,7 +132,7 @@ impl State {
                 seq: Seq(3),
                 hash: ChainHash::START,
             })
-            .encode(output),
+            .encode(prompt),
             Request::Command {
                 correlation,
                 kind,
@@ -139,11 +148,32 @@ impl State {
                 }
                 self.reply(*correlation, &decided, output);
             }
-            Request::Query { .. }
-            | Request::Auth { .. }
-            | Request::Ping { .. }
-            | Request::Signal { .. }
-            | Request::Alive => {}
+            Request::Query {
+                correlation, body, ..
+            } => {
+                // The one question there is: pushes from where the client is.
+                let subscribe: presence::Subscribe = codec::decode(body).unwrap();
+                let from = subscribe.from.unwrap_or_default();
+                let answer = presence::Answer::from(presence::Subscribed { from });
+                let mut shown = Vec::new();
+                outcome::encode_accepted(answer.kind().0, 1, &mut shown);
+                answer.encode(&mut shown);
+                answer_with(*correlation, Seq(3), &shown, prompt);
+            }
+            Request::Auth { correlation, .. } => {
+                let answer = accounts::Answer::from(SessionResumed {
+                    user: UserId(2),
+                    roles: Roles::MEMBER,
+                    session: 3,
+                    expires_at: 0,
+                    cursor: Seq(2),
+                });
+                let mut resumed = Vec::new();
+                outcome::encode_accepted(answer.kind().0, 1, &mut resumed);
+                answer.encode(&mut resumed);
+                answer_with(*correlation, Seq(3), &resumed, prompt);
+            }
+            Request::Ping { .. } | Request::Signal { .. } | Request::Alive => {}
         }
     }
 
@@ -158,14 +188,19 @@ impl State {
             })
             .encode(output),
             Order::Answer | Order::Refuse | Order::WithholdUntil(_) | Order::HangUpAfter(_) => {
-                Reply::Answer {
-                    correlation,
-                    seq: Seq(self.seq.fetch_add(1, Ordering::Relaxed) + 1),
-                    hash: ChainHash([1; 32]),
-                    outcome,
-                }
-                .encode(output);
+                let seq = Seq(self.seq.fetch_add(1, Ordering::Relaxed) + 1);
+                answer_with(correlation, seq, outcome, output);
             }
         }
     }
+}
+
+fn answer_with(correlation: u64, seq: Seq, outcome: &[u8], output: &mut Vec<u8>) {
+    Reply::Answer {
+        correlation,
+        seq,
+        hash: ChainHash([1; 32]),
+        outcome,
+    }
+    .encode(output);
 }

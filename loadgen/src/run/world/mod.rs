@@ -1,43 +1,39 @@
 //! The world of a run: its users, its agendas, and a connection for every client.
 //!
 //! Everything is made through ordinary commands before the clock starts, by an admin and by the
-//! users themselves, under keys that are not the run's. Deliberately absent: the run.
+//! users themselves, under keys that are not the run's: first people and their sessions
+//! (`people`), then what is theirs (`things`), as many at once as keep the server busy (`errand`).
+//! Deliberately absent: the run.
+
+mod errand;
+mod people;
+mod things;
 
 use std::{path::PathBuf, rc::Rc};
 
 use protocol::{
     Key, Seq, UserId,
-    words::{
-        accounts::{SessionOpened, Token},
-        agenda::{Command, OpenAgenda},
-        presence::{Query, Subscribe},
-    },
+    words::accounts::{SessionOpened, Token},
 };
-use tokio::{sync::Semaphore, task::JoinSet};
 
+use self::things::Maker;
 use crate::{
     plan::World,
     target::{CallError, Caller},
     world_map::WorldMap,
 };
 
-/// Log-ins under way at once: enough to keep the server's hashing busy.
-const LOGINS_AT_ONCE: usize = 64;
-
 /// The name of the server's first admin.
 const ADMIN_NAME: &str = "admin";
-
-/// Everybody's password. The users exist for one run and own nothing.
-const PASSWORD: &str = "stampede";
 
 /// A world that was set up.
 #[derive(Debug)]
 pub(super) struct Built {
     /// Where the plan's places are.
     pub(super) map: Rc<WorldMap>,
-    /// One connection for each client, in order, logged in and told of pushes.
+    /// One connection for each client, in order, logged in.
     pub(super) links: Vec<std::net::TcpStream>,
-    /// Who each client is.
+    /// Who each client is: a person once for each of their devices.
     pub(super) users: Vec<UserId>,
     /// Each client's session.
     pub(super) sessions: Vec<SessionOpened>,
@@ -73,11 +69,11 @@ pub enum WorldError {
         /// Why.
         source: CallError,
     },
-    /// An agenda.
-    #[error("agenda {agenda} of the world: {source}")]
-    Agenda {
-        /// Which, from 0.
-        agenda: u32,
+    /// Something else that there should be.
+    #[error("{what} of the world: {source}")]
+    Thing {
+        /// What.
+        what: String,
         /// Why.
         source: CallError,
     },
@@ -153,110 +149,35 @@ impl Access {
 /// # Errors
 /// Whatever the server refuses.
 pub(super) async fn build(access: &Access, world: &World, today: u32) -> Result<Built, WorldError> {
-    let (mut admin, admin_token) = access.admin().await?;
-    let mut agendas = Vec::new();
-    for agenda in 0..world.agendas {
-        let opened = open_agenda(access, &mut admin, world, agenda).await;
-        agendas.push(opened.map_err(|source| WorldError::Agenda { agenda, source })?);
-    }
-    let people = connect_users(access, world.users).await?;
-    let began_at = people
-        .iter()
-        .map(|person| Seq(person.session.session))
-        .max()
-        .unwrap_or(Seq::START);
-    let users = people.iter().map(|person| person.session.user).collect();
-    let (links, sessions) = people
-        .into_iter()
-        .map(|person| (person.link, person.session))
-        .unzip();
+    let (admin, admin_token) = access.admin().await?;
+    let devices = people::connect(access, world).await?;
+    let mut maker = Maker::new(access, world, admin_token, devices).await?;
+    let agendas = maker.open_agendas().await?;
+    let (networks, stores) = maker.open_stores().await?;
+    maker.give_roles().await?;
+    let items = maker.register_items().await?;
+    let rooms = maker.create_rooms().await?;
+    let groups = maker.create_groups().await?;
+    let map = WorldMap {
+        world: world.clone(),
+        agendas,
+        first_day: today + 1,
+        users: maker.users(),
+        rooms,
+        groups,
+        items,
+        networks,
+        stores,
+    };
+    let began_at = maker.newest();
+    let (sessions, links) = maker.finish()?;
     Ok(Built {
-        map: Rc::new(WorldMap {
-            agendas,
-            first_day: today + 1,
-        }),
-        links,
-        users,
+        map: Rc::new(map),
+        users: sessions.iter().map(|session| session.user).collect(),
         sessions,
+        links,
         admin,
         admin_token,
         began_at,
-    })
-}
-
-async fn open_agenda(
-    access: &Access,
-    admin: &mut Caller,
-    world: &World,
-    agenda: u32,
-) -> Result<u64, CallError> {
-    const DAY_MINUTES: u16 = 24 * 60;
-    let slot_minutes = DAY_MINUTES / world.slots;
-    let command = Command::from(OpenAgenda {
-        name: format!("run {:016x} agenda {agenda}", access.run_id),
-        opens_minute: 0,
-        closes_minute: slot_minutes * world.slots,
-        slot_minutes,
-        capacity: world.capacity,
-    });
-    let mut body = Vec::new();
-    command.encode(&mut body);
-    let answered = admin
-        .command(access.key(2, agenda), command.kind(), &body)
-        .await?;
-    answered.accepted()?;
-    Ok(answered.seq.0)
-}
-
-/// A user with a connection.
-struct Person {
-    number: u32,
-    session: SessionOpened,
-    link: std::net::TcpStream,
-}
-
-async fn connect_users(access: &Access, users: u32) -> Result<Vec<Person>, WorldError> {
-    let permits = Rc::new(Semaphore::new(LOGINS_AT_ONCE));
-    let mut tasks = JoinSet::new();
-    for number in 0..users {
-        let (access, permits) = (access.clone(), Rc::clone(&permits));
-        tasks.spawn_local(async move {
-            let _permit = permits
-                .acquire()
-                .await
-                .expect("the semaphore is never closed");
-            let connected = connect_user(&access, number).await;
-            connected.map_err(|source| WorldError::User {
-                user: number,
-                source,
-            })
-        });
-    }
-    let mut people = Vec::new();
-    while let Some(joined) = tasks.join_next().await {
-        people.push(joined.expect("connecting does not panic and is never cancelled")?);
-    }
-    people.sort_unstable_by_key(|person| person.number);
-    Ok(people)
-}
-
-async fn connect_user(access: &Access, number: u32) -> Result<Person, CallError> {
-    let name = format!("r{:08x}-{number}", access.run_id & 0xffff_ffff);
-    let mut caller = Caller::connect(&access.address).await?;
-    caller
-        .register(access.key(3, number), &name, PASSWORD)
-        .await?
-        .accepted()?;
-    let session = caller
-        .log_in(access.key(4, number), &name, PASSWORD)
-        .await?;
-    let subscribe = Query::from(Subscribe { from: None });
-    let mut body = Vec::new();
-    subscribe.encode(&mut body);
-    caller.query(subscribe.kind(), &body).await?.accepted()?;
-    Ok(Person {
-        number,
-        session,
-        link: caller.into_link()?,
     })
 }

@@ -1,0 +1,132 @@
+//! Commands of the set-up, carried out by many connections at once.
+//!
+//! Connections and what each is to ask go in; the positions of the answers come out, each list in
+//! its order. One connection asks one thing at a time, so that its errands happen in their order.
+
+use std::rc::Rc;
+
+use protocol::{Key, Seq, words::accounts};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use super::WorldError;
+use crate::{
+    target::{CallError, Caller},
+    wire::Word,
+};
+
+/// Connections that ask at once: one group commit of the server, and well below what it lets wait.
+const AT_ONCE: usize = 256;
+
+/// One command.
+#[derive(Debug)]
+pub(super) struct Errand {
+    /// What it makes, for errors.
+    pub(super) what: String,
+    pub(super) key: Key,
+    pub(super) word: Word,
+    pub(super) body: Vec<u8>,
+}
+
+/// A connection with what it is to ask.
+pub(super) type Task = (Caller, Vec<Errand>);
+
+/// A connection with where its errands took effect.
+pub(super) type Done = (Caller, Vec<Seq>);
+
+/// Carries all of it out.
+///
+/// # Errors
+/// The first thing that the server refuses.
+pub(super) async fn carry_out(tasks: Vec<Task>) -> Result<Vec<Done>, WorldError> {
+    at_once(AT_ONCE, tasks, |(caller, errands)| run(caller, errands)).await
+}
+
+/// Does something with each of them, at most `limit` at once. What came of each, in their order.
+///
+/// # Errors
+/// The first that fails.
+pub(super) async fn at_once<T, U, F>(
+    limit: usize,
+    tasks: Vec<T>,
+    work: impl Fn(T) -> F,
+) -> Result<Vec<U>, WorldError>
+where
+    U: 'static,
+    F: Future<Output = Result<U, WorldError>> + 'static,
+{
+    let permits = Rc::new(Semaphore::new(limit));
+    let mut running = JoinSet::new();
+    for (number, task) in tasks.into_iter().enumerate() {
+        let (permits, work) = (Rc::clone(&permits), work(task));
+        running.spawn_local(async move {
+            let _permit = permits
+                .acquire()
+                .await
+                .expect("the semaphore is never closed");
+            (number, work.await)
+        });
+    }
+    let mut all = Vec::with_capacity(running.len());
+    while let Some(joined) = running.join_next().await {
+        let (number, done) = joined.expect("set-up work does not panic and is never cancelled");
+        all.push((number, done?));
+    }
+    all.sort_unstable_by_key(|(number, _done)| *number);
+    Ok(all.into_iter().map(|(_number, done)| done).collect())
+}
+
+async fn run(mut caller: Caller, errands: Vec<Errand>) -> Result<Done, WorldError> {
+    let mut seqs = Vec::with_capacity(errands.len());
+    for errand in errands {
+        let asked = ask(&mut caller, &errand).await;
+        let what = errand.what;
+        seqs.push(asked.map_err(|source| WorldError::Thing { what, source })?);
+    }
+    Ok((caller, seqs))
+}
+
+async fn ask(caller: &mut Caller, errand: &Errand) -> Result<Seq, CallError> {
+    let answered = caller
+        .command(errand.key, errand.word, &errand.body)
+        .await?;
+    answered.accepted()?;
+    Ok(answered.seq)
+}
+
+/// Any system's command, as its kind and its body.
+pub(super) trait Encoded {
+    /// Appends the body.
+    fn encoded(&self, out: &mut Vec<u8>) -> Word;
+}
+
+macro_rules! encoded {
+    ($($command:ty),*) => {
+        $(impl Encoded for $command {
+            fn encoded(&self, out: &mut Vec<u8>) -> Word {
+                self.encode(out);
+                self.kind()
+            }
+        })*
+    };
+}
+encoded!(
+    accounts::Command,
+    protocol::words::agenda::Command,
+    protocol::words::chat::Command,
+    protocol::words::catalogue::Command,
+    protocol::words::sales::Command
+);
+
+impl Errand {
+    /// The errand of this command.
+    pub(super) fn new(what: String, key: Key, command: &impl Encoded) -> Self {
+        let mut body = Vec::new();
+        let word = command.encoded(&mut body);
+        Self {
+            what,
+            key,
+            word,
+            body,
+        }
+    }
+}

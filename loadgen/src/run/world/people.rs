@@ -1,0 +1,62 @@
+//! The users of a run: an account each, and a session with a connection for each of their devices.
+
+use protocol::words::accounts::SessionOpened;
+
+use super::{Access, WorldError, errand::at_once};
+use crate::{
+    plan::World,
+    target::{CallError, Caller},
+};
+
+/// Log-ins under way at once: enough to keep the server's hashing busy.
+const LOGINS_AT_ONCE: usize = 64;
+
+/// Everybody's password. The users exist for one run and own nothing.
+const PASSWORD: &str = "stampede";
+
+/// A device of a user, logged in.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) session: SessionOpened,
+    pub(super) caller: Caller,
+}
+
+/// What a user is called.
+pub(super) fn name(access: &Access, user: u32) -> String {
+    format!("r{:08x}-{user}", access.run_id & 0xffff_ffff)
+}
+
+/// Makes every user and logs in on each of their devices. In the order of the plan's clients.
+///
+/// # Errors
+/// If somebody is refused.
+pub(super) async fn connect(access: &Access, world: &World) -> Result<Vec<Device>, WorldError> {
+    let devices = world.devices;
+    let users = (0..world.users).collect();
+    let people = at_once(LOGINS_AT_ONCE, users, |user| {
+        let access = access.clone();
+        async move {
+            let connected = connect_user(&access, user, devices).await;
+            connected.map_err(|source| WorldError::User { user, source })
+        }
+    });
+    Ok(people.await?.into_iter().flatten().collect())
+}
+
+async fn connect_user(access: &Access, user: u32, devices: u32) -> Result<Vec<Device>, CallError> {
+    let name = name(access, user);
+    let mut connected = Vec::new();
+    for device in 0..devices {
+        let mut caller = Caller::connect(&access.address).await?;
+        if device == 0 {
+            caller
+                .register(access.key(3, user), &name, PASSWORD)
+                .await?
+                .accepted()?;
+        }
+        let key = access.key(4, user * devices + device);
+        let session = caller.log_in(key, &name, PASSWORD).await?;
+        connected.push(Device { session, caller });
+    }
+    Ok(connected)
+}
