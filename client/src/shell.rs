@@ -36,7 +36,7 @@ pub struct Handle {
     asked: mpsc::Sender<Asked>,
 }
 
-/// What comes unasked, in the order of the log. Take it, or answers wait behind it.
+/// What comes unasked, in the order of the log. Take it, or drop this, or answers wait behind it.
 #[derive(Debug)]
 pub struct Pushes {
     pushed: mpsc::Receiver<Pushed>,

@@ -23,6 +23,7 @@ use crate::{
         systems::{CommandBytes, OwnedCommand, Source},
     },
     engine::{Ask, Engine, Released},
+    keyring::Keyring,
     log::{Batch, EventLog, MemoryLog, Row, commit},
     session::{ServerFacts, SessionTimeouts},
 };
@@ -98,7 +99,7 @@ impl World {
             backlog: 2,
         };
         let mut world = Self {
-            engine: Engine::default(),
+            engine: Engine::new(Keyring::new([7; 32])),
             log: MemoryLog::new(),
             syncing: None,
             connections,
@@ -120,19 +121,18 @@ impl World {
     }
 
     fn open_account(&mut self, nth: u64) -> (UserId, u64) {
-        let name = format!("user{nth}");
         let register = accounts::Command::from(accounts::Register {
-            name: name.clone(),
-            password_hash: String::new(),
+            name: format!("user{nth}").into(),
+            password_hash: "".into(),
         });
         let user = self.submit(UserId::NOBODY, &OwnedCommand::new(&register));
         let log_in = accounts::Command::from(accounts::LogIn {
-            name,
             verified: true,
             token_hash: [u8::try_from(nth).unwrap(); 32],
         });
-        let session = self.submit(UserId::NOBODY, &OwnedCommand::new(&log_in));
-        (UserId(user), session)
+        let user = UserId(user);
+        let session = self.submit(user, &OwnedCommand::new(&log_in));
+        (user, session)
     }
 
     fn chat(&mut self, who: usize, command: &chat::Command) -> u64 {
@@ -227,7 +227,7 @@ impl World {
 
     fn deliver(&mut self) {
         let mut reader = self.log.reader().unwrap();
-        (self.connections).deliver(self.engine.feed(), &mut *reader);
+        (self.connections).deliver(self.engine.feed(), self.engine.keyring(), &mut *reader);
     }
 
     fn read(&mut self, nth: usize, room: usize) {

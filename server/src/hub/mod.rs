@@ -309,6 +309,9 @@ impl Hub {
         released.for_each(|release| {
             self.connections.spread(&release, accounts, &mut **reader);
         });
+        if released.is_anybody_erased() {
+            self.connections.delivery.forget_recent();
+        }
         engine.recycle(released);
         self.end_revoked();
         self.tell_comings();
@@ -339,7 +342,8 @@ impl Hub {
     /// Tells others a slice of what they are to be told. Returns what [`Hub::flush`] does.
     pub fn deliver(&mut self) -> Vec<(u64, Link)> {
         let HubParts { engine, reader, .. } = &mut self.parts;
-        self.connections.deliver(engine.feed(), &mut **reader);
+        self.connections
+            .deliver(engine.feed(), engine.keyring(), &mut **reader);
         self.send_lines();
         std::mem::take(&mut self.connections.blocked)
     }
