@@ -93,13 +93,12 @@ impl Connection {
             };
             // Frames become lines when those before them are sent: until then they count as waiting.
             if lines.outbound().is_empty() {
-                lines.handle_frames(self.session.outbound(), directory, asks);
-                let len = self.session.outbound().len();
-                self.session.handle_sent(len);
+                let taken = lines.handle_frames(self.session.outbound(), directory, asks);
+                self.session.handle_sent(taken);
                 scratch.clear();
                 self.outbox.gather(WRITE_BYTES, scratch);
-                lines.handle_frames(scratch, directory, asks);
-                let _nothing_left_of_a_frame = self.outbox.handle_sent(scratch.len());
+                let taken = lines.handle_frames(scratch, directory, asks);
+                let _nothing_left_of_a_frame = self.outbox.handle_sent(taken);
             }
             if lines.outbound().is_empty() {
                 break;
@@ -111,8 +110,7 @@ impl Connection {
                     return true;
                 }
                 Err(_gone) => {
-                    let len = lines.outbound().len();
-                    lines.handle_sent(len);
+                    lines.discard();
                     self.outbox.clear();
                     self.link.shutdown();
                     return false;
