@@ -210,7 +210,7 @@ async fn a_lost_connection_is_made_again_and_what_it_left_is_asked_again() {
         .filter(|(client, _change)| *client == lost)
         .map(|(_client, change)| *change)
         .collect();
-    let subscribed = LinkChange::Subscribed { from: 2 };
+    let subscribed = LinkChange::Subscribed { from: 2, newest: 3 };
     assert_eq!(changes, [subscribed, LinkChange::Ended, subscribed]);
 }
 
