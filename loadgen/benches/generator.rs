@@ -36,13 +36,20 @@ use protocol::{
     limits::REQUEST_BYTES_MAX,
     message::{Reply, Request},
     outcome,
-    words::accounts::Token,
+    words::{accounts::Token, presence},
 };
 
 /// Connections of the comparison with other generators: few and busy, and as many as 20,000
 /// descriptors hold with both ends in this process.
 const FEW: u32 = 64;
 const MANY: u32 = 8_000;
+/// Whose the connections are: nobody checks.
+const SESSION: Session = Session {
+    user: UserId(2),
+    session: 3,
+    token: Token([4; 32]),
+    cursor: Seq(0),
+};
 /// Operations of the history alone.
 const KEPT: u32 = 1_000_000;
 
@@ -85,14 +92,6 @@ fn main() {
     });
     keep_and_read();
 }
-
-/// Nobody resumes it: no target here asks who is there.
-const SESSION: Session = Session {
-    user: UserId(1),
-    session: 1,
-    token: Token([0; 32]),
-    cursor: Seq::START,
-};
 
 async fn measure(name: &str, load: (u32, u32), target: &mut impl Target) {
     let plan = plan(load);
@@ -268,19 +267,28 @@ fn respond(streams: Vec<TcpStream>) {
 fn answer(mut input: &[u8], seq: &mut u64, output: &mut Vec<u8>) {
     while let Ok(Some((frame, rest))) = frame::split(input, REQUEST_BYTES_MAX) {
         input = rest;
-        let Ok(Request::Command {
-            correlation,
-            kind,
-            body,
-            ..
-        }) = Request::decode(frame)
-        else {
-            continue;
-        };
-        *seq += 1;
         let mut decided = Vec::with_capacity(32);
-        outcome::encode_accepted(kind, 1, &mut decided);
-        decided.extend_from_slice(body);
+        let correlation = match Request::decode(frame) {
+            Ok(Request::Command {
+                correlation,
+                kind,
+                body,
+                ..
+            }) => {
+                *seq += 1;
+                outcome::encode_accepted(kind, 1, &mut decided);
+                decided.extend_from_slice(body);
+                correlation
+            }
+            // The one question there is: pushes from where the client is.
+            Ok(Request::Query { correlation, .. }) => {
+                let subscribed = presence::Answer::from(presence::Subscribed { from: Seq(0) });
+                outcome::encode_accepted(subscribed.kind().0, 1, &mut decided);
+                subscribed.encode(&mut decided);
+                correlation
+            }
+            Ok(_) | Err(_) => continue,
+        };
         Reply::Answer {
             correlation,
             seq: Seq(*seq),

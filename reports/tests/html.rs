@@ -146,3 +146,16 @@ fn tags_are_closed_in_order() {
         assert!(open.is_empty(), "{open:?}");
     }
 }
+
+#[test]
+fn deliveries_stand_beside_the_acknowledgement() {
+    let page = html(&sample::delivered());
+    for text in [
+        "sender is told",
+        "recipient has it",
+        "everybody has it",
+        "had everything 1.2 s",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+}

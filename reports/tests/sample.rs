@@ -52,6 +52,36 @@ pub(crate) fn inconclusive() -> RunRecord {
     record
 }
 
+/// The same with messages: two recipients each, and somebody who had been away.
+pub(crate) fn delivered() -> RunRecord {
+    let mut record = unjudged();
+    let phase = &mut record.phases[1];
+    phase
+        .operations
+        .insert("send".to_owned(), operation(2_000, 0, "busy"));
+    phase.conservation = conservation(&phase.operations, 0);
+    phase.deliveries = Some(DeliveryRecord {
+        messages: 2_000,
+        receipts: 4_000,
+        caught_up: 70,
+        late: 0,
+        delivery: latency(4_000, 1_100_000, 0.3),
+        everybody: latency(2_000, 1_300_000, 0.3),
+        drain: DrainRecord {
+            seconds: 1.25,
+            missing: 0,
+            waiting: 0,
+        },
+        returns: Some(ReturnRecord {
+            drain: quantiles(20, 90_000_000, 0.2),
+            pending: 70,
+            pending_max: 9,
+        }),
+    });
+    record.conclude(RunEnd::Complete);
+    record
+}
+
 /// Everything but the verdict.
 pub(crate) fn unjudged() -> RunRecord {
     // Its histograms take a while to fill, and every test wants them.

@@ -34,8 +34,18 @@ fn an_inconclusive_run_reads_like_this() {
 }
 
 #[test]
+fn a_run_with_messages_reads_like_this() {
+    insta::assert_snapshot!(plain(&sample::delivered()));
+}
+
+#[test]
 fn nothing_runs_over_eighty_columns() {
-    for record in [sample::pass(), sample::violated(), sample::inconclusive()] {
+    for record in [
+        sample::pass(),
+        sample::violated(),
+        sample::inconclusive(),
+        sample::delivered(),
+    ] {
         for line in plain(&record).lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Files that are told everything: no clock, no thread, no socket, no chance, no database.
-const PURE: [&str; 7] = [
+const PURE: [&str; 13] = [
     "protocol/src",
     "server/src/domain",
     "server/src/engine",
@@ -14,6 +14,12 @@ const PURE: [&str; 7] = [
     "server/src/line",
     "server/src/keys.rs",
     "server/src/trail.rs",
+    "server/src/feed.rs",
+    "server/src/presence.rs",
+    "server/src/connections/backlog.rs",
+    "server/src/connections/followers.rs",
+    "server/src/connections/outbox.rs",
+    "server/src/connections/recent.rs",
 ];
 
 const FORBIDDEN: [&str; 9] = [

@@ -149,8 +149,12 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         client.say(signal, now);
     }
 
-    /// Sends a call, or counts it as shed or cancelled. Whether it was sent.
+    /// Sends a call, or counts it as shed or cancelled. Whether it was sent. What is due after the
+    /// phase was never intended: its instance only thought that far.
     fn send(&mut self, run: u32, call: &Call, intended_at: Nanos, now: Nanos) -> bool {
+        if self.is_stopping && now < intended_at {
+            return false;
+        }
         self.recorder.intend(call, intended_at.min(now));
         if self.is_stopping {
             self.recorder.cancel(call);

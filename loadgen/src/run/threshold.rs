@@ -56,9 +56,15 @@ fn measure(metric: &Metric, phase: &PhaseRecord) -> Option<Option<f64>> {
             clock,
             statistic,
         } => {
-            let records: Vec<_> = operations(phase, *operation)
-                .map(|operation| latency(operation, *clock))
-                .collect();
+            let records: Vec<_> = match clock {
+                Clock::Response | Clock::Service | Clock::Delay | Clock::Failed => {
+                    operations(phase, *operation)
+                        .filter_map(|operation| latency(operation, *clock))
+                        .collect()
+                }
+                Clock::Delivery => vec![&phase.deliveries.as_ref()?.delivery],
+                Clock::Everybody => vec![&phase.deliveries.as_ref()?.everybody],
+            };
             // Histograms are merged; percentiles are never averaged.
             let merged = histogram::merge(records.into_iter()).ok()?;
             if merged.is_empty() {
@@ -94,12 +100,14 @@ fn operations(
         .map(|(_, operation)| operation)
 }
 
-const fn latency(operation: &OperationRecord, clock: Clock) -> &LatencyRecord {
+/// `None` for a clock that is no operation's own.
+const fn latency(operation: &OperationRecord, clock: Clock) -> Option<&LatencyRecord> {
     match clock {
-        Clock::Response => &operation.response,
-        Clock::Service => &operation.service,
-        Clock::Delay => &operation.delay,
-        Clock::Failed => &operation.failed,
+        Clock::Response => Some(&operation.response),
+        Clock::Service => Some(&operation.service),
+        Clock::Delay => Some(&operation.delay),
+        Clock::Failed => Some(&operation.failed),
+        Clock::Delivery | Clock::Everybody => None,
     }
 }
 

@@ -73,6 +73,22 @@ pub enum Clock {
     Delay,
     /// From the planned instant to the failure, of those that failed.
     Failed,
+    /// From a message's planned instant to a recipient's receipt.
+    Delivery,
+    /// From a message's planned instant to its last receipt.
+    Everybody,
+}
+
+impl Clock {
+    /// Whether this operation can be measured by it: receipts are of messages.
+    fn fits(self, operation: Option<usize>) -> bool {
+        match self {
+            Self::Response | Self::Service | Self::Delay | Self::Failed => true,
+            Self::Delivery | Self::Everybody => {
+                operation.and_then(|index| Call::NAMES.get(index)) == Some(&"send")
+            }
+        }
+    }
 }
 
 /// Which number of a histogram.
@@ -155,7 +171,7 @@ impl Metric {
         match third {
             Some(statistic) => Some(Self::Latency {
                 operation,
-                clock: find(&CLOCKS, second)?,
+                clock: find(&CLOCKS, second).filter(|clock| clock.fits(operation))?,
                 statistic: find(&STATISTICS, statistic)?,
             }),
             None => Some(Self::Outcomes {
@@ -168,11 +184,14 @@ impl Metric {
     /// Every metric there is, by name.
     fn names() -> Vec<String> {
         let mut names = vec!["rate.achieved".to_owned()];
-        for operation in Call::NAMES.into_iter().chain(["all"]) {
+        let all = Call::NAMES.into_iter().enumerate();
+        let all = all.map(|(index, name)| (Some(index), name));
+        for (index, operation) in all.chain([(None, "all")]) {
             for (share, _) in SHARES {
                 names.push(format!("{operation}.{share}"));
             }
-            for (clock, _) in CLOCKS {
+            let clocks = CLOCKS.iter().filter(|(_, clock)| clock.fits(index));
+            for (clock, _) in clocks {
                 for (statistic, _) in STATISTICS {
                     names.push(format!("{operation}.{clock}.{statistic}"));
                 }
@@ -182,11 +201,13 @@ impl Metric {
     }
 }
 
-const CLOCKS: [(&str, Clock); 4] = [
+const CLOCKS: [(&str, Clock); 6] = [
     ("response", Clock::Response),
     ("service", Clock::Service),
     ("delay", Clock::Delay),
     ("failed", Clock::Failed),
+    ("delivery", Clock::Delivery),
+    ("everybody", Clock::Everybody),
 ];
 
 const STATISTICS: [(&str, Statistic); 6] = [

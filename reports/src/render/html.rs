@@ -65,7 +65,13 @@ struct PhaseView<'a> {
     unreadable: Option<String>,
     outcomes: Table,
     latencies: Table,
+    deliveries: Option<DeliveriesView>,
     by_operation: Vec<Chart>,
+}
+
+struct DeliveriesView {
+    table: Table,
+    line: String,
 }
 
 /// A run as one self-contained page.
@@ -209,6 +215,7 @@ fn phase_view(phase: &PhaseRecord) -> PhaseView<'_> {
         unreadable,
         outcomes: table::outcomes(phase),
         latencies: latency_table(phase),
+        deliveries: deliveries_view(phase),
         by_operation: phase
             .operations
             .iter()
@@ -216,6 +223,14 @@ fn phase_view(phase: &PhaseRecord) -> PhaseView<'_> {
             .filter_map(operation_chart)
             .collect(),
     }
+}
+
+fn deliveries_view(phase: &PhaseRecord) -> Option<DeliveriesView> {
+    let found = phase.deliveries.as_ref()?;
+    Some(DeliveriesView {
+        table: table::deliveries(phase)?,
+        line: phrase::deliveries(found),
+    })
 }
 
 fn rendezvous_line(phase: &PhaseRecord) -> Option<String> {

@@ -2,8 +2,8 @@
 
 use super::figure;
 use crate::record::{
-    Conclusion, ConservationRecord, LawRecord, MemoryRecord, PhaseRecord, RunRecord, RunVerdict,
-    Verdict,
+    Conclusion, ConservationRecord, DeliveryRecord, LawRecord, MemoryRecord, PhaseRecord,
+    RunRecord, RunVerdict, Verdict,
 };
 
 /// A conclusion in the words that open a report.
@@ -135,6 +135,41 @@ pub(super) fn intended(counts: &ConservationRecord) -> String {
         figure::count(counts.shed),
         figure::count(counts.cancelled_at_end),
     )
+}
+
+/// What else there is to say of a phase's deliveries: who was away, and how it ended.
+pub(super) fn deliveries(found: &DeliveryRecord) -> String {
+    let mut line = if found.drain.waiting == 0 {
+        format!(
+            "everybody had everything {:.1} s after the end",
+            found.drain.seconds
+        )
+    } else {
+        format!(
+            "{:.1} s after the end {} still lacked {}",
+            found.drain.seconds,
+            figure::counted(found.drain.waiting, "client"),
+            figure::counted(found.drain.missing, "message"),
+        )
+    };
+    if let Some(returns) = &found.returns {
+        line.push_str("; ");
+        line.push_str(&figure::counted(returns.drain.count, "client"));
+        line.push_str(" came back, and pushes had waited for them: ");
+        line.push_str(&figure::count(returns.pending));
+        line.push_str(" in all, at most ");
+        line.push_str(&figure::count(returns.pending_max));
+        line.push_str(" for one");
+    }
+    if 0 < found.caught_up {
+        line.push_str("; not timed, as its recipient had been away: ");
+        line.push_str(&figure::counted(found.caught_up, "receipt"));
+    }
+    if 0 < found.late {
+        line.push_str("; not timed, as its message was of another phase or long ago: ");
+        line.push_str(&figure::counted(found.late, "receipt"));
+    }
+    line
 }
 
 /// Where the sent operations went.

@@ -6,7 +6,7 @@
 use askama::Template;
 
 use super::figure;
-use crate::record::{OperationRecord, PhaseRecord};
+use crate::record::{OperationRecord, PhaseRecord, QuantileRecord};
 
 /// Columns, rows and a caption. Every row has a cell for each column.
 #[derive(Debug, Clone, Template)]
@@ -81,6 +81,34 @@ pub(super) fn outcomes(phase: &PhaseRecord) -> Table {
         ]);
     }
     table
+}
+
+/// How the messages of a phase reached people, beside how fast their senders were told so.
+pub(super) fn deliveries(phase: &PhaseRecord) -> Option<Table> {
+    let found = phase.deliveries.as_ref()?;
+    let names = ["messages", "samples", "p50", "p99", "max"];
+    let mut table = Table::of_figures("Deliveries", &names);
+    if let Some(send) = phase.operations.get("send") {
+        push_clock(&mut table, "sender is told", &send.response.quantiles);
+    }
+    push_clock(&mut table, "recipient has it", &found.delivery.quantiles);
+    push_clock(&mut table, "everybody has it", &found.everybody.quantiles);
+    if let Some(returns) = &found.returns {
+        push_clock(&mut table, "back and caught up", &returns.drain);
+    }
+    Some(table)
+}
+
+fn push_clock(table: &mut Table, name: &str, quantiles: &QuantileRecord) {
+    if 0 < quantiles.count {
+        table.push([
+            name.to_owned(),
+            figure::count(quantiles.count),
+            figure::duration(quantiles.p50),
+            figure::quantile(quantiles.p99),
+            figure::duration(quantiles.max),
+        ]);
+    }
 }
 
 fn sent_a_second(found: &OperationRecord, duration_ns: u64) -> f64 {

@@ -71,6 +71,11 @@ fn write_phase(screen: &mut Screen, phase: &PhaseRecord) {
     screen.table(&table::outcomes(phase));
     screen.blank();
     screen.table(&latency_table(phase));
+    if let (Some(found), Some(table)) = (&phase.deliveries, table::deliveries(phase)) {
+        screen.blank();
+        screen.table(&table);
+        screen.text("  ", &phrase::deliveries(found));
+    }
     write_conservation(screen, phase);
     if let Some(meeting) = &phase.rendezvous {
         let line = format!(
