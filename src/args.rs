@@ -47,7 +47,7 @@ pub(crate) enum LogCommand {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) scenario: ScenarioArgs,
-    /// A live server to run against, tcp://HOST:PORT; without it the run starts its own
+    /// A live server to run against, tcp://HOST:PORT or jsonl://HOST:PORT; without it the run starts its own
     #[arg(long, env = "STAMPEDE_TARGET", value_name = "URL")]
     pub(crate) target: Option<String>,
     /// The file with the live server's admin password, which `stampede serve` names when it starts
@@ -214,7 +214,9 @@ pub(crate) struct Verify {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UsageError {
     /// Not an address we speak to.
-    #[error("--target {given:?} is no address to run against; give tcp://HOST:PORT")]
+    #[error(
+        "--target {given:?} is no address to run against; give tcp://HOST:PORT or jsonl://HOST:PORT"
+    )]
     Target {
         /// What was given.
         given: String,

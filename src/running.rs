@@ -82,12 +82,12 @@ fn against(args: &args::Run) -> Result<Against> {
             planted_bug: planted_bug(args),
         });
     };
-    let address = target
-        .strip_prefix("tcp://")
-        .map(|address| address.trim_end_matches('/'));
-    let address = address.filter(|address| {
-        let port = address
-            .rsplit_once(':')
+    let address = Some(target.trim_end_matches('/')).filter(|address| {
+        let bare = ["tcp://", "jsonl://"]
+            .iter()
+            .find_map(|scheme| address.strip_prefix(scheme));
+        let port = bare
+            .and_then(|bare| bare.rsplit_once(':'))
             .map(|(host, port)| (host, port.parse::<u16>()));
         matches!(port, Some((host, Ok(1..))) if !host.is_empty())
     });
@@ -99,7 +99,8 @@ fn against(args: &args::Run) -> Result<Against> {
         .clone()
         .ok_or(UsageError::AdminPassword)?;
     Ok(Against::Live {
-        address: address.to_owned(),
+        // Frames are what an address without a scheme speaks.
+        address: address.strip_prefix("tcp://").unwrap_or(address).to_owned(),
         admin_password_file,
     })
 }

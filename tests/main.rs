@@ -4,6 +4,7 @@
 //! absent: what a crate's own tests can show without a process.
 
 mod crash;
+mod erase;
 mod inspecting;
 mod live;
 mod mistakes;

@@ -220,7 +220,7 @@ impl Sender {
         Ok(Self {
             stream: crowd::resume(address, nth)?,
             to,
-            serial: u64::from(nth) << 32,
+            serial: u64::from(nth + 1) << 32,
         })
     }
 

@@ -55,13 +55,14 @@ pub(crate) fn prepare(data_dir: &Path, crowd: u32) -> Result<u64> {
         accept_loss: false,
     };
     let mut log = SqliteLog::open(data_dir, options)?;
-    let (mut engine, _reader) = recover(&log)?;
+    // A log that is thrown away has no secrets.
+    let (mut engine, _reader) = recover(&mut log, [7; 32])?;
     let mut scribe = Scribe {
         engine: &mut engine,
     };
     let admin = scribe.person("admin", u32::MAX)?;
     let promote = accounts::Command::from(accounts::SetRoles {
-        name: "admin".to_owned(),
+        user: admin,
         roles: Roles::ADMIN,
     });
     scribe
@@ -92,17 +93,17 @@ struct Scribe<'a> {
 impl Scribe<'_> {
     fn person(&mut self, name: &str, nth: u32) -> Result<UserId> {
         let register = accounts::Command::from(accounts::Register {
-            name: name.to_owned(),
-            password_hash: String::new(),
+            name: name.into(),
+            password_hash: "".into(),
         });
         let user = self.submit(UserId::NOBODY, &OwnedCommand::new(&register))?;
+        let user = UserId(user);
         let log_in = accounts::Command::from(accounts::LogIn {
-            name: name.to_owned(),
             verified: true,
             token_hash: passwords::token_hash(&token(nth)),
         });
-        self.submit(UserId::NOBODY, &OwnedCommand::new(&log_in))?;
-        Ok(UserId(user))
+        self.submit(user, &OwnedCommand::new(&log_in))?;
+        Ok(user)
     }
 
     fn submit(&mut self, actor: UserId, command: &OwnedCommand) -> Result<u64> {

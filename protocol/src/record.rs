@@ -105,17 +105,30 @@ impl OwnedRecord {
 /// The hash at `record`, given the hash before it. `scratch` is cleared and reused.
 #[must_use]
 pub fn chain(previous: &ChainHash, record: &Record<'_>, scratch: &mut Vec<u8>) -> ChainHash {
-    scratch.clear();
-    scratch.extend_from_slice(&previous.0);
-    scratch.extend_from_slice(&record.seq.0.to_le_bytes());
-    scratch.extend_from_slice(&record.recorded_at.to_le_bytes());
-    scratch.extend_from_slice(&record.actor.0.to_le_bytes());
-    scratch.extend_from_slice(&record.key.0);
-    scratch.extend_from_slice(&record.kind.0.to_le_bytes());
-    scratch.push(record.schema);
-    scratch.push(record.codec);
     let body_len = u32::try_from(record.body.len()).expect("bodies are bounded far below 4 GiB");
-    scratch.extend_from_slice(&body_len.to_le_bytes());
+    let [k1, k2] = record.kind.0.to_le_bytes();
+    let [l1, l2, l3, l4] = body_len.to_le_bytes();
+    let ([one, two, three, four], []) = previous.0.as_chunks() else {
+        unreachable!("32 bytes are four times eight");
+    };
+    let ([key_one, key_two], []) = record.key.0.as_chunks() else {
+        unreachable!("16 bytes are two times eight");
+    };
+    // All that has a fixed place goes in at once: this is done for every command.
+    let head = [
+        *one,
+        *two,
+        *three,
+        *four,
+        record.seq.0.to_le_bytes(),
+        record.recorded_at.to_le_bytes(),
+        record.actor.0.to_le_bytes(),
+        *key_one,
+        *key_two,
+        [k1, k2, record.schema, record.codec, l1, l2, l3, l4],
+    ];
+    scratch.clear();
+    scratch.extend_from_slice(head.as_flattened());
     scratch.extend_from_slice(record.body);
     scratch.extend_from_slice(record.outcome);
     ChainHash(*blake3::hash(scratch).as_bytes())

@@ -25,9 +25,9 @@ PASSWORD = "correct horse"
 REGISTER, LOG_IN, RESUME = 0, 1, 2
 REVOKE_ALL_SESSIONS, RESERVE, CANCEL, JOIN_WAITLIST = 0x0104, 0x0202, 0x0203, 0x0207
 SESSIONS_ENDED, REGISTERED, RESERVED, CANCELLED, WAITLIST_JOINED, PROMOTED = 0x0103, 0x0101, 0x0202, 0x0203, 0x0207, 0x0209
-LIST_AGENDAS, LIST_SLOTS, MY_BOOKINGS = 0x0201, 0x0202, 0x0203
+LIST_AGENDAS, LIST_SLOTS, MY_BOOKINGS, SUBSCRIBE = 0x0201, 0x0202, 0x0203, 0x0601
 SESSION_OPENED, SESSION_RESUMED = 0x0110, 0x0111
-AGENDAS, SLOTS, BOOKINGS = 0x0201, 0x0202, 0x0203
+AGENDAS, SLOTS, BOOKINGS, SUBSCRIBED = 0x0201, 0x0202, 0x0203, 0x0601
 LOG_IN_FIRST, KEY_REUSED, SESSION_ENDED, SLOT_TAKEN = 0x0005, 0x0010, 0x0016, 0x0205
 
 
@@ -123,7 +123,7 @@ def read_session(body, has_token):
 
 EVENTS = {
     SESSIONS_ENDED: lambda body: body.list(Reader.varint),
-    REGISTERED: lambda body: body.string(),
+    REGISTERED: lambda body: None,
     RESERVED: lambda body: body.slot(),
     CANCELLED: lambda body: body.slot(),
     WAITLIST_JOINED: lambda body: (body.slot(), body.varint()),
@@ -135,6 +135,7 @@ ANSWERS = {
     AGENDAS: lambda body: body.list(read_agenda),
     SLOTS: lambda body: (body.varint(), body.list(read_slot)),
     BOOKINGS: lambda body: body.list(read_booking),
+    SUBSCRIBED: lambda body: body.varint(),
 }
 
 
@@ -288,7 +289,7 @@ def enter(address, name, key=None):
     """A connection of a new person, and their session, opened under `key`."""
     connection = Connection(address)
     reply = connection.auth(REGISTER, string(name), string(PASSWORD))
-    step(f"{name} is registered", is_accepted(reply, REGISTERED) and reply.word == name, reply)
+    step(f"{name} is registered", is_accepted(reply, REGISTERED), reply)
     user = reply.seq
     reply = connection.auth(LOG_IN, string(name), string(PASSWORD), key=key)
     is_right = is_accepted(reply, SESSION_OPENED) and reply.word["user"] == user
@@ -378,6 +379,8 @@ def play(address):
     booking, key = reserve_and_retry(ana, slot)
     check_resume(address, session["token"], booking, slot, key)
     bob, bob_session = enter(address, f"bob-{suffix}")
+    reply = bob.query(SUBSCRIBE, b"\x00")
+    step("and asks for pushes", is_accepted(reply, SUBSCRIBED), reply)
     wait_for_promotion(ana, bob, bob_session["user"], booking, slot)
     log_out_everywhere(address, ana, f"ana-{suffix}", session, log_in_key)
 

@@ -16,6 +16,7 @@ use protocol::{Key, Seq, UserId};
 use server::{
     domain::systems::{CommandBytes, Source},
     engine::{Ask, Engine, Submitted},
+    keyring::Keyring,
     log::{Durability, EventLog, SqliteLog, SqliteOptions, commit, verify_chain},
     recover::recover,
 };
@@ -40,7 +41,7 @@ fn main() {
     for _round in 0..ROUNDS {
         spent[0] += timed(|| scan(&log));
         spent[1] += timed(|| verify(&log));
-        spent[2] += timed(|| rebuild(&log));
+        spent[2] += timed(|| rebuild(&mut log));
     }
     print(records, accepted, spent);
 }
@@ -62,14 +63,14 @@ fn verify(log: &SqliteLog) {
     assert_eq!(head, log.head());
 }
 
-fn rebuild(log: &SqliteLog) -> Engine {
-    let (engine, _reader) = recover(log).expect("the log is sound");
+fn rebuild(log: &mut SqliteLog) -> Engine {
+    let (engine, _reader) = recover(log, [7; 32]).expect("the log is sound");
     assert_eq!(engine.decided(), log.head());
     engine
 }
 
 fn fill(log: &mut SqliteLog) -> u64 {
-    let mut engine = Engine::default();
+    let mut engine = Engine::new(Keyring::new([7; 32]));
     for user in 0..USERS {
         engine.submit_own(NOW, &register(user));
         // No batch is larger than the server would make it.

@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use protocol::{
-    Code, Refusal, Roles, Seq, UserId,
+    Code, Record, Refusal, Roles, Seq, UserId,
     limits::TRAIL_LEN_MAX,
     outcome::{Outcome, encode_accepted, encode_refused},
     words::{
@@ -23,6 +23,7 @@ use crate::{
         systems::{CommandBytes, PushBytes},
     },
     engine::{Engine, Origin},
+    keyring::Keyring,
     log::{self, Head, LogError, LogReader, Row},
     trail::NoSuchStep,
 };
@@ -95,13 +96,18 @@ pub fn admit(engine: &Engine, user: UserId) -> Result<(), Refusal> {
 /// # Errors
 /// If the log cannot be read, or not by this version.
 pub fn replay_state(reader: &mut dyn LogReader, upto: Seq) -> Result<Vec<u8>, LogError> {
+    let keyring = Keyring::of(reader.keys()?);
     let mut systems = Systems::default();
     let mut failure = None;
     log::replay(reader, Head::default(), &mut |row| {
         if upto < row.record.seq {
             return ControlFlow::Break(());
         }
-        match systems.replay(&row.record) {
+        let body = Systems::open(&row.record, &keyring, "");
+        match systems.replay(&Record {
+            body: &body,
+            ..row.record
+        }) {
             Ok(_) => ControlFlow::Continue(()),
             Err(error) => {
                 failure = Some(format!("seq {}: {error}", row.record.seq));
@@ -184,7 +190,7 @@ pub fn answer_page(
     };
     let seqs = engine.feed().page(&wanted, engine.durable().seq);
     let mut outcome = Vec::new();
-    match read_entries(reader, seqs) {
+    match read_entries(reader, engine.keyring(), seqs) {
         Ok(entries) => {
             let is_answered = Systems::answer_page(system, &entries, &mut outcome);
             assert!(is_answered, "a system that wants entries answers with them");
@@ -200,6 +206,7 @@ pub fn answer_page(
 /// The entries at these positions, in their order, as many as fit one answer.
 fn read_entries(
     reader: &mut dyn LogReader,
+    keyring: &Keyring,
     mut seqs: Vec<Seq>,
 ) -> Result<Vec<(Seq, PushBytes)>, LogError> {
     let is_falling = seqs.last() < seqs.first();
@@ -208,7 +215,7 @@ fn read_entries(
     }
     let mut entries = Vec::new();
     let mut failure = None;
-    read_rows(reader, &seqs, &mut |row| match push_of(row) {
+    read_rows(reader, &seqs, &mut |row| match push_of(row, keyring) {
         Ok(push) => entries.push((row.record.seq, push)),
         Err(error) => failure = Some(error),
     })?;
@@ -226,13 +233,18 @@ fn read_entries(
     Ok(entries.into_iter().take_while(fits).collect())
 }
 
-/// What others were told of a record of which the feed says that they were told something.
+/// What others were told of a record of which the feed says that they were told something. A text
+/// of somebody who was erased since is empty.
 ///
 /// # Errors
 /// If the record says nothing of the kind.
-pub fn push_of(row: &Row<'_>) -> Result<PushBytes, LogError> {
+pub fn push_of(row: &Row<'_>, keyring: &Keyring) -> Result<PushBytes, LogError> {
     let seq = row.record.seq;
-    match Systems::push(&row.record) {
+    let body = Systems::open(&row.record, keyring, "");
+    match Systems::push(&Record {
+        body: &body,
+        ..row.record
+    }) {
         Ok(Some(push)) => Ok(push),
         Ok(None) => Err(LogError::Damaged(format!(
             "seq {seq} tells nobody anything"

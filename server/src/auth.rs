@@ -124,8 +124,8 @@ impl Authenticator {
             UserId::NOBODY,
             key,
             &Register {
-                name,
-                password_hash,
+                name: name.into(),
+                password_hash: password_hash.into(),
             }
             .into(),
         );
@@ -154,7 +154,6 @@ impl Authenticator {
         let roles = hub.borrow().engine().systems().roles(user);
         hub.borrow_mut().grant(origin, Grant { token, roles });
         let log_in = LogIn {
-            name,
             verified: check != Check::Wrong,
             token_hash: passwords::token_hash(&token),
         };
@@ -178,7 +177,7 @@ impl Authenticator {
             .await;
         let command = OwnedCommand::new(&Command::from(Rehash {
             user,
-            password_hash,
+            password_hash: password_hash.into(),
         }));
         hub.borrow_mut()
             .engine_mut()

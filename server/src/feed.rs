@@ -28,6 +28,11 @@ impl Feed {
         entries.push(seq);
     }
 
+    /// Nobody will ever follow this stream again.
+    pub fn remove(&mut self, stream: Stream) {
+        self.streams.remove(&stream);
+    }
+
     /// Every entry of a stream.
     #[must_use]
     pub fn entries(&self, stream: Stream) -> &[Seq] {

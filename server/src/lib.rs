@@ -15,6 +15,7 @@ pub mod feed;
 pub mod hub;
 mod index;
 pub mod inspect;
+pub mod keyring;
 pub mod keys;
 pub mod line;
 pub mod log;

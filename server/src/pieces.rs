@@ -42,6 +42,12 @@ impl<T> Pieces<T> {
     pub(crate) fn get(&self, index: usize) -> Option<&T> {
         self.pieces.get(index / PIECE_LEN)?.get(index % PIECE_LEN)
     }
+
+    /// The entry at `index`, to change it.
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        let piece = self.pieces.get_mut(index / PIECE_LEN)?;
+        piece.get_mut(index % PIECE_LEN)
+    }
 }
 
 #[cfg(test)]

@@ -12,8 +12,11 @@ use std::{
     thread,
 };
 
+use protocol::UserId;
+
 use crate::{
     engine::Engine,
+    keyring::Keyring,
     log::{self, Batch, EventLog, Head, LogError, LogReader},
 };
 
@@ -23,13 +26,23 @@ const STRETCH_LEN: usize = 2_048;
 /// Stretches that may wait to be applied; reading stops when it is that far ahead.
 const STRETCHES_MAX: usize = 4;
 
-/// Rebuilds the state from the log, checking every position and every hash on the way.
+/// Rebuilds the state from the log, checking every position and every hash on the way. Keys of
+/// people who are not there any more, or never came to be, are destroyed. `seed` is where the keys
+/// of new people come from: 256 random bits.
 ///
 /// # Errors
-/// If the log is damaged, or from a version this one cannot read.
-pub fn recover(log: &dyn EventLog) -> Result<(Engine, Box<dyn LogReader>), LogError> {
+/// If the log is damaged, from a version this one cannot read, or the key of somebody in it is
+/// missing.
+pub fn recover(
+    log: &mut dyn EventLog,
+    seed: [u8; 32],
+) -> Result<(Engine, Box<dyn LogReader>), LogError> {
     let mut reader = log.reader()?;
-    let mut engine = Engine::default();
+    let keys = reader.keys()?;
+    let found: Vec<UserId> = keys.iter().map(|key| key.user).collect();
+    let mut keyring = Keyring::new(seed);
+    keyring.extend(keys);
+    let mut engine = Engine::new(keyring);
     engine.expect(log.head().seq.0);
     let (read, applied) = thread::scope(|scope| {
         let (stretches, inbox) = sync_channel(STRETCHES_MAX);
@@ -55,14 +68,35 @@ pub fn recover(log: &dyn EventLog) -> Result<(Engine, Box<dyn LogReader>), LogEr
     });
     applied?;
     let head = read?;
-    if head == log.head() {
-        return Ok((engine, reader));
+    if head != log.head() {
+        return Err(LogError::Damaged(format!(
+            "the log's last position is {} but only {} could be read; restore a backup",
+            log.head().seq,
+            head.seq
+        )));
     }
-    Err(LogError::Damaged(format!(
-        "the log's last position is {} but only {} could be read; restore a backup",
-        log.head().seq,
-        head.seq
-    )))
+    settle_keys(log, &mut engine, found)?;
+    Ok((engine, reader))
+}
+
+/// After a crash there may be keys whose person is erased, or whose registration was lost. A key
+/// that is missing is another matter: nobody can log in as that person ever again, and what they
+/// wrote cannot be read.
+fn settle_keys(
+    log: &mut dyn EventLog,
+    engine: &mut Engine,
+    mut found: Vec<UserId>,
+) -> Result<(), LogError> {
+    let keyless = engine.keyring().keyless();
+    if let Some(first) = keyless.first() {
+        return Err(LogError::Damaged(format!(
+            "the keys of {} people are missing from the file `people.keys`, the first that of user {first}; restore that file together with the log",
+            keyless.len()
+        )));
+    }
+    found.retain(|user| engine.systems().accounts.name(*user).is_none());
+    engine.drop_keys(&found);
+    log.destroy_keys(&found)
 }
 
 /// Reads every record, checks it, and hands it over. Returns how far it got.

@@ -17,7 +17,7 @@ use std::{
 };
 
 use protocol::{
-    Roles, Seq,
+    Roles, Seq, UserId,
     message::WelcomeFlags,
     words::accounts::{Command, Register, SetRoles},
 };
@@ -181,7 +181,7 @@ fn start(
     let warnings = warnings(&log);
     let mut log: Box<dyn EventLog> = Box::new(log);
     let clock = Monotonic::start();
-    let (mut engine, reader) = recover(&*log)?;
+    let (mut engine, reader) = recover(&mut *log, random()?)?;
     let recovered = engine.decided().seq;
     let recovered_in = Duration::from_millis(clock.ms());
     let secret = secret(&config.data_dir)?;
@@ -251,14 +251,13 @@ fn prepare(
         let key = protocol::Key(random()?);
         let salt = secret.salt(key, ADMIN_NAME);
         let password_hash = passwords::hash(&password, salt, config.password_cost);
-        let name = ADMIN_NAME.to_owned();
         let register = Command::from(Register {
-            name: name.clone(),
-            password_hash,
+            name: ADMIN_NAME.into(),
+            password_hash: password_hash.into(),
         });
         engine.submit_own(now, &OwnedCommand::new(&register));
         let promote = Command::from(SetRoles {
-            name,
+            user: UserId(engine.decided().seq.0),
             roles: Roles::ADMIN,
         });
         engine.submit_own(now, &OwnedCommand::new(&promote));

@@ -31,6 +31,8 @@ struct Link {
     actor: UserId,
     target: u64,
     is_agenda: bool,
+    /// Whether whoever took this step was erased: it only links its neighbours.
+    is_forgotten: bool,
     before_of_user: Seq,
     before_of_agenda: Seq,
 }
@@ -54,6 +56,7 @@ impl Trail {
             actor: record.actor,
             target,
             is_agenda,
+            is_forgotten: false,
             before_of_user: Seq::START,
             before_of_agenda: Seq::START,
         };
@@ -71,6 +74,16 @@ impl Trail {
             "steps are noted in order"
         );
         self.links.push(link);
+    }
+
+    /// Forgets what this person tried: it is on nobody's trail any more.
+    pub fn forget(&mut self, user: UserId) {
+        let mut next = self.newest_of_user.remove(&user).unwrap_or_default();
+        while let Some(link) = self.link_mut(next) {
+            link.actor = UserId::NOBODY;
+            link.is_forgotten = true;
+            next = std::mem::take(&mut link.before_of_user);
+        }
     }
 
     /// At most `limit` steps of `subject`, newest first: those before the step at `before`, or from
@@ -95,7 +108,7 @@ impl Trail {
         while steps.len() < limit
             && let Some(link) = self.link(next)
         {
-            if next <= upto {
+            if next <= upto && !link.is_forgotten {
                 let (seq, target) = (next, link.target);
                 steps.push(Step { seq, target });
             }
@@ -121,6 +134,10 @@ impl Trail {
                 (link.is_agenda && link.target == agenda).then_some(link.before_of_agenda)
             }
         }
+    }
+
+    fn link_mut(&mut self, seq: Seq) -> Option<&mut Link> {
+        self.links.get_mut(index_of(seq)?)
     }
 
     fn link(&self, seq: Seq) -> Option<&Link> {
@@ -201,5 +218,19 @@ mod tests {
         check(&trail, Subject::Agenda(0), (0, 9, 9), &[]);
         check(&trail, Subject::User(UserId::NOBODY), (0, 9, 9), &[]);
         check(&trail, Subject::User(UserId(7)), (0, 9, 9), &[4, 3, 1]);
+    }
+
+    #[test]
+    fn what_somebody_forgotten_tried_is_on_no_trail() {
+        let agenda = words::agenda::SYSTEM;
+        let mut trail = trail(&[(7, agenda, 4), (8, agenda, 4), (7, agenda, 4), (8, 1, 0)]);
+        trail.forget(UserId(7));
+        check(&trail, Subject::User(UserId(7)), (0, 9, 9), &[]);
+        check(&trail, Subject::User(UserId(8)), (0, 9, 9), &[4, 2]);
+        check(&trail, Subject::Agenda(4), (0, 9, 9), &[2]);
+        check(&trail, Subject::Agenda(4), (2, 9, 9), &[]);
+        let gone = trail.page(Subject::User(UserId(7)), Seq(3), Seq(9), 9);
+        assert_eq!(gone, Err(NoSuchStep));
+        trail.forget(UserId(9));
     }
 }

@@ -127,6 +127,9 @@ mod tests {
                 source: io::Error::other("the disk is gone"),
             })
         }
+        fn destroy_keys(&mut self, _people: &[UserId]) -> Result<(), LogError> {
+            unreachable!("nobody is erased")
+        }
         fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
             unreachable!("nobody reads")
         }

@@ -176,7 +176,7 @@ fn a_retry_on_another_connection_gets_the_first_answer() {
 #[test]
 fn roles_decide_who_may_open_an_agenda() {
     let (_data_dir, server) = start_fresh();
-    let (mut client, _) = server.member("ana");
+    let (mut client, opened) = server.member("ana");
     let mut open = server::domain::agenda::default_agenda();
     "second".clone_into(&mut open.name);
     assert_eq!(
@@ -185,7 +185,7 @@ fn roles_decide_who_may_open_an_agenda() {
     );
     let mut admin = server.admin();
     let grant = accounts::SetRoles {
-        name: "ana".to_owned(),
+        user: opened.user,
         roles: Roles::MANAGER,
     };
     assert_eq!(

@@ -122,7 +122,7 @@ fn replaying_the_log_gives_the_live_state() {
 fn trails_show_what_was_tried_to_those_who_may_see_it() {
     let (_data_dir, server) = start_fresh();
     let (mut client, me) = server.member("ana");
-    let (mut other, _) = server.member("bob");
+    let (mut other, bob) = server.member("bob");
     let agenda = server.agenda(&mut client);
     let reserved = client.agenda(reserve(agenda, 0));
     let refused = client.agenda(reserve(agenda, 0));
@@ -142,7 +142,7 @@ fn trails_show_what_was_tried_to_those_who_may_see_it() {
     let expected = [
         (refused.seq, "reserve", agenda, Some(Code::SLOT_TAKEN)),
         (reserved.seq, "reserve", agenda, None),
-        (Seq(me.session), "log-in", me.user.0, None),
+        (Seq(me.session), "log-in", 0, None),
     ];
     assert_eq!(seen, expected);
     assert_eq!(trail(&mut client, mine, 1), entries[..1]);
@@ -157,11 +157,10 @@ fn trails_show_what_was_tried_to_those_who_may_see_it() {
     assert_eq!(client.log(asked(mine, 0)).refused().code, Code::PAGE_LEN);
     assert_eq!(client.log(asked(mine, 51)).refused().code, Code::PAGE_LEN);
     let mut admin = server.admin();
-    let name = "bob".to_owned();
     assert!(
         admin
             .accounts(accounts::SetRoles {
-                name,
+                user: bob.user,
                 roles: Roles::MANAGER
             })
             .is_accepted()

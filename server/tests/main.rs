@@ -6,6 +6,7 @@
 mod delivery;
 mod happy;
 mod hostile;
+mod lines;
 mod log;
 mod restart;
 mod support;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use protocol::{
-    Code, Key, Seq,
+    Code, Key, Seq, UserId,
     message::{Request, WelcomeFlags},
     words::{
         accounts::{self, AuthRequest, Token},
@@ -21,9 +21,13 @@ use protocol::{
 use server::{
     auth::Authenticator,
     clock::wall_ms,
-    domain::{agenda::default_agenda, systems::OwnedCommand},
-    engine::{BATCH_LEN_MAX, Engine},
+    domain::{
+        agenda::default_agenda,
+        systems::{CommandBytes, OwnedCommand, Source},
+    },
+    engine::{Ask, BATCH_LEN_MAX, Engine, Submitted},
     hub::{Errand, Hub, HubParts},
+    keyring::Keyring,
     log::{Batch, EventLog, Head, LogError, LogReader, MemoryLog, commit},
     net::Link,
     passwords::{PasswordCost, Secret, token_hash},
@@ -36,6 +40,7 @@ use crate::support::{Answer, Client, Heard, reserve};
 
 /// The first two people and their sessions, in the order of the log.
 const NAMES: [&str; 2] = ["ana", "bob"];
+const ANA: UserId = UserId(1);
 const AGENDA: u64 = 5;
 
 fn token(nth: u8) -> Token {
@@ -56,6 +61,10 @@ impl EventLog for HeldLog {
     fn append(&mut self, batch: &Batch) -> Result<(), LogError> {
         let _a_failed_test_holds_nothing = self.gate.recv();
         self.log.append(batch)
+    }
+
+    fn destroy_keys(&mut self, people: &[UserId]) -> Result<(), LogError> {
+        self.log.destroy_keys(people)
     }
 
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
@@ -84,10 +93,11 @@ struct Guest {
 
 impl Room {
     fn new() -> Self {
-        let (mut engine, mut log) = (Engine::default(), MemoryLog::new());
+        let (mut engine, mut log) = (Engine::new(Keyring::new([7; 32])), MemoryLog::new());
         for (name, nth) in NAMES.into_iter().zip(1..) {
             engine.submit_own(wall_ms(), &register(name));
-            engine.submit_own(wall_ms(), &log_in(name, nth));
+            let user = UserId(engine.decided().seq.0);
+            log_in(&mut engine, user, nth);
         }
         let open = agenda::Command::from(default_agenda());
         engine.submit_own(wall_ms(), &OwnedCommand::new(&open));
@@ -263,17 +273,28 @@ impl Guest {
 
 fn register(name: &str) -> OwnedCommand {
     OwnedCommand::new(&accounts::Command::from(accounts::Register {
-        name: name.to_owned(),
-        password_hash: "$".to_owned(),
+        name: name.into(),
+        password_hash: "$".into(),
     }))
 }
 
-fn log_in(name: &str, nth: u8) -> OwnedCommand {
-    OwnedCommand::new(&accounts::Command::from(accounts::LogIn {
-        name: name.to_owned(),
+/// What the log-in of this person leads to when their password was right.
+fn log_in(engine: &mut Engine, user: UserId, nth: u8) {
+    let command = OwnedCommand::new(&accounts::Command::from(accounts::LogIn {
         verified: true,
         token_hash: token_hash(&token(nth)),
-    }))
+    }));
+    let ask = Ask {
+        origin: None,
+        actor: user,
+        key: Key([nth; 16]),
+        command: CommandBytes {
+            source: Source::Session,
+            ..command.bytes()
+        },
+    };
+    let submitted = engine.submit(wall_ms(), &ask);
+    assert!(matches!(submitted, Ok(Submitted::Decided(_))));
 }
 
 fn log_out() -> OwnedCommand {
@@ -363,7 +384,7 @@ fn a_revocation_is_told_to_nobody_before_it_is_durable() {
 fn a_session_is_resumed_when_its_log_in_is_durable() {
     let mut room = Room::new();
     let mut guest = room.connect();
-    (room.hub.borrow_mut().engine_mut()).submit_own(wall_ms(), &log_in("ana", 9));
+    log_in(room.hub.borrow_mut().engine_mut(), ANA, 9);
     let logged_in = room.decided();
     room.turn();
     room.resume(&guest, 1, token(9));

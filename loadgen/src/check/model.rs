@@ -76,8 +76,8 @@ pub(super) struct Model {
     /// People who are admins, or may be one without our having seen why.
     pub(super) admins: Vec<UserId>,
     people: u64,
-    /// A place was freed and somebody waits: the next record must give it to them.
-    owed: Option<SlotId>,
+    /// Where a place was freed and somebody waits: the next records must give them away.
+    owed: Vec<SlotId>,
 }
 
 impl Model {
@@ -88,7 +88,7 @@ impl Model {
             by_user: map(),
             admins: Vec::new(),
             people: 0,
-            owed: None,
+            owed: Vec::new(),
         }
     }
 
@@ -112,12 +112,39 @@ impl Model {
             | accounts::Event::SessionsEnded(_)
             | accounts::Event::Rehashed(_)
             | accounts::Event::CursorMoved(_) => {}
+            accounts::Event::Erased(_) => self.erase(place),
         }
     }
 
-    /// The slot whose freed place must be given away by the next record.
-    pub(super) const fn owed(&mut self) -> Option<SlotId> {
-        self.owed.take()
+    /// Nothing of the actor is left; their places to come are for those who wait.
+    fn erase(&mut self, place: &Place) {
+        self.admins.retain(|user| *user != place.actor);
+        for agenda in self.agendas.values_mut() {
+            for slot in agenda.days.values_mut().flatten() {
+                slot.waiting.retain(|(user, _)| *user != place.actor);
+            }
+        }
+        for booking in self.by_user.remove(&place.actor).unwrap_or_default() {
+            self.free(booking);
+        }
+        let agendas = &self.agendas;
+        self.owed.retain(|slot| {
+            let agenda = agendas.get(&slot.agenda);
+            agenda.is_some_and(|agenda| place.now <= agenda.starts_at(*slot))
+        });
+    }
+
+    /// A slot whose freed place should be given away by a record that gives away this one, or none.
+    pub(super) fn unpaid(&mut self, given: Option<SlotId>) -> Option<SlotId> {
+        let mut owed = std::mem::take(&mut self.owed);
+        match owed.iter().position(|slot| Some(*slot) == given) {
+            Some(at) => {
+                owed.swap_remove(at);
+                self.owed = owed;
+                None
+            }
+            None => owed.first().copied(),
+        }
     }
 
     /// The slots that anybody holds.
@@ -224,7 +251,7 @@ impl Model {
         if let Some(state) = self.slot_mut(held.slot) {
             state.held.retain(|(other, _)| *other != booking);
             if !state.waiting.is_empty() && state.held.len() < capacity {
-                self.owed = Some(held.slot);
+                self.owed.push(held.slot);
             }
         }
     }

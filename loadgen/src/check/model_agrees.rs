@@ -163,11 +163,11 @@ impl ModelAgrees {
 
     /// Before each record: is it the one that must follow the last?
     pub(super) fn handle_follow_up(&mut self, record: &OwnedRecord, command: Option<&Command>) {
-        let Some(owed) = self.model.owed() else {
-            return;
+        let given = match command {
+            Some(Command::Promote(promote)) => Some(promote.slot),
+            Some(_) | None => None,
         };
-        let paid = matches!(command, Some(Command::Promote(promote)) if promote.slot == owed);
-        if !paid {
+        if let Some(owed) = self.model.unpaid(given) {
             let sentence = format!(
                 "a place of slot {} of agenda {} on day {} was freed at position {} with people waiting, and the next record does not give it to them",
                 owed.slot,

@@ -7,7 +7,7 @@
 use protocol::{
     UserId,
     words::{
-        chat::Target,
+        chat::{PUBLIC, Target},
         presence::{Signal, Typing, WatchPresence},
     },
 };
@@ -144,7 +144,8 @@ impl Resolver<'_> {
             ChatStep::ListPending => ChatCall::ListPending {},
             ChatStep::ListRooms => ChatCall::ListRooms {},
             ChatStep::ListMembers { of } => ChatCall::ListMembers {
-                conversation: self.conversation(of)?,
+                // Nobody can list who is in the public one: everybody is.
+                conversation: self.conversation(of).filter(|id| *id != PUBLIC)?,
             },
             ChatStep::ReadHistory {
                 of,
@@ -297,7 +298,7 @@ impl Resolver<'_> {
 
     fn conversation(&self, address: &Address<Thing>) -> Option<u64> {
         match *address {
-            Address::Public => Some(protocol::words::chat::PUBLIC),
+            Address::Public => Some(PUBLIC),
             Address::Room(room) => self.own_room(room),
             Address::Group(group) => self.own_group(group),
             Address::Last => self.knowledge.conversation(),

@@ -55,7 +55,7 @@ use crate::{
     operation::KeyMint,
     plan::{Plan, PlanOptions},
     scenario::{Scenario, ScenarioError},
-    target::{Caller, TcpTarget},
+    target::{Caller, JsonlTarget, TcpTarget, Wire},
 };
 
 /// Every how-many-th command is asked again under its key, to see that the answer is the same.
@@ -344,7 +344,6 @@ impl Run<'_> {
         };
         let history = HistoryWriter::create(&path, &head)
             .map_err(|source| RunError::File { path, source })?;
-        let mut target = TcpTarget::new(built.links).map_err(RunError::System)?;
         let clients = (0..)
             .zip(&built.sessions)
             .map(|(id, session)| {
@@ -361,7 +360,20 @@ impl Run<'_> {
         options.history = Some(history);
         options.stop = Arc::clone(&self.options.stop);
         options.progress = self.options.progress.take();
-        let driven = drive(self.plan, clients, &mut target, laws, options).await?;
+        let wire = match &self.options.against {
+            Against::Live { address, .. } => Wire::of(address).0,
+            Against::Embedded { .. } => Wire::Native,
+        };
+        let driven = match wire {
+            Wire::Native => {
+                let mut target = TcpTarget::new(built.links).map_err(RunError::System)?;
+                drive(self.plan, clients, &mut target, laws, options).await?
+            }
+            Wire::Lines => {
+                let mut target = JsonlTarget::new(built.links).map_err(RunError::System)?;
+                drive(self.plan, clients, &mut target, laws, options).await?
+            }
+        };
         Ok((driven, built.admin))
     }
 
@@ -450,10 +462,11 @@ impl Run<'_> {
             ),
             Against::Live { address, .. } => {
                 let is_durable = flags.contains(WelcomeFlags::DURABLE);
-                (
-                    format!("tcp://{address}"),
-                    if is_durable { "full" } else { "not full" },
-                )
+                let url = match Wire::of(address) {
+                    (Wire::Native, bare) => format!("tcp://{bare}"),
+                    (Wire::Lines, _bare) => address.clone(),
+                };
+                (url, if is_durable { "full" } else { "not full" })
             }
         };
         environment.target = target;

@@ -205,11 +205,13 @@ fn read_task(table: &Table<'_>, context: &Context<'_>) -> Read<(u16, Who)> {
                 needed.name(),
                 who.name()
             ))
-            .hint(if who == Who::Everybody {
-                format!("add `who = \"{}\"` to this load", needed.name())
-            } else {
-                "make it two flows with a load each".to_owned()
-            })),
+            .hint(
+                if misplaced(&context.flows[usize::from(flow)], needed).is_none() {
+                    format!("write `who = \"{}\"` in this load", needed.name())
+                } else {
+                    "make it two flows with a load each".to_owned()
+                },
+            )),
     }
 }
 
@@ -249,7 +251,10 @@ fn read_clients(value: &Value<'_>, who: Who, world: &World) -> Read<u32> {
         fault.hint(match who {
             Who::Everybody => format!("clients are users of the world, which has {count}"),
             Who::Sellers | Who::Managers => {
-                format!("clients are {} of the world, which has {count}", who.name())
+                format!(
+                    "clients here are those of {}, which are {count}",
+                    who.name()
+                )
             }
         })
     })

@@ -5,10 +5,10 @@ use std::{fs, path::Path};
 use proptest::prelude::*;
 
 use super::{
-    Bound, Clock, Comparison, Durability, LAWS_DEFAULT, Metric, PickSpec, Scenario, Share,
-    Statistic,
+    ActionSpec, Bound, Clock, Comparison, Durability, LAWS_DEFAULT, Metric, PickSpec, Scenario,
+    SelectSpec, Share, Statistic,
 };
-use crate::plan::{Pace, Pause, Plan, PlanOptions};
+use crate::plan::{Address, Among, ChatStep, Pace, Pause, Plan, PlanOptions, Who};
 
 /// A scenario that is right; the tests break one thing at a time.
 const GOOD: &str = r#"
@@ -201,6 +201,124 @@ fn what_makes_no_sense_is_refused_with_a_remedy() {
     insta::assert_snapshot!(shown);
 }
 
+/// A scenario of the chat, the catalogue and the sales that is right.
+const SYSTEMS: &str = r#"
+name = "systems"
+
+[world]
+users = 40
+devices = 2
+rooms = 4
+groups = 6
+items = 30
+networks = 2
+stores = 3
+sellers = 8
+managers = 2
+
+[[phase]]
+name = "all"
+duration = "1s"
+load = [
+  { flow = "talk", rate = 10 },
+  { flow = "sell", rate = 10, who = "sellers" },
+  { flow = "count", clients = 4, who = "managers" },
+]
+
+[flow.talk]
+steps = [
+  { send = { room = "zipf(1.1)", bytes = "10..200" } },
+  { send = { room = "same" } },
+  { create_group = {}, save = "group" },
+  { send = { group = "$group" } },
+  { read_history = { of = "last", direction = "forwards" } },
+  { go_offline = "5ms..20ms" },
+]
+
+[flow.sell]
+steps = [{ record_sale = { cents = 250 } }]
+
+[flow.count]
+steps = [{ store_total = { days = 7 } }, { rename_item = { item = 3 } }]
+"#;
+
+#[test]
+fn steps_of_all_systems_are_read() {
+    let scenario =
+        Scenario::parse("systems.toml", SYSTEMS).unwrap_or_else(|error| panic!("{error}"));
+    let world = &scenario.world;
+    assert_eq!((world.room_members, world.group_members), (40, 10));
+    assert_eq!(world.clients(), 80);
+    let whos: Vec<Who> = scenario.phases[0]
+        .loads
+        .iter()
+        .map(|load| load.who)
+        .collect();
+    assert_eq!(whos, [Who::Everybody, Who::Sellers, Who::Managers]);
+    let zipf = SelectSpec::Pick(Among::OwnRooms, PickSpec::Zipf(1.1));
+    assert_eq!(
+        scenario.flows[0].steps[0].action,
+        ActionSpec::Chat(ChatStep::Send {
+            to: Address::Room(zipf),
+            bytes: SelectSpec::Between(10, 200),
+        })
+    );
+    assert_eq!(
+        scenario.flows[0].steps[3].action,
+        ActionSpec::Chat(ChatStep::Send {
+            to: Address::Group(SelectSpec::Saved(0)),
+            bytes: SelectSpec::Between(100, 100),
+        })
+    );
+}
+
+#[test]
+fn what_makes_no_sense_in_a_system_is_refused_with_a_remedy() {
+    let cases = [
+        ("room = \"zipf(1.1)\"", "rooms = \"zipf(1.1)\""),
+        ("room = \"zipf(1.1)\"", "to = \"everybody\""),
+        ("room = \"zipf(1.1)\", ", ""),
+        ("room = \"zipf(1.1)\"", "room = 0, user = 1"),
+        ("room = \"zipf(1.1)\"", "room = 4"),
+        ("room = \"zipf(1.1)\"", "room = \"same\""),
+        ("\"10..200\"", "\"200..10\""),
+        ("\"10..200\"", "5_000"),
+        ("$group\"", "$goup\""),
+        ("group = \"$group\"", "room = \"$group\""),
+        (
+            "{ send = { room = \"same\" } }",
+            "{ send = { room = \"same\" }, save = \"x\" }",
+        ),
+        (
+            "{ send = { room = \"same\" } }",
+            "{ list_members = { of = \"public\" } }",
+        ),
+        (
+            "{ send = { room = \"same\" } }",
+            "{ create_room = {}, save = \"group\" }",
+        ),
+        ("read_history", "read_hisotry"),
+        ("\"5ms..20ms\"", "{ for = \"5ms\" }"),
+        (", who = \"sellers\"", ""),
+        ("who = \"sellers\"", "who = \"managers\""),
+        ("clients = 4, who = \"managers\"", "clients = 4"),
+        ("clients = 4", "clients = 5"),
+        ("who = \"managers\"", "who = \"manager\""),
+        ("managers = 2\n", ""),
+        ("rooms = 4\n", ""),
+        ("groups = 6\n", "group_members = 6\n"),
+        ("networks = 2\n", ""),
+        ("devices = 2", "devices = 9"),
+        ("users = 40", "users = 12_000"),
+        ("record_sale = { cents = 250 }", "reserve = {}"),
+    ];
+    let shown = cases.map(|(from, to)| {
+        assert!(SYSTEMS.contains(from), "`{from}` is not in the scenario");
+        refusal(&SYSTEMS.replacen(from, to, 1))
+    });
+    insta::assert_snapshot!(shown.join("\n\n"));
+}
+
 #[test]
 fn an_unreadable_file_is_named() {
     let error = Scenario::load(Path::new("no-such-scenario.toml")).unwrap_err();
@@ -328,7 +446,7 @@ fn picks_say_what_they_mean() {
         let file = broken("slot = 3", &format!("slot = {text}"));
         let scenario =
             Scenario::parse("race.toml", &file).unwrap_or_else(|error| panic!("{error}"));
-        let super::ActionSpec::Reserve(place) = &scenario.flows[0].steps[0].action else {
+        let ActionSpec::Reserve(place) = &scenario.flows[0].steps[0].action else {
             panic!("the first step reserves");
         };
         assert_eq!(place.slot, pick);

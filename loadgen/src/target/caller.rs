@@ -24,6 +24,8 @@ use tokio::{
     time::timeout,
 };
 
+use super::jsonl::{self, ReplyLines, Wire};
+
 /// How long an answer may take. Set-up waits for password hashes, a thousand at a time.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long connecting may take.
@@ -39,6 +41,8 @@ pub struct Caller {
     welcome: Welcome,
     input: Vec<u8>,
     out: Vec<u8>,
+    /// What makes frames of the lines it hears, if it speaks lines.
+    lines: Option<ReplyLines>,
     correlation: u64,
 }
 
@@ -123,7 +127,7 @@ impl Answered {
 }
 
 impl Caller {
-    /// Connects and says hello.
+    /// Connects and says hello, in what the address says: see [`Wire::of`].
     ///
     /// # Errors
     /// If nobody is there, or somebody who speaks something else.
@@ -132,7 +136,8 @@ impl Caller {
             address: address.to_owned(),
             source,
         };
-        let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await;
+        let (wire, bare) = Wire::of(address);
+        let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(bare)).await;
         let stream = connecting
             .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
             .map_err(unreachable)?;
@@ -150,6 +155,10 @@ impl Caller {
             },
             input: Vec::new(),
             out: Vec::new(),
+            lines: match wire {
+                Wire::Native => None,
+                Wire::Lines => Some(ReplyLines::default()),
+            },
             correlation: 0,
         };
         let version = WIRE_VERSION;
@@ -311,6 +320,10 @@ impl Caller {
     ) -> Result<T, CallError> {
         self.out.clear();
         request.encode(&mut self.out);
+        if self.lines.is_some() {
+            let frames = std::mem::take(&mut self.out);
+            jsonl::say(&frames, &mut self.out).map_err(|source| self.broken(source))?;
+        }
         let sent = self.stream.write_all(&self.out).await;
         sent.map_err(|source| self.broken(source))?;
         loop {
@@ -328,11 +341,22 @@ impl Caller {
                     Read::Other => {}
                 }
             }
-            let read = self.stream.read_buf(&mut self.input).await;
+            let read = self.read().await;
             if read.map_err(|source| self.broken(source))? == 0 {
                 return Err(self.broken(io::ErrorKind::UnexpectedEof.into()));
             }
         }
+    }
+
+    /// Waits for bytes and adds them to the frames that have arrived. 0 at the end.
+    async fn read(&mut self) -> io::Result<usize> {
+        let Some(lines) = &mut self.lines else {
+            return self.stream.read_buf(&mut self.input).await;
+        };
+        let mut bytes = Vec::new();
+        let read = self.stream.read_buf(&mut bytes).await?;
+        lines.handle_bytes(&bytes, &mut self.input)?;
+        Ok(read)
     }
 
     fn decode_session(&self, answered: &Answered) -> Result<Answer, CallError> {

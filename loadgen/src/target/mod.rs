@@ -5,6 +5,7 @@
 //! task or an allocation for each operation. What the bytes mean is the client's business.
 
 mod caller;
+mod jsonl;
 mod null;
 mod tcp;
 
@@ -14,6 +15,7 @@ use std::{
 };
 
 pub use caller::{Answered, CallError, Caller, OwnedOutcome};
+pub use jsonl::{JsonlTarget, Wire};
 pub use null::NullTarget;
 pub use tcp::TcpTarget;
 

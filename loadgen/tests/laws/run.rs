@@ -76,13 +76,12 @@ impl Run {
     }
 
     fn register(&mut self, user: u32) {
-        let name = format!("user{user}");
         let register = accounts::Register {
-            name: name.clone(),
-            password_hash: String::new(),
+            name: format!("user{user}").into(),
+            password_hash: "".into(),
         };
         let command = accounts::Command::from(register);
-        let event = accounts::Event::from(accounts::Registered { name });
+        let event = accounts::Event::from(accounts::Registered {});
         let mut record = blank(UserId::NOBODY, Key([u8::try_from(user).unwrap(); 16]));
         record.kind = command.kind().0;
         command.encode(&mut record.body);

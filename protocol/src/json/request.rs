@@ -41,6 +41,8 @@ pub enum ParsedRequest {
         outcome: Sort,
         /// The key, when the gateway made it.
         made_key: Option<Key>,
+        /// Whether it is an authentication, behind whose answer everything else waits.
+        is_auth: bool,
     },
     /// Something that has no outcome: a ping, a signal, a sign of life.
     Passing,
@@ -50,6 +52,9 @@ const REGISTER: &str = "register";
 const LOG_IN: &str = "log-in";
 const RESUME: &str = "resume";
 const AUTH_NAMES: [&str; 3] = [REGISTER, LOG_IN, RESUME];
+
+/// That a request is an authentication.
+const IS_AUTH: bool = true;
 
 /// Name and password, as registering and logging in show them.
 #[derive(Deserialize)]
@@ -174,7 +179,7 @@ impl Asking<'_> {
                 request,
             }
             .encode(out);
-            return Ok(self.asked(Sort::Event, made_key));
+            return Ok(self.asked(Sort::Event, made_key, IS_AUTH));
         }
         if let Some(found) = Sort::Command.find(name) {
             let (key, made_key) = self.key(&mut fields).map_err(reason)?;
@@ -187,7 +192,7 @@ impl Asking<'_> {
                 body: &word.body,
             }
             .encode(out);
-            return Ok(self.asked(Sort::Event, made_key));
+            return Ok(self.asked(Sort::Event, made_key, !IS_AUTH));
         }
         if let Some(found) = Sort::Query.find(name) {
             let word = Body::new(&found, fields).map_err(reason)?;
@@ -198,7 +203,7 @@ impl Asking<'_> {
                 body: &word.body,
             }
             .encode(out);
-            return Ok(self.asked(Sort::Answer, None));
+            return Ok(self.asked(Sort::Answer, None, !IS_AUTH));
         }
         if let Some(found) = Sort::Signal.find(name) {
             let word = Body::new(&found, fields).map_err(reason)?;
@@ -225,11 +230,12 @@ impl Asking<'_> {
         )
     }
 
-    const fn asked(&self, outcome: Sort, made_key: Option<Key>) -> ParsedRequest {
+    const fn asked(&self, outcome: Sort, made_key: Option<Key>, is_auth: bool) -> ParsedRequest {
         ParsedRequest::Asked {
             id: self.id,
             outcome,
             made_key,
+            is_auth,
         }
     }
 }

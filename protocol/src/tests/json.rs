@@ -480,6 +480,7 @@ fn what_a_line_leaves_out_is_made_up_and_said() {
         id,
         outcome: Sort::Event,
         made_key: Some(key),
+        is_auth: false,
     };
     assert_eq!(parsed, asked);
     let request = Request::decode(frame_of(&frames, REQUEST_BYTES_MAX)).unwrap();

@@ -2,19 +2,28 @@
 //!
 //! [`AuthRequest`] travels on the wire only: it carries passwords and tokens, which are never
 //! logged. The commands are what the log keeps of it: a password hash, a token's hash, a verdict.
+//! What is about a person is [`Personal`]; no event says any of it, so that events can stay as they
+//! are when the person is erased.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::words;
-use crate::id::{Kind, Roles, Seq, UserId};
+use crate::{
+    id::{Kind, Roles, Seq, UserId},
+    personal::Personal,
+};
 
 /// The number of this system.
 pub const SYSTEM: u8 = 1;
 
 /// The commands after which some session may be over.
-pub const ENDING_SESSIONS: [Kind; 2] = [Kind::new(SYSTEM, 3), Kind::new(SYSTEM, 4)];
+pub const ENDING_SESSIONS: [Kind; 3] = [
+    Kind::new(SYSTEM, 3),
+    Kind::new(SYSTEM, 4),
+    Kind::new(SYSTEM, 8),
+];
 
 /// A request to become somebody.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +82,7 @@ words! {
     SetRoles = 5, "set-roles";
     Rehash = 6, "rehash";
     MoveCursor = 7, "move-cursor";
+    EraseMe = 8, "erase-me";
 }
 
 words! {
@@ -84,6 +94,7 @@ words! {
     RolesSet = 5, "roles-set";
     Rehashed = 6, "rehashed";
     CursorMoved = 7, "cursor-moved";
+    Erased = 8, "erased";
 }
 
 words! {
@@ -108,16 +119,15 @@ words! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Register {
     /// The name.
-    pub name: String,
+    pub name: Personal,
     /// A PHC string, never the password.
-    pub password_hash: String,
+    pub password_hash: Personal,
 }
 
-/// A log-in whose password has been looked at. From the wire only inside [`AuthRequest::LogIn`].
+/// A log-in whose password has been looked at. Who asks is whose name was given, or nobody for a
+/// name that is nobody's. From the wire only inside [`AuthRequest::LogIn`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogIn {
-    /// The name that was given.
-    pub name: String,
     /// Whether the password was this account's.
     pub verified: bool,
     /// BLAKE3 of the session token.
@@ -139,7 +149,7 @@ pub struct RevokeAllSessions {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetRoles {
     /// Whose.
-    pub name: String,
+    pub user: UserId,
     /// All of their roles from now on.
     pub roles: Roles,
 }
@@ -150,7 +160,7 @@ pub struct Rehash {
     /// Whose.
     pub user: UserId,
     /// A PHC string of the same password.
-    pub password_hash: String,
+    pub password_hash: Personal,
 }
 
 /// This device has everything up to here: its session need not be told of it again.
@@ -162,12 +172,13 @@ pub struct MoveCursor {
     pub seq: Seq,
 }
 
+/// Erase me: forget that I was here, and make what I wrote unreadable. Cannot be undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EraseMe {}
+
 /// A person exists; their id is this record's position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Registered {
-    /// The name.
-    pub name: String,
-}
+pub struct Registered {}
 
 /// A session exists; its id is this record's position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,6 +218,10 @@ pub struct Rehashed {
 /// A device's cursor stands where its command said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CursorMoved {}
+
+/// Who asked is nobody from here on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {}
 
 /// Who is this connection?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,11 +15,9 @@ pub(crate) const NOW: u64 = 1_700_000_000_000;
 pub(crate) const DAY_MS: u64 = 86_400_000;
 
 pub(crate) fn register(user: u64) -> OwnedCommand {
-    let name = format!("user{user}");
-    let password_hash = "$".to_owned();
     OwnedCommand::new(&accounts::Command::from(accounts::Register {
-        name,
-        password_hash,
+        name: format!("user{user}").into(),
+        password_hash: "$".into(),
     }))
 }
 

@@ -22,6 +22,7 @@ use crate::{
     archive,
     domain::{Membership, Stream, systems::PushBytes},
     feed::Feed,
+    keyring::Keyring,
     log::{Head, LogError, LogReader},
 };
 
@@ -161,6 +162,11 @@ impl Delivery {
         self.push(Item::Told(Topic::Stream(push.stream), told));
     }
 
+    /// Somebody was erased: what is kept at hand may be theirs, and the log has it sealed.
+    pub(crate) fn forget_recent(&mut self) {
+        self.recent = Recent::default();
+    }
+
     /// News of what is not in the log; nothing if nobody follows the topic.
     pub(crate) fn push_news(&mut self, topic: Topic, frame: SharedFrame, except: UserId) {
         if self.followers.of(topic).is_some() {
@@ -176,9 +182,9 @@ impl Delivery {
 
 impl Connections {
     /// One slice of everything that is to be told.
-    pub(crate) fn deliver(&mut self, feed: &Feed, reader: &mut dyn LogReader) {
+    pub(crate) fn deliver(&mut self, feed: &Feed, keyring: &Keyring, reader: &mut dyn LogReader) {
         self.hand_out(feed);
-        self.catch_up(feed, reader);
+        self.catch_up(feed, keyring, reader);
         for _ in 0..self.delivery.slice.writes {
             let Some(index) = self.delivery.ready.pop_front() else {
                 break;
@@ -375,7 +381,7 @@ impl Connections {
         }
     }
 
-    fn catch_up(&mut self, feed: &Feed, reader: &mut dyn LogReader) {
+    fn catch_up(&mut self, feed: &Feed, keyring: &Keyring, reader: &mut dyn LogReader) {
         let Slice {
             writes, mut rows, ..
         } = self.delivery.slice;
@@ -383,7 +389,7 @@ impl Connections {
             let Some(id) = self.delivery.behind.pop_front() else {
                 return;
             };
-            rows = rows.saturating_sub(self.tell_backlog(id, feed, reader));
+            rows = rows.saturating_sub(self.tell_backlog(id, feed, keyring, reader));
             if rows == 0 {
                 return;
             }
@@ -391,7 +397,13 @@ impl Connections {
     }
 
     /// Tells a connection some of what it missed. Returns how many rows of the log that took.
-    fn tell_backlog(&mut self, id: u64, feed: &Feed, reader: &mut dyn LogReader) -> usize {
+    fn tell_backlog(
+        &mut self,
+        id: u64,
+        feed: &Feed,
+        keyring: &Keyring,
+        reader: &mut dyn LogReader,
+    ) -> usize {
         let Some(index) = self.find(id) else { return 0 };
         let connection = &mut self.slab[index];
         connection.is_in_line = false;
@@ -405,7 +417,7 @@ impl Connections {
         }
         let limit = self.delivery.slice.backlog;
         let seqs = backlog.take(feed, self.delivery.reached, limit);
-        let (frames, rows) = match self.delivery.frames_at(&seqs, reader) {
+        let (frames, rows) = match self.delivery.frames_at(&seqs, keyring, reader) {
             Ok(found) => found,
             Err(error) => {
                 self.unsubscribe(index);
@@ -448,6 +460,7 @@ impl Delivery {
     fn frames_at(
         &mut self,
         seqs: &[Seq],
+        keyring: &Keyring,
         reader: &mut dyn LogReader,
     ) -> Result<(Vec<SharedFrame>, usize), LogError> {
         let recent = |seq: &Seq| (*seq, self.recent.find(*seq));
@@ -459,16 +472,20 @@ impl Delivery {
             .collect();
         let mut places = frames.iter_mut().filter(|(_, frame)| frame.is_none());
         let mut failure = None;
-        archive::read_rows(reader, &missing, &mut |row| match archive::push_of(row) {
-            Ok(push) => {
-                let frame = encode(archive::head_of(row), &push);
-                self.recent.insert(row.record.seq, &frame);
-                if let Some((_, place)) = places.next() {
-                    *place = Some(frame);
+        archive::read_rows(
+            reader,
+            &missing,
+            &mut |row| match archive::push_of(row, keyring) {
+                Ok(push) => {
+                    let frame = encode(archive::head_of(row), &push);
+                    self.recent.insert(row.record.seq, &frame);
+                    if let Some((_, place)) = places.next() {
+                        *place = Some(frame);
+                    }
                 }
-            }
-            Err(error) => failure = Some(error),
-        })?;
+                Err(error) => failure = Some(error),
+            },
+        )?;
         if let Some(error) = failure {
             return Err(error);
         }

@@ -106,12 +106,7 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn insert(
-        &mut self,
-        session: Session,
-        link: Link,
-        lines: Option<Box<Lines>>,
-    ) -> u64 {
+    pub(crate) fn insert(&mut self, session: Session, link: Link) -> u64 {
         self.serial = self.serial.wrapping_add(1);
         let is_admitted = !session.is_closed();
         self.admitted += usize::from(is_admitted);
@@ -121,7 +116,7 @@ impl Connections {
             user: None,
             link,
             partial: Vec::new(),
-            lines,
+            lines: None,
             following: Following::default(),
             told: Seq::START,
             outbox: Outbox::default(),

@@ -96,6 +96,12 @@ impl Outbox {
         left
     }
 
+    /// The frame that is next.
+    #[cfg(test)]
+    pub(super) fn first(&self) -> Option<&SharedFrame> {
+        self.frames.front().map(|(_, frame)| frame)
+    }
+
     /// Throws away what waits.
     pub(crate) fn clear(&mut self) {
         self.frames = VecDeque::new();

@@ -16,13 +16,14 @@ use protocol::{
     },
 };
 
-use super::{delivery::Slice, *};
+use super::{delivery::Slice, outbox::OUTBOX_FRAMES_MAX, *};
 use crate::{
     domain::{
         Stream, Systems,
         systems::{CommandBytes, OwnedCommand, Source},
     },
     engine::{Ask, Engine, Released},
+    keyring::Keyring,
     log::{Batch, EventLog, MemoryLog, Row, commit},
     session::{ServerFacts, SessionTimeouts},
 };
@@ -98,7 +99,7 @@ impl World {
             backlog: 2,
         };
         let mut world = Self {
-            engine: Engine::default(),
+            engine: Engine::new(Keyring::new([7; 32])),
             log: MemoryLog::new(),
             syncing: None,
             connections,
@@ -120,19 +121,18 @@ impl World {
     }
 
     fn open_account(&mut self, nth: u64) -> (UserId, u64) {
-        let name = format!("user{nth}");
         let register = accounts::Command::from(accounts::Register {
-            name: name.clone(),
-            password_hash: String::new(),
+            name: format!("user{nth}").into(),
+            password_hash: "".into(),
         });
         let user = self.submit(UserId::NOBODY, &OwnedCommand::new(&register));
         let log_in = accounts::Command::from(accounts::LogIn {
-            name,
             verified: true,
             token_hash: [u8::try_from(nth).unwrap(); 32],
         });
-        let session = self.submit(UserId::NOBODY, &OwnedCommand::new(&log_in));
-        (UserId(user), session)
+        let user = UserId(user);
+        let session = self.submit(user, &OwnedCommand::new(&log_in));
+        (user, session)
     }
 
     fn chat(&mut self, who: usize, command: &chat::Command) -> u64 {
@@ -227,7 +227,7 @@ impl World {
 
     fn deliver(&mut self) {
         let mut reader = self.log.reader().unwrap();
-        (self.connections).deliver(self.engine.feed(), &mut *reader);
+        (self.connections).deliver(self.engine.feed(), self.engine.keyring(), &mut *reader);
     }
 
     fn read(&mut self, nth: usize, room: usize) {
@@ -265,7 +265,7 @@ impl World {
         .encode(&mut log_in);
         session.handle_input(NOW, &log_in, &facts);
         let link = Link::pipe();
-        let id = self.connections.insert(session, link.clone(), None);
+        let id = self.connections.insert(session, link.clone());
         let origin = Origin {
             connection: id,
             correlation,
@@ -421,6 +421,184 @@ fn heard(link: &Link) -> Vec<u64> {
 
 fn index(who: u64) -> usize {
     usize::try_from(who).unwrap()
+}
+
+/// A world in which so many connections follow, with room for all they are told.
+fn audience(count: usize) -> World {
+    let mut world = World::new();
+    world.connections.delivery.slice = Slice {
+        handed: 16,
+        writes: 4,
+        rows: 4,
+        backlog: 4,
+    };
+    for _ in 0..count {
+        world.connect(1, 0);
+    }
+    world.settle();
+    for nth in 0..count {
+        world.read(nth, 1 << 20);
+    }
+    while world.connections.delivery.has_work() {
+        world.deliver();
+    }
+    world
+}
+
+impl World {
+    fn settle(&mut self) {
+        self.take(&Step::Take);
+        self.sync();
+    }
+
+    /// Somebody says something to everybody over their own connection.
+    fn say(&mut self, speaker: u64, correlation: u64) {
+        let text = "hello".into();
+        let to = Target::Public;
+        let command = OwnedCommand::new(&chat::Command::from(chat::Send { to, text }));
+        let mut key = Key::default();
+        key.0[8..].copy_from_slice(&correlation.to_le_bytes());
+        let ask = Ask {
+            origin: Some(Origin {
+                connection: speaker,
+                correlation,
+            }),
+            actor: self.people[0].0,
+            key,
+            command: command.bytes(),
+        };
+        self.engine.submit(NOW, &ask).expect("room");
+    }
+
+    /// How often each connection was written to.
+    fn writes(&self) -> Vec<usize> {
+        let writes = |listener: &Listener| listener.link.as_pipe().writes.replace(0);
+        self.listeners.iter().map(writes).collect()
+    }
+}
+
+/// Correlations of the answers that a link took whole.
+fn answered(link: &Link) -> Vec<u64> {
+    let taken = link.as_pipe().taken.borrow();
+    let (mut rest, mut answered) = (&taken[..], Vec::new());
+    while let Some((one, behind)) = frame::split(rest, REPLY_BYTES_MAX).unwrap() {
+        if let Reply::Answer { correlation, .. } = Reply::decode(one).unwrap() {
+            answered.push(correlation);
+        }
+        rest = behind;
+    }
+    answered
+}
+
+#[test]
+fn no_answer_waits_for_a_push() {
+    const AUDIENCE: usize = 40;
+    let mut world = audience(AUDIENCE);
+    world.connect(0, 0);
+    world.settle();
+    world.read(AUDIENCE, 1 << 20);
+    let speaker = world.listeners.pop().expect("it has just connected");
+    world.writes();
+    world.say(speaker.id, 100);
+    world.settle();
+    assert_eq!(answered(&speaker.link).last(), Some(&100), "answers first");
+    assert_eq!(world.writes(), [0; AUDIENCE]);
+    // A fan-out takes many turns, and every turn anybody else may be answered.
+    let mut turns = 0;
+    while world.connections.delivery.has_work() {
+        world.deliver();
+        assert!(world.writes().into_iter().sum::<usize>() <= 4);
+        turns += 1;
+        if turns == 3 {
+            world.say(speaker.id, 101);
+            world.settle();
+            assert_eq!(answered(&speaker.link).last(), Some(&101));
+        }
+    }
+    assert!(AUDIENCE / 4 <= turns);
+    for listener in &world.listeners {
+        assert_eq!(heard(&listener.link).len(), 2);
+    }
+}
+
+#[test]
+fn what_waits_for_a_connection_leaves_in_one_write() {
+    let mut world = audience(6);
+    let nobody = u64::MAX;
+    world.writes();
+    for correlation in 0..20 {
+        world.say(nobody, correlation);
+    }
+    world.connections.delivery.slice.handed = 1_000;
+    world.settle();
+    while world.connections.delivery.has_work() {
+        world.deliver();
+    }
+    assert_eq!(world.writes(), [1; 6]);
+    assert_eq!(heard(&world.listeners[5].link).len(), 20);
+}
+
+#[test]
+fn a_push_is_encoded_once_for_all() {
+    let mut world = audience(3);
+    for listener in &world.listeners {
+        listener.link.as_pipe().room.set(0);
+    }
+    world.say(u64::MAX, 1);
+    world.settle();
+    while world.connections.delivery.has_work() {
+        world.deliver();
+    }
+    let frames: BTreeSet<*const u8> = (world.connections.slab.iter())
+        .map(|(_, connection)| connection.outbox.first().expect("it is blocked").as_ptr())
+        .collect();
+    assert_eq!(frames.len(), 1);
+}
+
+#[test]
+fn whoever_reads_nothing_costs_no_more_than_the_bound_and_is_told_where_to_go_on() {
+    let mut world = audience(1);
+    world.listeners[0].link.as_pipe().room.set(0);
+    let all = u64::try_from(OUTBOX_FRAMES_MAX + 1).unwrap();
+    for correlation in 0..all {
+        world.say(u64::MAX, correlation);
+        if correlation % 500 == 0 {
+            world.settle();
+        }
+    }
+    world.settle();
+    world.settle();
+    while world.connections.delivery.has_work() {
+        world.deliver();
+    }
+    world.flush();
+    let listener = &world.listeners[0];
+    let place = world
+        .connections
+        .find(listener.id)
+        .expect("its link is not cut yet");
+    let connection = &world.connections.slab[place];
+    assert!(connection.session.is_closed() && connection.outbox.is_empty());
+    world.read(0, 1 << 20);
+    let link = &world.listeners[0].link;
+    let taken = link.as_pipe().taken.borrow();
+    let mut rest = &taken[..];
+    let mut last = None;
+    while let Some((one, behind)) = frame::split(rest, REPLY_BYTES_MAX).unwrap() {
+        last = Some(Reply::decode(one).unwrap());
+        rest = behind;
+    }
+    let told = heard(link)
+        .last()
+        .copied()
+        .unwrap_or(world.listeners[0].from.0);
+    match last {
+        Some(Reply::Error(error)) => {
+            assert_eq!(error.refusal.code, Code::SLOW_READER);
+            assert_eq!((error.refusal.value, error.fatal), (told, true));
+        }
+        other => panic!("{other:?} instead of the reason"),
+    }
 }
 
 proptest! {

@@ -5,7 +5,7 @@
 
 use protocol::{Key, Refusal, Roles, Seq, UserId};
 
-use super::{Context, System};
+use super::{Context, Passage, System};
 
 /// Somebody with roles.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ pub(crate) struct Given<S: System> {
 }
 
 /// What came of a command or query.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct When<T>(Result<T, Refusal>);
 
 /// A system to which these commands happened, each of which must be accepted. The first has
@@ -76,6 +76,9 @@ impl<S: System> Given<S> {
         self.system.apply(&cx, command, &event);
         let kept = (cx, copy::<S::Command>(command), copy::<S::Event>(&event));
         self.accepted.push(kept);
+        if let Some(Passage::Leaves(user)) = S::passage(&cx, &event) {
+            self.system.forget(&cx, user);
+        }
         if let Some(follow_up) = self.system.follow_up(&event) {
             let _may_be_refused = self.execute(SERVER, now, &follow_up);
         }
@@ -120,6 +123,9 @@ impl<S: System> Given<S> {
                 ..*cx
             };
             system.apply(&cx, command, event);
+            if let Some(Passage::Leaves(user)) = S::passage(&cx, event) {
+                system.forget(&cx, user);
+            }
         }
         system
     }

@@ -16,10 +16,13 @@ mod checks;
 pub mod digest;
 #[cfg(test)]
 mod given;
+pub mod personal;
 pub mod sales;
 pub mod systems;
 
 use protocol::{Key, Kind, Refusal, Roles, Seq, UserId, words::WordError};
+
+use personal::AboutSomebody;
 
 pub use systems::Systems;
 
@@ -101,6 +104,15 @@ pub struct PageWanted {
     pub is_backwards: bool,
 }
 
+/// Somebody begins or ceases to exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    /// From here on there is this person.
+    Joins(UserId),
+    /// This person is erased: every system forgets them.
+    Leaves(UserId),
+}
+
 /// One of the systems that live on the log.
 pub trait System: Default {
     /// The high byte of its kinds.
@@ -115,6 +127,18 @@ pub trait System: Default {
     type Answer: Word;
     /// What others are told.
     type Push: Word;
+
+    /// The commands that say something about a person, by their number: of these,
+    /// [`System::personal`] is asked before they are logged.
+    const PERSONAL: &'static [u8] = &[];
+
+    /// What a command at `seq` by `actor` says about a person, and about whom. In the log it is
+    /// sealed with their key; when they are erased it is gone, and [`System::apply`] must do with an
+    /// empty text.
+    fn personal(seq: Seq, actor: UserId, command: &mut Self::Command) -> Option<AboutSomebody<'_>> {
+        let _about_nobody = (seq, actor, command);
+        None
+    }
 
     /// Whether a client may send this command; the others are the server's own.
     fn is_client_command(command: &Self::Command) -> bool;
@@ -140,6 +164,18 @@ pub trait System: Default {
     /// # Errors
     /// Why there is no answer.
     fn answer(&self, cx: &Context, query: &Self::Query) -> Result<Self::Answer, Refusal>;
+
+    /// Who begins or ceases to exist by this event.
+    fn passage(cx: &Context, event: &Self::Event) -> Option<Passage> {
+        let _nobody_does = (cx, event);
+        None
+    }
+
+    /// A command of the server's own that must follow directly behind a record at which this system
+    /// forgot somebody.
+    fn after_forgetting(&self) -> Option<Self::Command> {
+        None
+    }
 
     /// A command of the server's own that must follow directly behind this event.
     fn follow_up(&self, event: &Self::Event) -> Option<Self::Command> {

@@ -4,6 +4,8 @@
 //! engine, the log and the sessions know no system by name. Adding a system is one line in
 //! `systems!` below. Deliberately absent: every rule.
 
+use std::borrow::Cow;
+
 use protocol::{
     Code, Kind, Outcome, Record, Refusal, Roles, Seq, UserId,
     outcome::{encode_accepted, encode_refused},
@@ -11,9 +13,15 @@ use protocol::{
 };
 
 use super::{
-    Context, Membership, PageWanted, Pushed, Stream, System, Word, accounts::Accounts,
-    agenda::Agenda, catalogue::Catalogue, chat::Chat, sales::Sales,
+    Context, Membership, PageWanted, Passage, Pushed, Stream, System, Word,
+    accounts::Accounts,
+    agenda::Agenda,
+    catalogue::Catalogue,
+    chat::Chat,
+    personal::{self, Place},
+    sales::Sales,
 };
+use crate::keyring::Keyring;
 
 macro_rules! systems {
     ($($name:ident: $system:ty,)*) => {
@@ -32,24 +40,67 @@ macro_rules! systems {
             /// # Errors
             /// If the bytes are no command of any system: nothing was decided and `out` is as it was.
             pub fn execute(&mut self, cx: &Context, command: &CommandBytes<'_>, out: &mut Vec<u8>) -> Result<Executed, Refusal> {
-                match command.kind.system() {
+                let mut executed = match command.kind.system() {
                     $(<$system>::ID => {
                         let word = decode::<$system>(command)?;
                         let decided = decide(&self.$name, &self.accounts, cx, &word);
                         Ok(execute(&mut self.$name, cx, &word, decided, out))
                     })*
                     _other => Err(unknown(command.kind)),
+                }?;
+                if let Some(Passage::Leaves(user)) = executed.passage {
+                    self.forget(cx, user);
+                    executed.follow_up = self.after_forgetting();
                 }
+                Ok(executed)
             }
 
-            /// Applies a record that was decided before. Refused ones change nothing.
+            /// Applies a record that was decided before, with its body as [`Systems::open`] gives
+            /// it. Refused ones change nothing.
             ///
             /// # Errors
             /// If command or outcome do not decode: the log is from another version, or damaged.
             pub fn replay(&mut self, record: &Record<'_>) -> Result<Replayed, ReplayError> {
-                match record.kind.system() {
+                let replayed: Result<Replayed, ReplayError> = match record.kind.system() {
                     $(<$system>::ID => replay(&mut self.$name, record),)*
                     _other => Err(WordError::Unknown { kind: record.kind, schema: record.schema }.into()),
+                };
+                let replayed = replayed?;
+                if let Some(Passage::Leaves(user)) = replayed.passage {
+                    self.forget(&context_of(record), user);
+                }
+                Ok(replayed)
+            }
+
+            /// Nothing about this person is left in any system.
+            fn forget(&mut self, cx: &Context, user: UserId) {
+                $(self.$name.forget(cx, user);)*
+            }
+
+            /// A command that must follow directly behind the record at which somebody was forgotten.
+            fn after_forgetting(&self) -> Option<OwnedCommand> {
+                $(if let Some(command) = self.$name.after_forgetting() {
+                    return Some(OwnedCommand::new(&command));
+                })*
+                None
+            }
+
+            /// Appends the bytes that are logged of a decided command to `out`, if they are not the
+            /// bytes as they were sent: what it says about a person is sealed with that person's key.
+            pub fn seal(place: Place, command: &CommandBytes<'_>, keyring: &Keyring, out: &mut Vec<u8>) -> bool {
+                match command.kind.system() {
+                    $(<$system>::ID => personal::seal::<$system>(place, command, keyring, out),)*
+                    _other => false,
+                }
+            }
+
+            /// The body of a record with what it says about people readable; where the key is gone
+            /// because its person was erased, it reads `instead`.
+            #[must_use]
+            pub fn open<'a>(record: &Record<'a>, keyring: &Keyring, instead: &str) -> Cow<'a, [u8]> {
+                match record.kind.system() {
+                    $(<$system>::ID => personal::open::<$system>(record, keyring, instead),)*
+                    _other => Cow::Borrowed(record.body),
                 }
             }
 
@@ -74,7 +125,7 @@ macro_rules! systems {
                 }
             }
 
-            /// What others are told of a record, made again.
+            /// What others are told of a record, made again; its body as [`Systems::open`] gives it.
             ///
             /// # Errors
             /// If command or outcome do not decode.
@@ -214,6 +265,8 @@ pub struct Executed {
     pub memberships: Vec<Membership>,
     /// What it was about, for the trail; 0 for nothing.
     pub target: u64,
+    /// Who begins or ceases to exist.
+    pub passage: Option<Passage>,
 }
 
 /// What the engine must know of a record that was applied again.
@@ -225,6 +278,8 @@ pub struct Replayed {
     pub kept_in: Option<Stream>,
     /// What it was about, for the trail; 0 for nothing.
     pub target: u64,
+    /// Who begins or ceases to exist.
+    pub passage: Option<Passage>,
 }
 
 /// What others are told of an event, as bytes.
@@ -335,6 +390,7 @@ fn execute<S: System>(
                 push: S::push(cx, command, &event).map(|pushed| PushBytes::new(&pushed)),
                 memberships: system.memberships(cx, command, &event),
                 target,
+                passage: S::passage(cx, &event),
             }
         }
         Err(refusal) => {
@@ -360,6 +416,7 @@ fn replay<S: System>(system: &mut S, record: &Record<'_>) -> Result<Replayed, Re
         let kept = S::push(&cx, &command, &event).filter(|pushed| pushed.is_kept);
         replayed.accepted = true;
         replayed.kept_in = kept.map(|pushed| pushed.stream);
+        replayed.passage = S::passage(&cx, &event);
     }
     Ok(replayed)
 }

@@ -21,10 +21,12 @@ use protocol::{
 
 use crate::{
     domain::{
-        Context, Membership, PageWanted, Stream, Systems,
+        Context, Membership, PageWanted, Passage, Stream, Systems,
+        personal::Place,
         systems::{Answered, CommandBytes, Executed, OwnedCommand, PushBytes, ReplayError, Source},
     },
     feed::Feed,
+    keyring::Keyring,
     keys::{KeyTable, Use, digest},
     log::{Batch, Committed, Head, Row},
     trail::{NoSuchStep, Step, Trail},
@@ -252,6 +254,12 @@ impl Round {
 pub struct Released(Round);
 
 impl Released {
+    /// Whether somebody was erased by what was let go of.
+    #[must_use]
+    pub fn is_anybody_erased(&self) -> bool {
+        !self.0.batch.leaving().is_empty()
+    }
+
     /// Shows every release in the order of the log.
     pub fn for_each(&self, mut visit: impl FnMut(Release<'_>)) {
         for waiting in &self.0.waiting {
@@ -261,9 +269,10 @@ impl Released {
 }
 
 /// Decides, gathers and releases. See the head of this file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Engine {
     systems: Systems,
+    keyring: Keyring,
     keys: KeyTable,
     trail: Trail,
     feed: Feed,
@@ -278,12 +287,37 @@ pub struct Engine {
     /// A finished round, kept for its memory.
     spare: Round,
     outcome: Vec<u8>,
+    sealed: Vec<u8>,
     scratch: Vec<u8>,
     #[cfg(feature = "planted-bugs")]
     meddler: crate::planted::Meddler,
 }
 
 impl Engine {
+    /// An engine at the beginning of a log, with the keys of the people who are in it, and the
+    /// seed of those to come.
+    #[must_use]
+    pub fn new(keyring: Keyring) -> Self {
+        Self {
+            systems: Systems::default(),
+            keyring,
+            keys: KeyTable::default(),
+            trail: Trail::default(),
+            feed: Feed::default(),
+            decided: Head::default(),
+            durable: Head::default(),
+            recorded_at: 0,
+            building: Round::default(),
+            syncing: None,
+            spare: Round::default(),
+            outcome: Vec::new(),
+            sealed: Vec::new(),
+            scratch: Vec::new(),
+            #[cfg(feature = "planted-bugs")]
+            meddler: crate::planted::Meddler::default(),
+        }
+    }
+
     /// Makes room for the records that are about to be restored.
     pub fn expect(&mut self, records: u64) {
         self.keys
@@ -301,10 +335,19 @@ impl Engine {
             self.decided.seq.next(),
             "the log was checked to be gapless"
         );
-        let replayed = self.systems.replay(record)?;
-        self.note(record, replayed.target);
+        let body = Systems::open(record, &self.keyring, "");
+        let replayed = self.systems.replay(&Record {
+            body: &body,
+            ..*record
+        })?;
+        self.note(record, replayed.target, replayed.passage);
         if let Some(stream) = replayed.kept_in {
             self.feed.insert(stream, record.seq);
+        }
+        match replayed.passage {
+            Some(Passage::Joins(user)) => self.keyring.meet(user),
+            Some(Passage::Leaves(user)) => self.keyring.remove(user),
+            None => {}
         }
         self.decided = Head {
             seq: record.seq,
@@ -473,6 +516,10 @@ impl Engine {
         let last = batch.head().expect("an empty batch is never taken");
         assert_eq!(proof.head(), last, "the proof is for this batch");
         self.durable = last;
+        // Until now a crash could have taken the erasure back.
+        for user in batch.leaving() {
+            self.keyring.remove(*user);
+        }
         round.batch = batch;
         Released(round)
     }
@@ -524,6 +571,19 @@ impl Engine {
     #[must_use]
     pub const fn systems(&self) -> &Systems {
         &self.systems
+    }
+
+    /// Drops keys whose people are not in the log.
+    pub fn drop_keys(&mut self, people: &[UserId]) {
+        for user in people {
+            self.keyring.remove(*user);
+        }
+    }
+
+    /// The keys of people, to read what is sealed.
+    #[must_use]
+    pub const fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     /// The hash of the state at the newest decided position.
@@ -589,6 +649,15 @@ impl Engine {
                 return Err(refusal);
             }
         };
+        match executed.passage {
+            Some(Passage::Joins(user)) => {
+                let key = self.keyring.make(user);
+                self.building.batch.push_joining(key);
+            }
+            Some(Passage::Leaves(user)) => self.building.batch.push_leaving(user),
+            None => {}
+        }
+        let mut sealed = std::mem::take(&mut self.sealed);
         let record = Record {
             seq,
             recorded_at: cx.now,
@@ -597,16 +666,17 @@ impl Engine {
             kind: ask.command.kind,
             schema: ask.command.schema,
             codec: CODEC,
-            body: ask.command.body,
+            body: self.logged(seq, ask, &mut sealed),
             outcome: &outcome,
         };
         let hash = chain(&self.decided.hash, &record, &mut self.scratch);
         let row = self.building.batch.len();
         self.building.batch.push(&record, hash);
-        self.note(&record, executed.target);
+        self.note(&record, executed.target, executed.passage);
         self.decided = Head { seq, hash };
         self.recorded_at = cx.now;
         self.outcome = outcome;
+        self.sealed = sealed;
         if let Some(origin) = ask.origin {
             self.building.waiting.push(Waiting::Command { origin, row });
         }
@@ -658,8 +728,25 @@ impl Engine {
         }
     }
 
-    fn note(&mut self, record: &Record<'_>, target: u64) {
+    /// The body of `ask` as it is logged at `seq`.
+    fn logged<'a>(&self, seq: Seq, ask: &Ask<'a>, sealed: &'a mut Vec<u8>) -> &'a [u8] {
+        let place = Place {
+            seq,
+            actor: ask.actor,
+        };
+        sealed.clear();
+        if Systems::seal(place, &ask.command, &self.keyring, sealed) {
+            return sealed;
+        }
+        ask.command.body
+    }
+
+    fn note(&mut self, record: &Record<'_>, target: u64, passage: Option<Passage>) {
         self.trail.insert(record, target);
+        if let Some(Passage::Leaves(user)) = passage {
+            self.trail.forget(user);
+            self.feed.remove(Stream::Person(user));
+        }
         let digest = digest(record.kind, record.schema, record.body);
         self.keys.insert(
             record.actor,
@@ -675,10 +762,12 @@ impl Engine {
     /// tell where the first stands, and a log-in's answer what its person may do by now; so both
     /// wait for the newest round, also when the first has been durable for long.
     fn answer_again(&mut self, ask: &Ask<'_>, used: Use) -> Submitted {
-        let CommandBytes {
-            kind, schema, body, ..
-        } = ask.command;
-        if used.digest != digest(kind, schema, body) {
+        let CommandBytes { kind, schema, .. } = ask.command;
+        // The log has it sealed, and the same text at the same place is sealed to the same bytes.
+        let mut sealed = std::mem::take(&mut self.sealed);
+        let asked = digest(kind, schema, self.logged(used.seq, ask, &mut sealed));
+        self.sealed = sealed;
+        if used.digest != asked {
             return self.refuse_ask(ask, Refusal::with(Code::KEY_REUSED, used.seq.0, 0));
         }
         if let Some(origin) = ask.origin {
@@ -706,5 +795,7 @@ impl Engine {
     }
 }
 
+#[cfg(test)]
+mod erase_tests;
 #[cfg(test)]
 mod tests;

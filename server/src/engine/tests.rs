@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 
 use proptest::prelude::*;
 use protocol::{
-    ChainHash, Code, Key, OwnedRecord, Refusal, Seq, UserId,
+    ChainHash, Code, Key, OwnedRecord, Record, Refusal, Seq, UserId,
     outcome::Outcome,
     words::{accounts, agenda},
 };
@@ -20,9 +20,11 @@ use crate::{
         Stream,
         systems::{CommandBytes, OwnedCommand, PushBytes, Source, Systems},
     },
+    keyring::Keyring,
     log::{Batch, EventLog, Head, MemoryLog, commit, replay},
 };
 
+const SEED: [u8; 32] = [7; 32];
 const START: u64 = 1_700_000_000_000;
 const DAY_MS: u64 = 86_400_000;
 const CAPACITY: usize = 2;
@@ -132,7 +134,7 @@ const REUSES_FROM: u64 = 1 << 33;
 impl World {
     fn new() -> Self {
         let mut world = Self {
-            engine: Engine::default(),
+            engine: Engine::new(Keyring::new(SEED)),
             log: MemoryLog::new(),
             syncing: None,
             now: START,
@@ -362,8 +364,15 @@ impl World {
     fn check_replay(&self) {
         let mut systems = Systems::default();
         let mut reader = self.log.reader().unwrap();
+        let keyring = Keyring::of(reader.keys().unwrap());
         let head = replay(&mut *reader, Head::default(), &mut |row| {
-            systems.replay(&row.record).unwrap();
+            let body = Systems::open(&row.record, &keyring, "");
+            systems
+                .replay(&Record {
+                    body: &body,
+                    ..row.record
+                })
+                .unwrap();
             ControlFlow::Continue(())
         });
         let live = self.engine.state_hash();
@@ -524,8 +533,8 @@ fn agenda_id() -> u64 {
 
 fn register(client: usize) -> OwnedCommand {
     OwnedCommand::new(&accounts::Command::from(accounts::Register {
-        name: format!("user{client}"),
-        password_hash: "$".to_owned(),
+        name: format!("user{client}").into(),
+        password_hash: "$".into(),
     }))
 }
 
@@ -555,7 +564,9 @@ fn pushed(push: &PushBytes) -> UserId {
 }
 
 fn restored(log: &MemoryLog) -> Engine {
-    crate::recover::recover(log).expect("a log of ours").0
+    crate::recover::recover(&mut log.reopen(), SEED)
+        .expect("a log of ours")
+        .0
 }
 
 fn row_at(log: &MemoryLog, seq: Seq) -> OwnedRecord {

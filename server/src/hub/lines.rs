@@ -34,6 +34,8 @@ impl Hub {
         self.connections.slab[index].lines = Some(Box::new(Lines::new(*nonce)));
         // In lines it goes without saying.
         self.handle_asks(index, &Lines::hello());
+        // The welcome is kept for whoever asks for it, maybe before anything is sent.
+        self.write_lines(index);
         id
     }
 
@@ -92,16 +94,26 @@ impl Hub {
         if !asks.is_empty() {
             self.handle_asks(index, &asks);
         }
+        let connection = &mut self.connections.slab[index];
+        if connection
+            .lines
+            .as_ref()
+            .is_some_and(|lines| lines.is_over())
+        {
+            // The last line has said why.
+            connection.session.handle_end(Refusal::new(Code::BAD_LINE));
+            self.connections.mark_dirty(index);
+        }
         is_blocked
     }
 
     /// Takes in what a dialect asks by itself: frames like any other.
     pub(super) fn handle_asks(&mut self, index: usize, asks: &[u8]) {
         let id = id_of(index, self.connections.slab[index].serial);
-        let mut errands = Vec::new();
-        // A conversation that is over asks nothing more; and no dialect authenticates by itself.
+        let mut errands = std::mem::take(&mut self.late_errands);
+        // A conversation that is over asks nothing more, which its session knows.
         let _is_over = self.handle_frames(id, index, asks, &mut errands);
-        debug_assert!(errands.is_empty(), "{errands:?}");
+        self.late_errands = errands;
         self.connections.mark_dirty(index);
         self.is_turn_wanted = true;
     }
@@ -109,6 +121,18 @@ impl Hub {
     /// Whether something was asked outside of a turn, which needs one. Once.
     pub const fn take_turn_wanted(&mut self) -> bool {
         std::mem::replace(&mut self.is_turn_wanted, false)
+    }
+
+    /// Errands of what was asked outside of a connection's input.
+    pub fn take_errands(&mut self) -> Vec<Errand> {
+        std::mem::take(&mut self.late_errands)
+    }
+
+    /// Whether something is unanswered or unsent on a connection.
+    #[must_use]
+    pub fn is_waiting(&self, id: u64) -> bool {
+        let index = self.connections.find(id);
+        index.is_some_and(|index| self.connections.slab[index].is_waiting())
     }
 
     /// Does what is left to do for somebody whose connection has ended.

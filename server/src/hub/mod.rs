@@ -92,6 +92,8 @@ pub struct Hub {
     is_draining: bool,
     /// Whether something was asked outside of a turn.
     is_turn_wanted: bool,
+    /// Errands of what was asked outside of a connection's input.
+    late_errands: Vec<Errand>,
 }
 
 impl Hub {
@@ -112,6 +114,7 @@ impl Hub {
             clock: Monotonic::start(),
             is_draining: false,
             is_turn_wanted: false,
+            late_errands: Vec::new(),
         }
     }
 
@@ -123,7 +126,7 @@ impl Hub {
             let held = u64::try_from(held).unwrap_or(u64::MAX);
             session.handle_end(Refusal::with(Code::CONNECTIONS, held, held));
         }
-        self.connections.insert(session, link, None)
+        self.connections.insert(session, link)
     }
 
     /// Forgets a connection whose link has ended.
@@ -306,6 +309,9 @@ impl Hub {
         released.for_each(|release| {
             self.connections.spread(&release, accounts, &mut **reader);
         });
+        if released.is_anybody_erased() {
+            self.connections.delivery.forget_recent();
+        }
         engine.recycle(released);
         self.end_revoked();
         self.tell_comings();
@@ -336,7 +342,8 @@ impl Hub {
     /// Tells others a slice of what they are to be told. Returns what [`Hub::flush`] does.
     pub fn deliver(&mut self) -> Vec<(u64, Link)> {
         let HubParts { engine, reader, .. } = &mut self.parts;
-        self.connections.deliver(engine.feed(), &mut **reader);
+        self.connections
+            .deliver(engine.feed(), engine.keyring(), &mut **reader);
         self.send_lines();
         std::mem::take(&mut self.connections.blocked)
     }

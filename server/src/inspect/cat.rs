@@ -1,6 +1,6 @@
 //! Records as lines of JSON.
 //!
-//! Never shows a password hash or a token's hash, not even in a record that it cannot decode.
+//! Opens what is sealed, where the key is there. Never shows a password hash or a token's hash, not even in a record that it cannot decode.
 //! Deliberately absent: trust; a damaged log is shown as it is, `verify` says where it is wrong.
 
 use std::{
@@ -19,11 +19,15 @@ use crate::{
         Systems,
         systems::{Described, ReplayError},
     },
+    keyring::Keyring,
     log::{LogReader as _, Row, SqliteReader},
 };
 
 /// What stands where a secret was.
 const REDACTED: &str = "<redacted>";
+
+/// What stands where a text was whose key is gone, or which belonged to nobody.
+const ERASED: &str = "<erased>";
 
 /// Writes one line of JSON for each record from `from` on, `limit` at most.
 ///
@@ -41,8 +45,10 @@ pub fn cat(
         return Ok(());
     }
     let mut written = Ok(());
-    SqliteReader::open(data_dir)?.read(from, &mut |row| {
-        written = write_line(&row, out);
+    let mut reader = SqliteReader::open(data_dir)?;
+    let keyring = Keyring::of(reader.keys()?);
+    reader.read(from, &mut |row| {
+        written = write_line(&row, &keyring, out);
         left -= 1;
         if written.is_err() || left == 0 {
             return ControlFlow::Break(());
@@ -91,8 +97,12 @@ enum What<'a> {
     },
 }
 
-fn write_line(row: &Row<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let described = Systems::describe(&row.record);
+fn write_line(row: &Row<'_>, keyring: &Keyring, out: &mut dyn Write) -> io::Result<()> {
+    let body = Systems::open(&row.record, keyring, ERASED);
+    let described = Systems::describe(&Record {
+        body: &body,
+        ..row.record
+    });
     let line = Line {
         seq: row.record.seq.0,
         at: timestamp(row.record.recorded_at),

@@ -15,17 +15,26 @@ use super::{
     verify,
     verify::Fold,
 };
-use crate::log::{
-    Batch, Durability, EventLog as _, Head, SqliteLog, SqliteOptions, SqliteReader, mark::MarkRead,
+use crate::{
+    domain::{
+        Systems,
+        personal::Place,
+        systems::{CommandBytes, Source},
+    },
+    keyring::Keyring,
+    log::{
+        Batch, Durability, EventLog as _, Head, SqliteLog, SqliteOptions, SqliteReader,
+        mark::MarkRead,
+    },
 };
 
 #[test]
 fn a_log_is_shown_line_by_line() {
     let dir = log_of(&sample());
     let expected = [
-        r#"{"seq":1,"at":"2023-11-14T22:13:20.001Z","actor":0,"command":"register","fields":{"name":"ada","password_hash":"<redacted>"},"outcome":"accepted","event":{"name":"ada","word":"registered"},"#,
+        r#"{"seq":1,"at":"2023-11-14T22:13:20.001Z","actor":0,"command":"register","fields":{"name":"ada","password_hash":"<redacted>"},"outcome":"accepted","event":{"word":"registered"},"#,
         r#"{"seq":2,"at":"2023-11-14T22:13:20.002Z","actor":1,"command":"cancel","fields":{"booking":9},"outcome":"refused","code":"unknown-booking","sentence":"there is no booking 9, or it has ended; list your bookings","#,
-        r#"{"seq":3,"at":"2023-11-14T22:13:20.003Z","actor":0,"command":"log-in","fields":{"name":"ada","token_hash":"<redacted>","verified":true},"outcome":"accepted","#,
+        r#"{"seq":3,"at":"2023-11-14T22:13:20.003Z","actor":1,"command":"log-in","fields":{"token_hash":"<redacted>","verified":true},"outcome":"accepted","#,
     ];
     let lines = lines(&dir, 1, None);
     assert_eq!(lines.len(), 3);
@@ -82,6 +91,20 @@ fn secrets_are_never_shown() {
         assert!(!text.contains("171,171"), "{text}");
         assert!(!text.contains("abab"), "{text}");
     }
+}
+
+#[test]
+fn without_the_keys_a_log_is_verified_and_its_people_are_not_shown() {
+    let dir = log_of(&sample());
+    let with_keys = verify(dir.path()).unwrap();
+    assert_eq!(with_keys.keyless, 0);
+    std::fs::remove_file(dir.path().join("people.keys")).unwrap();
+    let report = verify(dir.path()).unwrap();
+    assert_eq!((report.head, report.keyless), (with_keys.head, 1));
+    assert!(report.is_reproducible());
+    assert!(report.to_string().contains("keys     missing for 1 people"));
+    let line = lines(&dir, 1, Some(1)).remove(0);
+    assert!(line.contains(r#""fields":{"name":"<erased>","#), "{line}");
 }
 
 #[test]
@@ -185,17 +208,32 @@ struct Stored {
     outcome: Vec<u8>,
 }
 
+impl Stored {
+    /// The body as the log keeps it, if it is about somebody.
+    fn sealed(&self, seq: Seq, keyring: &Keyring) -> Option<Vec<u8>> {
+        let place = Place {
+            seq,
+            actor: UserId(self.actor),
+        };
+        let command = CommandBytes {
+            kind: self.kind,
+            schema: self.schema,
+            body: &self.body,
+            source: Source::Server,
+        };
+        let mut sealed = Vec::new();
+        (self.schema == 1 && Systems::seal(place, &command, keyring, &mut sealed)).then_some(sealed)
+    }
+}
+
 /// Somebody registers, cancels what is not there, and logs in.
 fn sample() -> Vec<Stored> {
     let register = accounts::Command::from(accounts::Register {
-        name: "ada".to_owned(),
-        password_hash: "$argon2id$v=19$secret".to_owned(),
+        name: "ada".into(),
+        password_hash: "$argon2id$v=19$secret".into(),
     });
-    let registered = accounts::Event::from(accounts::Registered {
-        name: "ada".to_owned(),
-    });
+    let registered = accounts::Event::from(accounts::Registered {});
     let log_in = accounts::Command::from(accounts::LogIn {
-        name: "ada".to_owned(),
         verified: true,
         token_hash: [0xab; 32],
     });
@@ -209,7 +247,7 @@ fn sample() -> Vec<Stored> {
     vec![
         stored(0, &register, &Ok(registered)),
         stored(1, &cancel, &Err::<agenda::Event, _>(refusal)),
-        stored(0, &log_in, &Ok(logged_in)),
+        stored(1, &log_in, &Ok(logged_in)),
     ]
 }
 
@@ -242,7 +280,10 @@ fn stored<C: crate::domain::Word, E: crate::domain::Word>(
 fn batch(words: &[Stored]) -> Batch {
     let mut batch = Batch::default();
     let mut hash = ChainHash::START;
+    let mut keyring = Keyring::new([7; 32]);
+    batch.push_joining(keyring.make(UserId(1)));
     for (seq, word) in (1..).zip(words) {
+        let sealed = word.sealed(Seq(seq), &keyring);
         let record = Record {
             seq: Seq(seq),
             recorded_at: 1_700_000_000_000 + seq,
@@ -251,7 +292,7 @@ fn batch(words: &[Stored]) -> Batch {
             kind: word.kind,
             schema: word.schema,
             codec: protocol::codec::CODEC,
-            body: &word.body,
+            body: sealed.as_deref().unwrap_or(&word.body),
             outcome: &word.outcome,
         };
         hash = chain(&hash, &record, &mut Vec::new());

@@ -6,11 +6,12 @@
 
 use std::{fmt, ops::ControlFlow, path::Path};
 
-use protocol::Seq;
+use protocol::{Record, Seq};
 
 use super::InspectError;
 use crate::{
-    domain::Systems,
+    domain::{Passage, Systems},
+    keyring::Keyring,
     log::{
         Head, LogReader as _, Row, SqliteReader,
         mark::{self, MarkRead},
@@ -37,6 +38,8 @@ pub struct VerifyReport {
     pub state_hash: u128,
     /// The same, from a second walk in pages cut elsewhere.
     pub state_hash_second: u128,
+    /// People who are not erased and whose key is missing: the state has them without a name.
+    pub keyless: usize,
     /// What the high-water mark said.
     pub mark: MarkRead,
 }
@@ -59,6 +62,13 @@ impl fmt::Display for VerifyReport {
             self.records, self.accepted, self.refused
         )?;
         writeln!(f, "mark     {}", describe_mark(self.mark))?;
+        if self.keyless != 0 {
+            writeln!(
+                f,
+                "keys     missing for {} people: what is about them cannot be read, and the state is not the server's",
+                self.keyless
+            )?;
+        }
         if self.is_reproducible() {
             return write!(
                 f,
@@ -97,6 +107,7 @@ pub fn verify(data_dir: &Path) -> Result<VerifyReport, InspectError> {
         refused: first.refused,
         state_hash: first.systems.state_hash(),
         state_hash_second: second.systems.state_hash(),
+        keyless: first.keyring.keyless().len(),
         mark,
     })
 }
@@ -104,6 +115,7 @@ pub fn verify(data_dir: &Path) -> Result<VerifyReport, InspectError> {
 /// A state being built from checked records.
 pub(super) struct Fold {
     pub(super) chain: ChainCheck,
+    keyring: Keyring,
     systems: Systems,
     pub(super) accepted: u64,
     pub(super) refused: u64,
@@ -118,6 +130,7 @@ impl Fold {
     ) -> Result<Self, InspectError> {
         let mut fold = Self {
             chain: ChainCheck::new(Head::default()),
+            keyring: Keyring::of(reader.keys()?),
             systems: Systems::default(),
             accepted: 0,
             refused: 0,
@@ -154,13 +167,22 @@ impl Fold {
 
     fn advance(&mut self, row: &Row<'_>) -> Result<(), InspectError> {
         self.chain.advance(row)?;
+        let body = Systems::open(&row.record, &self.keyring, "");
         let executed = self
             .systems
-            .replay(&row.record)
+            .replay(&Record {
+                body: &body,
+                ..row.record
+            })
             .map_err(|source| InspectError::Replay {
                 seq: row.record.seq,
                 source,
             })?;
+        match executed.passage {
+            Some(Passage::Joins(user)) => self.keyring.meet(user),
+            Some(Passage::Leaves(user)) => self.keyring.remove(user),
+            None => {}
+        }
         if executed.accepted {
             self.accepted += 1;
         } else {

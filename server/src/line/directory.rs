@@ -1,7 +1,8 @@
 //! The state of the server as a directory of names.
 //!
 //! Names are those of the newest decided state, which may not be durable yet: whatever is asked by
-//! one is decided behind it, and answered when both are.
+//! one is decided behind it, and answered when both are. A name that nobody has is refused at once,
+//! which may tell of an erasure a moment before it is durable.
 
 use protocol::{UserId, words::chat::PUBLIC};
 

@@ -24,6 +24,8 @@ pub(super) struct Json {
     /// What the session said when the conversation began.
     welcome: Option<Welcome>,
     unanswered: Vec<Unanswered>,
+    /// The authentication that is unanswered.
+    entering: Option<u64>,
 }
 
 /// Something that was asked.
@@ -40,6 +42,7 @@ impl Json {
             number: 0,
             welcome: None,
             unanswered: Vec::new(),
+            entering: None,
         }
     }
 
@@ -67,7 +70,11 @@ impl Json {
                 id,
                 outcome,
                 made_key,
+                is_auth,
             } => {
+                if is_auth {
+                    self.entering = Some(id);
+                }
                 let context = Context { outcome, made_key };
                 self.unanswered.push(Unanswered { id, context });
             }
@@ -110,7 +117,15 @@ impl Json {
         say(reply, context.unwrap_or(NOTHING_ASKED), out);
     }
 
+    /// Whether an authentication is unanswered.
+    pub(super) const fn is_entering(&self) -> bool {
+        self.entering.is_some()
+    }
+
     fn answered(&mut self, id: u64) -> Option<Context> {
+        if self.entering == Some(id) {
+            self.entering = None;
+        }
         let place = self.unanswered.iter().position(|asked| asked.id == id)?;
         let context = self.unanswered.remove(place).context;
         if self.unanswered.is_empty() {

@@ -50,6 +50,9 @@ pub enum Place<'a> {
 /// Sixteen bytes that no other connection has, for the keys of lines that name none.
 pub type Nonce = [u8; 16];
 
+/// Bytes of lines that may wait for the answer to an authentication.
+const HELD_BYTES_MAX: usize = 2 * REQUEST_LINE_BYTES_MAX;
+
 /// See the head of this file.
 #[derive(Debug)]
 pub struct Lines {
@@ -58,7 +61,7 @@ pub struct Lines {
     is_heard: bool,
     /// Whether the last line is among those to send.
     is_over: bool,
-    /// Bytes of a line that has not arrived whole.
+    /// Bytes of a line that has not arrived whole, or of lines that wait.
     partial: Vec<u8>,
     out: Outbound,
 }
@@ -108,15 +111,36 @@ impl Lines {
             partial.extend_from_slice(bytes);
             input = &partial;
         }
-        while let Some(end) = input.iter().position(|byte| *byte == b'\n') {
+        // Lines behind an authentication wait for its answer: whoever pipes a script into a socket
+        // cannot, and would be told for each of them to log in first.
+        while !self.is_entering()
+            && let Some(end) = input.iter().position(|byte| *byte == b'\n')
+        {
             self.handle_line(&input[..end], directory, frames)?;
             input = &input[end + 1..];
         }
-        if REQUEST_LINE_BYTES_MAX < input.len() {
-            return self.end(&LineError::too_long(None, REQUEST_LINE_BYTES_MAX));
+        let limit = match self.is_entering() {
+            true => HELD_BYTES_MAX,
+            false => REQUEST_LINE_BYTES_MAX,
+        };
+        if limit < input.len() {
+            return self.end(&LineError::too_long(None, limit));
         }
         self.partial = input.to_vec();
         ControlFlow::Continue(())
+    }
+
+    fn is_entering(&self) -> bool {
+        match &self.dialect {
+            Dialect::Json(json) => json.is_entering(),
+            Dialect::Classic(classic) => classic.is_entering(),
+        }
+    }
+
+    /// Whether the last line is among those to send.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.is_over
     }
 
     fn handle_line(
@@ -233,6 +257,10 @@ impl Lines {
                     }
                 }
             }
+        }
+        if !self.partial.is_empty() {
+            // What waited may go on now; a break shows in `is_over`.
+            let _flow = self.handle_bytes(&[], directory, asks);
         }
     }
 

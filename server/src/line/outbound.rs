@@ -33,6 +33,10 @@ impl Outbound {
 
     /// Everything that was appended so far tells of this push.
     pub(super) fn mark(&mut self, seq: Seq) {
+        if self.bytes.is_empty() {
+            self.reached = self.reached.max(seq);
+            return;
+        }
         let end = self.sent + u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
         self.marks.push_back((end, seq));
     }

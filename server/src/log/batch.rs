@@ -1,19 +1,21 @@
 //! A batch: records on their way to the log, in one piece of memory.
 //!
 //! Records go in one by one as they are decided and are walked in order when the batch is
-//! appended. Two allocations a batch, reused, none a record. Deliberately absent: deciding, disks.
+//! appended, with the keys of who joins by them, and the names of whose keys must go. Two allocations a batch, reused, none a record. Deliberately absent: deciding, disks.
 
 use std::ops::Range;
 
 use protocol::{ChainHash, Key, Kind, Record, Seq, UserId};
 
-use super::{Head, Row};
+use super::{Head, PersonKey, Row};
 
 /// Records that will be durable together.
 #[derive(Debug, Default)]
 pub struct Batch {
     rows: Vec<Entry>,
     bytes: Vec<u8>,
+    joining: Vec<PersonKey>,
+    leaving: Vec<UserId>,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,28 @@ impl Batch {
         start..self.bytes.len()
     }
 
+    /// Somebody joins by a record of this batch: their key must be durable before it.
+    pub fn push_joining(&mut self, key: PersonKey) {
+        self.joining.push(key);
+    }
+
+    /// Somebody leaves by a record of this batch: their key must be gone before that is told.
+    pub fn push_leaving(&mut self, user: UserId) {
+        self.leaving.push(user);
+    }
+
+    /// The keys of those who join.
+    #[must_use]
+    pub fn joining(&self) -> &[PersonKey] {
+        &self.joining
+    }
+
+    /// Those who leave, some of whom may have joined by the same batch.
+    #[must_use]
+    pub fn leaving(&self) -> &[UserId] {
+        &self.leaving
+    }
+
     /// Records in it.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -100,6 +124,8 @@ impl Batch {
     pub fn clear(&mut self) {
         self.rows.clear();
         self.bytes.clear();
+        self.joining.clear();
+        self.leaving.clear();
     }
 
     fn view<'a>(&'a self, entry: &Entry) -> Row<'a> {

@@ -22,8 +22,9 @@ pub const FILE_NAME: &str = "events.sqlite";
 /// "STMP": what `file events.sqlite` and we know it by.
 pub const APPLICATION_ID: i32 = 0x5354_4d50;
 
-/// The layout in `schema.sql`. A newer one is refused, an older one would be brought up to date.
-pub const USER_VERSION: i32 = 1;
+/// The layout of `schema.sql` and of what stands in it. Another one is refused: in layout 1 names
+/// were not sealed, and a log is never rewritten.
+pub const USER_VERSION: i32 = 2;
 
 /// Older ones may lose committed transactions when the write-ahead log is reset.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;

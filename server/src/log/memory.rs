@@ -5,9 +5,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::{OwnedRecord, Seq};
+use protocol::{OwnedRecord, Seq, UserId};
 
-use super::{Batch, EventLog, Head, LogError, LogReader, Row, Visit};
+use super::{Batch, EventLog, Head, LogError, LogReader, PersonKey, Row, Visit};
 
 /// Records copied out under the lock at a time, so that a visitor may take as long as it likes.
 const PAGE_LEN: usize = 512;
@@ -15,10 +15,16 @@ const PAGE_LEN: usize = 512;
 /// A log in memory.
 #[derive(Debug, Default)]
 pub struct MemoryLog {
-    rows: Storage,
+    stored: Storage,
 }
 
-type Storage = Arc<Mutex<Vec<OwnedRecord>>>;
+#[derive(Debug, Default)]
+struct Stored {
+    rows: Vec<OwnedRecord>,
+    keys: Vec<PersonKey>,
+}
+
+type Storage = Arc<Mutex<Stored>>;
 
 impl MemoryLog {
     /// An empty log.
@@ -31,20 +37,21 @@ impl MemoryLog {
     #[must_use]
     pub fn reopen(&self) -> Self {
         Self {
-            rows: Arc::clone(&self.rows),
+            stored: Arc::clone(&self.stored),
         }
     }
 
     /// Loses everything after `seq`, as a disk does that lied about what it had written.
     pub fn lose_after(&self, seq: Seq) {
         let kept = usize::try_from(seq.0).unwrap_or(usize::MAX);
-        lock(&self.rows).truncate(kept);
+        lock(&self.stored).rows.truncate(kept);
     }
 }
 
 impl EventLog for MemoryLog {
     fn head(&self) -> Head {
-        lock(&self.rows)
+        lock(&self.stored)
+            .rows
             .last()
             .map_or_else(Head::default, |row| Head {
                 seq: row.seq,
@@ -54,13 +61,23 @@ impl EventLog for MemoryLog {
 
     fn append(&mut self, batch: &Batch) -> Result<(), LogError> {
         self.head().assert_followed_by(batch);
-        lock(&self.rows).extend(batch.iter().map(|row| row.record.owned(row.hash)));
+        let mut stored = lock(&self.stored);
+        stored.keys.extend_from_slice(batch.joining());
+        stored
+            .rows
+            .extend(batch.iter().map(|row| row.record.owned(row.hash)));
+        stored.destroy_keys(batch.leaving());
+        Ok(())
+    }
+
+    fn destroy_keys(&mut self, people: &[UserId]) -> Result<(), LogError> {
+        lock(&self.stored).destroy_keys(people);
         Ok(())
     }
 
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
         Ok(Box::new(MemoryReader {
-            rows: Arc::clone(&self.rows),
+            stored: Arc::clone(&self.stored),
         }))
     }
 
@@ -72,14 +89,15 @@ impl EventLog for MemoryLog {
 /// Reads a log in memory.
 #[derive(Debug)]
 struct MemoryReader {
-    rows: Storage,
+    stored: Storage,
 }
 
 impl LogReader for MemoryReader {
     fn read(&mut self, from: Seq, visit: &mut Visit<'_>) -> Result<(), LogError> {
         let mut index = usize::try_from(from.0.saturating_sub(1)).unwrap_or(usize::MAX);
         loop {
-            let page: Vec<OwnedRecord> = lock(&self.rows)
+            let page: Vec<OwnedRecord> = lock(&self.stored)
+                .rows
                 .iter()
                 .skip(index)
                 .take(PAGE_LEN)
@@ -100,9 +118,19 @@ impl LogReader for MemoryReader {
             }
         }
     }
+
+    fn keys(&mut self) -> Result<Vec<PersonKey>, LogError> {
+        Ok(lock(&self.stored).keys.clone())
+    }
+}
+
+impl Stored {
+    fn destroy_keys(&mut self, people: &[UserId]) {
+        self.keys.retain(|key| !people.contains(&key.user));
+    }
 }
 
 // A panicking reader leaves the records whole: they are only ever added.
-fn lock(rows: &Storage) -> MutexGuard<'_, Vec<OwnedRecord>> {
-    rows.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(stored: &Storage) -> MutexGuard<'_, Stored> {
+    stored.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,13 +1,16 @@
 //! The event log: the ground everything else is derived from.
 //!
 //! Batches go in, whole and durable or not at all; records come out in order. The log knows bytes,
-//! positions and hashes, and no system: what a body means is the domain's business.
+//! positions and hashes, and no system: what a body means is the domain's business. The keys of
+//! people, with which parts of bodies are sealed, are kept beside it, because it alone knows when a
+//! record is durable: a key is there before what needs it, and destroyed once nothing may.
 
 pub mod batch;
 pub mod database;
 pub mod lock;
 pub mod mark;
 pub mod memory;
+pub mod people;
 pub mod reader;
 pub mod replay;
 pub mod sqlite;
@@ -19,10 +22,11 @@ mod tests;
 
 use std::{ops::ControlFlow, path::PathBuf};
 
-use protocol::{ChainHash, Record, Seq};
+use protocol::{ChainHash, Record, Seq, UserId};
 
 pub use batch::Batch;
 pub use memory::MemoryLog;
+pub use people::PersonKey;
 pub use reader::SqliteReader;
 pub use replay::{replay, verify_chain};
 pub use sqlite::{Durability, SqliteLog, SqliteOptions};
@@ -64,7 +68,8 @@ pub trait EventLog: Send {
     /// The newest durable position.
     fn head(&self) -> Head;
 
-    /// Appends a batch and returns when all of it is durable. Use [`commit`], which makes the proof.
+    /// Appends a batch and returns when all of it is durable: before it the keys of those who join
+    /// by it, behind it the destruction of the keys of those who leave. Use [`commit`], which makes the proof.
     ///
     /// # Errors
     /// If it cannot be made durable. What of it reached the disk is then unknown and the process
@@ -73,6 +78,12 @@ pub trait EventLog: Send {
     /// # Panics
     /// If the batch does not begin directly behind the head.
     fn append(&mut self, batch: &Batch) -> Result<(), LogError>;
+
+    /// Destroys the keys of these people and returns when that is durable.
+    ///
+    /// # Errors
+    /// If it cannot be made durable. The process must end; the next one tries again.
+    fn destroy_keys(&mut self, people: &[UserId]) -> Result<(), LogError>;
 
     /// A second view of the durable records, for another thread.
     ///
@@ -94,6 +105,12 @@ pub trait LogReader: Send {
     /// # Errors
     /// If they cannot be read.
     fn read(&mut self, from: Seq, visit: &mut Visit<'_>) -> Result<(), LogError>;
+
+    /// The keys of people that are there now.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn keys(&mut self) -> Result<Vec<PersonKey>, LogError>;
 }
 
 /// Proof that a batch is durable. Only [`commit`] makes one, after the append returned.

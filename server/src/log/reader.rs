@@ -3,14 +3,18 @@
 //! Its own connection, which cannot write. Rows are lent to the visitor straight from SQLite's
 //! pages: nothing is copied or allocated for a row. Deliberately absent: trust, see `replay.rs`.
 
-use std::{ops::ControlFlow, path::Path};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use protocol::{ChainHash, Key, Kind, Record, Seq, UserId};
 use rusqlite::{Connection, types::FromSqlError};
 
 use super::{
-    Head, LogError, LogReader, Row, Visit,
+    Head, LogError, LogReader, PersonKey, Row, Visit,
     database::{open_for_reading, sqlite_error},
+    people,
 };
 
 /// Rows read in one transaction. An open reading transaction keeps the write-ahead log from being
@@ -25,6 +29,7 @@ const SELECT: &str = "SELECT seq, recorded_at, actor, key, kind, schema, codec, 
 #[derive(Debug)]
 pub struct SqliteReader {
     connection: Connection,
+    data_dir: PathBuf,
 }
 
 impl SqliteReader {
@@ -33,7 +38,10 @@ impl SqliteReader {
     /// # Errors
     /// If there is none, or it is not ours.
     pub fn open(data_dir: &Path) -> Result<Self, LogError> {
-        open_for_reading(data_dir).map(|connection| Self { connection })
+        Ok(Self {
+            connection: open_for_reading(data_dir)?,
+            data_dir: data_dir.to_owned(),
+        })
     }
 
     /// The newest durable position.
@@ -96,6 +104,10 @@ impl LogReader for SqliteReader {
             from = next;
         }
         Ok(())
+    }
+
+    fn keys(&mut self) -> Result<Vec<PersonKey>, LogError> {
+        people::read(&self.data_dir)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The log on disk: one SQLite database, one transaction a batch.
 //!
-//! Owns the writing connection, the lock on the data directory and the high-water mark. An append
+//! Owns the writing connection, the lock on the data directory, the high-water mark and the
+//! keys of people. An append
 //! returns after the write-ahead log is synced; what failed is reported and never tried again,
 //! because nobody knows how much of it the disk has. Deliberately absent: reading (`reader.rs`),
 //! setting up (`database.rs`), checking the chain (`replay.rs`).
 
 use std::path::{Path, PathBuf};
 
+use protocol::UserId;
 use rusqlite::{CachedStatement, Connection};
 
 use super::{
@@ -14,6 +16,7 @@ use super::{
     database::{create_data_dir, open_for_writing, sqlite_error, sync_data_dir},
     lock::DataLock,
     mark::{self, Mark, MarkRead},
+    people::PeopleFile,
     reader::{SqliteReader, read_hash, read_head, sql_seq},
 };
 
@@ -65,6 +68,7 @@ pub struct SqliteOptions {
 pub struct SqliteLog {
     connection: Connection,
     mark: Mark,
+    people: PeopleFile,
     head: Head,
     data_dir: PathBuf,
     mark_read: MarkRead,
@@ -96,10 +100,12 @@ impl SqliteLog {
         let mut mark = Mark::open(data_dir)?;
         mark.write(head)?;
         mark.sync()?;
+        let people = PeopleFile::open(data_dir)?;
         sync_data_dir(data_dir)?;
         Ok(Self {
             connection,
             mark,
+            people,
             head,
             data_dir: data_dir.to_owned(),
             mark_read,
@@ -187,9 +193,17 @@ impl EventLog for SqliteLog {
         let Some(head) = batch.head() else {
             return Ok(());
         };
+        // A crash in between leaves keys of nobody, which the next start destroys.
+        self.people.add(batch.joining())?;
         self.write(batch, head)?;
         self.head = head;
-        self.mark.write(head)
+        self.mark.write(head)?;
+        // A crash in between leaves keys of people whom the log says are erased: the same.
+        self.people.destroy(batch.leaving())
+    }
+
+    fn destroy_keys(&mut self, people: &[UserId]) -> Result<(), LogError> {
+        self.people.destroy(people)
     }
 
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {

@@ -201,10 +201,13 @@ fn a_foreign_database_is_refused() {
 }
 
 #[test]
-fn a_newer_layout_is_refused() {
-    let dir = closed_log(3);
-    sql(&dir, "PRAGMA user_version = 2");
-    assert_foreign(dir.path(), "has layout 2 and this version writes 1");
+fn another_layout_is_refused() {
+    for layout in [1, 3] {
+        let dir = closed_log(3);
+        sql(&dir, &format!("PRAGMA user_version = {layout}"));
+        let told = format!("has layout {layout} and this version writes 2");
+        assert_foreign(dir.path(), &told);
+    }
 }
 
 #[test]

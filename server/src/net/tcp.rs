@@ -33,6 +33,10 @@ const TICK: Duration = Duration::from_millis(50);
 /// How long to wait before accepting again when the system gives no descriptor.
 const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(100);
 
+/// How long somebody who says no more may take to hear the answers, and how often to look.
+const LINGER_MAX: Duration = Duration::from_secs(5);
+const LINGER_STEP: Duration = Duration::from_millis(5);
+
 /// Opens another view of the durable records, for work that takes long.
 pub type OpenReader = dyn Fn() -> Result<Box<dyn LogReader>, LogError>;
 
@@ -100,6 +104,9 @@ impl Shell {
         let mut errands = Vec::new();
         while let Ok(len) = link.read(&self.input).await {
             if len == 0 {
+                if matches!(speech, Speech::Lines(_)) {
+                    self.linger(id).await;
+                }
                 break;
             }
             let flow = {
@@ -119,6 +126,18 @@ impl Shell {
         }
         self.hub.borrow_mut().disconnect(id);
         self.turn.notify_one();
+    }
+
+    /// Waits until everything is answered: whoever says no more may still listen, as `nc` does at
+    /// the end of its input.
+    async fn linger(&self, id: u64) {
+        let answered = async {
+            while self.hub.borrow().is_waiting(id) {
+                time::sleep(LINGER_STEP).await;
+            }
+        };
+        // Whoever does not take its answers by then is as good as gone.
+        let _is_answered = time::timeout(LINGER_MAX, answered).await;
     }
 
     async fn run_errand(self: Rc<Self>, errand: Errand) {
@@ -205,6 +224,9 @@ impl Shell {
     fn wait_for(self: &Rc<Self>, blocked: Vec<(u64, Link)>) {
         if self.hub.borrow_mut().take_turn_wanted() {
             self.turn.notify_one();
+        }
+        for errand in self.hub.borrow_mut().take_errands() {
+            task::spawn_local(Rc::clone(self).run_errand(errand));
         }
         for (id, link) in blocked {
             let shell = Rc::clone(self);

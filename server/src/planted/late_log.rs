@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use protocol::UserId;
+
 use crate::log::{Batch, EventLog, Head, LogError, LogReader};
 
 /// See the head of this file.
@@ -44,7 +46,17 @@ impl EventLog for LateLog {
         for row in batch.iter() {
             self.held.push(&row.record, row.hash);
         }
+        for key in batch.joining() {
+            self.held.push_joining(key.clone());
+        }
+        for user in batch.leaving() {
+            self.held.push_leaving(*user);
+        }
         Ok(())
+    }
+
+    fn destroy_keys(&mut self, people: &[UserId]) -> Result<(), LogError> {
+        self.log.destroy_keys(people)
     }
 
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {

@@ -311,7 +311,7 @@ impl Forged {
 /// Makes the actor a manager and tells no log.
 fn promote_in_secret(systems: &mut Systems, cx: &Context) {
     let command = accounts::Command::from(accounts::SetRoles {
-        name: String::new(),
+        user: cx.actor,
         roles: Roles::MANAGER,
     });
     let event = accounts::Event::from(accounts::RolesSet {

@@ -440,9 +440,7 @@ fn an_accepted_log_in_hands_out_its_grant() {
 fn registering_makes_nobody_of_a_connection() {
     let mut session = stranger();
     feed(&mut session, &log_in(1));
-    let registered = accounts::Registered {
-        name: "ana".to_owned(),
-    };
+    let registered = accounts::Registered {};
     session.handle_answer(1, AT, &accepted(&registered.into()));
     assert_eq!(session.person(), None);
     assert_eq!(sent(&mut session), ["answer 1 at 40: 0x0101"]);

@@ -19,7 +19,7 @@ use protocol::{
 use super::{
     Access, WorldError,
     errand::{Errand, carry_out},
-    people::{self, Device},
+    people::Device,
 };
 use crate::{
     operation::item_name,
@@ -169,17 +169,17 @@ impl<'w> Maker<'w> {
             self.world.clients_of(Who::Sellers),
             self.world.clients_of(Who::Managers),
         );
-        let errand = |user: u32| {
+        let errand = |(user, id): (u32, UserId)| {
             let client = user * self.world.devices;
             let with = |roles: Roles, is: bool, role| if is { roles.with(role) } else { roles };
             let roles = with(Roles::MEMBER, sellers.contains(&client), Roles::SELLER);
             let roles = with(roles, managers.contains(&client), Roles::MANAGER);
-            let name = people::name(self.access, user);
-            let command = accounts::Command::from(SetRoles { name, roles });
+            let command = accounts::Command::from(SetRoles { user: id, roles });
             let errand = Errand::new(format!("user {user}"), self.access.key(5, user), &command);
             (roles != Roles::MEMBER).then_some(errand)
         };
-        let errands = (0..self.world.users).filter_map(errand).collect();
+        let users = (0..self.world.users).zip(self.users());
+        let errands = users.filter_map(errand).collect();
         self.by_admins(errands).await.map(drop)
     }
 

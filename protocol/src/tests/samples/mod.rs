@@ -6,6 +6,7 @@
 use crate::{
     code::Code,
     id::{ChainHash, Key, Kind, Roles, Seq, UserId},
+    personal::Personal,
     record::OwnedRecord,
     words::{
         accounts::{self, AuthRequest, Token},
@@ -126,24 +127,25 @@ fn log_words(samples: &mut Vec<Sample>) {
 }
 
 fn accounts_commands(samples: &mut Vec<Sample>) {
-    let password_hash = String::from("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA");
-    let name = String::from("ana");
+    let password_hash = Personal::from("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA");
     samples!(samples, "accounts/command", accounts::Command;
-        accounts::Register { name: name.clone(), password_hash: password_hash.clone() },
-        accounts::LogIn { name: name.clone(), verified: true, token_hash: [0x3c; 32] },
+        accounts::Register { name: Personal::from("ana"), password_hash: password_hash.clone() },
+        accounts::LogIn { verified: true, token_hash: [0x3c; 32] },
         accounts::RevokeSession { session: 5 },
         accounts::RevokeAllSessions {},
-        accounts::SetRoles { name: name.clone(), roles: Roles::SELLER.with(Roles::MANAGER) },
+        accounts::SetRoles { user: UserId(4), roles: Roles::SELLER.with(Roles::MANAGER) },
         accounts::Rehash { user: UserId(4), password_hash },
         accounts::MoveCursor { session: 5, seq: Seq(251) },
+        accounts::EraseMe {},
     );
     samples!(samples, "accounts/event", accounts::Event;
-        accounts::Registered { name },
+        accounts::Registered {},
         accounts::LoggedIn { user: UserId(4), expires_at: AT, cursor: Seq(250) },
         accounts::SessionsEnded { sessions: vec![5, 251, 65_535, 65_536, u64::MAX] },
         accounts::RolesSet { user: UserId(4), roles: Roles(255) },
         accounts::Rehashed { user: UserId(4) },
         accounts::CursorMoved {},
+        accounts::Erased {},
     );
 }
 

@@ -11,7 +11,7 @@ use protocol::{
     Code, Refusal, Roles, UserId,
     limits::{NAME_LEN_MAX, NAME_LEN_MIN},
     words::accounts::{
-        CursorMoved, LogIn, LoggedIn, MoveCursor, Register, Registered, Rehash, Rehashed,
+        CursorMoved, Erased, LogIn, LoggedIn, MoveCursor, Register, Registered, Rehash, Rehashed,
         RevokeSession, RolesSet, SessionsEnded, SetRoles,
     },
 };
@@ -28,20 +28,20 @@ const ROLES_ALL: Roles = Roles::SELLER.with(Roles::MANAGER).with(Roles::ADMIN);
 
 impl Accounts {
     pub(super) fn decide_register(&self, command: &Register) -> Result<Registered, Refusal> {
-        check_name(&command.name)?;
-        match self.user_named(&command.name) {
+        let name = command.name.text().unwrap_or_default();
+        check_name(name)?;
+        match self.user_named(name) {
             Some(user) => Err(Refusal::with(Code::NAME_TAKEN, user.0, 0)),
-            None => Ok(Registered {
-                name: command.name.clone(),
-            }),
+            None => Ok(Registered {}),
         }
     }
 
     pub(super) fn decide_log_in(&self, cx: &Context, command: &LogIn) -> Result<LoggedIn, Refusal> {
-        let user = self
-            .user_named(&command.name)
-            .filter(|_| command.verified)
-            .ok_or(Refusal::new(Code::BAD_CREDENTIALS))?;
+        // Somebody may have been erased while their password was looked at.
+        let user = cx.actor;
+        if !command.verified || self.person(user).is_none() {
+            return Err(Refusal::new(Code::BAD_CREDENTIALS));
+        }
         let sessions = self.live_sessions_of(user, cx.now).count();
         if SESSIONS_MAX <= sessions {
             return Err(refusal(Code::SESSIONS, sessions, SESSIONS_MAX));
@@ -104,18 +104,34 @@ impl Accounts {
         if !ROLES_ALL.contains(command.roles) {
             return Err(Refusal::with(Code::UNKNOWN_ROLE, command.roles.0.into(), 0));
         }
-        let user = self
-            .user_named(&command.name)
-            .ok_or(Refusal::new(Code::UNKNOWN_USER))?;
-        let is_lost =
-            self.roles(user).contains(Roles::ADMIN) && !command.roles.contains(Roles::ADMIN);
-        if is_lost && self.admin_count() == 1 {
-            return Err(Refusal::with(Code::LAST_ADMIN, user.0, 0));
+        let user = command.user;
+        if self.person(user).is_none() {
+            return Err(Refusal::with(Code::UNKNOWN_USER, user.0, 0));
+        }
+        if !command.roles.contains(Roles::ADMIN) {
+            self.check_dispensable(user)?;
         }
         Ok(RolesSet {
             user,
             roles: command.roles,
         })
+    }
+
+    pub(super) fn decide_erase(&self, cx: &Context) -> Result<Erased, Refusal> {
+        check_person(cx)?;
+        if self.person(cx.actor).is_none() {
+            return Err(Refusal::with(Code::UNKNOWN_USER, cx.actor.0, 0));
+        }
+        self.check_dispensable(cx.actor)?;
+        Ok(Erased {})
+    }
+
+    /// Somebody must be left who can grant roles.
+    fn check_dispensable(&self, user: UserId) -> Result<(), Refusal> {
+        if self.roles(user).contains(Roles::ADMIN) && self.admin_count() == 1 {
+            return Err(Refusal::with(Code::LAST_ADMIN, user.0, 0));
+        }
+        Ok(())
     }
 
     pub(super) fn decide_rehash(&self, command: &Rehash) -> Result<Rehashed, Refusal> {

@@ -7,6 +7,9 @@
 //! Names are ASCII, so that two names that look alike are alike: letters, digits, `_`, `.` and `-`,
 //! compared without regard to case and shown as they were registered.
 //!
+//! Whoever is erased leaves no row. A log whose keys are gone is replayed with people who have no
+//! name, each of whom its own log erases later; between the two they are nobody's to find.
+//!
 //! Deliberately absent: passwords, tokens and the hashing of either; only their hashes come here.
 
 mod decide;
@@ -24,7 +27,7 @@ use protocol::{
 pub use decide::{SESSION_LIFETIME, SESSIONS_MAX};
 pub use state::{Accounts, Credential, SessionFact};
 
-use super::{Context, NoWord, Stream, System, word};
+use super::{Context, NoWord, Passage, Stream, System, personal::AboutSomebody, word};
 
 word!(Command, Event, words::Query, words::Answer);
 
@@ -36,12 +39,35 @@ impl System for Accounts {
     type Answer = words::Answer;
     type Push = NoWord;
 
+    /// `register` and `rehash`.
+    const PERSONAL: &'static [u8] = &[1, 6];
+
+    fn personal(seq: Seq, _actor: UserId, command: &mut Command) -> Option<AboutSomebody<'_>> {
+        match command {
+            Command::Register(command) => Some(AboutSomebody {
+                user: UserId(seq.0),
+                texts: [Some(&mut command.name), Some(&mut command.password_hash)],
+            }),
+            Command::Rehash(command) => Some(AboutSomebody {
+                user: command.user,
+                texts: [Some(&mut command.password_hash), None],
+            }),
+            Command::LogIn(_)
+            | Command::RevokeSession(_)
+            | Command::RevokeAllSessions(_)
+            | Command::SetRoles(_)
+            | Command::MoveCursor(_)
+            | Command::EraseMe(_) => None,
+        }
+    }
+
     fn is_client_command(command: &Command) -> bool {
         match command {
             Command::RevokeSession(_)
             | Command::RevokeAllSessions(_)
             | Command::SetRoles(_)
-            | Command::MoveCursor(_) => true,
+            | Command::MoveCursor(_)
+            | Command::EraseMe(_) => true,
             // What the server makes of an `AuthRequest`; a client would only claim to be verified.
             Command::Register(_) | Command::LogIn(_) | Command::Rehash(_) => false,
         }
@@ -56,6 +82,7 @@ impl System for Accounts {
             Command::SetRoles(command) => self.decide_roles(cx, command).map(Event::from),
             Command::Rehash(command) => self.decide_rehash(command).map(Event::from),
             Command::MoveCursor(command) => self.decide_cursor(cx, command).map(Event::from),
+            Command::EraseMe(_) => self.decide_erase(cx).map(Event::from),
         }
     }
 
@@ -79,15 +106,30 @@ impl System for Accounts {
         }
     }
 
-    fn forget(&mut self, _cx: &Context, _user: UserId) {}
+    fn passage(cx: &Context, event: &Event) -> Option<Passage> {
+        match event {
+            Event::Registered(_) => Some(Passage::Joins(UserId(cx.seq.0))),
+            Event::Erased(_) => Some(Passage::Leaves(cx.actor)),
+            Event::LoggedIn(_)
+            | Event::SessionsEnded(_)
+            | Event::RolesSet(_)
+            | Event::Rehashed(_)
+            | Event::CursorMoved(_) => None,
+        }
+    }
+
+    fn forget(&mut self, _cx: &Context, user: UserId) {
+        self.remove_person(user);
+    }
 
     fn target(&self, command: &Command) -> u64 {
-        let named = |name: &str| self.user_named(name).map_or(0, |user| user.0);
         match command {
-            Command::Register(_) | Command::RevokeAllSessions(_) => 0,
-            Command::LogIn(command) => named(&command.name),
+            Command::Register(_)
+            | Command::LogIn(_)
+            | Command::RevokeAllSessions(_)
+            | Command::EraseMe(_) => 0,
             Command::RevokeSession(command) => command.session,
-            Command::SetRoles(command) => named(&command.name),
+            Command::SetRoles(command) => command.user.0,
             Command::Rehash(command) => command.user.0,
             Command::MoveCursor(command) => command.session,
         }

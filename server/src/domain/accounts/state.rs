@@ -12,7 +12,7 @@ use std::{
 
 use foldhash::fast::FixedState;
 use protocol::{
-    Roles, Seq, UserId,
+    Personal, Roles, Seq, UserId,
     words::accounts::{Command, Event, LoggedIn},
 };
 
@@ -30,7 +30,7 @@ const TABLE_REACHED: u8 = 5;
 #[derive(Default)]
 pub struct Accounts {
     people: Map<UserId, Person>,
-    /// Everybody who ever registered; ids rise.
+    /// Everybody who registered and is not erased; ids rise.
     ids: Vec<UserId>,
     // Lower-cased.
     names: BTreeMap<Box<str>, UserId>,
@@ -233,8 +233,10 @@ impl Accounts {
     /// that cannot have caused it means that the log was not written by these rules: panic.
     pub(super) fn apply_event(&mut self, cx: &Context, command: &Command, event: &Event) {
         match (event, command) {
-            (Event::Registered(event), Command::Register(command)) => {
-                self.insert_person(UserId(cx.seq.0), &event.name, &command.password_hash);
+            (Event::Registered(_), Command::Register(command)) => {
+                let text = |text: &Personal| text.text().unwrap_or_default().into();
+                let (name, hash) = (text(&command.name), text(&command.password_hash));
+                self.insert_person(UserId(cx.seq.0), name, hash);
             }
             (Event::LoggedIn(event), Command::LogIn(command)) => {
                 self.insert_session(cx, event, command.token_hash);
@@ -246,16 +248,20 @@ impl Accounts {
             }
             (Event::RolesSet(event), _) => self.set_roles(event.user, event.roles),
             (Event::Rehashed(event), Command::Rehash(command)) => {
-                self.set_password_hash(event.user, &command.password_hash);
+                let hash = command.password_hash.text().unwrap_or_default();
+                self.set_password_hash(event.user, hash);
             }
             (Event::CursorMoved(_), Command::MoveCursor(command)) => {
                 self.move_cursor(command.session, command.seq);
             }
+            // Every system forgets them at once, this one too.
+            (Event::Erased(_), Command::EraseMe(_)) => {}
             (
                 Event::Registered(_)
                 | Event::LoggedIn(_)
                 | Event::Rehashed(_)
-                | Event::CursorMoved(_),
+                | Event::CursorMoved(_)
+                | Event::Erased(_),
                 command,
             ) => {
                 panic!("{} cannot have caused {}", command.name(), event.name())
@@ -263,22 +269,47 @@ impl Accounts {
         }
     }
 
-    fn insert_person(&mut self, user: UserId, name: &str, password_hash: &str) {
+    fn insert_person(&mut self, user: UserId, name: Box<str>, password_hash: Box<str>) {
         let person = Person {
-            name: name.into(),
-            password_hash: password_hash.into(),
+            name,
+            password_hash,
             sessions: Vec::new(),
             reached: Seq(user.0),
         };
         self.digest
             .insert(TABLE_REACHED, [user.0, person.reached.0]);
         self.digest
-            .insert_text(TABLE_PERSON, [user.0, Roles::MEMBER.0.into()], name);
+            .insert_text(TABLE_PERSON, [user.0, Roles::MEMBER.0.into()], &person.name);
         self.digest
-            .insert_text(TABLE_CREDENTIAL, [user.0], password_hash);
-        self.names.insert(folded(name).into(), user);
+            .insert_text(TABLE_CREDENTIAL, [user.0], &person.password_hash);
+        // Whoever is erased later in the log may be here without a name, and so may others.
+        if !person.name.is_empty() {
+            self.names.insert(folded(&person.name).into(), user);
+        }
         self.ids.push(user);
         self.people.insert(user, person);
+    }
+
+    /// Takes a person out everywhere, with their sessions and roles; nothing of them stays.
+    pub(super) fn remove_person(&mut self, user: UserId) {
+        for session in self.sessions_of(user).to_vec() {
+            self.remove_session(session);
+        }
+        self.set_roles(user, Roles::MEMBER);
+        let person = self
+            .people
+            .remove(&user)
+            .expect("only people who registered are erased");
+        self.digest
+            .remove(TABLE_REACHED, [user.0, person.reached.0]);
+        self.digest
+            .remove_text(TABLE_PERSON, [user.0, Roles::MEMBER.0.into()], &person.name);
+        self.digest
+            .remove_text(TABLE_CREDENTIAL, [user.0], &person.password_hash);
+        if !person.name.is_empty() {
+            self.names.remove(folded(&person.name).as_str());
+        }
+        self.ids.retain(|id| *id != user);
     }
 
     fn insert_session(&mut self, cx: &Context, event: &LoggedIn, token_hash: [u8; 32]) {

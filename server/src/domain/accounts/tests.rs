@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use protocol::{
     Code, Refusal, Roles, Seq, UserId,
     words::accounts::{
-        Command, CursorMoved, FindUser, FoundUser, LogIn, LoggedIn, Me, MoveCursor, MySessions,
-        Register, Registered, Rehash, Rehashed, RevokeAllSessions, RevokeSession, RolesSet,
-        SessionView, Sessions, SessionsEnded, SetRoles, WhoAmI,
+        Command, CursorMoved, EraseMe, Erased, FindUser, FoundUser, LogIn, LoggedIn, Me,
+        MoveCursor, MySessions, Register, Registered, Rehash, Rehashed, RevokeAllSessions,
+        RevokeSession, RolesSet, SessionView, Sessions, SessionsEnded, SetRoles, WhoAmI,
     },
 };
 
@@ -27,30 +27,26 @@ fn lifetime() -> u64 {
 
 fn register(name: &str) -> Register {
     Register {
-        name: name.to_owned(),
-        password_hash: format!("$hash${name}"),
+        name: name.into(),
+        password_hash: format!("$hash${name}").into(),
     }
 }
 
-fn log_in(name: &str, token: u64) -> LogIn {
+const fn log_in(token: u64) -> LogIn {
     LogIn {
-        name: name.to_owned(),
         verified: true,
         token_hash: token_hash(token),
     }
 }
 
-fn token_hash(token: u64) -> [u8; 32] {
+const fn token_hash(token: u64) -> [u8; 32] {
     let mut hash = [0; 32];
-    hash[..8].copy_from_slice(&token.to_le_bytes());
+    (hash.as_mut_slice().split_at_mut(8).0).copy_from_slice(&token.to_le_bytes());
     hash
 }
 
-fn set_roles(name: &str, roles: Roles) -> SetRoles {
-    SetRoles {
-        name: name.to_owned(),
-        roles,
-    }
+const fn set_roles(user: UserId, roles: Roles) -> SetRoles {
+    SetRoles { user, roles }
 }
 
 const fn move_cursor(session: u64, seq: u64) -> MoveCursor {
@@ -103,12 +99,9 @@ fn names_are_short_plain_and_unique_in_any_case() {
         check_refused(&two_people(), STRANGER, register(name), refusal);
     }
     for name in ["abc", "a.b-c_9", "ABCDEFGHIJKLMNOPQRST"] {
-        let registered = Registered {
-            name: name.to_owned(),
-        };
         given::<Accounts>(&two_people())
             .when(STRANGER, NOW, register(name))
-            .then(registered);
+            .then(Registered {});
     }
 }
 
@@ -163,7 +156,7 @@ fn whoever_is_nobody_must_log_in_first() {
     check_refused(
         &two_people(),
         STRANGER,
-        set_roles("Ann", Roles::ADMIN),
+        set_roles(ANN.0, Roles::ADMIN),
         refusal,
     );
 }
@@ -172,11 +165,12 @@ fn whoever_is_nobody_must_log_in_first() {
 fn an_unknown_name_and_a_wrong_password_are_one_refusal() {
     let wrong = LogIn {
         verified: false,
-        ..log_in("Ann", 1)
+        ..log_in(1)
     };
     let refusal = Refusal::new(Code::BAD_CREDENTIALS);
-    for command in [wrong, log_in("eve", 1), log_in("", 1)] {
-        check_refused(&two_people(), STRANGER, command, refusal);
+    // Who asks is whose name was given; nobody has the name of a stranger, or of an erased person.
+    for (actor, command) in [(ANN, wrong), (STRANGER, log_in(1)), (member(9), log_in(1))] {
+        check_refused(&two_people(), actor, command, refusal);
     }
 }
 
@@ -184,7 +178,7 @@ fn an_unknown_name_and_a_wrong_password_are_one_refusal() {
 fn a_session_lasts_its_lifetime_and_is_found_by_its_token() {
     let mut given = given::<Accounts>(&two_people());
     let expires_at = NOW + lifetime();
-    given.when(STRANGER, NOW, log_in("ANN", 7)).then(LoggedIn {
+    given.when(ANN, NOW, log_in(7)).then(LoggedIn {
         user: ANN.0,
         expires_at,
         cursor: Seq(1),
@@ -221,8 +215,7 @@ fn a_session_lasts_its_lifetime_and_is_found_by_its_token() {
 fn a_person_ends_their_own_sessions_one_by_one_or_all() {
     let mut commands = two_people();
     commands.extend(
-        [("Ann", 3), ("Ann", 4), ("bob", 5), ("Ann", 6)]
-            .map(|(name, token)| at(STRANGER, log_in(name, token))),
+        [(ANN, 3), (ANN, 4), (BOB, 5), (ANN, 6)].map(|(actor, token)| at(actor, log_in(token))),
     );
     let mut given = given::<Accounts>(&commands);
     let unknown = |session| Refusal::with(Code::UNKNOWN_SESSION, session, 0);
@@ -254,9 +247,7 @@ fn a_person_ends_their_own_sessions_one_by_one_or_all() {
 /// Ann has sessions 3 and 4, Bob has 5; the next command takes position 6.
 fn three_devices() -> Given<Accounts> {
     let mut commands = two_people();
-    commands.extend(
-        [("Ann", 3), ("Ann", 4), ("bob", 5)].map(|(name, token)| at(STRANGER, log_in(name, token))),
-    );
+    commands.extend([(ANN, 3), (ANN, 4), (BOB, 5)].map(|(actor, token)| at(actor, log_in(token))));
     given(&commands)
 }
 
@@ -301,7 +292,7 @@ fn a_new_device_begins_where_its_person_has_got_to_on_any_other() {
             sessions: vec![3, 4],
         });
     assert_eq!(given.system.cursor(4), None);
-    given.when(STRANGER, NOW, log_in("Ann", 9)).then(LoggedIn {
+    given.when(ANN, NOW, log_in(9)).then(LoggedIn {
         user: ANN.0,
         expires_at: NOW + lifetime(),
         cursor: Seq(6),
@@ -315,33 +306,23 @@ fn sessions_have_a_limit_that_expired_ones_do_not_count_to() {
     let mut given = given::<Accounts>(&two_people());
     let most = u64::try_from(SESSIONS_MAX).unwrap();
     for token in 0..most {
-        assert!(
-            given
-                .execute(STRANGER, NOW, &log_in("Ann", token).into())
-                .is_ok()
-        );
+        assert!(given.execute(ANN, NOW, &log_in(token).into()).is_ok());
     }
     let refusal = Refusal::with(Code::SESSIONS, most, most);
-    given
-        .when(STRANGER, NOW, log_in("Ann", most))
-        .refused(refusal);
-    given
-        .when(STRANGER, NOW, log_in("bob", most))
-        .then(LoggedIn {
-            user: BOB.0,
-            expires_at: NOW + lifetime(),
-            cursor: Seq(2),
-        });
+    given.when(ANN, NOW, log_in(most)).refused(refusal);
+    given.when(BOB, NOW, log_in(most)).then(LoggedIn {
+        user: BOB.0,
+        expires_at: NOW + lifetime(),
+        cursor: Seq(2),
+    });
     // A month later all of Ann's are over, and her next log-in takes them out.
     let later = NOW + lifetime();
     assert!(given.system.is_session_open(3));
-    given
-        .when(STRANGER, later, log_in("Ann", most + 1))
-        .then(LoggedIn {
-            user: ANN.0,
-            expires_at: later + lifetime(),
-            cursor: Seq(1),
-        });
+    given.when(ANN, later, log_in(most + 1)).then(LoggedIn {
+        user: ANN.0,
+        expires_at: later + lifetime(),
+        cursor: Seq(1),
+    });
     assert!(!given.system.is_session_open(3));
     assert_eq!(given.system.session(&token_hash(0)), None);
     assert_eq!(given.system.sessions_of(ANN.0).len(), 1);
@@ -356,14 +337,14 @@ fn roles_are_set_by_admins_and_by_the_server() {
         roles: Roles::ADMIN,
     };
     given
-        .when(SERVER, NOW, set_roles("ann", Roles::ADMIN))
+        .when(SERVER, NOW, set_roles(ANN.0, Roles::ADMIN))
         .then(first);
     assert!(given.system.has_admin());
     assert_eq!(given.system.roles(ANN.0), Roles::ADMIN);
     let admin = Actor(ANN.0, given.system.roles(ANN.0));
     let both = Roles::SELLER.with(Roles::MANAGER);
     given
-        .when(admin, NOW, set_roles("bob", both))
+        .when(admin, NOW, set_roles(BOB.0, both))
         .then(RolesSet {
             user: BOB.0,
             roles: both,
@@ -374,51 +355,51 @@ fn roles_are_set_by_admins_and_by_the_server() {
 #[test]
 fn roles_that_make_no_sense_are_refused() {
     let mut before = two_people();
-    before.push(at(SERVER, set_roles("Ann", Roles::ADMIN)));
+    before.push(at(SERVER, set_roles(ANN.0, Roles::ADMIN)));
     let admin = Actor(ANN.0, Roles::ADMIN);
     let manager = Actor(BOB.0, Roles::MANAGER);
     let cases = [
         (
             manager,
-            set_roles("bob", Roles::ADMIN),
+            set_roles(BOB.0, Roles::ADMIN),
             Refusal::with(Code::NOT_ALLOWED, 2, 4),
         ),
         (
             BOB,
-            set_roles("eve", Roles(255)),
+            set_roles(UserId(9), Roles(255)),
             Refusal::with(Code::NOT_ALLOWED, 0, 4),
         ),
         (
             admin,
-            set_roles("bob", Roles(8)),
+            set_roles(BOB.0, Roles(8)),
             Refusal::with(Code::UNKNOWN_ROLE, 8, 0),
         ),
         (
             admin,
-            set_roles("eve", Roles::SELLER),
-            Refusal::new(Code::UNKNOWN_USER),
+            set_roles(UserId(9), Roles::SELLER),
+            Refusal::with(Code::UNKNOWN_USER, 9, 0),
         ),
         (
             admin,
-            set_roles("Ann", Roles::MANAGER),
+            set_roles(ANN.0, Roles::MANAGER),
             Refusal::with(Code::LAST_ADMIN, 1, 0),
         ),
         (
             SERVER,
-            set_roles("Ann", Roles::MEMBER),
+            set_roles(ANN.0, Roles::MEMBER),
             Refusal::with(Code::LAST_ADMIN, 1, 0),
         ),
     ];
     for (actor, command, refusal) in cases {
         check_refused(&before, actor, command, refusal);
     }
-    before.push(at(admin, set_roles("bob", Roles::ADMIN)));
+    before.push(at(admin, set_roles(BOB.0, Roles::ADMIN)));
     let stepped_down = RolesSet {
         user: ANN.0,
         roles: Roles::MEMBER,
     };
     given::<Accounts>(&before)
-        .when(admin, NOW, set_roles("Ann", Roles::MEMBER))
+        .when(admin, NOW, set_roles(ANN.0, Roles::MEMBER))
         .then(stepped_down);
 }
 
@@ -426,7 +407,7 @@ fn roles_that_make_no_sense_are_refused() {
 fn a_password_hash_is_replaced_for_people_who_exist() {
     let rehash = |user| Rehash {
         user: UserId(user),
-        password_hash: "$new".to_owned(),
+        password_hash: "$new".into(),
     };
     let mut given = given::<Accounts>(&two_people());
     let hash = given.system.state_hash();
@@ -447,23 +428,61 @@ fn a_password_hash_is_replaced_for_people_who_exist() {
 }
 
 #[test]
+fn whoever_is_erased_leaves_no_row_and_their_name_is_free() {
+    let mut given = three_devices();
+    let bob = given.asked(BOB, NOW, MySessions {});
+    given.when(ANN, NOW, EraseMe {}).then(Erased {});
+    assert_eq!(given.system.name(ANN.0), None);
+    assert_eq!(given.system.credential("Ann"), None);
+    let open = [3, 4, 5].map(|session| given.system.is_session_open(session));
+    assert_eq!(open, [false, false, true]);
+    assert_eq!(given.system.session(&token_hash(3)), None);
+    assert_eq!(given.asked(BOB, NOW, MySessions {}), bob);
+    given
+        .when(STRANGER, NOW, register("ann"))
+        .then(Registered {});
+    assert_eq!(given.system.credential("ANN").unwrap().user, UserId(7));
+    given
+        .when(ANN, NOW, EraseMe {})
+        .refused(Refusal::with(Code::UNKNOWN_USER, 1, 0));
+    given
+        .when(STRANGER, NOW, EraseMe {})
+        .refused(Refusal::new(Code::LOG_IN_FIRST));
+    assert_eq!(given.system.recomputed_digest(), given.system.digest());
+    assert_eq!(given.replayed().state_hash(), given.system.state_hash());
+}
+
+#[test]
+fn the_last_admin_cannot_be_erased() {
+    let mut before = two_people();
+    before.push(at(SERVER, set_roles(ANN.0, Roles::ADMIN)));
+    let admin = Actor(ANN.0, Roles::ADMIN);
+    let refusal = Refusal::with(Code::LAST_ADMIN, 1, 0);
+    check_refused(&before, admin, EraseMe {}, refusal);
+    before.push(at(admin, set_roles(BOB.0, Roles::ADMIN)));
+    let mut given = given::<Accounts>(&before);
+    given.when(admin, NOW, EraseMe {}).then(Erased {});
+    assert!(given.system.has_admin());
+}
+
+#[test]
 fn clients_send_only_what_they_cannot_lie_with() {
     let mut commands = two_people();
-    commands.push(at(STRANGER, log_in("bob", 1)));
+    commands.push(at(BOB, log_in(1)));
     let given = given::<Accounts>(&commands);
     let rehash = Rehash {
         user: BOB.0,
-        password_hash: String::new(),
+        password_hash: "".into(),
     };
     let cases: [(Command, bool, u64); 8] = [
         (register("Ann").into(), false, 0),
-        (log_in("bob", 2).into(), false, 2),
-        (log_in("eve", 2).into(), false, 0),
+        (log_in(2).into(), false, 0),
         (rehash.into(), false, 2),
         (RevokeSession { session: 3 }.into(), true, 3),
         (RevokeAllSessions {}.into(), true, 0),
-        (set_roles("bob", Roles::SELLER).into(), true, 2),
+        (set_roles(BOB.0, Roles::SELLER).into(), true, 2),
         (move_cursor(3, 1).into(), true, 3),
+        (EraseMe {}.into(), true, 0),
     ];
     for (command, is_client, target) in cases {
         assert_eq!(
@@ -479,7 +498,7 @@ fn clients_send_only_what_they_cannot_lie_with() {
 #[test]
 fn secrets_are_not_shown() {
     let mut commands = two_people();
-    commands.push(at(STRANGER, log_in("bob", 1)));
+    commands.push(at(BOB, log_in(1)));
     let given = given::<Accounts>(&commands);
     let shown = format!("{:?} {:?}", given.system, given.system.credential("bob"));
     assert!(!shown.contains("$hash$"), "{shown}");
@@ -491,12 +510,13 @@ fn any_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         3 => name().prop_map(|name| register(name).into()),
         // Tokens are random, so no two are equal; the step's own number is put in below.
-        6 => (name(), any::<bool>()).prop_map(|(name, verified)| LogIn { verified, ..log_in(name, 0) }.into()),
+        6 => any::<bool>().prop_map(|verified| LogIn { verified, ..log_in(0) }.into()),
         4 => (1..40_u64).prop_map(|session| RevokeSession { session }.into()),
         1 => Just(RevokeAllSessions {}.into()),
         4 => (1..40_u64, 0..50_u64).prop_map(|(session, seq)| move_cursor(session, seq).into()),
-        3 => (name(), roles()).prop_map(|(name, roles)| set_roles(name, roles).into()),
-        1 => (0..6_u64, "[a-z]{0,3}").prop_map(|(user, password_hash)| Rehash { user: UserId(user), password_hash }.into()),
+        3 => (0..6_u64, roles()).prop_map(|(user, roles)| set_roles(UserId(user), roles).into()),
+        1 => Just(EraseMe {}.into()),
+        1 => (0..6_u64, "[a-z]{0,3}").prop_map(|(user, password_hash)| Rehash { user: UserId(user), password_hash: password_hash.into() }.into()),
     ]
 }
 

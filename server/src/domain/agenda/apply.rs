@@ -45,6 +45,7 @@ impl Agenda {
                 self.remove_waiter(event.slot, cx.actor);
             }
             (Event::Promoted(event), _) => {
+                self.settle(event.slot);
                 let waiter = self.remove_waiter(event.slot, event.user);
                 let row = Booking {
                     user: waiter.user,

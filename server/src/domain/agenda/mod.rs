@@ -1,11 +1,11 @@
 //! The agenda: slots that are never double-booked.
 //!
 //! Commands come in and events go out through [`System`]; the files are the steps: `decide` reads
-//! and may refuse, `apply` writes, `query` answers, `state` holds the rows and `few` the short
+//! and may refuse, `apply` and `forget` write, `query` answers, `state` holds the rows and `few` the short
 //! lists among them. A day is 24 hours from midnight UTC and every day has its agenda's hours.
 //!
 //! A place that becomes free while people wait for it is given away by the record directly behind
-//! the one that freed it, so at rest no slot to come has both a free place and a queue. A slot that
+//! the one that freed it (when a person is erased, by as many records as there are such places), so at rest no slot to come has both a free place and a queue. A slot that
 //! began is never given away; its queue stays until its people leave it.
 //!
 //! Deliberately absent: time zones, holidays, and removal of an agenda.
@@ -13,6 +13,7 @@
 mod apply;
 mod decide;
 mod few;
+mod forget;
 mod held;
 mod query;
 mod shelf;
@@ -105,9 +106,13 @@ impl System for Agenda {
             | Event::Held(_)
             | Event::Confirmed(_)
             | Event::WaitlistJoined(_)
-            | Event::WaitlistLeft(_)
-            | Event::Promoted(_) => None,
+            | Event::WaitlistLeft(_) => None,
+            Event::Promoted(_) => self.after_forgetting(),
         }
+    }
+
+    fn after_forgetting(&self) -> Option<Command> {
+        self.next_owed().map(|slot| Promote { slot }.into())
     }
 
     fn deadline(&self) -> Option<u64> {
@@ -138,7 +143,9 @@ impl System for Agenda {
         })
     }
 
-    fn forget(&mut self, _cx: &Context, _user: UserId) {}
+    fn forget(&mut self, cx: &Context, user: UserId) {
+        self.forget_person(cx, user);
+    }
 
     fn target(&self, command: &Command) -> u64 {
         match command {

@@ -37,6 +37,8 @@ pub struct Agenda {
     names: BTreeMap<String, u64>,
     bookings: Shelf<Booking>,
     by_user: Map<UserId, BookingIds>,
+    // Slots with a place that an erased person left to those who wait; empty at rest.
+    owed: BTreeSet<SlotId>,
     // The bookings on hold by the instant they end.
     holds: BTreeSet<(u64, u64)>,
     digest: Digest,
@@ -151,6 +153,16 @@ impl From<SlotId> for SlotKey {
     }
 }
 
+impl SlotKey {
+    fn slot(self, agenda: u64) -> SlotId {
+        SlotId {
+            agenda,
+            day: u32::try_from(self.0 >> 16).expect("made of 32 bits"),
+            slot: u16::try_from(self.0 & u64::from(u16::MAX)).expect("masked to 16 bits"),
+        }
+    }
+}
+
 fn halves(key: Key) -> [u64; 2] {
     let key = u128::from_be_bytes(key.0);
     let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).expect("masked to 64 bits");
@@ -199,6 +211,11 @@ impl Agenda {
 
     pub(super) fn has_waiters(&self, slot: SlotId) -> bool {
         self.queue(slot).is_some()
+    }
+
+    /// A slot with a free place that somebody who waits must be given.
+    pub(super) fn next_owed(&self) -> Option<SlotId> {
+        self.owed.first().copied()
     }
 
     /// The hold that ends first: when, and which booking.
@@ -276,6 +293,32 @@ impl Agenda {
         self.digest.insert(TABLE_WAITER, row.columns(slot));
         let queues = &mut self.agenda_of(slot).queues;
         queues.entry(slot.into()).or_default().push_back(row);
+    }
+
+    /// Takes somebody out of every queue.
+    pub(super) fn remove_waits(&mut self, user: UserId) {
+        for AgendaRow { id, queues, .. } in &mut self.agendas {
+            queues.retain(|slot, queue| {
+                let is_theirs = |waiter: &Waiter| waiter.user == user;
+                if let Some(index) = queue.iter().position(is_theirs)
+                    && let Some(waiter) = queue.remove(index)
+                {
+                    let columns = waiter.columns(slot.slot(*id));
+                    self.digest.remove(TABLE_WAITER, columns);
+                }
+                !queue.is_empty()
+            });
+        }
+    }
+
+    /// A free place of this slot is for somebody who waits.
+    pub(super) fn owe(&mut self, slot: SlotId) {
+        self.owed.insert(slot);
+    }
+
+    /// A place of this slot was given to somebody who waited.
+    pub(super) fn settle(&mut self, slot: SlotId) {
+        self.owed.remove(&slot);
     }
 
     /// Takes somebody out of a queue, wherever they stand.
@@ -367,16 +410,5 @@ impl Agenda {
             row.queues.keys().map(|key| key.slot(row.id)).collect()
         };
         self.agendas.iter().flat_map(slots).collect()
-    }
-}
-
-#[cfg(test)]
-impl SlotKey {
-    fn slot(self, agenda: u64) -> SlotId {
-        SlotId {
-            agenda,
-            day: u32::try_from(self.0 >> 16).expect("made of 32 bits"),
-            slot: u16::try_from(self.0 & u64::from(u16::MAX)).expect("masked to 16 bits"),
-        }
     }
 }

@@ -31,7 +31,9 @@ use protocol::{
 pub use decide::{CONVERSATION_NAME_BYTES_MAX, GROUP_MEMBERS_MAX, GROUPS_MAX, ROOMS_MAX};
 pub use state::Chat;
 
-use super::{Context, Membership, PageWanted, Pushed, Stream, System, word};
+use super::{
+    Context, Membership, PageWanted, Pushed, Stream, System, personal::AboutSomebody, word,
+};
 
 word!(Command, Event, words::Query, words::Answer, words::Push);
 
@@ -42,6 +44,28 @@ impl System for Chat {
     type Query = words::Query;
     type Answer = words::Answer;
     type Push = words::Push;
+
+    /// `send`.
+    const PERSONAL: &'static [u8] = &[1];
+
+    fn personal(_seq: Seq, actor: UserId, command: &mut Command) -> Option<AboutSomebody<'_>> {
+        match command {
+            Command::Send(command) => Some(AboutSomebody {
+                user: actor,
+                texts: [Some(&mut command.text), None],
+            }),
+            Command::CreateRoom(_)
+            | Command::JoinRoom(_)
+            | Command::LeaveRoom(_)
+            | Command::CreateGroup(_)
+            | Command::AddMember(_)
+            | Command::RemoveMember(_)
+            | Command::LeaveGroup(_)
+            | Command::RenameGroup(_)
+            | Command::MarkDelivered(_)
+            | Command::MarkRead(_) => None,
+        }
+    }
 
     fn is_client_command(command: &Command) -> bool {
         match command {

@@ -67,6 +67,12 @@ impl Classic {
         }
     }
 
+    /// Whether an authentication is unanswered.
+    pub(in crate::line) fn is_entering(&self) -> bool {
+        let is_auth = |asked: &Asked| matches!(asked, Asked::Register | Asked::LogIn(_));
+        self.asked.iter().any(|(_, asked)| is_auth(asked))
+    }
+
     fn answered(&mut self, number: u64) -> Asked {
         let place = self.asked.iter().position(|asked| asked.0 == number);
         place.map_or(Asked::Nothing, |place| self.asked.remove(place).1)

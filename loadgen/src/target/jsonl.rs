@@ -1,0 +1,264 @@
+//! The same protocol in lines of JSON: what clients write as frames travels as lines.
+//!
+//! Clients go on speaking frames; they are translated at this edge, both ways, so that a scenario is
+//! the same whatever it travels over. Translating costs the generator's time too, which its
+//! saturation shows. Deliberately absent: sockets (they are [`TcpTarget`]'s) and the translation
+//! itself ([`protocol::json`]).
+
+use std::{
+    io,
+    task::{Context, Poll},
+};
+
+use protocol::{
+    frame,
+    json::{parse_reply, render_request},
+    limits::{REPLY_LINE_BYTES_MAX, REQUEST_BYTES_MAX},
+    message::Request,
+};
+
+use super::{LinkLost, Target, TcpTarget};
+
+/// How an address begins where lines are spoken.
+const SCHEME: &str = "jsonl://";
+
+/// Bytes read off a connection at once.
+const READ_BYTES: usize = 64 * 1_024;
+
+/// What travels between a client and a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// Frames.
+    Native,
+    /// Lines of JSON.
+    Lines,
+}
+
+impl Wire {
+    /// What is spoken at an address, and the address without it: `jsonl://HOST:PORT` for lines,
+    /// `tcp://HOST:PORT` or `HOST:PORT` for frames.
+    #[must_use]
+    pub fn of(address: &str) -> (Self, &str) {
+        match address.strip_prefix(SCHEME) {
+            Some(bare) => (Self::Lines, bare),
+            None => (
+                Self::Native,
+                address.strip_prefix("tcp://").unwrap_or(address),
+            ),
+        }
+    }
+}
+
+/// Connections that speak lines, one a client.
+#[derive(Debug)]
+pub struct JsonlTarget {
+    sockets: TcpTarget,
+    links: Vec<LineLink>,
+    scratch: Vec<u8>,
+}
+
+/// What waits on one connection.
+#[derive(Debug, Default)]
+struct LineLink {
+    replies: ReplyLines,
+    /// Frames that the client has not taken yet.
+    frames: Vec<u8>,
+    /// Lines that the socket has not taken yet.
+    lines: Vec<u8>,
+}
+
+/// Lines of a server, on their way to becoming frames.
+#[derive(Debug, Default)]
+pub(super) struct ReplyLines {
+    /// Bytes of a line that has not arrived whole.
+    partial: Vec<u8>,
+}
+
+impl ReplyLines {
+    /// Takes bytes in and appends the frames of the whole lines among them.
+    pub(super) fn handle_bytes(&mut self, bytes: &[u8], frames: &mut Vec<u8>) -> io::Result<()> {
+        self.partial.extend_from_slice(bytes);
+        let whole = self.partial.iter().rposition(|byte| *byte == b'\n');
+        let end = whole.map_or(0, |last| last + 1);
+        for line in self.partial[..end].split_inclusive(|byte| *byte == b'\n') {
+            let line = str::from_utf8(line).map_err(io::Error::other)?;
+            parse_reply(line.trim_end(), frames).map_err(io::Error::other)?;
+        }
+        self.partial.drain(..end);
+        if REPLY_LINE_BYTES_MAX < self.partial.len() {
+            return Err(io::Error::other("the server sends a line without end"));
+        }
+        Ok(())
+    }
+}
+
+/// Appends the lines of whole frames.
+pub(super) fn say(mut frames: &[u8], lines: &mut Vec<u8>) -> io::Result<()> {
+    while let Some((frame, rest)) =
+        frame::split(frames, REQUEST_BYTES_MAX).map_err(io::Error::other)?
+    {
+        let request = Request::decode(frame).map_err(io::Error::other)?;
+        render_request(&request, lines).map_err(io::Error::other)?;
+        frames = rest;
+    }
+    Ok(())
+}
+
+impl JsonlTarget {
+    /// A target of these connections, by number of client.
+    ///
+    /// # Errors
+    /// As [`TcpTarget::new`].
+    pub fn new(links: Vec<std::net::TcpStream>) -> io::Result<Self> {
+        let count = links.len();
+        Ok(Self {
+            sockets: TcpTarget::new(links)?,
+            links: (0..count).map(|_| LineLink::default()).collect(),
+            scratch: vec![0; READ_BYTES],
+        })
+    }
+
+    fn link(&mut self, link: u32) -> Result<&mut LineLink, LinkLost> {
+        let index = usize::try_from(link).unwrap_or(usize::MAX);
+        self.links.get_mut(index).ok_or(LinkLost::Closed)
+    }
+
+    /// Makes frames of what has arrived until there are `enough` bytes of them, or nothing is left.
+    fn read(&mut self, link: u32, enough: usize) -> Result<(), LinkLost> {
+        while self.link(link)?.frames.len() < enough {
+            let mut scratch = std::mem::take(&mut self.scratch);
+            let read = self.sockets.receive(link, &mut scratch);
+            self.scratch = scratch;
+            let read = read?;
+            let index = usize::try_from(link).unwrap_or(usize::MAX);
+            let Some(LineLink {
+                replies, frames, ..
+            }) = self.links.get_mut(index)
+            else {
+                return Err(LinkLost::Closed);
+            };
+            replies.handle_bytes(&self.scratch[..read], frames)?;
+            if read < self.scratch.len() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, link: u32) -> Result<(), LinkLost> {
+        let mut lines = std::mem::take(&mut self.link(link)?.lines);
+        let sent = match lines.is_empty() {
+            true => Ok(()),
+            false => self.sockets.transmit(link, &mut lines),
+        };
+        self.link(link)?.lines = lines;
+        sent
+    }
+}
+
+impl Target for JsonlTarget {
+    fn links(&self) -> usize {
+        self.sockets.links()
+    }
+
+    fn poll_ready(
+        &mut self,
+        context: &mut Context<'_>,
+        ready: &mut Vec<u32>,
+    ) -> Poll<io::Result<()>> {
+        self.sockets.poll_ready(context, ready)
+    }
+
+    fn receive(&mut self, link: u32, into: &mut [u8]) -> Result<usize, LinkLost> {
+        // Whoever is ready may be so because there is room for what waits.
+        self.flush(link)?;
+        let read = self.read(link, into.len());
+        let frames = &mut self.link(link)?.frames;
+        // Last words are heard before the end is.
+        if frames.is_empty() {
+            read?;
+            return Ok(0);
+        }
+        let len = frames.len().min(into.len());
+        into[..len].copy_from_slice(&frames[..len]);
+        frames.drain(..len);
+        Ok(len)
+    }
+
+    fn transmit(&mut self, link: u32, out: &mut Vec<u8>) -> Result<(), LinkLost> {
+        say(out, &mut self.link(link)?.lines)?;
+        out.clear();
+        self.flush(link)
+    }
+
+    fn close(&mut self, link: u32) {
+        self.sockets.close(link);
+    }
+
+    fn reopen(&mut self, link: u32) -> Result<(), LinkLost> {
+        // Half a line of the old connection is nothing to the new one.
+        *self.link(link)? = LineLink::default();
+        self.sockets.reopen(link)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::poll_fn,
+        io::{Read as _, Write as _},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    #[test]
+    fn an_address_says_what_is_spoken() {
+        let address = "127.0.0.1:7401";
+        assert_eq!(Wire::of("jsonl://127.0.0.1:7401"), (Wire::Lines, address));
+        assert_eq!(Wire::of("tcp://127.0.0.1:7401"), (Wire::Native, address));
+        assert_eq!(Wire::of(address), (Wire::Native, address));
+    }
+
+    #[tokio::test]
+    async fn frames_travel_as_lines_and_come_back_as_frames() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut far, _address) = listener.accept().unwrap();
+        let mut target = JsonlTarget::new(vec![near]).unwrap();
+        let mut out = Vec::new();
+        Request::Ping { correlation: 7 }.encode(&mut out);
+        target.transmit(0, &mut out).unwrap();
+        assert!(out.is_empty());
+        let wanted = b"{\"id\":7,\"do\":\"ping\"}\n";
+        let mut line = vec![0; wanted.len()];
+        far.read_exact(&mut line).unwrap();
+        assert_eq!(line, wanted);
+        far.write_all(b"{\"id\":7,\"ok\":\"pong\"}\n{\"id\":8,\"ok\":\"pong\"}\n")
+            .unwrap();
+        drop(far);
+        let (mut heard, mut is_over, mut into) = (Vec::new(), false, [0; 16]);
+        while !is_over {
+            let mut ready = Vec::new();
+            let waiting = poll_fn(|context| target.poll_ready(context, &mut ready));
+            waiting.await.unwrap();
+            for link in ready {
+                loop {
+                    match target.receive(link, &mut into) {
+                        Ok(0) => break,
+                        Ok(count) => heard.extend_from_slice(&into[..count]),
+                        Err(lost) => {
+                            is_over = matches!(lost, LinkLost::Closed);
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        let mut wanted = Vec::new();
+        for correlation in [7, 8] {
+            protocol::message::Reply::Pong { correlation }.encode(&mut wanted);
+        }
+        assert_eq!(heard, wanted);
+    }
+}
