@@ -1,6 +1,6 @@
 //! The laws are tried on servers that lie: every planted bug must be found by its law.
 //!
-//! With the feature `planted-bugs` this runs the whole proof, eighteen short runs; without it, only
+//! With the feature `planted-bugs` this runs the whole proof, thirty-one short runs; without it, only
 //! that the program says how to get it.
 
 use std::process::{Command, Output};

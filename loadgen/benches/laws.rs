@@ -4,7 +4,9 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use loadgen::check::{LawOptions, Laws};
-use loadgen::operation::{Call, KeyMint, Observed, Operation, Outcome, Slot, Watch};
+use loadgen::operation::{
+    Call, KeyMint, LinkChange, Observed, Operation, Outcome, Push, ShownEntry, Slot, Watch,
+};
 use protocol::{
     ChainHash, OwnedRecord, Seq, UserId, outcome,
     record::chain,
@@ -123,6 +125,37 @@ fn online(laws: &mut Laws, operations: &[Operation]) {
     }
 }
 
+/// People who are told of every message.
+const LISTENERS: u32 = 10_000;
+const MESSAGES: u32 = 20;
+
+/// Every message reaches everybody, before the next one does.
+fn fan_out(laws: &mut Laws, mint: &KeyMint) {
+    for client in 0..LISTENERS {
+        let change = LinkChange::Subscribed {
+            from: AGENDA,
+            newest: AGENDA,
+        };
+        laws.handle_link(client, change, 0);
+    }
+    for counter in 0..MESSAGES {
+        let call = Call::MyBookings;
+        laws.handle_invoke(0, counter, &call, 0);
+        let seq = AGENDA + 1 + u64::from(counter);
+        let entry = ShownEntry {
+            conversation: 0,
+            index: u64::from(counter) + 1,
+            seq,
+            author: UserId(1),
+            key: mint.mint(0, counter),
+            text: Some(true),
+        };
+        for client in 0..LISTENERS {
+            laws.handle_push(client, seq, &Push::Entry(entry), u64::from(counter) + 1);
+        }
+    }
+}
+
 fn laws(criterion: &mut Criterion) {
     let mint = KeyMint::new([7; 32]);
     let operations = operations();
@@ -142,6 +175,15 @@ fn laws(criterion: &mut Criterion) {
             laws
         });
     });
+    group.throughput(Throughput::Elements(u64::from(LISTENERS * MESSAGES)));
+    group.bench_function("online, an entry shown to one of 10,000", |bencher| {
+        bencher.iter_with_large_drop(|| {
+            let mut laws = new();
+            fan_out(&mut laws, &mint);
+            laws
+        });
+    });
+    group.throughput(Throughput::Elements(u64::from(OPERATIONS)));
     group.bench_function("after the run, a record and its operation", |bencher| {
         bencher.iter(|| {
             let mut laws = new();

@@ -441,7 +441,7 @@ impl Watch for Laws {
             began_at: self.began_at,
             sent: &self.no_phantom,
         };
-        self.chat.handle_push(client, seq, push, now, &known);
+        self.chat.handle_push(client, (seq, push), now, &known);
     }
 
     fn handle_news(&mut self, client: u32, news: &News, now: Nanos) {

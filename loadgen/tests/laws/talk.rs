@@ -15,7 +15,6 @@
 //! wall <ms>                                        the wall clock when the run began
 //! log <client>.<counter> <call> <a/b/c> <ok or code>
 //! ```
-#![expect(clippy::unwrap_used, reason = "test support")]
 
 use loadgen::operation::{
     Call, ChatCall, ChatSeen, LinkChange, News, Observed, Operand, Push, ShownEntry, text_of,

@@ -334,8 +334,7 @@ impl ChatLaws {
     pub(super) fn handle_push(
         &mut self,
         client: u32,
-        seq: u64,
-        push: &Push,
+        (seq, push): (u64, &Push),
         now: Nanos,
         known: &Known<'_>,
     ) {

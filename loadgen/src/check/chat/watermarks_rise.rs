@@ -50,11 +50,8 @@ impl WatermarksRise {
         self.told += 1;
         let (delivered, read) = told.marks;
         if delivered < read {
-            self.convict(
-                whose,
-                told,
-                format!("read up to {read} and delivered up to {delivered} only"),
-            );
+            let how = format!("read up to {read} and delivered up to {delivered} only");
+            self.convict(whose, told, &how);
         }
         let known = self.newest.get(&whose).copied();
         let is_news = known.is_none_or(|known| known.seq != told.seq);
@@ -71,13 +68,13 @@ impl WatermarksRise {
                 "delivered {} and read {} at position {}, and {} and {} at position {}",
                 low.marks.0, low.marks.1, low.seq, high.marks.0, high.marks.1, high.seq,
             );
-            self.convict(whose, told, how);
+            self.convict(whose, told, &how);
         }
         self.newest.insert(whose, high);
         is_news
     }
 
-    fn convict(&mut self, (conversation, user): (u64, UserId), told: Told, how: String) {
+    fn convict(&mut self, (conversation, user): (u64, UserId), told: Told, how: &str) {
         self.finding.convict(|| Violation {
             sentence: format!(
                 "client {} was told that {} of {user} stands at {how}",

@@ -1,7 +1,8 @@
 //! P3, last seen: it never falls, and is never in the future.
 //!
-//! News are compared with news and lists with lists, as each client got them: a list may overtake
-//! news that were made before it. A list counts only for lists asked for after it came.
+//! News are compared with news of a lower epoch and lists with lists, as each client got them: a list
+//! may overtake news that were made before it, and so may the news that a client gets when it begins
+//! to watch. A list counts only for lists asked for after it came.
 
 use std::collections::BTreeMap;
 

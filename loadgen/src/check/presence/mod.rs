@@ -166,7 +166,10 @@ impl PresenceLaws {
         // Of two the higher one holds, whichever came first.
         let holds = last.is_none_or(|last| last.epoch <= news.epoch);
         match place {
-            Ok(at) if holds => of_viewer[at] = news,
+            Ok(at) if holds => {
+                let last_seen = news.last_seen.max(of_viewer[at].last_seen);
+                of_viewer[at] = News { last_seen, ..news };
+            }
             Ok(_) => {}
             Err(at) => of_viewer.insert(at, news),
         }
@@ -176,7 +179,9 @@ impl PresenceLaws {
             self.complete.check(viewer, &last, seat, now);
         }
         if holds && self.quiet_until <= now {
-            let before = last.map(|last| last.last_seen);
+            // Whoever is here is seen whenever it is told: news of one epoch may overtake each other.
+            let earlier = last.filter(|last| last.epoch < news.epoch);
+            let before = earlier.map(|last| last.last_seen);
             self.last_seen.check_news(sighting, news.last_seen, before);
             self.handle_sighting(sighting);
         }
