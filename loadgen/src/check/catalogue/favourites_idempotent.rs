@@ -56,8 +56,9 @@ impl FavouritesIdempotent {
             return;
         }
         self.repeated += 1;
+        // Fewer may be left meanwhile: an item that leaves the catalogue leaves the favourites.
         let grew = last.is_some_and(|(last_item, last_adds, last_count)| {
-            (last_item, last_adds) == (item, adds) && last_count != count
+            adds && (last_item, last_adds) == (item, adds) && last_count < count
         });
         if changed || grew {
             let what = if adds { "added" } else { "removed" };
