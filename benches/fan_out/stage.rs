@@ -7,6 +7,7 @@
 
 use std::{
     env,
+    ffi::OsStr,
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
@@ -34,8 +35,10 @@ use server::{
     session::SessionTimeouts,
 };
 
-const ROLE: &str = "FAN_OUT_ROLE";
-const DATA_DIR: &str = "FAN_OUT_DATA_DIR";
+/// What a process is to be, in its environment.
+pub(crate) const ROLE: &str = "FAN_OUT_ROLE";
+/// What it needs for that: a server its data directory.
+pub(crate) const ARGUMENT: &str = "FAN_OUT_ARGUMENT";
 
 /// People beside the crowd, who are in no room.
 pub(crate) const OUTSIDERS: u32 = 2;
@@ -144,10 +147,10 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts this program in another role.
-    pub(crate) fn start(role: &str, data_dir: &Path) -> Result<Self> {
+    pub(crate) fn start(role: &str, argument: impl AsRef<OsStr>) -> Result<Self> {
         let mut child = Command::new(env::current_exe()?)
             .env(ROLE, role)
-            .env(DATA_DIR, data_dir)
+            .env(ARGUMENT, argument)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -222,7 +225,8 @@ fn raise_limit() {
     let _as_many_as_there_were = setrlimit(Resource::Nofile, raised);
 }
 
-fn tell(address: SocketAddr) -> io::Result<()> {
+/// Says where it is: whoever started it waits for that.
+pub(crate) fn tell(address: SocketAddr) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{address}")?;
     out.flush()
@@ -231,7 +235,7 @@ fn tell(address: SocketAddr) -> io::Result<()> {
 fn serve() -> Result<()> {
     let config = ServerConfig {
         jsonl: None,
-        data_dir: env::var(DATA_DIR)?.into(),
+        data_dir: env::var(ARGUMENT)?.into(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         durability: Durability::Full,
         accept_loss: false,

@@ -38,8 +38,8 @@ pub struct Client {
     counter: u32,
     talk: Conversation<Tag>,
     shown: Shown,
-    /// Away because the plan wants it.
-    is_offline: bool,
+    /// Until when it is away because the plan wants it.
+    offline_until: Nanos,
     /// When the pushes of its connection began.
     subscribed_at: Nanos,
     body: Vec<u8>,
@@ -170,7 +170,7 @@ impl Client {
             counter: 0,
             talk,
             shown: Shown::default(),
-            is_offline: false,
+            offline_until: 0,
             subscribed_at: 0,
             body: Vec::new(),
             partial: Vec::new(),
@@ -233,8 +233,8 @@ impl Client {
 
     /// Whether it is away because the plan wants it.
     #[must_use]
-    pub const fn is_offline(&self) -> bool {
-        self.is_offline
+    pub const fn is_offline(&self, now: Nanos) -> bool {
+        now < self.offline_until
     }
 
     /// Whether it will never come back.
@@ -252,8 +252,8 @@ impl Client {
     /// Whether another call may be taken now. What a lost connection cannot carry waits for the
     /// next one; whoever is away because the plan wants it asks nothing.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        !self.is_offline && self.talk.has_room()
+    pub fn has_room(&self, now: Nanos) -> bool {
+        !self.is_offline(now) && self.talk.has_room()
     }
 
     /// Frames that wait to be written. A target takes them from the front.
@@ -429,7 +429,6 @@ impl Client {
 
     /// There is a connection, or will be.
     pub fn handle_connected(&mut self, now: Nanos) {
-        self.is_offline = false;
         self.talk.handle_connected(now);
     }
 
@@ -450,7 +449,7 @@ impl Client {
     /// Away from now on, until then.
     pub fn go_offline(&mut self, until: Nanos) {
         self.talk.go_away(Some(until));
-        self.is_offline = true;
+        self.offline_until = until;
         self.forget_connection();
     }
 
@@ -725,7 +724,7 @@ mod tests {
         let mut client = client();
         ask(&mut client, Call::MyBookings);
         client.handle_loss(25);
-        assert!(client.is_away() && client.has_room(), "it can wait");
+        assert!(client.is_away() && client.has_room(25), "it can wait");
         ask(&mut client, Call::MyBookings);
         for wanted in [Outcome::Unknown, Outcome::Timeout] {
             let given_up = client.give_up(20, 40);

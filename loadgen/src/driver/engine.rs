@@ -140,7 +140,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     pub(super) fn say(&mut self, run: u32, signal: &presence::Signal, now: Nanos) {
         let number = self.runs.run(run).client;
         let client = client_of(&mut self.clients, number);
-        if self.is_stopping || !client.has_room() {
+        if self.is_stopping || !client.has_room(now) {
             return;
         }
         if client.out().is_empty() {
@@ -150,9 +150,14 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     }
 
     /// Sends a call, or counts it as shed or cancelled. Whether it was sent. What is due after the
-    /// phase was never intended: its instance only thought that far.
+    /// phase was never intended: its instance only thought that far. Whoever the plan has sent away
+    /// intends nothing meanwhile.
     fn send(&mut self, run: u32, call: &Call, intended_at: Nanos, now: Nanos) -> bool {
-        if self.is_stopping && now < intended_at {
+        let number = self.runs.run(run).client;
+        let client = client_of(&mut self.clients, number);
+        let is_over = self.is_stopping && now < intended_at;
+        let is_away = client.is_offline(intended_at) && client.is_offline(now);
+        if is_over || is_away {
             return false;
         }
         self.recorder.intend(call, intended_at.min(now));
@@ -160,9 +165,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             self.recorder.cancel(call);
             return false;
         }
-        let number = self.runs.run(run).client;
-        let client = client_of(&mut self.clients, number);
-        if !client.has_room() {
+        if !client.has_room(now) {
             self.recorder.shed(call);
             return false;
         }
@@ -201,7 +204,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         let is_lost = client_of(&mut self.clients, current.client).has_ended();
         match current.origin {
             Origin::Lane(lane) if !self.is_stopping && !is_lost => {
-                let has_room = client_of(&mut self.clients, current.client).has_room();
+                let has_room = client_of(&mut self.clients, current.client).has_room(now);
                 let (instance, think) = self.lanes.get_mut(lane)?.next();
                 // An instance that asks nothing must not spin.
                 let pause = if current.has_asked && has_room {
@@ -360,7 +363,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         }
         self.commands += 1;
         let client = client_of(&mut self.clients, first.client);
-        if self.commands < every.get() || !client.has_room() {
+        if self.commands < every.get() || !client.has_room(now) {
             return;
         }
         self.commands = 0;

@@ -140,7 +140,7 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
     pub(super) fn call_back(&mut self, now: Nanos) {
         for link in 0..self.clients.len() {
             let client = &mut self.clients[link];
-            if client.is_offline() && client.is_away() {
+            if client.is_offline(now) {
                 client.go_offline(now);
                 let link = u32::try_from(link).unwrap_or(u32::MAX);
                 self.links.coming.add(now, link);

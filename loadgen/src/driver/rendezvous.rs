@@ -146,7 +146,7 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
             }
         };
         self.recorder.intend(&call, release_at);
-        if !client.has_room() {
+        if !client.has_room(release_at) {
             self.recorder.shed(&call);
             self.end(run, release_at, release_at);
             return None;
