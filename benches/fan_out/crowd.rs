@@ -59,9 +59,9 @@ impl Crowd {
         Self::new((0..count).map(connect), true)
     }
 
-    /// Connects, resumes everybody's session and subscribes.
-    pub(crate) fn subscribed(address: SocketAddr, count: u32) -> Result<Self> {
-        Self::new((0..count).map(|nth| subscribe(address, nth)), false)
+    /// Connects, resumes everybody's session and subscribes behind a position.
+    pub(crate) fn subscribed(address: SocketAddr, count: u32, from: u64) -> Result<Self> {
+        Self::new((0..count).map(|nth| subscribe(address, nth, from)), false)
     }
 
     fn new(streams: impl Iterator<Item = Result<TcpStream>>, is_bare: bool) -> Result<Self> {
@@ -192,9 +192,9 @@ pub(crate) fn resume(address: SocketAddr, nth: u32) -> Result<TcpStream> {
     Ok(stream)
 }
 
-fn subscribe(address: SocketAddr, nth: u32) -> Result<TcpStream> {
+fn subscribe(address: SocketAddr, nth: u32, from: u64) -> Result<TcpStream> {
     let mut stream = resume(address, nth)?;
-    let from = Some(head(address)?);
+    let from = Some(Seq(from));
     let query = Query::from(Subscribe { from });
     let ((kind, schema), mut body) = (query.kind(), Vec::new());
     query.encode(&mut body);
@@ -209,25 +209,6 @@ fn subscribe(address: SocketAddr, nth: u32) -> Result<TcpStream> {
     stream.write_all(&out)?;
     hear(&mut stream)?;
     Ok(stream)
-}
-
-/// The newest position, which a welcome says.
-fn head(address: SocketAddr) -> Result<Seq> {
-    use std::sync::OnceLock;
-    static HEAD: OnceLock<Seq> = OnceLock::new();
-    if let Some(head) = HEAD.get() {
-        return Ok(*head);
-    }
-    let mut stream = TcpStream::connect(address)?;
-    let mut out = Vec::new();
-    let version = WIRE_VERSION;
-    Request::Hello { version }.encode(&mut out);
-    stream.write_all(&out)?;
-    let frame = hear(&mut stream)?;
-    match Reply::decode(&frame)? {
-        Reply::Welcome(welcome) => Ok(*HEAD.get_or_init(|| welcome.seq)),
-        other => bail!("{other:?} instead of a welcome"),
-    }
 }
 
 /// The next frame; an error is one here.

@@ -12,6 +12,7 @@ mod stage;
 use std::{
     io::{self, Write},
     net::{SocketAddr, TcpStream},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -36,6 +37,8 @@ const CROWD: u32 = 10_000;
 const LONE: u32 = 40;
 /// Messages answered while nobody is told.
 const ALONE: u32 = 1_000;
+/// Messages that everybody missed before they all come back.
+const MISSED: u32 = 100;
 /// How long the sustained traffic lasts.
 const SUSTAINED: Duration = Duration::from_secs(5);
 /// Senders of the sustained traffic.
@@ -57,38 +60,55 @@ fn main() -> Result<()> {
         "one room, {CROWD} members, all connected; texts of {} bytes\n",
         TEXT.len()
     )?;
-    let bound = bound(PUSH_BYTES)?;
+    let bound_before = bound(PUSH_BYTES)?;
     let dir = tempfile::tempdir()?;
     let room = stage::prepare(dir.path(), CROWD)?;
     let server = Process::start("serve", dir.path())?;
     let mut sender = Sender::new(server.address, SENDERS, Target::Conversation(room))?;
     let alone = Latencies::of(ALONE, || sender.send())?;
+    let newest = sender.newest;
     let before = server.resident_bytes()?;
-    let mut crowd = Crowd::subscribed(server.address, CROWD)?;
+    let mut crowd = Crowd::subscribed(server.address, CROWD, newest)?;
     let after = server.resident_bytes()?;
     let each = (after - before) / u64::from(CROWD);
-    let lone = lone(&mut crowd, &mut sender)?;
+    let lone = lone(&mut crowd, &mut sender, &server)?;
     let sustained = sustained(&mut crowd, server.address, room)?;
     let peak = server.resident_bytes()?;
     drop(crowd);
+    let missed_from = sender.newest_now()?;
+    for _missed in 0..MISSED {
+        sender.send()?;
+    }
+    drop(sender);
     server.stop()?;
-    let share = 100.0 * lone.deliveries_a_second / bound;
+    let storm = storm(dir.path(), missed_from)?;
+    let after_it = bound(PUSH_BYTES)?;
+    let bound_a_second = f64::midpoint(
+        bound_before.deliveries_a_second,
+        after_it.deliveries_a_second,
+    );
+    let bound_us = f64::midpoint(bound_before.processor_us, after_it.processor_us);
+    let share = 100.0 * lone.deliveries_a_second / bound_a_second;
     writeln!(
         out,
-        "bound: one bare write a connection   {bound:>12.0} deliveries/s
-lone messages                        {:>12.0} deliveries/s   {share:.0} % of the bound; target 150,000
+        "bound: one bare write a connection   {bound_a_second:>12.0} deliveries/s   {bound_us:.2} us of its processor each
+lone messages                        {:>12.0} deliveries/s   {:.2} us of the server's; {share:.0} % of the bound; target 150,000
 sustained, {WINDOW} messages on their way    {:>12.0} deliveries/s   {:.0} messages/s; target 1,000,000
 answer to a sender, nobody told      {}
 answer to a sender, lone messages    {}
 answer to others, sustained traffic  {}
+everybody back, {MISSED} messages missed  {:>12.2} s              {:.0} deliveries/s, connecting included
 memory an idle connection            {each:>12} bytes          target 4,096
 memory of the server                 {:>12} MiB idle, {} MiB after the traffic",
         lone.deliveries_a_second,
+        lone.processor_us,
         sustained.deliveries_a_second,
         sustained.deliveries_a_second / f64::from(CROWD),
         alone.render(),
         lone.answers.render(),
         sustained.answers.render(),
+        storm.as_secs_f64(),
+        f64::from(CROWD) * f64::from(MISSED) / storm.as_secs_f64(),
         after >> 20,
         peak >> 20,
     )?;
@@ -97,31 +117,44 @@ memory of the server                 {:>12} MiB idle, {} MiB after the traffic",
 
 struct Figures {
     deliveries_a_second: f64,
+    /// The writing process's processor time for each delivery of lone messages.
+    processor_us: f64,
     answers: Latencies,
 }
 
-/// Deliveries a second of a plain loop that writes `frame_bytes` to every connection.
-fn bound(frame_bytes: usize) -> Result<f64> {
+fn each_us(seconds: f64) -> f64 {
+    1e6 * seconds / (f64::from(CROWD) * f64::from(LONE))
+}
+
+/// A plain loop that writes `frame_bytes` to every connection.
+fn bound(frame_bytes: usize) -> Result<Figures> {
     let dir = tempfile::tempdir()?;
     let mut process = Process::start("bound", dir.path())?;
     let mut input = process.input.take().context("it was piped")?;
     writeln!(input, "{CROWD}")?;
     let mut crowd = Crowd::bare(process.address, CROWD)?;
     let received = AtomicU64::new(0);
+    let used = process.processor_seconds()?;
     let start = now();
     for round in 1..=u64::from(LONE) {
         writeln!(input, "{frame_bytes}")?;
         crowd.read_until(&received, round * u64::from(CROWD))?;
     }
     let spent = start.elapsed();
+    let processor_us = each_us(process.processor_seconds()? - used);
     drop(input);
     process.stop()?;
-    Ok(f64::from(CROWD) * f64::from(LONE) / spent.as_secs_f64())
+    Ok(Figures {
+        deliveries_a_second: f64::from(CROWD) * f64::from(LONE) / spent.as_secs_f64(),
+        processor_us,
+        answers: Latencies::default(),
+    })
 }
 
 /// Each message waits until everybody has the one before.
-fn lone(crowd: &mut Crowd, sender: &mut Sender) -> Result<Figures> {
+fn lone(crowd: &mut Crowd, sender: &mut Sender, server: &Process) -> Result<Figures> {
     let received = AtomicU64::new(0);
+    let used = server.processor_seconds()?;
     let mut answers = Latencies::default();
     let start = now();
     thread::scope(|scope| {
@@ -140,8 +173,22 @@ fn lone(crowd: &mut Crowd, sender: &mut Sender) -> Result<Figures> {
     let spent = start.elapsed();
     Ok(Figures {
         deliveries_a_second: f64::from(CROWD) * f64::from(LONE) / spent.as_secs_f64(),
+        processor_us: each_us(server.processor_seconds()? - used),
         answers,
     })
+}
+
+/// A server that has just started, and everybody who comes back at once to hear what they missed.
+fn storm(data_dir: &Path, from: u64) -> Result<Duration> {
+    let server = Process::start("serve", data_dir)?;
+    let received = AtomicU64::new(0);
+    let start = now();
+    let mut crowd = Crowd::subscribed(server.address, CROWD, from)?;
+    crowd.read_until(&received, u64::from(MISSED) * u64::from(CROWD))?;
+    let spent = start.elapsed();
+    drop(crowd);
+    server.stop()?;
+    Ok(spent)
 }
 
 /// Senders who keep as many messages on their way as the window allows, and somebody else who
@@ -172,6 +219,7 @@ fn sustained(crowd: &mut Crowd, address: SocketAddr, room: u64) -> Result<Figure
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     Ok(Figures {
         deliveries_a_second: received as f64 / spent.as_secs_f64(),
+        processor_us: f64::NAN,
         answers,
     })
 }
@@ -213,6 +261,8 @@ struct Sender {
     stream: TcpStream,
     to: Target,
     serial: u64,
+    /// Where its last command stands.
+    newest: u64,
 }
 
 impl Sender {
@@ -221,6 +271,7 @@ impl Sender {
             stream: crowd::resume(address, nth)?,
             to,
             serial: u64::from(nth + 1) << 32,
+            newest: 0,
         })
     }
 
@@ -238,8 +289,14 @@ impl Sender {
         let text = TEXT.into();
         let command = Send { to: self.to, text }.into();
         let start = now();
-        self.command(&command)?;
+        self.newest = self.command(&command)?;
         Ok(start.elapsed())
+    }
+
+    /// The newest position there is.
+    fn newest_now(&mut self) -> Result<u64> {
+        self.send()?;
+        Ok(self.newest)
     }
 
     fn command(&mut self, command: &Command) -> Result<u64> {

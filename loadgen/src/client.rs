@@ -363,7 +363,10 @@ impl Client {
                         let outcome = outcome(&answer.outcome);
                         tell_again(*first, sent_at, position, outcome, now)
                     }
-                    Tag::Standing => self.handle_standing(answer.outcome, now)?,
+                    Tag::Standing => {
+                        self.shown.reflect(answer.seq.0);
+                        self.handle_standing(answer.outcome, now)?
+                    }
                 }
             }
             Event::Unconsidered(it) => match it.tag {

@@ -26,6 +26,10 @@ pub struct Shown {
     awaited: Vec<(u64, u64)>,
     /// The server was asked how long they are, and has not said.
     is_asking: bool,
+    /// The position its answer speaks of; 0 without one.
+    reflects: u64,
+    /// Some conversation may have more for this client, or none, which nobody can say from here.
+    is_unsure: bool,
 }
 
 /// A page of conversations, as the server has them.
@@ -113,7 +117,26 @@ impl Shown {
     /// The server is asked how long the conversations are.
     pub(crate) fn begin(&mut self) {
         self.awaited.clear();
+        (self.reflects, self.is_unsure) = (0, false);
         self.is_asking = true;
+    }
+
+    /// The server's answer is of this position; of several pages the first one's counts.
+    pub(crate) const fn reflect(&mut self, seq: u64) {
+        if self.reflects == 0 {
+            self.reflects = seq;
+        }
+    }
+
+    /// Up to which position everything that is for this client was waited for; `None` where that
+    /// was not possible.
+    #[must_use]
+    pub const fn waited_for(&self) -> Option<u64> {
+        if self.is_asking || self.is_unsure || self.reflects == 0 {
+            None
+        } else {
+            Some(self.reflects)
+        }
     }
 
     /// It has said all of it, or will not.
@@ -129,8 +152,12 @@ impl Shown {
     pub(crate) fn compare(&mut self, page: &Standing) -> Option<u64> {
         for (conversation, last, is_chosen) in &page.conversations {
             let shown = self.last_of(*conversation);
-            if shown < *last && !(*is_chosen && shown == 0) {
-                self.awaited.push((*conversation, *last));
+            if shown < *last {
+                if *is_chosen && shown == 0 {
+                    self.is_unsure = true;
+                } else {
+                    self.awaited.push((*conversation, *last));
+                }
             }
         }
         let is_full = page.conversations.len() >= usize::from(PAGE_LEN_MAX);
@@ -163,7 +190,9 @@ mod tests {
             (9, 3, true),
         ];
         assert_eq!(shown.compare(&Standing { conversations }), None);
+        shown.reflect(30);
         shown.end();
+        assert_eq!(shown.waited_for(), None, "nobody knows of 9");
         assert_eq!(
             shown.missing(),
             4,
@@ -173,5 +202,12 @@ mod tests {
         assert!(!shown.is_complete());
         shown.note(8, 1);
         assert!(shown.is_complete());
+        shown.begin();
+        let conversations = vec![(PUBLIC, 4, false), (7, 5, true)];
+        assert_eq!(shown.compare(&Standing { conversations }), None);
+        shown.reflect(31);
+        assert_eq!(shown.waited_for(), None, "it has not said all of it");
+        shown.end();
+        assert_eq!(shown.waited_for(), Some(31));
     }
 }

@@ -77,7 +77,7 @@ def enter(address, name):
     """Registers and logs in: the connection, and who it is."""
     connection = Connection(address)
     said = connection.ask("register", name=name, password=PASSWORD)
-    step(f"{name} is registered", is_ok(said, "registered", name=name), said)
+    step(f"{name} is registered", is_ok(said, "registered"), said)
     said = connection.ask("log-in", name=name, password=PASSWORD)
     step("and logged in", is_ok(said, "session-opened"), said)
     return connection, said
@@ -157,9 +157,9 @@ def browse(ana):
     step("and is no favourite any more", is_ok(said, "favourites", count=0, items=[]), said)
 
 
-def sell(admin, bob, bob_name, bob_is):
+def sell(admin, bob, bob_is):
     suffix = secrets.token_hex(4)
-    said = admin.ask("set-roles", name=bob_name, roles=SELLER)
+    said = admin.ask("set-roles", user=bob_is["user"], roles=SELLER)
     step("somebody becomes a seller", is_ok(said, "roles-set", roles=SELLER), said)
     network = admin.ask("open-network", name=f"Nord {suffix}")
     step("a network is opened", is_ok(network, "network-opened"), network)
@@ -227,7 +227,7 @@ def play(address, admin_password):
     admin = Connection(address)
     said = admin.ask("log-in", name="admin", password=admin_password)
     step("the admin logs in", is_ok(said, "session-opened"), said)
-    sell(admin, bob, bob_name, bob_is)
+    sell(admin, bob, bob_is)
     ana.told.clear()
     reminisce(address, ana, ana_name)
 

@@ -287,7 +287,8 @@ fn log_in(engine: &mut Engine, user: UserId, nth: u8) {
     let ask = Ask {
         origin: None,
         actor: user,
-        key: Key([nth; 16]),
+        // Not one that a guest's own requests have.
+        key: Key([0xf0 | nth; 16]),
         command: CommandBytes {
             source: Source::Session,
             ..command.bytes()

@@ -12,12 +12,12 @@ use reports::record::{LawRecord, Verdict};
 use crate::operation::{Call, Observed, Operation, Outcome, Slot};
 
 use super::{
-    catalogue,
+    catalogue, chat,
     finding::{Finding, OperationId, Wanted},
     laws::{FIRST_LAWS, LAWS, Laws},
     ledger::{Decided, asked, asked_by},
     model_agrees::place_of,
-    sales,
+    presence, sales,
 };
 
 impl Laws {
@@ -57,6 +57,7 @@ impl Laws {
             self.idempotent_answers.handle_twice(record, earlier, by);
         }
         self.model_agrees.handle_position(record.seq.0, &self.users);
+        self.chat.handle_record(record, minted);
         self.catalogue.handle_record(record, &self.users);
         self.sales.handle_record(record, minted);
         if record.seq.0 == self.began_at {
@@ -135,6 +136,8 @@ impl Laws {
     /// Judges: streams the history once and says what each law found, in the order of [`LAWS`].
     #[must_use]
     pub fn conclude(mut self, history: impl Iterator<Item = Operation>) -> Vec<LawRecord> {
+        self.chat.judge(&self.users);
+        self.presence.judge();
         let mut wanted = self.wanted();
         for operation in history {
             let id = (operation.client, operation.counter);
@@ -166,6 +169,12 @@ impl Laws {
         self.idempotent_answers.finding().want(&mut wanted);
         self.log_chained.finding().want(&mut wanted);
         self.model_agrees.finding().want(&mut wanted);
+        for finding in self.chat.findings() {
+            finding.want(&mut wanted);
+        }
+        for finding in self.presence.findings() {
+            finding.want(&mut wanted);
+        }
         for finding in self.catalogue.findings() {
             finding.want(&mut wanted);
         }
@@ -220,11 +229,16 @@ impl Laws {
         let asked = |laws: &[&str], is_exercised| {
             is_exercised || required.iter().any(|name| laws.contains(&name.as_str()))
         };
+        let chat = asked(&chat::LAWS, self.chat.is_exercised()).then(|| self.chat.conclude());
+        let presence =
+            asked(&presence::LAWS, self.presence.is_exercised()).then(|| self.presence.conclude());
         let catalogue = asked(&catalogue::LAWS, self.catalogue.is_exercised())
             .then(|| self.catalogue.conclude());
         let sales = asked(&sales::LAWS, self.sales.is_exercised()).then(|| self.sales.conclude());
         let known = first
             .into_iter()
+            .chain(chat.into_iter().flatten())
+            .chain(presence.into_iter().flatten())
             .chain(catalogue.into_iter().flatten())
             .chain(sales.into_iter().flatten())
             .map(|finding| finding.conclude(required, wanted));

@@ -9,11 +9,13 @@ use hashbrown::{HashMap, HashSet};
 use protocol::{Code, UserId};
 
 use crate::operation::{
-    Call, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push, Slot, Watch,
+    Call, ChatCall, ChatSeen, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push,
+    Slot, Watch,
 };
 
 use super::{
     catalogue::{self, CatalogueLaws},
+    chat::{self, ChatLaws, Known},
     durable_acks::DurableAcks,
     idempotent_answers::IdempotentAnswers,
     ledger::Ledger,
@@ -23,6 +25,7 @@ use super::{
     no_double_booking::{NoDoubleBooking, Promotion},
     no_lost_cancel::NoLostCancel,
     no_phantom::NoPhantom,
+    presence::{self, PresenceLaws},
     real_time_order::RealTimeOrder,
     refusals_justified::RefusalsJustified,
     replay_determinism::ReplayDeterminism,
@@ -53,11 +56,21 @@ pub(super) const FIRST_LAWS: [&str; 13] = [
     "linearizable",
 ];
 
-const LAWS_LEN: usize = FIRST_LAWS.len() + catalogue::LAWS.len() + sales::LAWS.len();
+const LAWS_LEN: usize = FIRST_LAWS.len()
+    + chat::LAWS.len()
+    + presence::LAWS.len()
+    + catalogue::LAWS.len()
+    + sales::LAWS.len();
 
 const fn joined() -> [&'static str; LAWS_LEN] {
     let mut laws = [""; LAWS_LEN];
-    let sets: [&[&str]; 3] = [&FIRST_LAWS, &catalogue::LAWS, &sales::LAWS];
+    let sets: [&[&str]; 5] = [
+        &FIRST_LAWS,
+        &chat::LAWS,
+        &presence::LAWS,
+        &catalogue::LAWS,
+        &sales::LAWS,
+    ];
     let (mut set, mut next) = (0, 0);
     while set < sets.len() {
         let mut law = 0;
@@ -85,6 +98,11 @@ pub struct LawOptions {
     pub page_len: u16,
     /// How far the server's wall clock may be off the generator's when holds end.
     pub hold_slack: Nanos,
+    /// How long it may take until a coming or going is seen everywhere.
+    pub presence_slack: Nanos,
+    /// The server's wall clock when the run began, milliseconds since 1970-01-01 UTC, if it is the
+    /// generator's too.
+    pub wall_at_start: Option<u64>,
     /// Most bytes kept for judging after the run; beyond it a law says `unknown`.
     pub memory_bytes_max: u64,
     /// Most steps of the linearizability search for one slot.
@@ -102,6 +120,8 @@ impl LawOptions {
             clients,
             page_len: protocol::limits::PAGE_LEN_MAX,
             hold_slack: 100_000_000,
+            presence_slack: 3_000_000_000,
+            wall_at_start: None,
             memory_bytes_max: 1 << 30,
             search_steps_max: 2_000_000,
         }
@@ -139,6 +159,8 @@ pub struct Laws {
     pub(super) replay_determinism: ReplayDeterminism,
     pub(super) model_agrees: ModelAgrees,
     pub(super) linearizable: Linearizable,
+    pub(super) chat: ChatLaws,
+    pub(super) presence: PresenceLaws,
     pub(super) catalogue: CatalogueLaws,
     pub(super) sales: SalesLaws,
 }
@@ -148,9 +170,9 @@ impl Laws {
     #[must_use]
     pub fn new(options: LawOptions) -> Self {
         let (capacity, clients) = (options.capacity, options.clients);
-        // Six things grow with the run: the ledger, the cancels, the slot histories, the reads of
-        // the agenda, of favourites and of sales.
-        let share = options.memory_bytes_max / 6;
+        // Seven things grow with the run: the ledger, the cancels, the slot histories, the reads of
+        // the agenda, of favourites and of sales, and all that the chat shows.
+        let share = options.memory_bytes_max / 7;
         Self {
             slots: HashMap::with_hasher(FixedState::with_seed(0)),
             users: vec![None; usize::try_from(clients).unwrap_or(0)],
@@ -173,6 +195,8 @@ impl Laws {
             replay_determinism: ReplayDeterminism::new(),
             model_agrees: ModelAgrees::new(options.page_len, share),
             linearizable: Linearizable::new(capacity, options.search_steps_max),
+            chat: ChatLaws::new(share),
+            presence: PresenceLaws::new(options.presence_slack, options.wall_at_start),
             catalogue: CatalogueLaws::new(share),
             sales: SalesLaws::new(share),
             options,
@@ -191,6 +215,7 @@ impl Laws {
     /// Something was broken on purpose at `now`: laws of progress stand back.
     pub fn handle_fault(&mut self, now: Nanos) {
         self.someone_wins.handle_fault(now);
+        self.presence.handle_fault(now);
     }
 
     /// A retry under the key of `first` was answered with this as well.
@@ -282,6 +307,27 @@ impl Laws {
         }
     }
 
+    fn handle_chat(&mut self, operation: &Operation, call: &ChatCall, observed: &Observed) {
+        let seen = match observed {
+            Observed::Chat(seen) => Some(seen),
+            Observed::Nothing
+            | Observed::Slots(_)
+            | Observed::Bookings(_)
+            | Observed::Catalogue(_)
+            | Observed::Sales(_) => None,
+        };
+        if let (Outcome::Ok, Some(ChatSeen::Presences(list))) = (operation.outcome, seen) {
+            self.presence.handle_list(operation, list);
+        }
+        let known = Known {
+            mint: &self.options.mint,
+            users: &self.users,
+            began_at: self.began_at,
+            sent: &self.no_phantom,
+        };
+        self.chat.handle_complete(operation, call, seen, &known);
+    }
+
     fn handle_read(&mut self, operation: &Operation, observed: &Observed) {
         if operation.outcome == Outcome::Ok {
             self.no_lost_cancel.handle_read(operation, observed);
@@ -306,8 +352,11 @@ impl Watch for Laws {
             Call::Confirm { .. }
             | Call::LeaveWaitlist { .. }
             | Call::ListSlots { .. }
-            | Call::MyBookings
-            | Call::Chat(_) => {}
+            | Call::MyBookings => {}
+            Call::Chat(call) => {
+                let user = self.user(client);
+                self.chat.handle_invoke((client, counter), user, &call);
+            }
             Call::Catalogue(call) => {
                 let user = self.user(client);
                 self.catalogue.handle_invoke(user, &call);
@@ -349,7 +398,7 @@ impl Watch for Laws {
                 self.handle_confirm(slot, booking, operation.outcome);
             }
             Call::ListSlots { .. } | Call::MyBookings => self.handle_read(operation, observed),
-            Call::Chat(_) => {}
+            Call::Chat(call) => self.handle_chat(operation, &call, observed),
             Call::Catalogue(call) => {
                 let user = self.user(operation.client);
                 (self.catalogue).handle_complete(user, operation, &call, observed);
@@ -386,9 +435,47 @@ impl Watch for Laws {
             }
             Push::Entry(_) | Push::Receipt { .. } => {}
         }
+        let known = Known {
+            mint: &self.options.mint,
+            users: &self.users,
+            began_at: self.began_at,
+            sent: &self.no_phantom,
+        };
+        self.chat.handle_push(client, seq, push, now, &known);
     }
 
-    fn handle_news(&mut self, _client: u32, _news: &News, _now: Nanos) {}
+    fn handle_news(&mut self, client: u32, news: &News, now: Nanos) {
+        match *news {
+            News::Presence {
+                user,
+                online,
+                last_seen,
+                epoch,
+            } => {
+                let news = presence::News {
+                    user,
+                    online,
+                    last_seen,
+                    epoch,
+                    at: now,
+                };
+                self.presence.handle_news(client, news);
+            }
+            // Who is writing is true while it lasts: no law speaks of it.
+            News::Typing { .. } => {}
+        }
+    }
 
-    fn handle_link(&mut self, _client: u32, _change: LinkChange, _now: Nanos) {}
+    fn handle_link(&mut self, client: u32, change: LinkChange, now: Nanos) {
+        let user = self.user(client);
+        if let LinkChange::Subscribed { from, .. } = change {
+            self.session_order.handle_subscribed(client, from);
+        }
+        self.chat.handle_link(client, change, now);
+        self.presence.handle_link(client, user, change, now);
+    }
+
+    fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {
+        self.chat.handle_drained(client, seq, now);
+    }
 }

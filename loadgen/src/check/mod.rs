@@ -5,6 +5,7 @@
 //! when it is over. Deliberately absent: clocks, sockets, the server's own code.
 
 mod catalogue;
+mod chat;
 mod conclusion;
 mod durable_acks;
 mod finding;
@@ -20,6 +21,7 @@ mod no_double_booking;
 mod no_lost_cancel;
 mod no_phantom;
 mod pages;
+mod presence;
 mod reads;
 mod real_time_order;
 mod record;

@@ -48,6 +48,14 @@ impl NoPhantom {
         *sent = (*sent).max(counter.saturating_add(1));
     }
 
+    /// Whether an operation was sent, or is about to be.
+    pub(super) fn has_sent(&self, (client, counter): OperationId) -> bool {
+        let index = usize::try_from(client).unwrap_or(usize::MAX);
+        self.attempted
+            .get(index)
+            .is_some_and(|sent| counter < *sent)
+    }
+
     /// A record that somebody asked for after the run began.
     pub(super) fn handle_record(
         &mut self,
@@ -64,9 +72,7 @@ impl NoPhantom {
             self.convict(record, what, "no such record");
             return;
         };
-        let index = usize::try_from(client).unwrap_or(usize::MAX);
-        let sent = self.attempted.get(index).copied().unwrap_or(0);
-        if sent <= counter {
+        if !self.has_sent((client, counter)) {
             let what = format!(
                 "the record at position {} is of operation {counter} of client {client}, which was never sent",
                 record.seq

@@ -21,6 +21,7 @@ macro_rules! from_record {
 }
 from_record!(
     protocol::words::catalogue::Command,
+    protocol::words::chat::Command,
     protocol::words::sales::Command
 );
 

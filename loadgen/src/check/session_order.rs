@@ -81,6 +81,12 @@ impl SessionOrder {
         }
     }
 
+    /// A connection goes on from behind `from`: what lies behind that may be pushed again.
+    pub(super) fn handle_subscribed(&mut self, client: u32, from: u64) {
+        let session = self.session(client);
+        session.pushed = session.pushed.min(from);
+    }
+
     /// A push arrived.
     pub(super) fn handle_push(&mut self, client: u32, seq: u64) {
         self.pushes += 1;

@@ -149,12 +149,14 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         client.say(signal, now);
     }
 
-    /// Sends a call, or counts it as shed or cancelled. Whether it was sent. Whoever the plan has
-    /// sent away intends nothing meanwhile.
+    /// Sends a call, or counts it as shed or cancelled. Whether it was sent. What is due after the
+    /// phase was never intended: its instance only thought that far. Nor is what falls due while
+    /// the plan has its client away.
     fn send(&mut self, run: u32, call: &Call, intended_at: Nanos, now: Nanos) -> bool {
         let number = self.runs.run(run).client;
         let client = client_of(&mut self.clients, number);
-        if client.is_offline(intended_at) && client.is_offline(now) {
+        let is_away = client.is_offline(intended_at) && client.is_offline(now);
+        if is_away || self.is_stopping && now < intended_at {
             return false;
         }
         self.recorder.intend(call, intended_at.min(now));

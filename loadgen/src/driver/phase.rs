@@ -351,6 +351,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             self.turn(Wake::House(wake_at)).await?;
         }
         let now = self.engine.options.clock.now();
+        self.engine.tell_drained(now);
         let clients = self.engine.clients.iter();
         let behind = clients.filter(|client| !client.shown().is_complete());
         let (missing, waiting) = behind.fold((0, 0), |(missing, waiting), client| {

@@ -333,3 +333,171 @@ const fn number(thing: Thing) -> Option<u32> {
         Thing::Saved(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::Key;
+
+    use super::*;
+    use crate::{
+        operation::{Push, ShownEntry},
+        plan::World,
+    };
+
+    const NUMBER: Thing = Thing::Number(1);
+
+    fn world() -> WorldMap {
+        WorldMap {
+            world: World {
+                users: 4,
+                devices: 1,
+                rooms: 2,
+                room_members: 2,
+                ..World::default()
+            },
+            first_day: 101,
+            users: (10..14).map(UserId).collect(),
+            rooms: vec![50, 51],
+            items: vec![60, 61],
+            stores: vec![70, 71],
+            networks: vec![80],
+            ..WorldMap::default()
+        }
+    }
+
+    /// What client 1 does, having saved 99 under number 0 and been shown entry 7 of `shown`.
+    fn resolve(drawn: &DrawnCall, shown: Option<u64>) -> Option<Next> {
+        let mut knowledge = Knowledge::default();
+        if let Some(conversation) = shown {
+            let entry = ShownEntry {
+                conversation,
+                index: 7,
+                seq: 200,
+                author: UserId(10),
+                key: Key([0; 16]),
+                text: Some(true),
+            };
+            knowledge.handle_push(200, &Push::Entry(entry));
+        }
+        let saved = [Saved {
+            number: 0,
+            id: 99,
+            slot: Slot(0),
+        }];
+        let world = world();
+        let resolver = Resolver {
+            client: 1,
+            world: &world,
+            knowledge: &knowledge,
+            saved: &saved,
+        };
+        resolver.resolve(drawn).map(|(next, _save)| next)
+    }
+
+    fn chat(step: ChatStep<Thing>, shown: Option<u64>) -> Option<Next> {
+        resolve(&DrawnCall::Chat { step, save: None }, shown)
+    }
+
+    fn asks(call: ChatCall) -> Option<Next> {
+        Some(Next::Ask(Call::Chat(call)))
+    }
+
+    #[test]
+    fn a_room_is_one_of_ones_own_or_one_that_was_made() {
+        let send = |room| {
+            let to = Address::Room(room);
+            chat(ChatStep::Send { to, bytes: NUMBER }, None)
+        };
+        let to = |room| {
+            let to = Target::Conversation(room);
+            asks(ChatCall::Send { to, bytes: 1 })
+        };
+        // Client 1 is in the first room only, so every number means that one.
+        assert_eq!(send(Thing::Number(0)), to(50));
+        assert_eq!(send(Thing::Number(1)), to(50));
+        assert_eq!(send(Thing::Saved(0)), to(99));
+        assert_eq!(send(Thing::Saved(1)), None, "nothing was saved under 1");
+        let join = chat(ChatStep::JoinRoom { room: NUMBER }, None);
+        assert_eq!(join, asks(ChatCall::JoinRoom { room: 51 }));
+    }
+
+    #[test]
+    fn marks_are_about_what_was_shown_last_and_nothing_without_it() {
+        assert_eq!(chat(ChatStep::MarkRead, None), None);
+        let read = asks(ChatCall::MarkRead {
+            conversation: 50,
+            index: 7,
+        });
+        assert_eq!(chat(ChatStep::MarkRead, Some(50)), read);
+        let moved = asks(ChatCall::MoveCursor { seq: 200 });
+        assert_eq!(chat(ChatStep::MoveCursor, Some(50)), moved);
+    }
+
+    #[test]
+    fn nobody_asks_who_is_where_everybody_is() {
+        let of = Address::Last;
+        let members = asks(ChatCall::ListMembers { conversation: 50 });
+        assert_eq!(chat(ChatStep::ListMembers { of }, Some(50)), members);
+        assert_eq!(chat(ChatStep::ListMembers { of }, Some(PUBLIC)), None);
+    }
+
+    #[test]
+    fn what_is_said_in_passing_is_no_call() {
+        let typing = ChatStep::Typing {
+            to: Address::User(NUMBER),
+            on: true,
+        };
+        let to = Target::Person(UserId(12));
+        let said = Signal::from(Typing { to, on: true });
+        assert_eq!(chat(typing, None), Some(Next::Say(said)));
+        let watched = Signal::from(WatchPresence {
+            users: [12, 13, 10].map(UserId).to_vec(),
+        });
+        let watch = ChatStep::WatchPresence { users: 9 };
+        assert_eq!(chat(watch, None), Some(Next::Say(watched)));
+    }
+
+    #[test]
+    fn a_sale_is_made_in_ones_own_store_and_days_go_back_from_today() {
+        let sale = SalesStep::RecordSale {
+            cents: Thing::Number(250),
+            day: Thing::Number(2),
+        };
+        let asked = |call| Some(Next::Ask(Call::Sales(call)));
+        assert_eq!(
+            resolve(&DrawnCall::Sales(sale), None),
+            asked(SalesCall::RecordSale {
+                store: 71,
+                cents: 250,
+                day: 98,
+            })
+        );
+        let total = SalesStep::StoreTotal {
+            store: Thing::Number(0),
+            days: 7,
+        };
+        assert_eq!(
+            resolve(&DrawnCall::Sales(total), None),
+            asked(SalesCall::StoreTotal {
+                store: 70,
+                from: 94,
+                to: 100,
+            })
+        );
+    }
+
+    #[test]
+    fn an_item_is_one_of_the_world_or_one_that_was_made() {
+        let add = |item| {
+            let step = CatalogueStep::AddFavourite { item };
+            resolve(&DrawnCall::Catalogue { step, save: None }, None)
+        };
+        let added = |item| {
+            Some(Next::Ask(Call::Catalogue(CatalogueCall::AddFavourite {
+                item,
+            })))
+        };
+        assert_eq!(add(NUMBER), added(61));
+        assert_eq!(add(Thing::Saved(0)), added(99));
+    }
+}

@@ -404,6 +404,11 @@ pub trait Watch {
     fn handle_news(&mut self, client: u32, news: &News, now: Nanos);
     /// A client's connection began or ended.
     fn handle_link(&mut self, client: u32, change: LinkChange, now: Nanos);
+    /// The load is over, and waiting for what is for this client up to `seq` is over too: it was
+    /// shown, or it never will be. To be told while the client's connection is up.
+    fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {
+        let _nobody_judges_it = (client, seq, now);
+    }
 }
 
 /// What became of a client's connection.
@@ -413,6 +418,8 @@ pub enum LinkChange {
     Subscribed {
         /// The last position that the client says it has.
         from: u64,
+        /// The newest position there was: what lies between is what the client missed.
+        newest: u64,
     },
     /// It ended, at the client's wish or not.
     Ended,

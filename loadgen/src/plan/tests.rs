@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{Arrival, Drawn, DrawnCall, Instance, Pace, Pause, Plan, PlanOptions};
+use super::{
+    Address, Arrival, ChatStep, Drawn, DrawnCall, Instance, Pace, Pause, Plan, PlanOptions,
+    SalesStep, Thing,
+};
 use crate::scenario::Scenario;
 
 /// The scenario of one phase over a small world.
@@ -328,4 +331,95 @@ fn scales_stretch_time_and_rates() {
     }
     let error = scaled(&open(10, "1_000_000", "even"), 1_000.0, 1_000.0).unwrap_err();
     assert!(error.to_string().contains("smaller scale"), "{error}");
+}
+
+/// A scenario of people with roles, and steps whose parts are picked in every way.
+fn systems() -> Plan {
+    let text = r#"
+name = "systems"
+[world]
+users = 20
+devices = 2
+rooms = 5
+networks = 2
+stores = 3
+sellers = 4
+managers = 3
+[[phase]]
+name = "all"
+duration = "10s"
+load = [
+  { flow = "talk", rate = 50 },
+  { flow = "sell", rate = 50, who = "sellers" },
+  { flow = "ask", rate = 50, who = "managers" },
+]
+[flow.talk]
+steps = [
+  { send = { room = "zipf(1.1)", bytes = "10..20" } },
+  { send = { room = "same", bytes = 5 } },
+  { go_offline = "1ms..2ms" },
+]
+[flow.sell]
+steps = [{ record_sale = { cents = "100..200" } }]
+[flow.ask]
+steps = [{ store_total = { store = "round" } }]
+"#;
+    let scenario = Scenario::parse("systems.toml", text).unwrap_or_else(|error| panic!("{error}"));
+    Plan::new(&scenario, &PlanOptions::default()).expect("scales of 1")
+}
+
+#[test]
+fn a_load_is_made_by_those_whose_it_is() {
+    let plan = systems();
+    for (load, clients) in [(0, 0..40), (1, 0..8), (2, 34..40)] {
+        let mut seen: Vec<u32> = plan.arrivals(0, load).map(|start| start.client).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen, clients.collect::<Vec<_>>(), "load {load}");
+    }
+}
+
+#[test]
+fn parts_stay_within_their_range_and_same_repeats_the_last_one() {
+    let plan = systems();
+    for start in plan.arrivals(0, 0) {
+        let drawn = steps(&plan, &start.instance);
+        let [
+            Drawn::Call(first),
+            Drawn::Call(second),
+            Drawn::Offline(length),
+        ] = drawn[..]
+        else {
+            panic!("{drawn:?}");
+        };
+        let said = |call| match call {
+            DrawnCall::Chat {
+                step:
+                    ChatStep::Send {
+                        to: Address::Room(Thing::Number(room)),
+                        bytes: Thing::Number(bytes),
+                    },
+                save: None,
+            } => (room, bytes),
+            other => panic!("{other:?}"),
+        };
+        let ((room, bytes), (again, five)) = (said(first), said(second));
+        assert!(room < 5 && (10..=20).contains(&bytes));
+        assert_eq!((again, five), (room, 5));
+        assert!((1_000_000..=2_000_000).contains(&length));
+    }
+    let rounds = plan.arrivals(0, 2).zip((0..6).cycle());
+    for (start, store) in rounds {
+        let wanted = SalesStep::StoreTotal {
+            store: Thing::Number(store),
+            days: 1,
+        };
+        let drawn = steps(&plan, &start.instance);
+        assert_eq!(drawn, [Drawn::Call(DrawnCall::Sales(wanted))]);
+    }
+}
+
+#[test]
+fn a_plan_says_what_there_is_and_who_does_what() {
+    insta::assert_snapshot!(systems().summary().to_string());
 }

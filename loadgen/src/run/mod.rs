@@ -320,6 +320,8 @@ impl Run<'_> {
         let world = &self.plan.world;
         let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.clients());
         options.required.clone_from(&self.scenario.require.laws);
+        options.wall_at_start =
+            matches!(self.options.against, Against::Embedded { .. }).then(clock::wall_ms);
         let mut laws = Laws::new(options);
         for (client, user) in (0..).zip(&built.users) {
             laws.handle_client(client, *user);

@@ -493,7 +493,7 @@ struct NothingTable {}
 #[schemars(deny_unknown_fields)]
 struct RequireTable {
     /// Names of laws; all of them by default.
-    #[schemars(length(min = 1), extend("items" = { "enum": super::LAWS }))]
+    #[schemars(length(min = 1), extend("items" = { "enum": super::LAWS.as_slice() }))]
     laws: Option<Vec<String>>,
     /// How much of a race it must have been.
     contention: Option<ContentionTable>,

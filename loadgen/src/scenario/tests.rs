@@ -468,7 +468,21 @@ fn every_scenario_that_ships_parses_and_plans() {
         names.push(scenario.name);
     }
     names.sort();
-    assert_eq!(names, ["booking-race", "flash-sale", "planted", "smoke"]);
+    assert_eq!(
+        names,
+        [
+            "booking-race",
+            "catalogue-browse",
+            "everything",
+            "flash-sale",
+            "mass-messaging",
+            "offline-delivery",
+            "planted",
+            "receipts",
+            "sales-day",
+            "smoke",
+        ]
+    );
 }
 
 /// Parses; draws a little when that worked.

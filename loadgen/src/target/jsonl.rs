@@ -196,7 +196,7 @@ impl Target for JsonlTarget {
     }
 
     fn reopen(&mut self, link: u32) -> Result<(), LinkLost> {
-        // Half a line of the old connection is nothing to the new one.
+        // What waited was of the connection before.
         *self.link(link)? = LineLink::default();
         self.sockets.reopen(link)
     }

@@ -6,4 +6,5 @@ mod linearizability;
 mod planted;
 mod reference;
 mod run;
+mod talk;
 mod trade;

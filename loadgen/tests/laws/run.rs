@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "test support")]
 
 use loadgen::check::{LawOptions, Laws};
-use loadgen::operation::{KeyMint, Observed, Operation, Outcome, Push, Slot, Watch};
+use loadgen::operation::{
+    KeyMint, LinkChange, News, Observed, Operation, Outcome, Push, Slot, Watch,
+};
 use protocol::{
     ChainHash, Key, Kind, OwnedRecord, Refusal, Seq, UserId, outcome,
     record::chain,
@@ -43,6 +45,14 @@ pub(crate) struct Run {
     pub(crate) mint: KeyMint,
     pub(crate) operations: Vec<(Operation, Observed)>,
     pub(crate) pushes: Vec<Pushed>,
+    /// Client, change, when.
+    pub(crate) links: Vec<(u32, LinkChange, u64)>,
+    /// Client, news, when.
+    pub(crate) news: Vec<(u32, News, u64)>,
+    /// Client, and up to where it was waited for.
+    pub(crate) drained: Vec<(u32, u64)>,
+    /// The wall clock when the run began.
+    pub(crate) wall: Option<u64>,
     pub(crate) again: Vec<Again>,
     pub(crate) records: Vec<OwnedRecord>,
     /// How far the log's clock is ahead of one millisecond a record.
@@ -61,6 +71,10 @@ impl Run {
             mint: KeyMint::new([7; 32]),
             operations: Vec::new(),
             pushes: Vec::new(),
+            links: Vec::new(),
+            news: Vec::new(),
+            drained: Vec::new(),
+            wall: None,
             again: Vec::new(),
             records: Vec::new(),
             clock: 0,
@@ -221,7 +235,8 @@ impl Run {
 
     /// Every law on this run.
     pub(crate) fn judge(&self) -> Vec<LawRecord> {
-        let options = LawOptions::new(self.mint.clone(), u32::from(self.capacity), self.users);
+        let mut options = LawOptions::new(self.mint.clone(), u32::from(self.capacity), self.users);
+        options.wall_at_start = self.wall;
         let mut laws = Laws::new(options);
         for client in 0..self.users {
             laws.handle_client(client, Self::user(client));
@@ -245,6 +260,12 @@ impl Run {
         for (at, pushed) in self.pushes.iter().enumerate() {
             moments.push((pushed.at, 2, at));
         }
+        for (at, (_, _, when)) in self.links.iter().enumerate() {
+            moments.push((*when, 3, at));
+        }
+        for (at, (_, _, when)) in self.news.iter().enumerate() {
+            moments.push((*when, 4, at));
+        }
         moments.sort_unstable();
         if let Some(at) = self.fault_at {
             laws.handle_fault(at);
@@ -262,11 +283,22 @@ impl Run {
                     history[at].floor = laws.handle_invoke(client, counter, &call, now);
                 }
                 1 => laws.handle_complete(&history[at], &self.operations[at].1),
-                _push => {
+                2 => {
                     let pushed = &self.pushes[at];
                     laws.handle_push(pushed.client, pushed.seq, &pushed.push, now);
                 }
+                3 => {
+                    let (client, change, _) = self.links[at];
+                    laws.handle_link(client, change, now);
+                }
+                _news => {
+                    let (client, news, _) = &self.news[at];
+                    laws.handle_news(*client, news, now);
+                }
             }
+        }
+        for (client, seq) in &self.drained {
+            laws.handle_drained(*client, *seq, u64::MAX);
         }
         for again in &self.again {
             let first = history

@@ -59,7 +59,7 @@ pub(crate) fn observed(call: &Call, shown: &[&str], seq: u64) -> Observed {
 }
 
 /// The numbers of every shown thing of this name.
-fn all<'s>(shown: &'s [&str], name: &'s str) -> impl Iterator<Item = Vec<u64>> + 's {
+pub(crate) fn all<'s>(shown: &'s [&str], name: &'s str) -> impl Iterator<Item = Vec<u64>> + 's {
     shown.iter().filter_map(move |text| {
         let rest = text.strip_prefix(name)?.strip_prefix(':')?;
         Some(rest.split(':').map(number).collect())
@@ -196,7 +196,7 @@ pub(crate) fn logged(name: &str, about: &str, key: Key) -> Option<Words> {
     }
 }
 
-fn bytes_of(encode: impl FnOnce(&mut Vec<u8>), kind: Kind) -> (Kind, Vec<u8>) {
+pub(crate) fn bytes_of(encode: impl FnOnce(&mut Vec<u8>), kind: Kind) -> (Kind, Vec<u8>) {
     let mut bytes = Vec::new();
     encode(&mut bytes);
     (kind, bytes)

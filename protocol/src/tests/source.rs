@@ -8,8 +8,8 @@ use std::{
 use super::{SETS, path, read};
 use crate::limits::{
     HISTORY_LEN_MAX, IN_FLIGHT_MAX, MAGIC, NAME_LEN_MAX, NAME_LEN_MIN, PAGE_LEN_MAX,
-    PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, TEXT_BYTES_MAX,
-    TRAIL_LEN_MAX, WIRE_VERSION,
+    PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, REPLY_BYTES_MAX, REPLY_LINE_BYTES_MAX,
+    REQUEST_BYTES_MAX, REQUEST_LINE_BYTES_MAX, TEXT_BYTES_MAX, TRAIL_LEN_MAX, WIRE_VERSION,
 };
 
 /// Every Rust file under a folder, without tests.
@@ -94,6 +94,8 @@ fn the_readme_states_the_limits() {
         format!("at most {REPLY_BYTES_MAX} from\nthe server"),
         format!("| frame from a client, without prefix | {REQUEST_BYTES_MAX} bytes |"),
         format!("| frame from the server, without prefix | {REPLY_BYTES_MAX} bytes |"),
+        format!("after a line of more than {REQUEST_LINE_BYTES_MAX} bytes"),
+        format!("A line from the server has at most {REPLY_LINE_BYTES_MAX} bytes"),
         format!("| unanswered requests on a connection | {IN_FLIGHT_MAX} |"),
         format!("| entries of a page | {PAGE_LEN_MAX} |"),
         format!("| entries of a page of a trail | {TRAIL_LEN_MAX} |"),

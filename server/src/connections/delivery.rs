@@ -122,6 +122,8 @@ pub(crate) struct Delivery {
     behind: VecDeque<u64>,
     /// Connections with something in their outbox.
     pub(crate) ready: VecDeque<usize>,
+    /// Whether nobody who is behind is told more: they can go on from where they are.
+    is_draining: bool,
     /// What was gathered for one write.
     pub(crate) scratch: Vec<u8>,
 }
@@ -138,6 +140,12 @@ impl Delivery {
 
     pub(crate) fn len(&self) -> usize {
         self.items.len()
+    }
+
+    /// Only what was let go of is told still.
+    pub(crate) fn drain(&mut self) {
+        self.is_draining = true;
+        self.behind.clear();
     }
 
     /// Whether a slice would do anything.
@@ -287,6 +295,7 @@ impl Connections {
         let waiting = u64::try_from(connection.outbox.len()).unwrap_or(u64::MAX);
         let sent = connection.outbox.sent();
         connection.outbox.clear();
+        connection.is_slow = true;
         let refusal = Refusal::with(Code::SLOW_READER, sent.0, waiting);
         connection.session.handle_end(refusal);
         self.mark_dirty(index);
@@ -374,7 +383,8 @@ impl Connections {
     /// A connection that is behind takes more.
     pub(crate) fn queue_behind(&mut self, index: usize) {
         let connection = &mut self.slab[index];
-        if matches!(connection.following, Following::Behind(_)) && !connection.is_in_line {
+        let is_behind = matches!(connection.following, Following::Behind(_));
+        if is_behind && !connection.is_in_line && !self.delivery.is_draining {
             connection.is_in_line = true;
             let id = super::id_of(index, connection.serial);
             self.delivery.behind.push_back(id);

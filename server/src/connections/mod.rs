@@ -66,6 +66,8 @@ pub(crate) struct Connection {
     pub(crate) is_ready: bool,
     /// Whether it is in the queue of those that are behind.
     pub(crate) is_in_line: bool,
+    /// Whether it is over because its reader was too slow.
+    pub(crate) is_slow: bool,
     /// Whether a task waits for the link to take more.
     pub(crate) is_blocked: bool,
     /// Whether it counts against the limit; one that was refused at the door does not.
@@ -126,6 +128,7 @@ impl Connections {
             is_voiced: false,
             is_ready: false,
             is_in_line: false,
+            is_slow: false,
             is_blocked: false,
             is_admitted,
             ended_at: None,

@@ -10,6 +10,9 @@ use crate::line::Directory;
 /// link cut at once, with input still on its way, would throw those words away.
 pub(crate) const LAST_WORDS_MS: u64 = 1_000;
 
+/// Milliseconds a slow reader has to read that it was one: what its socket holds comes before.
+const SLOW_LAST_WORDS_MS: u64 = 30_000;
+
 /// Bytes gathered for one write: more than most sockets take at once.
 const WRITE_BYTES: usize = 128 * 1_024;
 
@@ -90,13 +93,12 @@ impl Connection {
             };
             // Frames become lines when those before them are sent: until then they count as waiting.
             if lines.outbound().is_empty() {
-                lines.handle_frames(self.session.outbound(), directory, asks);
-                let len = self.session.outbound().len();
-                self.session.handle_sent(len);
+                let taken = lines.handle_frames(self.session.outbound(), directory, asks);
+                self.session.handle_sent(taken);
                 scratch.clear();
                 self.outbox.gather(WRITE_BYTES, scratch);
-                lines.handle_frames(scratch, directory, asks);
-                let _nothing_left_of_a_frame = self.outbox.handle_sent(scratch.len());
+                let taken = lines.handle_frames(scratch, directory, asks);
+                let _nothing_left_of_a_frame = self.outbox.handle_sent(taken);
             }
             if lines.outbound().is_empty() {
                 break;
@@ -108,8 +110,7 @@ impl Connection {
                     return true;
                 }
                 Err(_gone) => {
-                    let len = lines.outbound().len();
-                    lines.handle_sent(len);
+                    lines.discard();
                     self.outbox.clear();
                     self.link.shutdown();
                     return false;
@@ -177,7 +178,12 @@ impl Connection {
     /// Ends the link of a conversation that has been over for long enough.
     pub(crate) fn cut_if_over(&mut self, now: u64) {
         let ended_at = *self.ended_at.get_or_insert(now);
-        if ended_at.saturating_add(LAST_WORDS_MS) <= now {
+        let patience = if self.is_slow {
+            SLOW_LAST_WORDS_MS
+        } else {
+            LAST_WORDS_MS
+        };
+        if ended_at.saturating_add(patience) <= now {
             self.link.shutdown();
         }
     }

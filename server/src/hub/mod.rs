@@ -383,8 +383,9 @@ impl Hub {
     }
 
     /// Stops taking commands; what was taken still finishes.
-    pub const fn drain(&mut self) {
+    pub fn drain(&mut self) {
         self.is_draining = true;
+        self.connections.delivery.drain();
     }
 
     /// Whether everything that was taken has finished and been sent.

@@ -50,6 +50,10 @@ pub enum Place<'a> {
 /// Sixteen bytes that no other connection has, for the keys of lines that name none.
 pub type Nonce = [u8; 16];
 
+/// Bytes of lines that are worth a write. A line may be many times as long as its frame, so what
+/// waits stays frames until then.
+const LINES_BYTES_ENOUGH: usize = 128 * 1_024;
+
 /// Bytes of lines that may wait for the answer to an authentication.
 const HELD_BYTES_MAX: usize = 2 * REQUEST_LINE_BYTES_MAX;
 
@@ -230,19 +234,23 @@ impl Lines {
         }
     }
 
-    /// Takes in frames of the session, whole ones, and makes lines of them. What the dialect itself
-    /// wants to ask because of them is appended to `asks`, as frames for the session.
+    /// Takes in frames of the session, whole ones, and makes lines of them until there are enough to
+    /// send. Returns how many bytes it took. What the dialect itself wants to ask because of them is
+    /// appended to `asks`, as frames for the session.
     pub fn handle_frames(
         &mut self,
-        mut frames: &[u8],
+        frames: &[u8],
         directory: &dyn Directory,
         asks: &mut Vec<u8>,
-    ) {
-        while let Ok(Some((frame, rest))) = frame::split(frames, REPLY_BYTES_MAX) {
-            frames = rest;
+    ) -> usize {
+        let mut left = frames;
+        while self.out.bytes().len() < LINES_BYTES_ENOUGH
+            && let Ok(Some((frame, rest))) = frame::split(left, REPLY_BYTES_MAX)
+        {
+            left = rest;
             // Nothing follows the last line.
             if self.is_over {
-                return;
+                continue;
             }
             if let Ok(reply) = Reply::decode(frame) {
                 match &mut self.dialect {
@@ -262,12 +270,18 @@ impl Lines {
             // What waited may go on now; a break shows in `is_over`.
             let _flow = self.handle_bytes(&[], directory, asks);
         }
+        frames.len() - left.len()
     }
 
     /// The bytes to send.
     #[must_use]
     pub fn outbound(&self) -> &[u8] {
         self.out.bytes()
+    }
+
+    /// What waits will never be sent: the link is gone.
+    pub fn discard(&mut self) {
+        self.out.discard();
     }
 
     /// `len` of the bytes to send were sent.

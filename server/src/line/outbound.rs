@@ -46,6 +46,12 @@ impl Outbound {
         self.reached
     }
 
+    /// What waits will never be sent.
+    pub(super) fn discard(&mut self) {
+        self.bytes = Vec::new();
+        self.marks.clear();
+    }
+
     /// `len` of the bytes to send were sent.
     pub(super) fn handle_sent(&mut self, len: usize) {
         self.sent += u64::try_from(len).unwrap_or(u64::MAX);

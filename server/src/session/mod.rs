@@ -4,21 +4,23 @@
 //! the connection belongs to, how many requests are unanswered, and the bytes that wait to be sent.
 //! Knows nothing of TCP, threads, the engine or the log.
 
+mod auth;
+mod demand;
+
 use std::time::Duration;
 
 use protocol::{
-    ChainHash, Code, Key, Kind, Outcome, Refusal, Roles, Seq, UserId,
+    ChainHash, Code, Refusal, Seq, UserId,
     frame::{self, FrameError},
     limits::{IN_FLIGHT_MAX, REQUEST_BYTES_MAX, WIRE_VERSION},
     message::{ErrorReply, Reply, Request, Welcome, WelcomeFlags},
-    outcome::encode_accepted,
-    words::accounts::{Answer, AuthRequest, Event, LoggedIn, SessionOpened, Token},
 };
 
-use crate::{
-    domain::systems::{CommandBytes, Source},
-    log::Head,
-};
+pub use auth::{Grant, LOGIN_FAILURES_MAX};
+pub use demand::{Asked, Demand, What, WordBytes};
+
+use self::auth::Auth;
+use crate::log::Head;
 
 /// How long a conversation may take to get going, and how long it may be silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +46,6 @@ impl Default for SessionTimeouts {
 /// Bytes that may wait to be read by a client. A connection with every request answered by a page
 /// of the log still fits; a client that lets more pile up does not read.
 pub const OUTBOUND_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// Log-ins that may fail on one connection: guessing must pay for connections too.
-pub const LOGIN_FAILURES_MAX: u32 = 5;
 
 /// Memory a connection keeps for sending after a burst.
 const OUTBOUND_BYTES_KEPT: usize = 4 * 1024;
@@ -78,107 +77,6 @@ pub struct Person {
     pub session: u64,
     /// When it ends by itself, milliseconds since 1970-01-01 UTC.
     pub expires_at: u64,
-}
-
-/// An authentication under way: one at a time on a connection.
-#[derive(Debug, Clone, Copy)]
-struct Auth {
-    correlation: u64,
-    /// What to hand out if a log-in is accepted; `None` while registering.
-    grant: Option<Grant>,
-}
-
-/// What an accepted log-in hands out, beyond what is logged of it.
-#[derive(Debug, Clone, Copy)]
-pub struct Grant {
-    /// The secret to resume the session with.
-    pub token: Token,
-    /// What its person may do.
-    pub roles: Roles,
-}
-
-/// What a conversation wants from the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Demand<'a> {
-    /// More bytes.
-    More,
-    /// Nothing: the frame was answered here. Go on.
-    Nothing,
-    /// Something only the server can answer.
-    Ask(Asked<'a>),
-    /// Something said in passing, which is not answered.
-    Pass {
-        /// By whom.
-        user: UserId,
-        /// What.
-        word: WordBytes<'a>,
-    },
-    /// Send what waits and close.
-    Close,
-}
-
-/// Something that is answered under the client's number for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked<'a> {
-    /// The client's number.
-    pub correlation: u64,
-    /// What is asked.
-    pub what: What<'a>,
-}
-
-/// What is asked of the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What<'a> {
-    /// Decide this for this person.
-    Command {
-        /// Who asks.
-        user: UserId,
-        /// The idempotency key.
-        key: Key,
-        /// The command.
-        word: WordBytes<'a>,
-    },
-    /// Answer this for this person.
-    Query {
-        /// Who asks.
-        user: UserId,
-        /// The query.
-        word: WordBytes<'a>,
-    },
-    /// Find out who this is.
-    Auth {
-        /// The idempotency key.
-        key: Key,
-        /// What was shown.
-        request: AuthRequest,
-    },
-    /// Nothing, because it was asked after its session was revoked: to be refused, when that is
-    /// durable.
-    TooLate,
-}
-
-/// A word that nobody has looked into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WordBytes<'a> {
-    /// Which word.
-    pub kind: Kind,
-    /// The version of its layout.
-    pub schema: u8,
-    /// Its bytes.
-    pub body: &'a [u8],
-}
-
-impl<'a> WordBytes<'a> {
-    /// As the engine takes it: from a client.
-    #[must_use]
-    pub const fn bytes(self) -> CommandBytes<'a> {
-        CommandBytes {
-            kind: self.kind,
-            schema: self.schema,
-            body: self.body,
-            source: Source::Client,
-        }
-    }
 }
 
 /// One conversation. See the head of this file.
@@ -309,27 +207,6 @@ impl Session {
         Demand::Nothing
     }
 
-    fn handle_auth<'a>(&mut self, correlation: u64, key: Key, request: AuthRequest) -> Demand<'a> {
-        if let Some(person) = self.person() {
-            let refusal = Refusal::with(Code::ALREADY_LOGGED_IN, person.user.0, 0);
-            return self.refuse(correlation, refusal);
-        }
-        if self.auth.is_some() {
-            return self.refuse(correlation, Refusal::with(Code::IN_FLIGHT, 1, 1));
-        }
-        if LOGIN_FAILURES_MAX <= self.login_failures {
-            let failures = u64::from(self.login_failures);
-            return self.close(Refusal::with(Code::LOGIN_ATTEMPTS, failures, failures));
-        }
-        self.auth = Some(Auth {
-            correlation,
-            grant: None,
-        });
-        self.in_flight += 1;
-        let what = What::Auth { key, request };
-        Demand::Ask(Asked { correlation, what })
-    }
-
     /// Passes something on for this connection's person, if it may ask anything now.
     fn admit<'a>(&mut self, correlation: u64, what: impl FnOnce(UserId) -> What<'a>) -> Demand<'a> {
         let person = match self.stage {
@@ -401,13 +278,6 @@ impl Session {
         self.send_error(correlation, refusal, retry_after_ms, false);
     }
 
-    /// A log-in is about to be decided: if it is accepted, this is what to hand out.
-    pub fn handle_grant(&mut self, grant: Grant) {
-        if let Some(auth) = &mut self.auth {
-            auth.grant = Some(grant);
-        }
-    }
-
     /// An outcome may leave.
     pub fn handle_answer(&mut self, correlation: u64, at: Head, outcome: &[u8]) {
         let auth = self.auth.filter(|auth| auth.correlation == correlation);
@@ -440,49 +310,6 @@ impl Session {
             outcome,
         }
         .encode(&mut self.outbound);
-    }
-
-    /// An accepted log-in or resumption makes this connection somebody's.
-    fn handle_auth_outcome(&mut self, auth: Auth, at: Head, outcome: &[u8]) {
-        let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(outcome) else {
-            self.login_failures += 1;
-            return self.send_answer(auth.correlation, at, outcome);
-        };
-        if let Ok(Answer::SessionResumed(resumed)) = Answer::decode(kind, schema, body) {
-            self.stage = Stage::Person(Person {
-                user: resumed.user,
-                session: resumed.session,
-                expires_at: resumed.expires_at,
-            });
-        }
-        let event = Event::decode(kind, schema, body);
-        let (Ok(Event::LoggedIn(logged_in)), Some(grant)) = (event, auth.grant) else {
-            return self.send_answer(auth.correlation, at, outcome);
-        };
-        self.open(auth.correlation, at, &logged_in, grant);
-    }
-
-    /// What was logged of a log-in is not what is answered, because the token is never logged.
-    fn open(&mut self, correlation: u64, at: Head, logged_in: &LoggedIn, grant: Grant) {
-        let person = Person {
-            user: logged_in.user,
-            session: at.seq.0,
-            expires_at: logged_in.expires_at,
-        };
-        self.stage = Stage::Person(person);
-        let answer = Answer::from(SessionOpened {
-            user: person.user,
-            roles: grant.roles,
-            session: person.session,
-            expires_at: person.expires_at,
-            cursor: logged_in.cursor,
-            token: grant.token,
-        });
-        let mut outcome = Vec::new();
-        let (kind, schema) = answer.kind();
-        encode_accepted(kind, schema, &mut outcome);
-        answer.encode(&mut outcome);
-        self.send_answer(correlation, at, &outcome);
     }
 
     /// Looks at the clock: closes a conversation that is too slow, too silent, or whose session is

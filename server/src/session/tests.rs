@@ -2,11 +2,13 @@
 
 use proptest::prelude::*;
 use protocol::{
-    frame,
+    Key, Kind, Outcome, Roles, frame,
     limits::REPLY_BYTES_MAX,
     message::MessageError,
-    outcome::encode_refused,
-    words::accounts::{self, SessionResumed},
+    outcome::{encode_accepted, encode_refused},
+    words::accounts::{
+        self, Answer, AuthRequest, Event, LoggedIn, SessionOpened, SessionResumed, Token,
+    },
 };
 
 use super::*;

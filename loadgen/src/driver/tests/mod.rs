@@ -75,6 +75,12 @@ steps = [
   {{ wait = "2ms..4ms" }},
   {{ cancel = {{ booking = "$booking" }} }},
 ]
+[flow.dream]
+steps = [
+  {{ reserve = {{ agenda = "uniform" }}, save = "booking" }},
+  {{ wait = "1h" }},
+  {{ cancel = {{ booking = "$booking" }} }},
+]
 "#
     );
     let scenario = Scenario::parse("small.toml", &text).unwrap_or_else(|error| panic!("{error}"));
@@ -204,7 +210,7 @@ async fn a_lost_connection_is_made_again_and_what_it_left_is_asked_again() {
         .filter(|(client, _change)| *client == lost)
         .map(|(_client, change)| *change)
         .collect();
-    let subscribed = LinkChange::Subscribed { from: 2 };
+    let subscribed = LinkChange::Subscribed { from: 2, newest: 3 };
     assert_eq!(changes, [subscribed, LinkChange::Ended, subscribed]);
 }
 
@@ -309,6 +315,18 @@ async fn a_flow_waits_between_steps_and_gives_back_the_booking_it_made() {
         }
         last.insert(done.client, *done);
     }
+}
+
+#[tokio::test]
+async fn what_is_due_after_the_end_was_never_intended() {
+    let dream = r#"duration = "60ms"
+load = [{ flow = "dream", clients = 4 }]"#;
+    let (mut null, mut witness) = (NullTarget::new(8), Witness::default());
+    let driven = drive_on(dream, &mut null, &mut witness, options()).await;
+    let phase = &driven.phases[0];
+    assert_eq!(phase.conservation.intended, 4);
+    assert_eq!(phase.conservation.cancelled_at_end, 0);
+    assert!(!phase.operations.contains_key("cancel"));
 }
 
 #[tokio::test]

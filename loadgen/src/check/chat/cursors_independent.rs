@@ -1,0 +1,108 @@
+//! O4, one cursor a device: it never falls, and no other device moves it.
+//!
+//! Each device is a client of its own. It must not go on from before a position that it went on from
+//! or moved its cursor to; and once it has gone on from somewhere, not from beyond everything that
+//! it was pushed and moved to itself: another device of the same person may be further.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use crate::{
+    check::finding::{About, Finding, Violation, Witness},
+    operation::{Nanos, Operation},
+};
+
+const ABOUT: About = About {
+    name: "cursors-independent",
+    demands: "A device's cursor never falls, and no other device moves it.",
+    confidence: "certificate: where each connection goes on from, against the client's own positions",
+};
+
+/// One device.
+#[derive(Debug, Clone, Copy, Default)]
+struct Device {
+    /// Where its connections go on from at least.
+    low: u64,
+    /// The highest position that it had or asked for.
+    high: u64,
+    is_known: bool,
+}
+
+/// The law.
+#[derive(Debug)]
+pub(super) struct CursorsIndependent {
+    devices: HashMap<u32, Device, FixedState>,
+    returns: u64,
+    finding: Finding,
+}
+
+impl CursorsIndependent {
+    pub(super) const fn new() -> Self {
+        Self {
+            devices: HashMap::with_hasher(FixedState::with_seed(0)),
+            returns: 0,
+            finding: Finding::new(ABOUT),
+        }
+    }
+
+    /// A device asks for its cursor to be moved: from now on it may be there.
+    pub(super) fn handle_move(&mut self, client: u32, seq: u64) {
+        let device = self.devices.entry(client).or_default();
+        device.high = device.high.max(seq);
+    }
+
+    /// Its cursor was moved.
+    pub(super) fn handle_moved(&mut self, operation: &Operation, seq: u64) {
+        let device = self.devices.entry(operation.client).or_default();
+        device.low = device.low.max(seq);
+    }
+
+    /// A device goes on from `from`, having been pushed everything up to `pushed` before.
+    pub(super) fn handle_subscribed(&mut self, client: u32, from: u64, pushed: u64, now: Nanos) {
+        let device = self.devices.entry(client).or_default();
+        device.high = device.high.max(pushed);
+        let Device {
+            low,
+            high,
+            is_known,
+        } = *device;
+        *device = Device {
+            low: low.max(from),
+            high: high.max(from),
+            is_known: true,
+        };
+        self.returns += u64::from(is_known);
+        if from < low {
+            self.convict((client, from), now, format!("position {low} or beyond"));
+        } else if is_known && high < from {
+            self.convict((client, from), now, format!("position {high} at most"));
+        }
+    }
+
+    fn convict(&mut self, (client, from): (u32, u64), now: Nanos, expected: String) {
+        self.finding.convict(|| Violation {
+            sentence: format!(
+                "client {client} went on from position {from} at {}, when its own cursor had been at {expected}",
+                crate::check::finding::time_text(now),
+            ),
+            witnesses: vec![Witness::told(
+                format!("client {client}"),
+                "connected".to_owned(),
+                "went on".to_owned(),
+                from,
+            )],
+            order: "session: what this device was shown and asked for before",
+            expected,
+        });
+    }
+
+    pub(super) const fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
+    pub(super) fn conclude(mut self) -> Finding {
+        self.finding
+            .count_needed("devices that came back", self.returns);
+        self.finding
+    }
+}

@@ -1,0 +1,555 @@
+//! The laws of messaging and offline delivery, M1 to M13 and O1 to O5: who is told what.
+//!
+//! Pushes, connections and answers go in as they come, then the log through a model of our own; one
+//! finding a law comes out. `mailbox` knows what each client was shown, `entries` what stands at each
+//! index, `own` what each client said; `model` is the log, and `due` what it says each had to be
+//! shown. A law that another one implies is still judged by its own evidence, and says so.
+//!
+//! Deliberately absent: who is here and who writes, which the log never hears of (see `presence`).
+
+mod backlog_drained;
+mod causal_order;
+mod cursors_independent;
+mod due;
+mod entries;
+mod everybody_has_it;
+mod fifo_per_sender;
+mod mailbox;
+mod model;
+mod no_aborted_message;
+mod no_gap;
+mod no_lost_message;
+mod no_phantom_message;
+mod offline_exactly_once;
+mod one_entry_per_index;
+mod one_order;
+mod own;
+mod read_your_messages;
+mod receipts_truthful;
+mod resume_at_cursor;
+mod retained;
+mod shown_once;
+mod tell;
+mod watermarks_rise;
+
+use std::collections::BTreeMap;
+
+use protocol::{OwnedRecord, UserId, words::chat::Command};
+
+use self::{
+    backlog_drained::BacklogDrained,
+    causal_order::CausalOrder,
+    cursors_independent::CursorsIndependent,
+    due::user_of,
+    entries::{Entries, Sight},
+    everybody_has_it::EverybodyHasIt,
+    fifo_per_sender::FifoPerSender,
+    mailbox::{Mailbox, Pair, Range},
+    model::{Marks, Model},
+    no_aborted_message::NoAbortedMessage,
+    no_gap::NoGap,
+    no_lost_message::NoLostMessage,
+    no_phantom_message::NoPhantomMessage,
+    offline_exactly_once::OfflineExactlyOnce,
+    one_entry_per_index::OneEntryPerIndex,
+    one_order::OneOrder,
+    own::Own,
+    read_your_messages::ReadYourMessages,
+    receipts_truthful::ReceiptsTruthful,
+    resume_at_cursor::ResumeAtCursor,
+    retained::{Page, Retained},
+    shown_once::ShownOnce,
+    watermarks_rise::{Told, WatermarksRise},
+};
+use super::{
+    finding::{Finding, OperationId},
+    no_phantom::NoPhantom,
+    reads::Reads,
+    record::Decided,
+};
+use crate::operation::{
+    ChatCall, ChatSeen, KeyMint, LinkChange, Nanos, Operation, Outcome, Push, ShownEntry,
+};
+
+/// The names of these laws, in the order of their verdicts.
+pub(super) const LAWS: [&str; 18] = [
+    "no-lost-message",
+    "no-phantom-message",
+    "no-aborted-message",
+    "shown-once",
+    "one-entry-per-index",
+    "one-order",
+    "fifo-per-sender",
+    "causal-order",
+    "no-gap",
+    "read-your-messages",
+    "watermarks-rise",
+    "receipts-truthful",
+    "everybody-has-it",
+    "resume-at-cursor",
+    "backlog-drained",
+    "offline-exactly-once",
+    "cursors-independent",
+    "retained",
+];
+
+/// When nobody was told anything for so long, nothing is on its way any more.
+const QUIET: Nanos = 1_000_000_000;
+
+/// What is known of everybody while the run goes on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) mint: &'a KeyMint,
+    /// By client: who they are.
+    pub(super) users: &'a [Option<UserId>],
+    /// The last position of the world's set-up.
+    pub(super) began_at: u64,
+    /// Which operations were sent.
+    pub(super) sent: &'a NoPhantom,
+}
+
+/// Something that was told, kept until the model is where it was told.
+#[derive(Debug)]
+enum Kept {
+    Page(Page),
+    /// The last entry of a conversation.
+    Last(OperationId, u64, u64),
+    /// Somebody's watermarks in a conversation.
+    Marks(u64, UserId, Told),
+}
+
+/// Every law of the chat.
+#[derive(Debug)]
+pub(super) struct ChatLaws {
+    mailbox: Mailbox,
+    entries: Entries,
+    own: Own,
+    model: Model,
+    kept: Reads<Kept>,
+    no_lost_message: NoLostMessage,
+    no_phantom_message: NoPhantomMessage,
+    no_aborted_message: NoAbortedMessage,
+    shown_once: ShownOnce,
+    one_entry_per_index: OneEntryPerIndex,
+    one_order: OneOrder,
+    fifo_per_sender: FifoPerSender,
+    causal_order: CausalOrder,
+    no_gap: NoGap,
+    read_your_messages: ReadYourMessages,
+    watermarks_rise: WatermarksRise,
+    receipts_truthful: ReceiptsTruthful,
+    everybody_has_it: EverybodyHasIt,
+    resume_at_cursor: ResumeAtCursor,
+    backlog_drained: BacklogDrained,
+    offline_exactly_once: OfflineExactlyOnce,
+    cursors_independent: CursorsIndependent,
+    retained: Retained,
+    operations: u64,
+    /// When anybody was pushed anything last.
+    pushed_at: Nanos,
+}
+
+impl ChatLaws {
+    pub(super) fn new(bytes_max: u64) -> Self {
+        // Entries shown, connections, gaps, reads and the log's entries.
+        let share = bytes_max / 5;
+        Self {
+            mailbox: Mailbox::new(share),
+            entries: Entries::new(share),
+            own: Own::new(),
+            model: Model::new(share),
+            kept: Reads::new(share),
+            no_lost_message: NoLostMessage::new(),
+            no_phantom_message: NoPhantomMessage::new(),
+            no_aborted_message: NoAbortedMessage::new(),
+            shown_once: ShownOnce::new(),
+            one_entry_per_index: OneEntryPerIndex::new(),
+            one_order: OneOrder::new(),
+            fifo_per_sender: FifoPerSender::new(),
+            causal_order: CausalOrder::new(),
+            no_gap: NoGap::new(share),
+            read_your_messages: ReadYourMessages::new(),
+            watermarks_rise: WatermarksRise::new(),
+            receipts_truthful: ReceiptsTruthful::new(),
+            everybody_has_it: EverybodyHasIt::new(),
+            resume_at_cursor: ResumeAtCursor::new(),
+            backlog_drained: BacklogDrained::new(),
+            offline_exactly_once: OfflineExactlyOnce::new(),
+            cursors_independent: CursorsIndependent::new(),
+            retained: Retained::new(),
+            operations: 0,
+            pushed_at: 0,
+        }
+    }
+
+    /// Whether anybody asked anything of the chat, or was shown anything of it.
+    pub(super) const fn is_exercised(&self) -> bool {
+        0 < self.operations + self.mailbox.shown
+    }
+
+    pub(super) fn handle_invoke(&mut self, id: OperationId, user: UserId, call: &ChatCall) {
+        if !matches!(call, ChatCall::ListPresence {}) {
+            self.operations += 1;
+        }
+        if !call.is_query() {
+            let seen = self.mailbox.link(id.0).map_or(0, |link| link.pushed);
+            self.causal_order.handle_invoke(id, seen);
+        }
+        self.receipts_truthful.handle_invoke(user, call);
+        if let ChatCall::MoveCursor { seq } = *call {
+            self.cursors_independent.handle_move(id.0, seq);
+        }
+    }
+
+    pub(super) fn handle_complete(
+        &mut self,
+        operation: &Operation,
+        call: &ChatCall,
+        seen: Option<&ChatSeen>,
+        known: &Known<'_>,
+    ) {
+        self.causal_order.handle_complete(operation);
+        if is_entry(call) {
+            self.no_aborted_message.handle_complete(operation);
+        }
+        if operation.outcome != Outcome::Ok {
+            return;
+        }
+        if let ChatCall::MoveCursor { seq } = *call {
+            self.cursors_independent.handle_moved(operation, seq);
+        }
+        match seen {
+            Some(ChatSeen::Sent(conversation, index)) => {
+                self.handle_sent(operation, call, (*conversation, *index), known);
+            }
+            Some(ChatSeen::History(entries)) => self.handle_page(operation, call, entries, known),
+            Some(ChatSeen::Conversations(list)) => {
+                self.handle_list(operation, call, list, known);
+            }
+            Some(ChatSeen::Members(list)) => {
+                if let ChatCall::ListMembers { conversation } = *call {
+                    for (user, delivered, read) in list {
+                        self.handle_marks(operation, (conversation, *user), (*delivered, *read));
+                    }
+                }
+            }
+            Some(ChatSeen::Rooms(_) | ChatSeen::Presences(_)) | None => {}
+        }
+    }
+
+    fn handle_sent(
+        &mut self,
+        operation: &Operation,
+        call: &ChatCall,
+        at: (u64, u64),
+        known: &Known<'_>,
+    ) {
+        let ChatCall::Send { to, .. } = *call else {
+            return;
+        };
+        let before = (self.own.conversation(operation.client, to))
+            .and_then(|conversation| self.own.before(operation, conversation));
+        self.fifo_per_sender.check(operation, at, before);
+        self.own.note(operation, to, at);
+        let Some(author) = user_of(known.users, operation.client) else {
+            return;
+        };
+        let entry = ShownEntry {
+            conversation: at.0,
+            index: at.1,
+            seq: operation.seq,
+            author,
+            key: known.mint.mint(operation.client, operation.counter),
+            text: None,
+        };
+        self.handle_sight(operation.client, &entry, false, known);
+    }
+
+    fn handle_page(
+        &mut self,
+        operation: &Operation,
+        call: &ChatCall,
+        entries: &[ShownEntry],
+        known: &Known<'_>,
+    ) {
+        self.no_gap.check_page(operation, entries);
+        self.read_your_messages
+            .check_page(operation, call, entries, &self.own);
+        for entry in entries {
+            self.handle_sight(operation.client, entry, false, known);
+        }
+        let id = (operation.client, operation.counter);
+        if let Some(page) = Page::of(id, call, entries) {
+            self.kept.keep(operation.seq, Kept::Page(page));
+        }
+    }
+
+    fn handle_list(
+        &mut self,
+        operation: &Operation,
+        call: &ChatCall,
+        list: &[(u64, u64, u64, u64)],
+        known: &Known<'_>,
+    ) {
+        self.read_your_messages
+            .check_list(operation, list, &self.own);
+        let id = (operation.client, operation.counter);
+        let user = user_of(known.users, operation.client);
+        let lists_all = matches!(call, ChatCall::ListConversations {});
+        for (conversation, last, delivered, read) in list {
+            if lists_all {
+                let last = Kept::Last(id, *conversation, *last);
+                self.kept.keep(operation.seq, last);
+            }
+            if let Some(user) = user {
+                self.handle_marks(operation, (*conversation, user), (*delivered, *read));
+            }
+        }
+    }
+
+    fn handle_marks(&mut self, operation: &Operation, whose: (u64, UserId), marks: Marks) {
+        let told = Told {
+            client: operation.client,
+            seq: operation.seq,
+            marks,
+        };
+        if self.watermarks_rise.check(whose, told) {
+            let marks = Kept::Marks(whose.0, whose.1, told);
+            self.kept.keep(told.seq, marks);
+        }
+    }
+
+    /// Something was pushed, of whatever system.
+    pub(super) fn handle_push(
+        &mut self,
+        client: u32,
+        seq: u64,
+        push: &Push,
+        now: Nanos,
+        known: &Known<'_>,
+    ) {
+        self.pushed_at = now;
+        match push {
+            Push::Entry(entry) => self.handle_entry(client, entry, known),
+            Push::Receipt {
+                conversation,
+                user,
+                delivered,
+                read,
+            } => {
+                let told = Told {
+                    client,
+                    seq,
+                    marks: (*delivered, *read),
+                };
+                let whose = (*conversation, *user);
+                self.receipts_truthful.check_asked(whose, told);
+                if self.watermarks_rise.check(whose, told) {
+                    self.kept.keep(seq, Kept::Marks(whose.0, whose.1, told));
+                }
+            }
+            Push::Promoted { .. } | Push::Expired { .. } => {}
+        }
+        self.mailbox.push(client, seq);
+    }
+
+    fn handle_entry(&mut self, client: u32, entry: &ShownEntry, known: &Known<'_>) {
+        let arrival = self.mailbox.show(client, entry);
+        self.shown_once.check(client, entry, arrival);
+        self.one_order.check(client, entry, arrival);
+        self.no_gap.check(arrival);
+        self.resume_at_cursor.check(client, entry, arrival);
+        let is_new = match arrival {
+            mailbox::Arrival::Late { .. } => true,
+            other => other.is_new(),
+        };
+        self.handle_sight(client, entry, is_new, known);
+    }
+
+    /// Somebody was shown an entry, pushed or not.
+    fn handle_sight(&mut self, client: u32, entry: &ShownEntry, is_new: bool, known: &Known<'_>) {
+        let sight = self.entries.note(client, entry, is_new);
+        self.one_entry_per_index.check(client, entry, sight);
+        self.no_phantom_message.check_text(client, entry, known);
+        match sight {
+            Sight::Same => {}
+            Sight::First | Sight::Other(_) | Sight::Unkept => {
+                self.no_phantom_message.check_first(client, entry, known);
+                self.no_aborted_message.check_first(client, entry, known);
+            }
+        }
+    }
+
+    pub(super) fn handle_link(&mut self, client: u32, change: LinkChange, now: Nanos) {
+        match change {
+            LinkChange::Subscribed { from, newest } => {
+                let pushed = self.mailbox.link(client).map_or(0, |link| link.pushed);
+                self.cursors_independent
+                    .handle_subscribed(client, from, pushed, now);
+                self.mailbox.begin(client, from, newest);
+            }
+            LinkChange::Ended => self.mailbox.end(client),
+        }
+    }
+
+    /// Waiting for what is for this client, up to `seq`, is over. While anybody is still being told
+    /// things, what did not come is late and not lost.
+    pub(super) fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {
+        if self.pushed_at.saturating_add(QUIET) <= now || self.mailbox.has(client, seq) {
+            self.mailbox.drain(client, seq);
+        } else {
+            self.backlog_drained.handle_unsettled();
+        }
+    }
+
+    /// One record of the log, and who minted its key.
+    pub(super) fn handle_record(&mut self, record: &OwnedRecord, minted: Option<OperationId>) {
+        self.model.handle_record();
+        if let Some(decided) = Decided::<Command>::of(record)
+            && let Some(at) = self.model.apply(record, &decided, minted)
+        {
+            self.one_entry_per_index
+                .handle_entry(at, record, &self.entries);
+            self.no_aborted_message
+                .handle_entry(at, record, minted, &self.entries);
+        }
+        while let Some(kept) = self.kept.next_at(record.seq.0) {
+            match kept {
+                Kept::Page(page) => self.retained.check_page(&self.model, &page),
+                Kept::Last(by, conversation, last) => {
+                    self.retained
+                        .check_last(&self.model, by, (conversation, last));
+                }
+                Kept::Marks(conversation, user, told) => {
+                    self.receipts_truthful
+                        .check_logged(&self.model, (conversation, user), told);
+                }
+            }
+        }
+    }
+
+    /// Judges what needs the whole log.
+    pub(super) fn judge(&mut self, users: &[Option<UserId>]) {
+        self.doubt();
+        if !self.model.is_whole() {
+            return;
+        }
+        let links = self.mailbox.all_links();
+        let dues = due::dues(&self.model, &links, users);
+        let mut shown: BTreeMap<Pair, Vec<Range>> = BTreeMap::new();
+        for (pair, range) in self.mailbox.all_ranges() {
+            shown.entry(pair).or_default().push(range);
+        }
+        shown.values_mut().for_each(due::merge);
+        let model = &self.model;
+        self.no_lost_message.judge(&dues, &shown, model);
+        self.no_phantom_message.sweep(&self.entries, model);
+        self.no_phantom_message.judge(&dues, &shown, model);
+        self.no_gap.judge(model, users);
+        if !self.entries.is_overflowed() {
+            self.everybody_has_it.judge(&dues, &self.entries, model);
+        }
+        self.resume_at_cursor.judge(&links, model, users);
+        self.backlog_drained.judge(&links, model, users);
+        self.offline_exactly_once.judge(&links, model, users);
+    }
+
+    /// What was beyond the budget, or is not there, leaves laws in doubt.
+    fn doubt(&mut self) {
+        let links = self.mailbox.is_overflowed();
+        let log = !self.model.is_whole();
+        if links || log {
+            let why = if links {
+                "there were more connections and gaps than could be kept"
+            } else {
+                "the log was not there or more than could be kept"
+            };
+            self.no_lost_message.doubt(why);
+            self.no_phantom_message.doubt(why);
+            self.no_gap.doubt(why);
+            self.everybody_has_it.doubt(why);
+            self.resume_at_cursor.doubt(why);
+            self.backlog_drained.doubt(why);
+            self.offline_exactly_once.doubt(why);
+        }
+        if self.entries.is_overflowed() {
+            let why = "there were more entries than could be kept";
+            self.one_entry_per_index.doubt(why);
+            self.no_phantom_message.doubt(why);
+            self.everybody_has_it.doubt(why);
+        }
+    }
+
+    /// Everything these laws want to tell with operations out of the history.
+    pub(super) fn findings(&self) -> [&Finding; LAWS.len()] {
+        [
+            self.no_lost_message.finding(),
+            self.no_phantom_message.finding(),
+            self.no_aborted_message.finding(),
+            self.shown_once.finding(),
+            self.one_entry_per_index.finding(),
+            self.one_order.finding(),
+            self.fifo_per_sender.finding(),
+            self.causal_order.finding(),
+            self.no_gap.finding(),
+            self.read_your_messages.finding(),
+            self.watermarks_rise.finding(),
+            self.receipts_truthful.finding(),
+            self.everybody_has_it.finding(),
+            self.resume_at_cursor.finding(),
+            self.backlog_drained.finding(),
+            self.offline_exactly_once.finding(),
+            self.cursors_independent.finding(),
+            self.retained.finding(),
+        ]
+    }
+
+    /// The findings, in the order of [`LAWS`].
+    pub(super) fn conclude(self) -> [Finding; LAWS.len()] {
+        let (shown, pairs) = (self.mailbox.shown, self.mailbox.pairs());
+        [
+            self.no_lost_message.conclude(),
+            self.no_phantom_message.conclude(),
+            self.no_aborted_message.conclude(),
+            self.shown_once.conclude(shown, self.mailbox.redelivered),
+            self.one_entry_per_index.conclude(self.entries.compared),
+            self.one_order.conclude(shown, pairs),
+            self.fifo_per_sender.conclude(),
+            self.causal_order.conclude(),
+            self.no_gap.conclude(shown),
+            self.read_your_messages.conclude(),
+            self.watermarks_rise.conclude(),
+            self.receipts_truthful.conclude(self.kept.skipped()),
+            self.everybody_has_it.conclude(),
+            self.resume_at_cursor.conclude(),
+            self.backlog_drained.conclude(),
+            self.offline_exactly_once.conclude(),
+            self.cursors_independent.conclude(),
+            self.retained.conclude(),
+        ]
+    }
+}
+
+/// Whether a command of this sort, accepted, is an entry of a conversation.
+const fn is_entry(call: &ChatCall) -> bool {
+    match call {
+        ChatCall::Send { .. }
+        | ChatCall::CreateGroup { .. }
+        | ChatCall::AddMember { .. }
+        | ChatCall::RemoveMember { .. }
+        | ChatCall::LeaveGroup { .. }
+        | ChatCall::RenameGroup { .. } => true,
+        ChatCall::CreateRoom {}
+        | ChatCall::JoinRoom { .. }
+        | ChatCall::LeaveRoom { .. }
+        | ChatCall::MarkDelivered { .. }
+        | ChatCall::MarkRead { .. }
+        | ChatCall::MoveCursor { .. }
+        | ChatCall::ListConversations {}
+        | ChatCall::ListPending {}
+        | ChatCall::ListRooms {}
+        | ChatCall::ListMembers { .. }
+        | ChatCall::ReadHistory { .. }
+        | ChatCall::ListPresence {} => false,
+    }
+}

@@ -1,0 +1,117 @@
+//! M3, no aborted read: what was definitely refused is shown to nobody.
+//!
+//! Only definite refusals count: what was not answered may yet take effect. Whether the refusal was
+//! heard before or after the entry was shown does not matter, so each is compared with the other.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
+use protocol::OwnedRecord;
+
+use super::{
+    Known,
+    entries::Entries,
+    tell::{entry_text, of_push, shown_at},
+};
+use crate::{
+    check::finding::{About, Finding, OperationId, Violation, Witness},
+    operation::{Operation, Outcome, ShownEntry},
+};
+
+const ABOUT: About = About {
+    name: "no-aborted-message",
+    demands: "Nothing that was refused is shown to anybody.",
+    confidence: "certificate: identities of refused commands against everything shown",
+};
+
+/// The law.
+#[derive(Debug)]
+pub(super) struct NoAbortedMessage {
+    refused: HashSet<OperationId, FixedState>,
+    shown: u64,
+    finding: Finding,
+}
+
+impl NoAbortedMessage {
+    pub(super) const fn new() -> Self {
+        Self {
+            refused: HashSet::with_hasher(FixedState::with_seed(0)),
+            shown: 0,
+            finding: Finding::new(ABOUT),
+        }
+    }
+
+    /// A command that would have been an entry is over.
+    pub(super) fn handle_complete(&mut self, operation: &Operation) {
+        let is_refused = match operation.outcome {
+            Outcome::Refused(_) => true,
+            // An earlier attempt may have been heard.
+            Outcome::Error(_) => operation.attempts <= 1,
+            Outcome::Ok | Outcome::Timeout | Outcome::Unknown => false,
+        };
+        if is_refused {
+            self.refused.insert((operation.client, operation.counter));
+        }
+    }
+
+    /// An entry that nobody was shown before.
+    pub(super) fn check_first(&mut self, client: u32, entry: &ShownEntry, known: &Known<'_>) {
+        self.shown += 1;
+        if self.refused.is_empty() {
+            return;
+        }
+        let Some(id) = known.mint.verify(&entry.key) else {
+            return;
+        };
+        if self.refused.contains(&id) {
+            self.finding.convict(|| {
+                let what = entry_text(entry.conversation, entry.index);
+                let sentence = format!("client {client} was shown {what}, which was refused");
+                Violation {
+                    witnesses: vec![Witness::Asked(id), super::tell::shown(client, entry)],
+                    order: "the key of the entry is the key of this operation",
+                    expected: "shown to nobody".to_owned(),
+                    ..of_push(sentence, client, entry)
+                }
+            });
+        }
+    }
+
+    /// An entry of the log: was it shown, and its author told that there is none?
+    pub(super) fn handle_entry(
+        &mut self,
+        at: (u64, u64),
+        record: &OwnedRecord,
+        minted: Option<OperationId>,
+        entries: &Entries,
+    ) {
+        let Some(id) = minted.filter(|id| self.refused.contains(id)) else {
+            return;
+        };
+        let Some(seen) = entries.get(at.0, at.1) else {
+            return;
+        };
+        if seen.seq == record.seq.0 {
+            self.finding.convict(|| Violation {
+                sentence: format!(
+                    "client {} was shown {}, and its author was told that it was refused",
+                    seen.by,
+                    entry_text(at.0, at.1),
+                ),
+                witnesses: vec![Witness::Asked(id), shown_at(seen.by, at, seen.seq)],
+                order: "the key of the entry is the key of this operation",
+                expected: "shown to nobody".to_owned(),
+            });
+        }
+    }
+
+    pub(super) const fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
+    pub(super) fn conclude(mut self) -> Finding {
+        let refused = u64::try_from(self.refused.len()).unwrap_or(u64::MAX);
+        self.finding.count_needed("entries shown", self.shown);
+        self.finding.count("commands refused", refused);
+        self.finding
+    }
+}

@@ -1,0 +1,140 @@
+//! M2, no phantom: whatever is shown was said, by whom it says, in these words, to these people.
+//!
+//! Keys prove who chose them, and a text follows from its key. After the run, everything shown must
+//! be in the log, and nothing may have been shown to somebody who was not in the conversation.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Known,
+    due::{Dues, merge, missing, user_of},
+    entries::Entries,
+    mailbox::{Pair, Range},
+    model::Model,
+    tell::{entry_text, of_push, shown_at},
+};
+use crate::{
+    check::finding::{About, Finding, Violation},
+    operation::ShownEntry,
+};
+
+const ABOUT: About = About {
+    name: "no-phantom-message",
+    demands: "Nothing is shown that nobody said, in other words, or to somebody it is not for.",
+    confidence: "certificate: keys that only this run could mint, and the log",
+};
+
+/// The law.
+#[derive(Debug)]
+pub(super) struct NoPhantomMessage {
+    entries: u64,
+    finding: Finding,
+}
+
+impl NoPhantomMessage {
+    pub(super) const fn new() -> Self {
+        Self {
+            entries: 0,
+            finding: Finding::new(ABOUT),
+        }
+    }
+
+    /// A text that was shown: one comparison, made for everybody.
+    pub(super) fn check_text(&mut self, client: u32, entry: &ShownEntry, known: &Known<'_>) {
+        if entry.text == Some(false) && known.began_at < entry.seq {
+            self.convict(client, entry, "in other words than were said");
+        }
+    }
+
+    /// An entry that nobody was shown before.
+    pub(super) fn check_first(&mut self, client: u32, entry: &ShownEntry, known: &Known<'_>) {
+        if entry.seq <= known.began_at {
+            return;
+        }
+        self.entries += 1;
+        match known.mint.verify(&entry.key) {
+            None => self.convict(client, entry, "under a key that nobody in this run chose"),
+            Some(id) if !known.sent.has_sent(id) => {
+                self.convict(client, entry, "of an operation that was never sent");
+            }
+            Some((by, _)) => {
+                let user = user_of(known.users, by);
+                if user.is_some_and(|user| user != entry.author) {
+                    self.convict(client, entry, "under another person's name");
+                }
+            }
+        }
+    }
+
+    fn convict(&mut self, client: u32, entry: &ShownEntry, how: &str) {
+        self.finding.convict(|| {
+            let what = entry_text(entry.conversation, entry.index);
+            Violation {
+                expected: "what its author said".to_owned(),
+                order: "the key of an entry proves who asked for it",
+                ..of_push(
+                    format!("client {client} was shown {what} {how}"),
+                    client,
+                    entry,
+                )
+            }
+        });
+    }
+
+    /// Whether everything shown is in the log.
+    pub(super) fn sweep(&mut self, entries: &Entries, model: &Model) {
+        for ((conversation, index), seen) in entries.all() {
+            if model.said(conversation, index).is_none() {
+                self.finding.convict(|| Violation {
+                    sentence: format!(
+                        "client {} was shown {}, which is not in the log",
+                        seen.by,
+                        entry_text(conversation, index),
+                    ),
+                    witnesses: vec![shown_at(seen.by, (conversation, index), seen.seq)],
+                    order: "log order",
+                    expected: format!("{} entries", model.last(conversation)),
+                });
+            }
+        }
+    }
+
+    /// Whether everything was for those who were shown it.
+    pub(super) fn judge(&mut self, dues: &Dues, shown: &BTreeMap<Pair, Vec<Range>>, model: &Model) {
+        for ((client, conversation), had) in shown {
+            let due = dues.get(&(*client, *conversation));
+            let mut allowed: Vec<Range> = due.map_or_else(Vec::new, |due| {
+                due.must.iter().chain(&due.may).copied().collect()
+            });
+            merge(&mut allowed);
+            for leak in missing(had, &allowed) {
+                // What is in no log is another finding.
+                let Some(said) = model.said(*conversation, leak.first) else {
+                    continue;
+                };
+                self.finding.convict(|| Violation {
+                    sentence: format!(
+                        "client {client} was shown {}, which was not for its person",
+                        entry_text(*conversation, leak.first),
+                    ),
+                    witnesses: vec![shown_at(*client, (*conversation, leak.first), said.seq)],
+                    order: "log order: who was in the conversation at this position",
+                    expected: "not shown".to_owned(),
+                });
+            }
+        }
+    }
+
+    pub(super) fn doubt(&mut self, why: &str) {
+        self.finding.doubt(why);
+    }
+
+    pub(super) const fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
+    pub(super) fn conclude(mut self) -> Finding {
+        self.finding.count_needed("entries shown", self.entries);
+        self.finding
+    }
+}

@@ -1,0 +1,101 @@
+//! M5, one value per index: everybody is shown the same entry at the same index.
+//!
+//! Pushes, pages of history and the answers to senders are all held against what was shown there
+//! first, whoever saw it, and after the run against the log. Two members who are told different
+//! orders differ at some index.
+
+use protocol::OwnedRecord;
+
+use super::{
+    entries::{Entries, Seen, Sight, digest},
+    tell::{entry_text, logged, shown, shown_at},
+};
+use crate::{
+    check::finding::{About, Finding, Violation},
+    operation::ShownEntry,
+};
+
+const ABOUT: About = About {
+    name: "one-entry-per-index",
+    demands: "At one index of a conversation everybody is shown the same entry, at the same position.",
+    confidence: "certificate: every entry shown compared with the first one shown there, and with the log",
+};
+
+/// The law.
+#[derive(Debug)]
+pub(super) struct OneEntryPerIndex {
+    shown: u64,
+    logged: u64,
+    finding: Finding,
+}
+
+impl OneEntryPerIndex {
+    pub(super) const fn new() -> Self {
+        Self {
+            shown: 0,
+            logged: 0,
+            finding: Finding::new(ABOUT),
+        }
+    }
+
+    pub(super) fn check(&mut self, client: u32, entry: &ShownEntry, sight: Sight) {
+        self.shown += 1;
+        if let Sight::Other(seen) = sight {
+            self.finding.convict(|| differ(client, entry, seen));
+        }
+    }
+
+    /// An entry of the log, by our own count at this index.
+    pub(super) fn handle_entry(&mut self, at: (u64, u64), record: &OwnedRecord, entries: &Entries) {
+        self.logged += 1;
+        let Some(seen) = entries.get(at.0, at.1) else {
+            return;
+        };
+        if (seen.seq, seen.digest) != (record.seq.0, digest(&record.key, record.actor)) {
+            self.finding.convict(|| Violation {
+                sentence: format!(
+                    "client {} was shown position {} as {}, where the log has another entry, at position {}",
+                    seen.by,
+                    seen.seq,
+                    entry_text(at.0, at.1),
+                    record.seq,
+                ),
+                witnesses: vec![shown_at(seen.by, at, seen.seq), logged(at, record.seq.0)],
+                order: "log order: entries counted from the first of the conversation",
+                expected: "the entry of the log".to_owned(),
+            });
+        }
+    }
+
+    pub(super) fn doubt(&mut self, why: &str) {
+        self.finding.doubt(why);
+    }
+
+    pub(super) const fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
+    pub(super) fn conclude(mut self, compared: u64) -> Finding {
+        self.finding.count_needed("entries shown", self.shown);
+        self.finding
+            .count("compared with what others were shown", compared);
+        self.finding.count("entries of the log", self.logged);
+        self.finding
+    }
+}
+
+fn differ(client: u32, entry: &ShownEntry, seen: Seen) -> Violation {
+    let at = (entry.conversation, entry.index);
+    Violation {
+        sentence: format!(
+            "client {client} was shown position {} as {}, and client {} another entry, at position {}",
+            entry.seq,
+            entry_text(at.0, at.1),
+            seen.by,
+            seen.seq,
+        ),
+        witnesses: vec![shown(client, entry), shown_at(seen.by, at, seen.seq)],
+        order: "a conversation is one sequence, whoever looks at it",
+        expected: "one entry at one index".to_owned(),
+    }
+}

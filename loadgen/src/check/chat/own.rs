@@ -1,0 +1,75 @@
+//! The last message of its own that each client knows to stand, by conversation.
+//!
+//! Answers to senders go in; what a call sent later must be behind, or must show, comes out. An
+//! answer counts only for calls sent after it came, so that several calls at once never mislead.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use protocol::{
+    UserId,
+    words::chat::{PUBLIC, Target},
+};
+
+use crate::{
+    check::finding::OperationId,
+    operation::{Nanos, Operation},
+};
+
+/// A message that stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stands {
+    pub(super) index: u64,
+    pub(super) by: OperationId,
+    at: Nanos,
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(super) struct Own {
+    last: HashMap<(u32, u64), Stands, FixedState>,
+    private: HashMap<(u32, UserId), u64, FixedState>,
+}
+
+impl Own {
+    pub(super) const fn new() -> Self {
+        Self {
+            last: HashMap::with_hasher(FixedState::with_seed(0)),
+            private: HashMap::with_hasher(FixedState::with_seed(0)),
+        }
+    }
+
+    /// A client's message stands at this index of this conversation.
+    pub(super) fn note(&mut self, operation: &Operation, to: Target, at: (u64, u64)) {
+        let (conversation, index) = at;
+        if let Target::Person(user) = to {
+            self.private.insert((operation.client, user), conversation);
+        }
+        let new = Stands {
+            index,
+            by: (operation.client, operation.counter),
+            at: operation.completed_at,
+        };
+        let last = self
+            .last
+            .entry((operation.client, conversation))
+            .or_insert(new);
+        if last.index < index {
+            *last = new;
+        }
+    }
+
+    /// The conversation that a client means, if it knows it.
+    pub(super) fn conversation(&self, client: u32, to: Target) -> Option<u64> {
+        match to {
+            Target::Public => Some(PUBLIC),
+            Target::Conversation(id) => Some(id),
+            Target::Person(user) => self.private.get(&(client, user)).copied(),
+        }
+    }
+
+    /// The last message of the client's that it knew to stand in a conversation when it sent this.
+    pub(super) fn before(&self, operation: &Operation, conversation: u64) -> Option<Stands> {
+        let last = self.last.get(&(operation.client, conversation))?;
+        (last.at <= operation.sent_at).then_some(*last)
+    }
+}

@@ -1,0 +1,122 @@
+//! M12, no premature receipt: what somebody is said to have got or read, they said so themselves.
+//!
+//! While the run goes on, a receipt must not be ahead of what a device of that person has asked to
+//! mark; after it, every watermark told must be the log's at the position it was told at.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use protocol::UserId;
+
+use super::{
+    model::Model,
+    tell::conversation_text,
+    watermarks_rise::{Told, witness},
+};
+use crate::{
+    check::finding::{About, Finding, Violation},
+    operation::ChatCall,
+};
+
+const ABOUT: About = About {
+    name: "receipts-truthful",
+    demands: "Nothing is said to be delivered or read before its reader said so.",
+    confidence: "certificate: marks asked for before the receipt came, and the log at its position",
+};
+
+/// The law.
+#[derive(Debug)]
+pub(super) struct ReceiptsTruthful {
+    /// The highest mark asked for, by conversation and person.
+    asked: HashMap<(u64, UserId), u64, FixedState>,
+    receipts: u64,
+    compared: u64,
+    finding: Finding,
+}
+
+impl ReceiptsTruthful {
+    pub(super) const fn new() -> Self {
+        Self {
+            asked: HashMap::with_hasher(FixedState::with_seed(0)),
+            receipts: 0,
+            compared: 0,
+            finding: Finding::new(ABOUT),
+        }
+    }
+
+    /// Somebody is about to mark something.
+    pub(super) fn handle_invoke(&mut self, user: UserId, call: &ChatCall) {
+        if let ChatCall::MarkDelivered {
+            conversation,
+            index,
+        }
+        | ChatCall::MarkRead {
+            conversation,
+            index,
+        } = *call
+        {
+            let asked = self.asked.entry((conversation, user)).or_default();
+            *asked = index.max(*asked);
+        }
+    }
+
+    /// A receipt came. Receipts are made of marks alone, so the one it is made of was asked for.
+    pub(super) fn check_asked(&mut self, (conversation, user): (u64, UserId), told: Told) {
+        self.receipts += 1;
+        let asked = self.asked.get(&(conversation, user)).copied().unwrap_or(0);
+        if asked < told.marks.0 {
+            self.finding.convict(|| Violation {
+                sentence: format!(
+                    "client {} was told that entry {} of {} reached {user}, who had marked up to {asked} only",
+                    told.client,
+                    told.marks.0,
+                    conversation_text(conversation),
+                ),
+                witnesses: vec![witness(conversation, user, told)],
+                order: "real time: no device of that person had asked for more when the receipt came",
+                expected: format!("at most {asked}"),
+            });
+        }
+    }
+
+    /// The model is where somebody was told this.
+    pub(super) fn check_logged(
+        &mut self,
+        model: &Model,
+        (conversation, user): (u64, UserId),
+        told: Told,
+    ) {
+        self.compared += 1;
+        let marks = model.marks(conversation, user);
+        if marks != told.marks {
+            self.finding.convict(|| Violation {
+                sentence: format!(
+                    "client {} was told that {} of {user} is delivered to {} and read to {}, where the log has {} and {}",
+                    told.client,
+                    conversation_text(conversation),
+                    told.marks.0,
+                    told.marks.1,
+                    marks.0,
+                    marks.1,
+                ),
+                witnesses: vec![witness(conversation, user, told)],
+                order: "log order: the marks up to this position",
+                expected: format!("delivered {}, read {}", marks.0, marks.1),
+            });
+        }
+    }
+
+    pub(super) const fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
+    pub(super) fn conclude(mut self, skipped: u64) -> Finding {
+        self.finding
+            .count_needed("receipts and lists compared with the log", self.compared);
+        self.finding.count("receipts", self.receipts);
+        if 0 < skipped {
+            self.finding
+                .doubt(format!("{skipped} reads and receipts were not compared"));
+        }
+        self.finding
+    }
+}

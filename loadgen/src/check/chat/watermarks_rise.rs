@@ -1,0 +1,112 @@
+//! M11, receipts rise: `delivered` and `read` never fall, and `read` is never above `delivered`.
+//!
+//! Each word about somebody's watermarks has the position it speaks of, so that words of different
+//! people can be compared, in whatever order they come: of two the one further on is not lower. A
+//! member who left and came again begins at the end of the conversation, which is not lower either.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use protocol::UserId;
+
+use super::{model::Marks, tell::conversation_text};
+use crate::check::finding::{About, Finding, Violation, Witness};
+
+const ABOUT: About = About {
+    name: "watermarks-rise",
+    demands: "How far something was delivered and read never falls, and nothing is read that was not delivered.",
+    confidence: "certificate: watermarks by the positions they are told at",
+};
+
+/// What somebody was told of somebody's watermarks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// The client that was told.
+    pub(super) client: u32,
+    /// Where this is so.
+    pub(super) seq: u64,
+    pub(super) marks: Marks,
+}
+
+/// The law.
+#[derive(Debug)]
+pub(super) struct WatermarksRise {
+    /// The newest word, by conversation and person.
+    newest: HashMap<(u64, UserId), Told, FixedState>,
+    told: u64,
+    finding: Finding,
+}
+
+impl WatermarksRise {
+    pub(super) const fn new() -> Self {
+        Self {
+            newest: HashMap::with_hasher(FixedState::with_seed(0)),
+            told: 0,
+            finding: Finding::new(ABOUT),
+        }
+    }
+
+    /// Somebody was told this. Returns whether it speaks of another position than the last word did.
+    pub(super) fn check(&mut self, whose: (u64, UserId), told: Told) -> bool {
+        self.told += 1;
+        let (delivered, read) = told.marks;
+        if delivered < read {
+            self.convict(
+                whose,
+                told,
+                format!("read up to {read} and delivered up to {delivered} only"),
+            );
+        }
+        let known = self.newest.get(&whose).copied();
+        let is_news = known.is_none_or(|known| known.seq != told.seq);
+        let known = known.unwrap_or(told);
+        let (low, high) = if known.seq <= told.seq {
+            (known, told)
+        } else {
+            (told, known)
+        };
+        let fell = high.marks.0 < low.marks.0 || high.marks.1 < low.marks.1;
+        // At one position there is one truth.
+        if fell || (low.seq == high.seq && low.marks != high.marks) {
+            let how = format!(
+                "delivered {} and read {} at position {}, and {} and {} at position {}",
+                low.marks.0, low.marks.1, low.seq, high.marks.0, high.marks.1, high.seq,
+            );
+            self.convict(whose, told, how);
+        }
+        self.newest.insert(whose, high);
+        is_news
+    }
+
+    fn convict(&mut self, (conversation, user): (u64, UserId), told: Told, how: String) {
+        self.finding.convict(|| Violation {
+            sentence: format!(
+                "client {} was told that {} of {user} stands at {how}",
+                told.client,
+                conversation_text(conversation),
+            ),
+            witnesses: vec![witness(conversation, user, told)],
+            order: "log order: the positions at which this was so",
+            expected: "watermarks that never fall".to_owned(),
+        });
+    }
+
+    pub(super) const fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
+    pub(super) fn conclude(mut self) -> Finding {
+        self.finding.count_needed("watermarks told", self.told);
+        self.finding
+    }
+}
+
+/// What a client was told of somebody's watermarks.
+pub(super) fn witness(conversation: u64, user: UserId, told: Told) -> Witness {
+    let (delivered, read) = told.marks;
+    Witness::told(
+        format!("client {}", told.client),
+        format!("told of {user} in {}", conversation_text(conversation)),
+        format!("delivered {delivered}, read {read}"),
+        told.seq,
+    )
+}

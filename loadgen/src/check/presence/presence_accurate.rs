@@ -1,0 +1,103 @@
+//! P1, accuracy: whoever is shown to be here was here not long ago.
+//!
+//! Shown by news or by a list, to somebody, some time: a connection of that person must have been
+//! there, or come soon after, since whoever connects is here before it is told that it is. Judged by
+//! the harness's clock, with a slack for what is on its way.
+
+use protocol::UserId;
+
+use super::{Sighting, roll::Roll};
+use crate::{
+    check::finding::{About, Finding, Violation, time_text},
+    operation::Nanos,
+};
+
+const ABOUT: About = About {
+    name: "presence-accurate",
+    demands: "Nobody is shown to be here who has been gone for longer than it takes to notice.",
+    confidence: "definite interval: connections by the harness's clock, widened by what noticing may take",
+};
+
+/// The law.
+#[derive(Debug)]
+pub(super) struct PresenceAccurate {
+    slack: Nanos,
+    /// People shown to be here who were not, yet: the first time each was.
+    early: Vec<Sighting>,
+    sightings: u64,
+    finding: Finding,
+}
+
+impl PresenceAccurate {
+    pub(super) const fn new(slack: Nanos) -> Self {
+        Self {
+            slack,
+            early: Vec::new(),
+            sightings: 0,
+            finding: Finding::new(ABOUT),
+        }
+    }
+
+    /// Somebody was shown to be here.
+    pub(super) fn check(&mut self, roll: &Roll, sighting: Sighting) {
+        let Some(seat) = roll.seat(sighting.user) else {
+            return;
+        };
+        self.sightings += 1;
+        let from = sighting.from.saturating_sub(self.slack);
+        let is_known = |early: &Sighting| early.user == sighting.user;
+        if !seat.was_here(from, sighting.to) && !self.early.iter().any(is_known) {
+            self.early.push(sighting);
+        }
+    }
+
+    /// Somebody is here now: who saw them a moment ago saw them come.
+    pub(super) fn handle_begun(&mut self, user: UserId, now: Nanos) {
+        let Some(at) = self.early.iter().position(|early| early.user == user) else {
+            return;
+        };
+        let early = self.early.swap_remove(at);
+        if early.to.saturating_add(self.slack) < now {
+            self.convict(early);
+        }
+    }
+
+    /// Something was broken on purpose: what is not settled is not judged.
+    pub(super) fn handle_fault(&mut self) {
+        self.early.clear();
+    }
+
+    fn convict(&mut self, sighting: Sighting) {
+        self.finding.convict(|| Violation {
+            sentence: format!(
+                "client {} was shown at {} that {} is here, who had been gone for longer than {}",
+                sighting.viewer,
+                time_text(sighting.to),
+                sighting.user,
+                time_text(self.slack),
+            ),
+            witnesses: vec![sighting.witness()],
+            order: "real time: connections by the harness's clock",
+            expected: "not here".to_owned(),
+        });
+    }
+
+    pub(super) const fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
+    /// The run is over at `now`.
+    pub(super) fn judge(&mut self, now: Nanos) {
+        for early in std::mem::take(&mut self.early) {
+            if early.to.saturating_add(self.slack) < now {
+                self.convict(early);
+            }
+        }
+    }
+
+    pub(super) fn conclude(mut self) -> Finding {
+        self.finding
+            .count_needed("times somebody was shown to be here", self.sightings);
+        self.finding
+    }
+}

@@ -1,0 +1,82 @@
+//! P2, completeness: whoever watches somebody is told in time that they are gone.
+//!
+//! For each watcher and person the last news is kept; a person gone for longer than the slack, of
+//! whom a watcher that was connected all the while was last told that they are here, was missed.
+//! Whoever was told of somebody once is taken to watch them until its connection ends: clients of a
+//! run never watch fewer.
+
+use super::{News, roll::Seat};
+use crate::{
+    check::finding::{About, Finding, Violation, Witness, time_text},
+    operation::Nanos,
+};
+
+const ABOUT: About = About {
+    name: "presence-complete",
+    demands: "Whoever watches somebody is told in time that they are gone.",
+    confidence: "definite interval: connections by the harness's clock, widened by what noticing may take",
+};
+
+/// The law.
+#[derive(Debug)]
+pub(super) struct PresenceComplete {
+    slack: Nanos,
+    /// Absences before this are not judged: something was broken on purpose.
+    quiet_until: Nanos,
+    absences: u64,
+    finding: Finding,
+}
+
+impl PresenceComplete {
+    pub(super) const fn new(slack: Nanos) -> Self {
+        Self {
+            slack,
+            quiet_until: 0,
+            absences: 0,
+            finding: Finding::new(ABOUT),
+        }
+    }
+
+    pub(super) const fn handle_fault(&mut self, until: Nanos) {
+        self.quiet_until = until;
+    }
+
+    /// What a watcher knew until `now` of somebody whose connections are these.
+    pub(super) fn check(&mut self, watcher: u32, last: &News, seat: Option<Seat>, now: Nanos) {
+        let Some((gone_at, until)) = seat.and_then(|seat| seat.absence(now)) else {
+            return;
+        };
+        if !last.online || gone_at <= last.at || gone_at < self.quiet_until {
+            return;
+        }
+        self.absences += 1;
+        if gone_at.saturating_add(self.slack) < until.min(now) {
+            self.finding.convict(|| Violation {
+                sentence: format!(
+                    "client {watcher} watched {}, who was gone from {} on, and had not been told by {}",
+                    last.user,
+                    time_text(gone_at),
+                    time_text(until.min(now)),
+                ),
+                witnesses: vec![Witness::told(
+                    format!("client {watcher}"),
+                    format!("told of {}", last.user),
+                    format!("here, at {}", time_text(last.at)),
+                    0,
+                )],
+                order: "real time: connections by the harness's clock",
+                expected: format!("news of it within {}", time_text(self.slack)),
+            });
+        }
+    }
+
+    pub(super) const fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
+    pub(super) fn conclude(mut self) -> Finding {
+        self.finding
+            .count_needed("times somebody who was watched was gone", self.absences);
+        self.finding
+    }
+}

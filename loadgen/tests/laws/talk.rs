@@ -1,0 +1,216 @@
+//! Lines of recorded histories about the chat and about presence: calls, answers, pushes, records.
+//!
+//! ```text
+//! op  <client>.<counter> <call> <a/b/c> ...        the numbers of the call, as histories keep them, with
+//!                                                  `public`, `c<conversation>`, `u<user>` for a target
+//!     sent:<conversation>:<index>                  shown by a message
+//!     entry:<conversation>:<index>:<seq>:<client>.<counter> ...           by a page of history
+//!     of:<conversation>:<last>:<delivered>:<read> ...                     by a list of conversations
+//!     member:<user>:<delivered>:<read> ...         person:<user>:<here>:<last seen> ...
+//! push <client> entry <conversation>:<index>:<client>.<counter>[:wrong] <seq> <at>
+//! push <client> receipt <conversation>:<user>:<delivered>:<read> <seq> <at>
+//! link <client> <from>:<newest> <at>               a connection goes on, or `ended`
+//! news <client> <user>:<here>:<last seen>:<epoch> <at>
+//! drained <client> <seq>                           it was waited for
+//! wall <ms>                                        the wall clock when the run began
+//! log <client>.<counter> <call> <a/b/c> <ok or code>
+//! ```
+#![expect(clippy::unwrap_used, reason = "test support")]
+
+use loadgen::operation::{
+    Call, ChatCall, ChatSeen, LinkChange, News, Observed, Operand, Push, ShownEntry, text_of,
+};
+use protocol::{
+    Key, Seq, UserId,
+    words::{
+        accounts,
+        chat::{self, Target},
+    },
+};
+
+use super::{
+    histories::{number, pair},
+    run::{MS, Run},
+    trade::{Words, all, bytes_of},
+};
+
+/// The numbers between slashes.
+fn numbers(about: &str) -> Vec<u64> {
+    let parts = about.split('/').filter(|part| *part != "-");
+    parts.map(operand).collect()
+}
+
+fn operand(text: &str) -> u64 {
+    if text == "public" {
+        Target::Public.number()
+    } else if let Some(id) = text.strip_prefix('c') {
+        Target::Conversation(number(id)).number()
+    } else if let Some(user) = text.strip_prefix('u') {
+        Target::Person(UserId(number(user))).number()
+    } else {
+        number(text)
+    }
+}
+
+/// The call of this name, if it is of the chat.
+pub(crate) fn call(name: &str, about: &str) -> Option<Call> {
+    let index = ChatCall::NAMES.iter().position(|known| *known == name)?;
+    let mut operands = numbers(about).into_iter();
+    ChatCall::from_operands(index, || operands.next()).map(Call::Chat)
+}
+
+/// What an answer showed.
+pub(crate) fn observed(run: &Run, call: &ChatCall, shown: &[&str]) -> Observed {
+    let seen = match call {
+        ChatCall::Send { .. } => {
+            let sent = all(shown, "sent").next();
+            sent.map(|parts| ChatSeen::Sent(parts[0], parts[1]))
+        }
+        ChatCall::ReadHistory { .. } => {
+            let entries = shown.iter().filter_map(|text| text.strip_prefix("entry:"));
+            Some(ChatSeen::History(
+                entries.map(|text| stored(run, text)).collect(),
+            ))
+        }
+        ChatCall::ListConversations {} | ChatCall::ListPending {} => {
+            let list = all(shown, "of").map(|of| (of[0], of[1], of[2], of[3]));
+            Some(ChatSeen::Conversations(list.collect()))
+        }
+        ChatCall::ListMembers { .. } => {
+            let list = all(shown, "member").map(|of| (UserId(of[0]), of[1], of[2]));
+            Some(ChatSeen::Members(list.collect()))
+        }
+        ChatCall::ListPresence {} => {
+            let list = all(shown, "person").map(|of| (UserId(of[0]), of[1] == 1, of[2]));
+            Some(ChatSeen::Presences(list.collect()))
+        }
+        _shows_nothing => None,
+    };
+    seen.map_or(Observed::Nothing, Observed::Chat)
+}
+
+/// Conversation, index, position and who wrote it.
+fn stored(run: &Run, text: &str) -> ShownEntry {
+    let parts: Vec<&str> = text.split(':').collect();
+    entry(run, &[parts[0], parts[1], parts[3]], number(parts[2]))
+}
+
+/// Conversation, index, who wrote it, and perhaps that its text is another one.
+fn entry(run: &Run, parts: &[&str], seq: u64) -> ShownEntry {
+    let (client, counter) = pair(parts[2], '.');
+    ShownEntry {
+        conversation: number(parts[0]),
+        index: number(parts[1]),
+        seq,
+        author: Run::user(client),
+        key: run.mint.mint(client, counter),
+        text: Some(parts.get(3) != Some(&"wrong")),
+    }
+}
+
+/// A push of the chat.
+pub(crate) fn push(run: &Run, name: &str, about: &str, seq: u64) -> Option<Push> {
+    let parts: Vec<&str> = about.split(':').collect();
+    Some(match name {
+        "entry" => Push::Entry(entry(run, &parts, seq)),
+        "receipt" => Push::Receipt {
+            conversation: number(parts[0]),
+            user: UserId(number(parts[1])),
+            delivered: number(parts[2]),
+            read: number(parts[3]),
+        },
+        _other => return None,
+    })
+}
+
+/// What became of a connection, and when.
+pub(crate) fn link(parts: &[&str]) -> (u32, LinkChange, u64) {
+    let change = if parts[1] == "ended" {
+        LinkChange::Ended
+    } else {
+        let (from, newest) = pair(parts[1], ':');
+        LinkChange::Subscribed { from, newest }
+    };
+    (number(parts[0]), change, number::<u64>(parts[2]) * MS)
+}
+
+/// News, and when.
+pub(crate) fn news(parts: &[&str]) -> (u32, News, u64) {
+    let about: Vec<u64> = parts[1].split(':').map(number).collect();
+    let news = News::Presence {
+        user: UserId(about[0]),
+        online: about[1] == 1,
+        last_seen: about[2],
+        epoch: about[3],
+    };
+    (number(parts[0]), news, number::<u64>(parts[2]) * MS)
+}
+
+/// What is logged of a call of the chat that was accepted. Events are not looked at.
+pub(crate) fn logged(name: &str, about: &str, key: &Key) -> Option<Words> {
+    let Some(Call::Chat(call)) = call(name, about) else {
+        return None;
+    };
+    let nothing = chat::Event::from(chat::RoomCreated {});
+    let event = bytes_of(|out| nothing.encode(out), nothing.kind().0);
+    let command: chat::Command = match call {
+        ChatCall::Send { to, bytes } => chat::Send {
+            to,
+            text: text_of(key, bytes).into(),
+        }
+        .into(),
+        ChatCall::CreateRoom {} => chat::CreateRoom {
+            name: format!("room {key}"),
+        }
+        .into(),
+        ChatCall::JoinRoom { room } => chat::JoinRoom { room }.into(),
+        ChatCall::LeaveRoom { room } => chat::LeaveRoom { room }.into(),
+        ChatCall::CreateGroup { first, second } => chat::CreateGroup {
+            name: format!("group {key}"),
+            members: vec![first, second],
+        }
+        .into(),
+        ChatCall::AddMember { group, user } => chat::AddMember { group, user }.into(),
+        ChatCall::RemoveMember { group, user } => chat::RemoveMember { group, user }.into(),
+        ChatCall::LeaveGroup { group } => chat::LeaveGroup { group }.into(),
+        ChatCall::RenameGroup { group } => chat::RenameGroup {
+            group,
+            name: format!("group {key}"),
+        }
+        .into(),
+        ChatCall::MarkDelivered {
+            conversation,
+            index,
+        } => chat::MarkDelivered {
+            conversation,
+            index,
+        }
+        .into(),
+        ChatCall::MarkRead {
+            conversation,
+            index,
+        } => chat::MarkRead {
+            conversation,
+            index,
+        }
+        .into(),
+        ChatCall::MoveCursor { seq } => return Some(moved(seq)),
+        ChatCall::ListConversations {}
+        | ChatCall::ListPending {}
+        | ChatCall::ListRooms {}
+        | ChatCall::ListMembers { .. }
+        | ChatCall::ReadHistory { .. }
+        | ChatCall::ListPresence {} => return None,
+    };
+    Some((bytes_of(|out| command.encode(out), command.kind().0), event))
+}
+
+fn moved(seq: u64) -> Words {
+    let seq = Seq(seq);
+    let command = accounts::Command::from(accounts::MoveCursor { session: 1, seq });
+    let event = accounts::Event::from(accounts::CursorMoved {});
+    (
+        bytes_of(|out| command.encode(out), command.kind().0),
+        bytes_of(|out| event.encode(out), event.kind().0),
+    )
+}
