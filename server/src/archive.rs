@@ -177,7 +177,7 @@ pub fn read_rows(
 const ENTRIES_MAX: u16 = 50;
 
 /// Answers a query that wants entries of a stream, when everything that was decided so far is
-/// durable; only durable ones are shown.
+/// durable; only those that are durable now are shown, under the newest durable position.
 pub fn answer_page(
     engine: &mut Engine,
     reader: &mut dyn LogReader,
@@ -200,7 +200,8 @@ pub fn answer_page(
             encode_refused(&Refusal::new(Code::SHUTTING_DOWN), &mut outcome);
         }
     }
-    engine.release_read(origin, &outcome);
+    // It is of the position it was read at, whatever else was decided meanwhile.
+    engine.release_read_at(origin, engine.durable(), &outcome);
 }
 
 /// The entries at these positions, in their order, as many as fit one answer.

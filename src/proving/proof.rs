@@ -27,11 +27,74 @@ use server::planted::PlantedBug;
 
 use crate::{args::Prove, running::stop_on_signal};
 
-const SCENARIO: &str = include_str!("../../scenarios/planted.toml");
-const SCENARIO_FILE: &str = "planted.toml";
+/// A scenario that bugs can show themselves in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Places, and everything about the log.
+    Agenda,
+    /// What people are told.
+    Talk,
+    /// Favourites and sales.
+    Trade,
+}
+
+impl Stage {
+    const ALL: [Self; 3] = [Self::Agenda, Self::Talk, Self::Trade];
+
+    const fn file(self) -> &'static str {
+        match self {
+            Self::Agenda => "planted.toml",
+            Self::Talk => "planted-talk.toml",
+            Self::Trade => "planted-trade.toml",
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Agenda => include_str!("../../scenarios/planted.toml"),
+            Self::Talk => include_str!("../../scenarios/planted-talk.toml"),
+            Self::Trade => include_str!("../../scenarios/planted-trade.toml"),
+        }
+    }
+
+    /// Where a bug can show itself.
+    const fn of(bug: PlantedBug) -> Self {
+        match bug {
+            PlantedBug::DoubleBooking
+            | PlantedBug::FalseRefusal
+            | PlantedBug::NobodyWins
+            | PlantedBug::LostCancel
+            | PlantedBug::AckBeforeCommit
+            | PlantedBug::WrongHash
+            | PlantedBug::PhantomBooking
+            | PlantedBug::StaleRead
+            | PlantedBug::ForgottenWrite
+            | PlantedBug::DuplicateEffect
+            | PlantedBug::RewrittenRecord
+            | PlantedBug::UnloggedChange
+            | PlantedBug::OldView
+            | PlantedBug::DeniedCancel
+            | PlantedBug::ShortHold
+            | PlantedBug::QueueJump
+            | PlantedBug::OldNews => Self::Agenda,
+            PlantedBug::LostMessage
+            | PlantedBug::ReorderedConversation
+            | PlantedBug::TwoOrders
+            | PlantedBug::DuplicateAfterReconnect
+            | PlantedBug::FallingReceipt
+            | PlantedBug::PrematureReceipt
+            | PlantedBug::StuckPresence => Self::Talk,
+            PlantedBug::ResurrectedFavourite
+            | PlantedBug::FavouriteOfRemovedItem
+            | PlantedBug::SaleCountedTwice
+            | PlantedBug::MixedTotals => Self::Trade,
+        }
+    }
+}
 
 /// What one run came to.
 struct Trial {
+    stage: Stage,
     bug: Option<PlantedBug>,
     laws: Vec<LawRecord>,
     /// Operations of the run.
@@ -45,12 +108,15 @@ pub(crate) fn prove(args: &Prove) -> Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(Arc::clone(&stop))?;
     fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
-    let scenario = args.out.join(SCENARIO_FILE);
-    fs::write(&scenario, SCENARIO).with_context(|| scenario.display().to_string())?;
-    let bugs = [None].into_iter().chain(PlantedBug::ALL.map(Some));
+    for stage in Stage::ALL {
+        let scenario = args.out.join(stage.file());
+        fs::write(&scenario, stage.text()).with_context(|| scenario.display().to_string())?;
+    }
+    let honest = Stage::ALL.map(|stage| (stage, None));
+    let lying = PlantedBug::ALL.map(|bug| (Stage::of(bug), Some(bug)));
     let mut trials = Vec::new();
-    for bug in bugs {
-        let trial = try_bug(bug, &scenario, &args.out, &stop)?;
+    for (stage, bug) in honest.into_iter().chain(lying) {
+        let trial = try_bug((stage, bug), &args.out, &stop)?;
         if stop.load(Ordering::Relaxed) {
             bail!("interrupted: nothing was proved");
         }
@@ -88,22 +154,33 @@ const fn expected(bug: PlantedBug) -> &'static str {
         PlantedBug::UnloggedChange => "replay-determinism",
         PlantedBug::OldView | PlantedBug::ShortHold | PlantedBug::QueueJump => "model-agrees",
         PlantedBug::DeniedCancel => "linearizable",
+        PlantedBug::LostMessage => "no-lost-message",
+        PlantedBug::DuplicateAfterReconnect => "resume-at-cursor",
+        PlantedBug::ReorderedConversation => "one-order",
+        PlantedBug::TwoOrders => "one-entry-per-index",
+        PlantedBug::FallingReceipt => "watermarks-rise",
+        PlantedBug::PrematureReceipt => "receipts-truthful",
+        PlantedBug::StuckPresence => "presence-accurate",
+        PlantedBug::ResurrectedFavourite => "no-resurrection",
+        PlantedBug::FavouriteOfRemovedItem => "favourites-listed",
+        PlantedBug::SaleCountedTwice => "sales-agree",
+        PlantedBug::MixedTotals => "sales-one-snapshot",
     }
 }
 
 fn try_bug(
-    bug: Option<PlantedBug>,
-    scenario: &Path,
+    (stage, bug): (Stage, Option<PlantedBug>),
     out: &Path,
     stop: &Arc<AtomicBool>,
 ) -> Result<Trial> {
     let planted = bug.map(|bug| bug.name().to_owned());
+    let file = stage.file();
     let command = match &planted {
-        Some(name) => format!("stampede run scenarios/planted.toml --planted-bug {name}"),
-        None => "stampede run scenarios/planted.toml".to_owned(),
+        Some(name) => format!("stampede run scenarios/{file} --planted-bug {name}"),
+        None => format!("stampede run scenarios/{file}"),
     };
     let ran = run::run(RunOptions {
-        scenario: scenario.to_owned(),
+        scenario: out.join(file),
         plan: PlanOptions {
             seed: None,
             time_scale: 1.0,
@@ -120,10 +197,10 @@ fn try_bug(
         progress: None,
         stage: Box::new(|_stage| {}),
     })?;
-    judge(bug, ran)
+    judge((stage, bug), ran)
 }
 
-fn judge(bug: Option<PlantedBug>, ran: Ran) -> Result<Trial> {
+fn judge((stage, bug): (Stage, Option<PlantedBug>), ran: Ran) -> Result<Trial> {
     let moments = moments(&ran.dir.join(HISTORY_FILE))?;
     let laws = ran.record.laws;
     let law = bug.and_then(|bug| laws.iter().find(|law| law.name == expected(bug)));
@@ -133,6 +210,7 @@ fn judge(bug: Option<PlantedBug>, ran: Ran) -> Result<Trial> {
         .map(|violation| operations_before(violation, &moments))
         .min();
     Ok(Trial {
+        stage,
         bug,
         operations: u64::try_from(moments.len())?,
         until_found,
@@ -178,11 +256,16 @@ impl Trial {
             .map(|law| law.name.as_str())
     }
 
-    /// Whether the right law found it; of an honest server, whether every law is content.
+    /// Whether the right law found it; of an honest server, whether no law accuses it, and every law
+    /// that the scenario is there for is content.
     fn holds(&self) -> bool {
         match self.bug {
             Some(bug) => self.convicted().any(|law| law == expected(bug)),
-            None => self.laws.iter().all(|law| law.verdict == Verdict::Valid),
+            None => self.laws.iter().all(|law| match law.verdict {
+                Verdict::Valid => true,
+                Verdict::Unknown => !law.required,
+                Verdict::Invalid => false,
+            }),
         }
     }
 
@@ -213,7 +296,10 @@ impl Trial {
                 self.until_found
                     .map_or_else(|| "never".to_owned(), |until| until.to_string()),
             ),
-            None => format!("| none | nothing wrong | none | {convicted} | {operations} |\n"),
+            None => format!(
+                "| none, {} | nothing wrong | none | {convicted} | {operations} |\n",
+                self.stage.file(),
+            ),
         }
     }
 }
@@ -239,9 +325,10 @@ const HEAD: &str = "\
 # Planted bugs
 
 A law that has never convicted anybody proves nothing. So the server can be built to lie: each bug
-below is one lie that a real server might tell, told only now and then. Each is run through
-[scenarios/planted.toml](../scenarios/planted.toml), two seconds of load after which the server is
-killed; so is an honest server, which no law may accuse.
+below is one lie that a real server might tell, told only now and then. Each is run through the one
+of three scenarios in which it can show itself ([places](../scenarios/planted.toml),
+[talk](../scenarios/planted-talk.toml), [trade](../scenarios/planted-trade.toml)), some seconds of load
+after which the server is killed; so is an honest server, which no law may accuse.
 
 This page is what the command prints:
 

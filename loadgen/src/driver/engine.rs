@@ -150,13 +150,14 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     }
 
     /// Sends a call, or counts it as shed or cancelled. Whether it was sent. What is due after the
-    /// phase was never intended: its instance only thought that far. Nor is what falls due while
-    /// the plan has its client away.
+    /// phase was never intended: its instance only thought that far. Whoever the plan has sent away
+    /// intends nothing meanwhile.
     fn send(&mut self, run: u32, call: &Call, intended_at: Nanos, now: Nanos) -> bool {
         let number = self.runs.run(run).client;
         let client = client_of(&mut self.clients, number);
+        let is_over = self.is_stopping && now < intended_at;
         let is_away = client.is_offline(intended_at) && client.is_offline(now);
-        if is_away || self.is_stopping && now < intended_at {
+        if is_over || is_away {
             return false;
         }
         self.recorder.intend(call, intended_at.min(now));

@@ -1,3 +1,5 @@
+//! Calls to words and back, each against bytes written by hand.
+
 use protocol::{
     Key, Kind, Seq, UserId,
     words::{

@@ -266,7 +266,12 @@ impl Connections {
         };
         if is_concerned && is_new {
             connection.told = connection.told.max(told.seq);
+            #[cfg(not(feature = "planted-bugs"))]
             connection.outbox.push(told.seq, Rc::clone(&told.frame));
+            #[cfg(feature = "planted-bugs")]
+            for (seq, frame) in self.meddler.tell(id, told.seq, &told.frame) {
+                connection.outbox.push(seq, frame);
+            }
             self.handle_waiting(index);
         }
     }
@@ -307,6 +312,8 @@ impl Connections {
         if connection.session.is_told() {
             connection.told = from;
             connection.outbox.begin_at(from);
+            #[cfg(feature = "planted-bugs")]
+            let from = self.meddler.resume_from(from);
             connection.following = Following::Behind(Backlog::new(from, follows, feed).into());
             self.queue_behind(index);
         }

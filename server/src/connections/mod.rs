@@ -218,6 +218,10 @@ impl Connections {
                 let told_at = at;
                 #[cfg(feature = "planted-bugs")]
                 let told_at = self.meddler.push_at(at, push.stream);
+                #[cfg(feature = "planted-bugs")]
+                let forged = self.meddler.receipt(push);
+                #[cfg(feature = "planted-bugs")]
+                let push = forged.as_ref().unwrap_or(push);
                 self.delivery.push_released(at, told_at, push);
             }
             Release::Membership { seq, membership } => {

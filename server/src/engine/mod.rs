@@ -714,7 +714,12 @@ impl Engine {
 
     #[cfg(feature = "planted-bugs")]
     fn used(&mut self, ask: &Ask<'_>) -> Option<Use> {
-        self.meddler.used(self.keys.find(ask.actor, ask.key))
+        let used = self.keys.find(ask.actor, ask.key);
+        if used.is_some() {
+            let cx = self.context(self.recorded_at, ask.actor, self.decided.seq, ask.key);
+            (self.meddler).sell_again(&mut self.systems, &cx, &ask.command);
+        }
+        self.meddler.used(used)
     }
 
     /// Time never falls along the log, whatever the clock does.

@@ -120,6 +120,10 @@ impl Hub {
     pub(super) fn tell_comings(&mut self) {
         let now = wall_ms();
         for coming in std::mem::take(&mut self.connections.comings) {
+            #[cfg(feature = "planted-bugs")]
+            if self.connections.meddler.overlooks(&coming) {
+                continue;
+            }
             let (user, changed) = match coming {
                 Coming::Arrived(user) => (user, self.presence.arrive(user, now)),
                 Coming::Left(user) => (user, self.presence.leave(user, now)),

@@ -39,11 +39,33 @@ pub enum PlantedBug {
     QueueJump,
     /// News come with the position of news that came long before.
     OldNews,
+    /// One connection is not given a message that is for it.
+    LostMessage,
+    /// One connection is given a message after the next one.
+    ReorderedConversation,
+    /// One connection is given two messages at each other's index.
+    TwoOrders,
+    /// Who comes back is told again what they had.
+    DuplicateAfterReconnect,
+    /// A receipt says less than the one before.
+    FallingReceipt,
+    /// A receipt says more than its reader did.
+    PrematureReceipt,
+    /// Nobody notices that somebody is gone.
+    StuckPresence,
+    /// A favourite is removed, and stays.
+    ResurrectedFavourite,
+    /// An item is removed, and stays among favourites.
+    FavouriteOfRemovedItem,
+    /// A retry of a sale counts it again.
+    SaleCountedTwice,
+    /// A total has parts of another position.
+    MixedTotals,
 }
 
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 28] = [
         Self::DoubleBooking,
         Self::FalseRefusal,
         Self::NobodyWins,
@@ -61,6 +83,17 @@ impl PlantedBug {
         Self::ShortHold,
         Self::QueueJump,
         Self::OldNews,
+        Self::LostMessage,
+        Self::ReorderedConversation,
+        Self::TwoOrders,
+        Self::DuplicateAfterReconnect,
+        Self::FallingReceipt,
+        Self::PrematureReceipt,
+        Self::StuckPresence,
+        Self::ResurrectedFavourite,
+        Self::FavouriteOfRemovedItem,
+        Self::SaleCountedTwice,
+        Self::MixedTotals,
     ];
 
     /// Its name on the command line.
@@ -84,6 +117,17 @@ impl PlantedBug {
             Self::ShortHold => "short-hold",
             Self::QueueJump => "queue-jump",
             Self::OldNews => "old-news",
+            Self::LostMessage => "lost-message",
+            Self::ReorderedConversation => "reordered-conversation",
+            Self::TwoOrders => "two-orders",
+            Self::DuplicateAfterReconnect => "duplicate-after-reconnect",
+            Self::FallingReceipt => "falling-receipt",
+            Self::PrematureReceipt => "premature-receipt",
+            Self::StuckPresence => "stuck-presence",
+            Self::ResurrectedFavourite => "resurrected-favourite",
+            Self::FavouriteOfRemovedItem => "favourite-of-removed-item",
+            Self::SaleCountedTwice => "sale-counted-twice",
+            Self::MixedTotals => "mixed-totals",
         }
     }
 
@@ -94,10 +138,21 @@ impl PlantedBug {
         match self {
             // Every batch is acknowledged early; the last one is what a crash takes.
             Self::AckBeforeCommit => 1,
-            // Retries, queues and news are few to begin with.
-            Self::DuplicateEffect | Self::QueueJump | Self::OldNews => 3,
-            // Of the slots, not of the requests for them.
-            Self::NobodyWins => 7,
+            // Retries, queues, news and returns are few to begin with.
+            Self::DuplicateEffect
+            | Self::QueueJump
+            | Self::OldNews
+            | Self::DuplicateAfterReconnect
+            | Self::StuckPresence
+            | Self::FavouriteOfRemovedItem
+            | Self::SaleCountedTwice => 3,
+            // Of the slots, not of the requests for them; of receipts, favourites and totals, which
+            // are fewer than places taken.
+            Self::NobodyWins
+            | Self::FallingReceipt
+            | Self::PrematureReceipt
+            | Self::ResurrectedFavourite
+            | Self::MixedTotals => 7,
             Self::DoubleBooking
             | Self::FalseRefusal
             | Self::LostCancel
@@ -109,7 +164,10 @@ impl PlantedBug {
             | Self::UnloggedChange
             | Self::OldView
             | Self::DeniedCancel
-            | Self::ShortHold => 37,
+            | Self::ShortHold
+            | Self::LostMessage
+            | Self::ReorderedConversation
+            | Self::TwoOrders => 37,
         }
     }
 
@@ -150,6 +208,31 @@ impl PlantedBug {
             Self::OldNews => {
                 "every 3rd push to somebody who had two before carries the position of the first"
             }
+            Self::LostMessage => "every 37th entry on its way to a connection is not sent",
+            Self::ReorderedConversation => {
+                "every 37th entry on its way to a connection is sent after the next push to it"
+            }
+            Self::TwoOrders => {
+                "every 37th entry on its way to a connection changes places with the next one, index and all"
+            }
+            Self::DuplicateAfterReconnect => {
+                "every 3rd connection that subscribes is told again what stands up to 40 positions before its cursor"
+            }
+            Self::FallingReceipt => "every 7th receipt says one less than the one before it said",
+            Self::PrematureReceipt => "every 7th receipt says that one more entry arrived than did",
+            Self::StuckPresence => {
+                "every 3rd connection that ends leaves its person shown as here, for ever"
+            }
+            Self::ResurrectedFavourite => {
+                "every 7th removal of a favourite is logged and answered, and the favourite stays"
+            }
+            Self::FavouriteOfRemovedItem => {
+                "every 3rd removal of an item that is a favourite is logged and answered, and the item stays"
+            }
+            Self::SaleCountedTwice => {
+                "every 3rd retry of a sale counts it once more, without a record"
+            }
+            Self::MixedTotals => "every 7th total that changed has the parts that were shown last",
         }
     }
 }

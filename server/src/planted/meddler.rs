@@ -20,7 +20,7 @@ use protocol::{
     },
 };
 
-use super::PlantedBug;
+use super::{PlantedBug, teller::Teller, trader::Trader};
 use crate::{
     domain::{
         Context, Stream, System, Systems,
@@ -49,6 +49,8 @@ pub struct Meddler {
     news: BTreeMap<UserId, (Head, u64)>,
     /// Where the read under way is said to be from.
     read_at: Option<Head>,
+    pub(super) teller: Teller,
+    pub(super) trader: Trader,
 }
 
 #[derive(Debug, Clone)]
@@ -74,7 +76,7 @@ impl Meddler {
     }
 
     /// Whether the bug is `bug` and takes this opportunity.
-    fn strikes(&mut self, bug: PlantedBug) -> bool {
+    pub(super) fn strikes(&mut self, bug: PlantedBug) -> bool {
         if self.bug != Some(bug) {
             return false;
         }
@@ -93,6 +95,9 @@ impl Meddler {
         bytes: &CommandBytes<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Executed, Refusal> {
+        if let Some(executed) = self.pretend(systems, cx, bytes, out) {
+            return Ok(executed);
+        }
         let command = Command::decode(bytes.kind, bytes.schema, bytes.body);
         let forged = match command.clone() {
             Ok(Command::Reserve(reserve)) => self.reserve(systems, cx, reserve),
@@ -232,7 +237,7 @@ impl Meddler {
         outcome: &mut Vec<u8>,
     ) {
         let Ok(query) = Query::decode(query.kind, query.schema, query.body) else {
-            return;
+            return self.mix(actor, query, outcome);
         };
         let mut what = Vec::new();
         query.encode(&mut what);

@@ -1,0 +1,271 @@
+//! What planted bugs do to what people are told: pushes, receipts, and who is here.
+//!
+//! The connections and the hub ask at each place where a bug can strike; it does the honest thing
+//! unless its bug has its turn. Deliberately absent: what is decided and logged (see `meddler`).
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use protocol::{
+    Seq, UserId, frame,
+    limits::REPLY_BYTES_MAX,
+    message::Reply,
+    words::chat::{Entry, Push, Receipt},
+};
+
+use super::{Meddler, PlantedBug};
+use crate::{
+    connections::{Coming, outbox::SharedFrame},
+    domain::systems::PushBytes,
+};
+
+/// How many positions too early a connection goes on.
+const EARLY: u64 = 40;
+
+/// What the teller remembers.
+#[derive(Debug, Default)]
+pub(super) struct Teller {
+    /// A frame that one connection is to get after its next one.
+    held: Option<(u64, Seq, SharedFrame)>,
+    /// The newest receipt of everybody, by conversation.
+    receipts: BTreeMap<(u64, UserId), Receipt>,
+}
+
+impl Meddler {
+    /// The frames that a connection is given in the place of this one.
+    pub(crate) fn tell(
+        &mut self,
+        id: u64,
+        seq: Seq,
+        frame: &SharedFrame,
+    ) -> Vec<(Seq, SharedFrame)> {
+        let honest = (seq, Rc::clone(frame));
+        if seq == Seq::START {
+            return vec![honest];
+        }
+        if let Some((_, held_seq, held)) = self.teller.held.take_if(|held| held.0 == id) {
+            let late = (held_seq, held);
+            return if self.bug() == Some(PlantedBug::TwoOrders) {
+                swapped(&late, &honest).unwrap_or_else(|| vec![late, honest])
+            } else {
+                vec![honest, late]
+            };
+        }
+        let is_entry = entry_of(frame).is_some();
+        if is_entry && self.strikes(PlantedBug::LostMessage) {
+            return Vec::new();
+        }
+        let holds =
+            self.strikes(PlantedBug::ReorderedConversation) || self.strikes(PlantedBug::TwoOrders);
+        if is_entry && holds && self.teller.held.is_none() {
+            self.teller.held = Some((id, seq, Rc::clone(frame)));
+            return Vec::new();
+        }
+        vec![honest]
+    }
+
+    /// The position behind which a connection really goes on.
+    pub(crate) fn resume_from(&mut self, honest: Seq) -> Seq {
+        if self.strikes(PlantedBug::DuplicateAfterReconnect) {
+            return Seq(honest.0.saturating_sub(EARLY));
+        }
+        honest
+    }
+
+    /// A push that is told in the place of this one, if one is.
+    pub(crate) fn receipt(&mut self, push: &PushBytes) -> Option<PushBytes> {
+        let Ok(Push::Receipt(receipt)) = Push::decode(push.kind, push.schema, &push.body) else {
+            return None;
+        };
+        let whose = (receipt.conversation, receipt.user);
+        let before = self.teller.receipts.insert(whose, receipt);
+        let forged = match before {
+            Some(before) if 0 < before.delivered && self.strikes(PlantedBug::FallingReceipt) => {
+                let delivered = before.delivered - 1;
+                Receipt {
+                    delivered,
+                    read: before.read.min(delivered),
+                    ..receipt
+                }
+            }
+            _ if self.strikes(PlantedBug::PrematureReceipt) => Receipt {
+                delivered: receipt.delivered + 1,
+                ..receipt
+            },
+            _honest => return None,
+        };
+        let mut body = Vec::new();
+        Push::from(forged).encode(&mut body);
+        Some(PushBytes {
+            body,
+            ..push.clone()
+        })
+    }
+
+    /// Whether nobody notices that somebody is gone.
+    pub(crate) fn overlooks(&mut self, coming: &Coming) -> bool {
+        match coming {
+            Coming::Left(_) => self.strikes(PlantedBug::StuckPresence),
+            Coming::Arrived(_) => false,
+        }
+    }
+}
+
+/// Two entries of one conversation, each at the other's index; `None` if they are not that.
+fn swapped(
+    first: &(Seq, SharedFrame),
+    second: &(Seq, SharedFrame),
+) -> Option<Vec<(Seq, SharedFrame)>> {
+    let (one, other) = (entry_of(&first.1)?, entry_of(&second.1)?);
+    let is_pair = one.conversation == other.conversation && one.index + 1 == other.index;
+    let (low, high) = (one.index, other.index);
+    is_pair.then(|| {
+        vec![
+            (
+                first.0,
+                with_entry(
+                    &first.1,
+                    Entry {
+                        index: low,
+                        ..other
+                    },
+                ),
+            ),
+            (
+                second.0,
+                with_entry(&second.1, Entry { index: high, ..one }),
+            ),
+        ]
+    })
+}
+
+fn entry_of(bytes: &SharedFrame) -> Option<Entry> {
+    let (frame, _) = frame::split(bytes, REPLY_BYTES_MAX).ok()??;
+    let Ok(Reply::Push {
+        kind, schema, body, ..
+    }) = Reply::decode(frame)
+    else {
+        return None;
+    };
+    match Push::decode(kind, schema, body) {
+        Ok(Push::Entry(entry)) => Some(entry),
+        Ok(Push::Receipt(_)) | Err(_) => None,
+    }
+}
+
+/// The same frame with another entry in it.
+fn with_entry(bytes: &SharedFrame, entry: Entry) -> SharedFrame {
+    let honest = Rc::clone(bytes);
+    let Ok(Some((frame, _))) = frame::split(bytes, REPLY_BYTES_MAX) else {
+        return honest;
+    };
+    let Ok(Reply::Push { seq, hash, .. }) = Reply::decode(frame) else {
+        return honest;
+    };
+    let push = Push::from(entry);
+    let ((kind, schema), mut body) = (push.kind(), Vec::new());
+    push.encode(&mut body);
+    let mut forged = Vec::new();
+    Reply::Push {
+        seq,
+        hash,
+        kind,
+        schema,
+        body: &body,
+    }
+    .encode(&mut forged);
+    Rc::from(forged)
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{ChainHash, Key, words::chat::Content};
+
+    use super::*;
+
+    const CONNECTION: u64 = 7;
+
+    fn meddler(bug: PlantedBug) -> Meddler {
+        Meddler::new(Some(bug))
+    }
+
+    fn frame(seq: u64, index: u64) -> SharedFrame {
+        let entry = Entry {
+            conversation: 3,
+            index,
+            author: UserId(1),
+            recorded_at: seq,
+            key: Key([1; 16]),
+            content: Content::Left,
+        };
+        let push = Push::from(entry);
+        let ((kind, schema), mut body, mut bytes) = (push.kind(), Vec::new(), Vec::new());
+        push.encode(&mut body);
+        Reply::Push {
+            seq: Seq(seq),
+            hash: ChainHash::START,
+            kind,
+            schema,
+            body: &body,
+        }
+        .encode(&mut bytes);
+        Rc::from(bytes)
+    }
+
+    /// Indices and times of the entries told, in order, when a hundred of them are pushed.
+    fn told(bug: PlantedBug) -> Vec<(u64, u64)> {
+        let mut meddler = meddler(bug);
+        let pushes = (1..=100).flat_map(|at| meddler.tell(CONNECTION, Seq(at), &frame(at, at)));
+        let entries = pushes.filter_map(|(_, frame)| entry_of(&frame));
+        entries
+            .map(|entry| (entry.index, entry.recorded_at))
+            .collect()
+    }
+
+    #[test]
+    fn each_bug_of_pushes_lies_now_and_then() {
+        let lost = told(PlantedBug::LostMessage);
+        assert_eq!(lost.len(), 98, "two of a hundred are lost");
+        let reordered = told(PlantedBug::ReorderedConversation);
+        assert!(reordered.windows(2).any(|pair| pair[1].0 < pair[0].0));
+        let swapped = told(PlantedBug::TwoOrders);
+        assert!(swapped.iter().map(|entry| entry.0).is_sorted());
+        assert!(swapped.iter().any(|(index, at)| index != at));
+        assert_eq!(told(PlantedBug::StuckPresence).len(), 100);
+    }
+
+    #[test]
+    fn a_receipt_falls_or_comes_too_early() {
+        let push = |delivered| {
+            let word = Push::from(Receipt {
+                conversation: 3,
+                user: UserId(1),
+                delivered,
+                read: 0,
+            });
+            let mut body = Vec::new();
+            word.encode(&mut body);
+            PushBytes {
+                stream: crate::domain::Stream::Conversation(3),
+                is_kept: false,
+                kind: word.kind().0,
+                schema: word.kind().1,
+                body,
+            }
+        };
+        let forged = |bug, compare: fn(u64, u64) -> bool| {
+            let mut meddler = meddler(bug);
+            (1..=40_u64).any(|at| {
+                let forged = meddler.receipt(&push(at));
+                forged.is_some_and(|forged| {
+                    match Push::decode(forged.kind, forged.schema, &forged.body) {
+                        Ok(Push::Receipt(receipt)) => compare(receipt.delivered, at),
+                        Ok(Push::Entry(_)) | Err(_) => false,
+                    }
+                })
+            })
+        };
+        assert!(forged(PlantedBug::FallingReceipt, |told, at| told < at - 1));
+        assert!(forged(PlantedBug::PrematureReceipt, |told, at| at < told));
+        assert!(!forged(PlantedBug::LostMessage, |_, _| true));
+    }
+}
