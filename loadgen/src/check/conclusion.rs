@@ -4,8 +4,10 @@
 //! histories, within a budget. Deliberately absent: what happens while operations still run.
 
 use protocol::{
-    Outcome as Logged, OwnedRecord, Refusal, UserId,
-    words::{accounts, agenda},
+    Kind, Outcome as Logged, OwnedRecord, Refusal, UserId,
+    words::{
+        accounts, agenda, catalogue as catalogue_words, chat as chat_words, sales as sales_words,
+    },
 };
 use reports::record::{LawRecord, Verdict};
 
@@ -15,7 +17,7 @@ use super::{
     catalogue, chat,
     finding::{Finding, OperationId, Wanted},
     laws::{FIRST_LAWS, LAWS, Laws},
-    ledger::{Decided, asked, asked_by},
+    ledger::{Decided, asked, asked_by, asked_bytes, asked_target},
     model_agrees::place_of,
     presence, sales,
 };
@@ -46,7 +48,7 @@ impl Laws {
                 None
             }
         };
-        let asked = command.as_ref().map_or(0, asked_in);
+        let asked = asked_of(record, command.as_ref());
         let decided = Decided {
             minted,
             refused,
@@ -77,7 +79,8 @@ impl Laws {
         }
         // Accounts may log in again at any time; what the server does by itself has no key of ours.
         let ours = record.seq.0 > self.began_at;
-        if !ours || command.is_none_or(|command| is_of_server(record, command)) {
+        let is_of_server = command.is_some_and(|command| is_of_server(record, command));
+        if !ours || is_of_server || !is_judged(record.kind) {
             return;
         }
         let index = minted.and_then(|(client, _)| usize::try_from(client).ok());
@@ -104,7 +107,7 @@ impl Laws {
         &mut self,
         record: &OwnedRecord,
         command: Option<&agenda::Command>,
-        (kind, schema, body): (protocol::Kind, u8, &[u8]),
+        (kind, schema, body): (Kind, u8, &[u8]),
     ) {
         if let Some(command) = command {
             match agenda::Event::decode(kind, schema, body) {
@@ -192,8 +195,11 @@ impl Laws {
         }
         let found = self.ledger.find((operation.client, operation.counter));
         let own = found.and_then(|seq| self.ledger.get(seq).map(|entry| (seq, entry)));
-        if let (Some((seq, entry)), Some(asked)) = (own, asked_by(&operation.call)) {
-            self.no_phantom.handle_pair(operation, seq, &entry, asked);
+        if let Some((seq, entry)) = own {
+            let key = (self.options.mint).mint(operation.client, operation.counter);
+            if let Some(asked) = asked_by(&operation.call, key) {
+                self.no_phantom.handle_pair(operation, seq, &entry, asked);
+            }
         }
         if let Some((seq, entry)) = own
             && seq == operation.seq
@@ -277,7 +283,28 @@ fn is_of_server(record: &OwnedRecord, command: &agenda::Command) -> bool {
         )
 }
 
+/// Whether this command is of a system whose records are held against what was asked: not of the
+/// accounts, where people may log in again at any time.
+fn is_judged(kind: Kind) -> bool {
+    matches!(
+        kind.system(),
+        agenda::SYSTEM | chat_words::SYSTEM | catalogue_words::SYSTEM | sales_words::SYSTEM
+    )
+}
+
 /// The digest of a logged command, as `asked_by` makes it of its call.
+fn asked_of(record: &OwnedRecord, command: Option<&agenda::Command>) -> u32 {
+    use chat_words::{Command, Send};
+    match command {
+        Some(command) => asked_in(command),
+        None => match Command::decode(record.kind, record.schema, &record.body) {
+            Ok(Command::Send(Send { to, .. })) => asked_target(to),
+            Ok(_) | Err(_) => asked_bytes(record.kind, &record.body),
+        },
+    }
+}
+
+/// The same for one of the agenda.
 fn asked_in(command: &agenda::Command) -> u32 {
     use agenda::Command;
     let packed = |slot| Slot::pack(slot).map_or(0, |slot| slot.0);

@@ -1,7 +1,11 @@
-//! I1 to I3, idempotent retries: one key, one effect, one answer.
+//! I1 to I5, idempotent retries: one key, one effect, one answer.
 //!
-//! Every answer to a key must be the first one; the log may hold the key once; and a key that was
-//! never used for anything else may not be refused as if it had been.
+//! Every answer to a key must be the first one (I2); the log may hold the key once (I1); and a key
+//! that was never used for anything else may not be refused as if it had been (I3). An attempt on
+//! another connection, or at a server that was killed meanwhile, is an attempt like any other (I4): a
+//! client repeats under their keys whatever its lost connection left unanswered. A key that was
+//! forgotten too early would let its retry into the log a second time (I5). That a key is refused
+//! with another body is for the server's own tests: clients of a run have no such thing to say.
 
 use protocol::{Code, OwnedRecord};
 

@@ -5,9 +5,15 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use protocol::{Code, OwnedRecord};
+use protocol::{
+    Code, Key, Kind, OwnedRecord,
+    words::chat::{self, Target},
+};
 
-use crate::operation::{Call, Nanos, Operation};
+use crate::{
+    operation::{Call, ChatCall, Nanos, Operand, Operation},
+    wire::{self, Asker},
+};
 
 use super::finding::OperationId;
 use super::pages::Pages;
@@ -176,8 +182,20 @@ pub(super) fn asked(number: u8, subject: u64, seconds: u32) -> u32 {
     u32::try_from(mixed >> 32).unwrap_or(0)
 }
 
-/// The digest of a call, as [`asked`] makes it of its record.
-pub(super) fn asked_by(call: &Call) -> Option<u32> {
+/// A digest of a command by its bytes.
+pub(super) fn asked_bytes(kind: Kind, body: &[u8]) -> u32 {
+    let digest = short(blake3::hash(body).as_bytes());
+    asked(kind.number(), fold(u64::from(kind.system()), digest), 0)
+}
+
+/// A digest of a message: its text is sealed in the log, and only whom it is for can be compared.
+pub(super) fn asked_target(to: Target) -> u32 {
+    asked(chat::SYSTEM, to.number(), 0)
+}
+
+/// The digest of a call under this key, as [`asked`], [`asked_bytes`] and [`asked_target`] make it of
+/// its record. `None` for what only asks, and for a cursor, which belongs to a session.
+pub(super) fn asked_by(call: &Call, key: Key) -> Option<u32> {
     match *call {
         Call::Reserve { slot } => Some(asked(2, slot.0, 0)),
         Call::Cancel { booking, .. } => Some(asked(3, booking, 0)),
@@ -185,11 +203,13 @@ pub(super) fn asked_by(call: &Call) -> Option<u32> {
         Call::Confirm { booking, .. } => Some(asked(5, booking, 0)),
         Call::JoinWaitlist { slot } => Some(asked(7, slot.0, 0)),
         Call::LeaveWaitlist { slot } => Some(asked(8, slot.0, 0)),
-        Call::ListSlots { .. }
-        | Call::MyBookings
-        | Call::Chat(_)
-        | Call::Catalogue(_)
-        | Call::Sales(_) => None,
+        Call::ListSlots { .. } | Call::MyBookings | Call::Chat(ChatCall::MoveCursor { .. }) => None,
+        Call::Chat(ChatCall::Send { to, .. }) => Some(asked_target(to)),
+        Call::Chat(_) | Call::Catalogue(_) | Call::Sales(_) => {
+            let (asker, mut body) = (Asker { key, session: 0 }, Vec::new());
+            let (kind, _) = wire::encode_command(call, &asker, &mut body)?;
+            Some(asked_bytes(kind, &body))
+        }
     }
 }
 

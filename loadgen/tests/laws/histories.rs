@@ -10,6 +10,7 @@
 //! push <client> promoted <slot> <seq> <at>
 //! again <client>.<counter> <outcome> <seq>
 //! state <live seq> <live hash> <replayed seq> <replayed hash>
+//! begin <seq>                              where the set-up ends, if it goes on behind the agenda
 //! clock <ahead>                            of one millisecond a record, for the records that follow
 //! fault <at>
 //! ```
@@ -172,6 +173,7 @@ fn parse(text: &str) -> Story {
                 story.run.live = Some((number(parts[0]), number(parts[1])));
                 story.run.replayed = Some((number(parts[2]), number(parts[3])));
             }
+            "begin" => story.run.began_at = number(parts[0]),
             "clock" => story.run.clock = number(parts[0]),
             "fault" => story.run.fault_at = Some(number::<u64>(parts[0]) * MS),
             other => panic!("`{other}` is no verb"),

@@ -55,6 +55,8 @@ pub(crate) struct Run {
     pub(crate) wall: Option<u64>,
     pub(crate) again: Vec<Again>,
     pub(crate) records: Vec<OwnedRecord>,
+    /// The last position of the set-up.
+    pub(crate) began_at: u64,
     /// How far the log's clock is ahead of one millisecond a record.
     pub(crate) clock: u64,
     pub(crate) fault_at: Option<u64>,
@@ -77,6 +79,7 @@ impl Run {
             wall: None,
             again: Vec::new(),
             records: Vec::new(),
+            began_at: u64::from(users) + 1,
             clock: 0,
             fault_at: None,
             live: Some((1, 1)),
@@ -241,7 +244,7 @@ impl Run {
         for client in 0..self.users {
             laws.handle_client(client, Self::user(client));
         }
-        laws.begin(self.agenda());
+        laws.begin(self.began_at);
         let history = self.play(&mut laws);
         for record in &self.records {
             laws.handle_record(record);

@@ -11,7 +11,7 @@
 #![expect(clippy::unwrap_used, reason = "test support")]
 
 use loadgen::operation::{
-    Call, CatalogueCall, CatalogueSeen, KeyMint, Observed, SalesCall, SalesSeen,
+    Call, CatalogueCall, CatalogueSeen, KeyMint, Observed, SalesCall, SalesSeen, item_name,
 };
 use protocol::{
     Key, Kind, Seq,
@@ -141,8 +141,8 @@ pub(crate) fn logged(name: &str, about: &str, key: Key) -> Option<Words> {
     match name {
         "register-item" => pair(
             catalogue::RegisterItem {
-                name: key.to_string(),
-                item_type: 1,
+                name: item_name(u32::try_from(at(1)).unwrap(), &key),
+                item_type: at(0),
             }
             .into(),
             catalogue::ItemRegistered {}.into(),

@@ -53,9 +53,9 @@ pub enum PlantedBug {
     PrematureReceipt,
     /// Nobody notices that somebody is gone.
     StuckPresence,
-    /// A favourite is removed, and stays.
+    /// A favourite that was removed is shown.
     ResurrectedFavourite,
-    /// An item is removed, and stays among favourites.
+    /// An item that was taken out of the catalogue is shown among favourites.
     FavouriteOfRemovedItem,
     /// A retry of a sale counts it again.
     SaleCountedTwice,
@@ -224,10 +224,10 @@ impl PlantedBug {
                 "every 3rd connection that ends leaves its person shown as here, for ever"
             }
             Self::ResurrectedFavourite => {
-                "every 7th removal of a favourite is logged and answered, and the favourite stays"
+                "every 7th list that lost a favourite is shown as the same person saw it last, under the newest position"
             }
             Self::FavouriteOfRemovedItem => {
-                "every 3rd removal of an item that is a favourite is logged and answered, and the item stays"
+                "every 3rd list that lost an item which was taken out of the catalogue is shown as the same person saw it last"
             }
             Self::SaleCountedTwice => {
                 "every 3rd retry of a sale counts it once more, without a record"

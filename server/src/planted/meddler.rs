@@ -95,9 +95,7 @@ impl Meddler {
         bytes: &CommandBytes<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Executed, Refusal> {
-        if let Some(executed) = self.pretend(systems, cx, bytes, out) {
-            return Ok(executed);
-        }
+        self.note_removal(systems, cx, bytes);
         let command = Command::decode(bytes.kind, bytes.schema, bytes.body);
         let forged = match command.clone() {
             Ok(Command::Reserve(reserve)) => self.reserve(systems, cx, reserve),
@@ -237,7 +235,7 @@ impl Meddler {
         outcome: &mut Vec<u8>,
     ) {
         let Ok(query) = Query::decode(query.kind, query.schema, query.body) else {
-            return self.mix(actor, query, outcome);
+            return self.read_trade(actor, query, outcome);
         };
         let mut what = Vec::new();
         query.encode(&mut what);

@@ -2,7 +2,7 @@
 //!
 //! Everything forged is made of the systems' own words. Deliberately absent: the other systems.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{
     Outcome, UserId,
@@ -14,51 +14,58 @@ use protocol::{
 };
 
 use super::{Meddler, PlantedBug};
-use crate::domain::{
-    Context, System, Systems,
-    systems::{CommandBytes, Executed},
-};
+use crate::domain::{Context, System, Systems, systems::CommandBytes};
 
-/// What the trader remembers: the parts of each total as they were shown last.
+/// What the trader remembers.
 #[derive(Debug, Default)]
 pub(super) struct Trader {
+    /// The parts of each total as they were shown last.
     parts: BTreeMap<(UserId, Vec<u8>), Vec<Part>>,
+    /// The favourites of everybody as they were shown last.
+    favourites: BTreeMap<(UserId, Vec<u8>), (BTreeSet<u64>, Vec<u8>)>,
+    /// Items that were taken out of the catalogue.
+    removed: BTreeSet<u64>,
 }
 
 impl Meddler {
-    /// A command of the catalogue that is logged and answered, and changes nothing.
-    pub(super) fn pretend(
+    /// Notes which items are taken out of the catalogue.
+    pub(super) fn note_removal(
         &mut self,
         systems: &Systems,
         cx: &Context,
         bytes: &CommandBytes<'_>,
-        out: &mut Vec<u8>,
-    ) -> Option<Executed> {
-        let command = catalogue::Command::decode(bytes.kind, bytes.schema, bytes.body).ok()?;
-        let event = systems.catalogue.decide(cx, &command).ok()?;
-        let strikes = match &event {
-            catalogue::Event::FavouriteRemoved(removed) => {
-                removed.changed && self.strikes(PlantedBug::ResurrectedFavourite)
-            }
-            catalogue::Event::ItemRemoved(removed) => {
-                0 < removed.favourites && self.strikes(PlantedBug::FavouriteOfRemovedItem)
-            }
-            catalogue::Event::TypeAdded(_)
-            | catalogue::Event::ItemRegistered(_)
-            | catalogue::Event::ItemRenamed(_)
-            | catalogue::Event::ItemRetyped(_)
-            | catalogue::Event::FavouriteAdded(_) => false,
+    ) {
+        let command = catalogue::Command::decode(bytes.kind, bytes.schema, bytes.body);
+        if let Ok(command @ catalogue::Command::RemoveItem(word)) = command
+            && systems.catalogue.decide(cx, &command).is_ok()
+        {
+            self.trader.removed.insert(word.item);
+        }
+    }
+
+    /// Shows favourites as the same person saw them last.
+    fn revive(&mut self, actor: UserId, query: &CommandBytes<'_>, outcome: &mut Vec<u8>) {
+        let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(outcome) else {
+            return;
         };
-        strikes.then(|| {
-            let (kind, schema) = event.kind();
-            encode_accepted(kind, schema, out);
-            event.encode(out);
-            Executed {
-                accepted: true,
-                target: systems.catalogue.target(&command),
-                ..Executed::default()
-            }
-        })
+        let Ok(catalogue::Answer::Favourites(page)) = catalogue::Answer::decode(kind, schema, body)
+        else {
+            return;
+        };
+        let items: BTreeSet<u64> = page.items.iter().map(|view| view.item).collect();
+        let new = (items, outcome.clone());
+        let what = (actor, query.body.to_vec());
+        let Some((old, old_outcome)) = self.trader.favourites.insert(what, new.clone()) else {
+            return;
+        };
+        let mut gone = old.difference(&new.0);
+        let of_removed = gone.clone().any(|item| self.trader.removed.contains(item));
+        let of_others = gone.any(|item| !self.trader.removed.contains(item));
+        if (of_removed && self.strikes(PlantedBug::FavouriteOfRemovedItem))
+            || (of_others && self.strikes(PlantedBug::ResurrectedFavourite))
+        {
+            *outcome = old_outcome;
+        }
     }
 
     /// A retry of a sale, which is counted once more.
@@ -84,8 +91,22 @@ impl Meddler {
         }
     }
 
+    /// Changes what a query of these systems is answered with.
+    pub(super) fn read_trade(
+        &mut self,
+        actor: UserId,
+        query: &CommandBytes<'_>,
+        outcome: &mut Vec<u8>,
+    ) {
+        match query.kind.system() {
+            catalogue::SYSTEM => self.revive(actor, query, outcome),
+            sales::SYSTEM => self.mix(actor, query, outcome),
+            _other => {}
+        }
+    }
+
     /// Puts the parts that were shown last under a new total.
-    pub(super) fn mix(&mut self, actor: UserId, query: &CommandBytes<'_>, outcome: &mut Vec<u8>) {
+    fn mix(&mut self, actor: UserId, query: &CommandBytes<'_>, outcome: &mut Vec<u8>) {
         let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(outcome) else {
             return;
         };

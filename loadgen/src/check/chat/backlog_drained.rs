@@ -38,11 +38,6 @@ impl BacklogDrained {
         }
     }
 
-    /// Waiting for somebody ended while things were still on their way.
-    pub(super) const fn handle_unsettled(&mut self) {
-        self.unsettled += 1;
-    }
-
     pub(super) fn judge(&mut self, links: &[Link], model: &Model, users: &[Option<UserId>]) {
         for link in links.iter().filter(|link| link.drained != 0) {
             let Some(user) = user_of(users, link.client) else {
@@ -61,7 +56,11 @@ impl BacklogDrained {
             if let Some((seq, at)) = lasts.max()
                 && shown < seq
             {
-                self.convict(link, shown, (seq, at));
+                if link.is_settled {
+                    self.convict(link, shown, (seq, at));
+                } else {
+                    self.unsettled += 1;
+                }
             }
         }
     }
@@ -92,7 +91,7 @@ impl BacklogDrained {
             .count_needed("clients that were waited for", self.clients);
         if 0 < self.unsettled {
             self.finding.doubt(format!(
-                "waiting ended {} times while things were still being shown",
+                "{} clients were behind when waiting ended, and things were still being shown",
                 self.unsettled
             ));
         }

@@ -80,6 +80,8 @@ pub(super) struct Link {
     pub(super) before: u64,
     /// Up to here, says the driver, it was waited for.
     pub(super) drained: u64,
+    /// Whether nothing was on its way any more then: what had not come is lost and not late.
+    pub(super) is_settled: bool,
     /// Entries of before it began, and the sum of their hashes.
     pub(super) missed: u64,
     pub(super) missed_sum: u64,
@@ -89,7 +91,8 @@ impl Link {
     /// The last position whose entries this connection must have shown: the feed is in the order
     /// of the log, so that whatever came says that all before it has come.
     pub(super) fn upto(&self) -> u64 {
-        self.pushed.max(self.drained)
+        let drained = if self.is_settled { self.drained } else { 0 };
+        self.pushed.max(drained)
     }
 
     /// From where on, and what was the newest then.
@@ -201,16 +204,11 @@ impl Mailbox {
         link.pushed = link.pushed.max(seq);
     }
 
-    /// Whether a client was pushed something at a position, or behind it.
-    pub(super) fn has(&self, client: u32, seq: u64) -> bool {
-        self.link(client).is_some_and(|link| seq <= link.pushed)
-    }
-
-    /// Everything up to `seq` was waited for.
-    pub(super) fn drain(&mut self, client: u32, seq: u64) {
+    /// Everything up to `seq` was waited for, until nobody was told anything or it took too long.
+    pub(super) fn drain(&mut self, client: u32, seq: u64, is_settled: bool) {
         let link = self.link_mut(client);
-        if link.is_up {
-            link.drained = link.drained.max(seq);
+        if link.is_up && link.drained <= seq {
+            (link.drained, link.is_settled) = (seq, is_settled);
         }
     }
 

@@ -195,6 +195,7 @@ impl ChatLaws {
             let seen = self.mailbox.link(id.0).map_or(0, |link| link.pushed);
             self.causal_order.handle_invoke(id, seen);
         }
+        self.own.handle_invoke(id);
         self.receipts_truthful.handle_invoke(user, call);
         if let ChatCall::MoveCursor { seq } = *call {
             self.cursors_independent.handle_move(id.0, seq);
@@ -212,9 +213,19 @@ impl ChatLaws {
         if is_entry(call) {
             self.no_aborted_message.handle_complete(operation);
         }
-        if operation.outcome != Outcome::Ok {
-            return;
+        if operation.outcome == Outcome::Ok {
+            self.handle_accepted(operation, call, seen, known);
         }
+        self.own.handle_complete(operation);
+    }
+
+    fn handle_accepted(
+        &mut self,
+        operation: &Operation,
+        call: &ChatCall,
+        seen: Option<&ChatSeen>,
+        known: &Known<'_>,
+    ) {
         if let ChatCall::MoveCursor { seq } = *call {
             self.cursors_independent.handle_moved(operation, seq);
         }
@@ -395,11 +406,8 @@ impl ChatLaws {
     /// Waiting for what is for this client, up to `seq`, is over. While anybody is still being told
     /// things, what did not come is late and not lost.
     pub(super) fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {
-        if self.pushed_at.saturating_add(QUIET) <= now || self.mailbox.has(client, seq) {
-            self.mailbox.drain(client, seq);
-        } else {
-            self.backlog_drained.handle_unsettled();
-        }
+        let is_quiet = self.pushed_at.saturating_add(QUIET) <= now;
+        self.mailbox.drain(client, seq, is_quiet);
     }
 
     /// One record of the log, and who minted its key.

@@ -1,7 +1,8 @@
 //! The last message of its own that each client knows to stand, by conversation.
 //!
 //! Answers to senders go in; what a call sent later must be behind, or must show, comes out. An
-//! answer counts only for calls sent after it came, so that several calls at once never mislead.
+//! answer counts only for calls sent after it came, so that several calls at once never mislead; and
+//! since much happens within one instant of the clock, what was first is counted, not timed.
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -10,17 +11,15 @@ use protocol::{
     words::chat::{PUBLIC, Target},
 };
 
-use crate::{
-    check::finding::OperationId,
-    operation::{Nanos, Operation},
-};
+use crate::{check::finding::OperationId, operation::Operation};
 
 /// A message that stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stands {
     pub(super) index: u64,
     pub(super) by: OperationId,
-    at: Nanos,
+    /// When that was known, by our own count.
+    at: u64,
 }
 
 /// See the head of this file.
@@ -28,6 +27,9 @@ pub(super) struct Stands {
 pub(super) struct Own {
     last: HashMap<(u32, u64), Stands, FixedState>,
     private: HashMap<(u32, UserId), u64, FixedState>,
+    /// By call under way: when it was sent, by our own count.
+    open: HashMap<OperationId, u64, FixedState>,
+    count: u64,
 }
 
 impl Own {
@@ -35,7 +37,20 @@ impl Own {
         Self {
             last: HashMap::with_hasher(FixedState::with_seed(0)),
             private: HashMap::with_hasher(FixedState::with_seed(0)),
+            open: HashMap::with_hasher(FixedState::with_seed(0)),
+            count: 0,
         }
+    }
+
+    /// A call is about to be sent.
+    pub(super) fn handle_invoke(&mut self, id: OperationId) {
+        self.count += 1;
+        self.open.insert(id, self.count);
+    }
+
+    /// A call is over, and everything was asked about it.
+    pub(super) fn handle_complete(&mut self, operation: &Operation) {
+        self.open.remove(&(operation.client, operation.counter));
     }
 
     /// A client's message stands at this index of this conversation.
@@ -44,10 +59,11 @@ impl Own {
         if let Target::Person(user) = to {
             self.private.insert((operation.client, user), conversation);
         }
+        self.count += 1;
         let new = Stands {
             index,
             by: (operation.client, operation.counter),
-            at: operation.completed_at,
+            at: self.count,
         };
         let last = self
             .last
@@ -70,6 +86,7 @@ impl Own {
     /// The last message of the client's that it knew to stand in a conversation when it sent this.
     pub(super) fn before(&self, operation: &Operation, conversation: u64) -> Option<Stands> {
         let last = self.last.get(&(operation.client, conversation))?;
-        (last.at <= operation.sent_at).then_some(*last)
+        let sent = self.open.get(&(operation.client, operation.counter))?;
+        (last.at < *sent).then_some(*last)
     }
 }
