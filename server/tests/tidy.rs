@@ -91,7 +91,7 @@ fn pure_rooms_name_nothing_of_the_outside() {
 
 #[test]
 fn every_file_opens_with_what_it_is_for() {
-    let rooms = ["src", "protocol", "server", "loadgen", "reports"];
+    let rooms = ["src", "protocol", "server", "client", "loadgen", "reports"];
     let files: Vec<PathBuf> = rooms
         .iter()
         .flat_map(|room| sources(&root().join(room)))
@@ -120,11 +120,12 @@ fn crates_know_only_those_below_them() {
     check(
         "protocol",
         &[
-            "server", "loadgen", "reports", "stampede", "tokio", "rusqlite",
+            "server", "client", "loadgen", "reports", "stampede", "tokio", "rusqlite",
         ],
     );
     check("reports", &["server", "loadgen", "stampede", "tokio"]);
-    check("server", &["loadgen", "reports", "stampede"]);
+    check("client", &["server", "loadgen", "reports", "stampede"]);
+    check("server", &["client", "loadgen", "reports", "stampede"]);
     check("loadgen", &["server", "stampede"]);
 }
 
@@ -134,6 +135,7 @@ fn one_file_names_bincode() {
         "src",
         "protocol/src",
         "server/src",
+        "client/src",
         "loadgen/src",
         "reports/src",
     ]

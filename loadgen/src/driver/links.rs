@@ -216,12 +216,12 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
         }
     }
 
-    /// The phase is over: whoever came back in it has what there was.
+    /// The phase is over: whoever came back in it was shown what they will be. Whoever is still on
+    /// the way belongs to the next.
     pub(super) fn settle_all(&mut self) {
-        while let Some((link, _returning)) = self.links.returning.first_key_value() {
-            let link = *link;
-            self.settle(link);
-        }
+        let here = |(link, returning): (&u32, &Returning)| returning.newest.map(|_here| *link);
+        let links: Vec<u32> = self.links.returning.iter().filter_map(here).collect();
+        links.into_iter().for_each(|link| self.settle(link));
     }
 
     /// Does what clients have to do by themselves: pings, and noticing who is silent.

@@ -478,6 +478,8 @@ fn every_scenario_that_ships_parses_and_plans() {
             "mass-messaging",
             "offline-delivery",
             "planted",
+            "planted-talk",
+            "planted-trade",
             "receipts",
             "sales-day",
             "smoke",

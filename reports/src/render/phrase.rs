@@ -146,10 +146,11 @@ pub(super) fn deliveries(found: &DeliveryRecord) -> String {
         )
     } else {
         format!(
-            "{:.1} s after the end {} still lacked {}",
+            "{:.1} s after the end {} still lacked something or had not been told what there is; known \
+             to be missing: {} of their entries",
             found.drain.seconds,
             figure::counted(found.drain.waiting, "client"),
-            figure::counted(found.drain.missing, "message"),
+            figure::count(found.drain.missing),
         )
     };
     if let Some(returns) = &found.returns {
