@@ -22,10 +22,13 @@ pub(super) struct Trader {
     /// The parts of each total as they were shown last.
     parts: BTreeMap<(UserId, Vec<u8>), Vec<Part>>,
     /// The favourites of everybody as they were shown last.
-    favourites: BTreeMap<(UserId, Vec<u8>), (BTreeSet<u64>, Vec<u8>)>,
+    favourites: BTreeMap<(UserId, Vec<u8>), Favourites>,
     /// Items that were taken out of the catalogue.
     removed: BTreeSet<u64>,
 }
+
+/// Items, and the answer that named them.
+type Favourites = (BTreeSet<u64>, Vec<u8>);
 
 impl Meddler {
     /// Notes which items are taken out of the catalogue.
