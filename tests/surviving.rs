@@ -59,7 +59,7 @@ async fn talk_through_kills() {
     while let Some(joined) = tasks.join_next().await {
         joined.expect("no writer gives up");
     }
-    let places = answers.places.borrow();
+    let places = answers.places.take();
     assert_eq!(places.len() as u64, MESSAGES, "each has a place of its own");
     assert_eq!(places.last(), Some(&MESSAGES), "and there are no others");
     let read = reading.await.expect("the reader reads");

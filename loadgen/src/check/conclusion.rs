@@ -22,6 +22,15 @@ use super::{
     presence, sales,
 };
 
+/// The laws that speak of nothing but slots.
+const OF_SLOTS: [&str; 5] = [
+    "no-double-booking",
+    "refusals-justified",
+    "someone-wins",
+    "no-lost-cancel",
+    "linearizable",
+];
+
 impl Laws {
     /// One record of the log, from the first to the last, after the run.
     pub fn handle_record(&mut self, record: &OwnedRecord) {
@@ -241,8 +250,10 @@ impl Laws {
         let catalogue = asked(&catalogue::LAWS, self.catalogue.is_exercised())
             .then(|| self.catalogue.conclude());
         let sales = asked(&sales::LAWS, self.sales.is_exercised()).then(|| self.sales.conclude());
+        let agenda = asked(&OF_SLOTS, !self.slots.is_empty());
         let known = first
             .into_iter()
+            .filter(|finding| agenda || !OF_SLOTS.contains(&finding.name()))
             .chain(chat.into_iter().flatten())
             .chain(presence.into_iter().flatten())
             .chain(catalogue.into_iter().flatten())

@@ -85,6 +85,11 @@ impl Finding {
         }
     }
 
+    /// The name of its law.
+    pub(super) const fn name(&self) -> &'static str {
+        self.about.name
+    }
+
     /// Counts a violation; `tell` is asked for it only while there is room.
     pub(super) fn convict(&mut self, tell: impl FnOnce() -> Violation) {
         self.violation_count += 1;

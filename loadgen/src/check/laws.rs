@@ -133,7 +133,7 @@ impl LawOptions {
 pub struct Laws {
     pub(super) options: LawOptions,
     /// Slots seen so far, numbered.
-    slots: HashMap<Slot, usize, FixedState>,
+    pub(super) slots: HashMap<Slot, usize, FixedState>,
     /// By client: who they are.
     pub(super) users: Vec<Option<UserId>>,
     /// The position that the live state was read at.
