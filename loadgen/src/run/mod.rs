@@ -248,9 +248,9 @@ impl Run<'_> {
             .map(MemoryWatch::start);
         let driven = self.drive(built, &mint, secret, &mut laws).await;
         let server_memory = watch.and_then(MemoryWatch::finish);
-        let (driven, admin) = driven?;
+        let driven = driven?;
 
-        let mut after = self.aftermath(server, admin, &access, admin_token).await?;
+        let mut after = self.aftermath(server, &access, admin_token).await?;
         (self.options.stage)(&Stage::Judging);
         let laws = self.judge(laws, &mut after).await?;
         if let Some(server) = after.server {
@@ -330,14 +330,14 @@ impl Run<'_> {
         laws
     }
 
-    /// Offers the load. The admin's connection comes back with what was driven.
+    /// Offers the load.
     async fn drive(
         &mut self,
         built: Built,
         mint: &KeyMint,
         secret: [u8; 32],
         laws: &mut Laws,
-    ) -> Result<(Driven, Caller), RunError> {
+    ) -> Result<Driven, RunError> {
         (self.options.stage)(&Stage::Driving);
         let path = self.dir.join(HISTORY_FILE);
         let head = HistoryHead {
@@ -376,17 +376,21 @@ impl Run<'_> {
                 drive(self.plan, clients, &mut target, laws, options).await?
             }
         };
-        Ok((driven, built.admin))
+        Ok(driven)
     }
 
     /// Reads the live state, and pulls the plug on an embedded server.
     async fn aftermath(
         &mut self,
         server: Option<Embedded>,
-        mut admin: Caller,
         access: &Access,
         admin_token: Token,
     ) -> Result<Aftermath, RunError> {
+        // The connection of the set-up was silent for as long as the load took: it may be gone.
+        let mut admin = access
+            .admin_again(admin_token)
+            .await
+            .map_err(WorldError::Connect)?;
         let live = judge::live_state(&mut admin).await?;
         let Some(server) = server else {
             return Ok(Aftermath {
