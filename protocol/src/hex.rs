@@ -1,8 +1,8 @@
 //! Bytes as people write them: `#[serde(with = "crate::hex")]` of keys, hashes and tokens.
 //!
 //! In a binary codec a fixed array is its bytes and nothing else; in JSON it is a string of twice as
-//! many hexadecimal digits. [`wide`] does the same for 128-bit numbers (JSON has no number of that
-//! size) and [`list`] for a list of bytes. Deliberately absent: prefixes, upper case, separators.
+//! many hexadecimal digits. `wide` does the same for 128-bit numbers (JSON has no number of that
+//! size) and `list` for a list of bytes. Deliberately absent: prefixes, upper case, separators.
 
 use std::fmt::{self, Write};
 

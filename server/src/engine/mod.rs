@@ -6,7 +6,7 @@
 //!
 //! Memory may be ahead of the disk: while one batch syncs the next is decided on top of it. Nothing
 //! that was seen in memory leaves before it is proved durable, refusals and reads included: nobody
-//! must ever be told what a crash could take back. So whatever is said waits in a [`Round`]; only
+//! must ever be told what a crash could take back. So whatever is said waits in a round; only
 //! [`Busy`], which tells of no record, is said at once. Time comes in as an argument, batches go out
 //! by value. Deliberately absent: clocks, threads, disks, connections, every rule of every system.
 

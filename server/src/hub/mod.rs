@@ -277,7 +277,7 @@ impl Hub {
         self.parts.engine.release_read_at(origin, at, outcome);
     }
 
-    /// See [`Connections::handle_reader_failure`].
+    /// A log that was readable and is not any more: the connection that asked ends.
     pub fn handle_reader_failure(&mut self, origin: Origin, error: &LogError) {
         self.connections
             .handle_reader_failure(origin.connection, error);

@@ -3,7 +3,7 @@
 //! Bytes of a client go in and native frames come out, for the very same session that every other
 //! connection has; the session's frames go in and lines come out. So every limit, refusal and promise
 //! is the session's, and nothing here decides anything. The first line says which dialect it is:
-//! [`json`] is the whole protocol, [`classic`] a small chat of old. Whatever is not a line of the
+//! `json` is the whole protocol, `classic` a small chat of old. Whatever is not a line of the
 //! dialect is answered with one line that says why. Deliberately absent: sockets, clocks, state.
 
 mod classic;
