@@ -1,10 +1,9 @@
 //! The log on disk: one SQLite database, one transaction a batch.
 //!
-//! Owns the writing connection, the lock on the data directory, the high-water mark and the
-//! keys of people. An append
-//! returns after the write-ahead log is synced; what failed is reported and never tried again,
-//! because nobody knows how much of it the disk has. Deliberately absent: reading (`reader.rs`),
-//! setting up (`database.rs`), checking the chain (`replay.rs`).
+//! Owns the writing connection, the lock on the data directory, the high-water mark and the keys of
+//! people. An append returns after the write-ahead log is synced; what failed is reported and never
+//! tried again, because nobody knows how much of it the disk has. Deliberately absent: reading
+//! (`reader.rs`), setting up (`database.rs`), checking the chain (`replay.rs`).
 
 use std::path::{Path, PathBuf};
 
