@@ -4,6 +4,7 @@
 //! absent: what a crate's own tests can show without a process.
 
 mod crash;
+mod describing;
 mod erase;
 mod inspecting;
 mod live;
@@ -11,6 +12,7 @@ mod mistakes;
 mod program;
 mod prove;
 mod scenario;
+mod showing;
 mod smoke;
 mod surviving;
 mod verdict;
