@@ -12,4 +12,4 @@ pub mod network;
 pub mod proxy;
 
 pub use network::{NetworkFault, Share, Struck, Way};
-pub use proxy::{FaultId, Proxy, ProxyError};
+pub use proxy::{FaultId, NoRoom, Proxy, ProxyError, check_room};
