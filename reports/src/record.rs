@@ -143,6 +143,19 @@ pub struct PhaseRecord {
     pub deliveries: Option<DeliveryRecord>,
     /// One point for each second of the phase.
     pub timeline: Vec<TimelinePoint>,
+    /// How response times were spread, over time; `None` where nothing was answered.
+    #[serde(default)]
+    pub heat: Option<HeatRecord>,
+}
+
+/// Response times of everything answered, by the instant of the answer: columns of a heat map.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct HeatRecord {
+    /// How long a column is, nanoseconds; the first begins with the phase.
+    pub column_ns: u64,
+    /// A coarse histogram a column, in HdrHistogram's compressed V2 format, base64; values in
+    /// nanoseconds.
+    pub columns: Vec<String>,
 }
 
 /// How the messages of a phase reached the people they are for.
@@ -277,6 +290,9 @@ pub struct TimelinePoint {
     pub at_s: f64,
     /// Operations the schedule asked for in this second.
     pub intended: u64,
+    /// Sent in this second; 0 in records of before this was counted.
+    #[serde(default)]
+    pub sent: u64,
     /// Answered in this second.
     pub answered: u64,
     /// Failed in this second.

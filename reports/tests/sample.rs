@@ -264,6 +264,7 @@ fn timeline(from_s: u32, seconds: u32, rate: u64) -> Vec<TimelinePoint> {
         TimelinePoint {
             at_s: f64::from(from_s + second),
             intended: rate,
+            sent: rate,
             answered: rate - 7 * (at % 5) - if slow == 1 { 0 } else { rate / 3 },
             failed: if slow == 1 { 0 } else { 10 },
             response_p50: (1_150 + 40 * (at % 4)) * 1_000,
@@ -272,6 +273,17 @@ fn timeline(from_s: u32, seconds: u32, rate: u64) -> Vec<TimelinePoint> {
         }
     };
     (0..seconds).map(point).collect()
+}
+
+fn heat(seconds: u32, rate: u32) -> HeatRecord {
+    let column = |second| {
+        let slow = if second == 18 { 9 } else { 1 };
+        reports::histogram::encode(&histogram(rate, 900_000 * slow, 0.36))
+    };
+    HeatRecord {
+        column_ns: S,
+        columns: (0..seconds).map(column).collect(),
+    }
 }
 
 fn warmup() -> PhaseRecord {
@@ -289,6 +301,7 @@ fn warmup() -> PhaseRecord {
         rendezvous: None,
         deliveries: None,
         timeline: timeline(0, 5, 2_000),
+        heat: Some(heat(5, 2_000)),
     }
 }
 
@@ -314,6 +327,7 @@ fn race() -> PhaseRecord {
         rendezvous: None,
         deliveries: None,
         timeline: timeline(5, 30, 3_333),
+        heat: Some(heat(30, 3_333)),
     }
 }
 
@@ -337,6 +351,7 @@ fn stampede() -> PhaseRecord {
         }),
         deliveries: None,
         timeline: timeline(36, 4, 100),
+        heat: Some(heat(4, 100)),
     }
 }
 
