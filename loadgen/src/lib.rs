@@ -11,6 +11,7 @@ pub mod clock;
 pub mod contention;
 pub mod deliveries;
 pub mod driver;
+pub mod fault;
 pub mod heat;
 pub mod history;
 pub mod intervals;

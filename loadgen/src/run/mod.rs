@@ -512,6 +512,7 @@ impl Run<'_> {
             contention,
             generator: driven.generator,
             crash,
+            faults: None,
             server_memory: None,
             cautions: Vec::new(),
             verdict: RunVerdict::unjudged(),
