@@ -149,6 +149,9 @@ pub(crate) struct Serve {
     /// Where to listen for lines of JSON, for nc and clients in any language; port 0 takes a free one
     #[arg(long, env = "STAMPEDE_JSONL", value_name = "ADDR")]
     pub(crate) jsonl: Option<SocketAddr>,
+    /// Where to answer /live, /ready and /metrics over HTTP; port 0 takes a free one. There is no password: listen where only those who run it can ask
+    #[arg(long, env = "STAMPEDE_HTTP", value_name = "ADDR")]
+    pub(crate) http: Option<SocketAddr>,
     /// When a commit counts as durable; anything but full is labelled in every report
     #[arg(long, env = "STAMPEDE_DURABILITY", value_enum, default_value = "full")]
     pub(crate) durability: DurabilityArg,

@@ -561,6 +561,13 @@ impl Engine {
         self.decided.seq == self.durable.seq
     }
 
+    /// Records decided that wait for the batch before them; no more than [`BATCH_LEN_MAX`], and
+    /// what follows directly behind the last one.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.building.batch.len()
+    }
+
     /// The newest durable position.
     #[must_use]
     pub const fn durable(&self) -> Head {

@@ -5,11 +5,12 @@
 //! whichever task has something for it; nothing in it waits. Deliberately absent: reading from
 //! sockets (`net`), hashing passwords (`auth`), syncing (`writer`), answers about the log itself
 //! (`archive`), what a connection may ask
-//! (`query`), what is said in passing (`passing`).
+//! (`query`), what is said in passing (`passing`), how the server is (`vitals`).
 
 mod lines;
 mod passing;
 mod query;
+mod vitals;
 
 pub use lines::NonceSeed;
 
@@ -26,6 +27,7 @@ use crate::{
     clock::{Monotonic, wall_ms},
     connections::Connections,
     engine::{Ask, BUSY_RETRY_MS, Busy, Engine, FORESEEN, Origin, Released, Submitted},
+    health::Requests,
     log::{Head, LogError, LogReader},
     net::Link,
     presence::{Presence, Writers},
@@ -90,6 +92,7 @@ pub struct Hub {
     writers: Writers,
     clock: Monotonic,
     is_draining: bool,
+    requests: Requests,
     /// Whether something was asked outside of a turn.
     is_turn_wanted: bool,
     /// Errands of what was asked outside of a connection's input.
@@ -113,6 +116,7 @@ impl Hub {
             parts,
             clock: Monotonic::start(),
             is_draining: false,
+            requests: Requests::default(),
             is_turn_wanted: false,
             late_errands: Vec::new(),
         }
@@ -180,6 +184,10 @@ impl Hub {
             let connection = &mut self.connections.slab[index];
             let (demand, rest) = connection.session.handle_input(now, input, &facts);
             input = rest;
+            if let Some(code) = connection.session.take_refused() {
+                self.connections.refusals.note(code);
+            }
+            self.requests.note(&demand);
             match demand {
                 Demand::More => {
                     connection.partial.extend_from_slice(input);

@@ -92,6 +92,8 @@ pub struct Session {
     in_flight: u32,
     auth: Option<Auth>,
     login_failures: u32,
+    /// What was refused and not yet counted.
+    refused: Option<Code>,
     outbound: Vec<u8>,
 }
 
@@ -108,6 +110,7 @@ impl Session {
             in_flight: 0,
             auth: None,
             login_failures: 0,
+            refused: None,
             outbound: Vec::new(),
         }
     }
@@ -282,6 +285,7 @@ impl Session {
     }
 
     fn send_error(&mut self, correlation: u64, refusal: Refusal, retry_after_ms: u32, fatal: bool) {
+        self.refused = Some(refusal.code);
         Reply::Error(ErrorReply {
             correlation,
             refusal,
@@ -393,6 +397,12 @@ impl Session {
     /// The conversation cannot go on.
     pub fn handle_end(&mut self, refusal: Refusal) -> Demand<'static> {
         self.close(refusal)
+    }
+
+    /// What was refused since this was asked last, to be counted. Ask after every input: one input
+    /// leads to one refusal at most, outcomes apart.
+    pub const fn take_refused(&mut self) -> Option<Code> {
+        self.refused.take()
     }
 
     /// Whether this conversation's unread bytes are more than a reader can be allowed.
