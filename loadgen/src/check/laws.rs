@@ -414,6 +414,10 @@ impl Watch for Laws {
         Self::handle_duplicate(self, first, second.outcome, second.seq, second.hash);
     }
 
+    fn handle_reused(&mut self, first: &Operation, outcome: Outcome) {
+        self.idempotent_answers.handle_reused(first, outcome);
+    }
+
     fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos) {
         self.session_order.handle_push(client, seq);
         self.real_time_order.raise(seq);

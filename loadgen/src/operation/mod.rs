@@ -398,6 +398,12 @@ pub trait Watch {
     /// answer. Not an operation: counted apart, in no histogram.
     fn handle_duplicate(&mut self, first: &Operation, second: &Operation);
 
+    /// The key of a command already answered was used again on purpose, for another command, and
+    /// this is what became of that. No operation either: nobody may do so.
+    fn handle_reused(&mut self, first: &Operation, outcome: Outcome) {
+        let _nobody_judges_it = (first, outcome);
+    }
+
     /// A push reached a client: the promotion of a waitlist, the end of a hold, a message.
     fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos);
     /// Something without a position reached a client: who is here, who is writing.
