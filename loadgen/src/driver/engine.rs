@@ -151,6 +151,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             self.dirty.push(number);
         }
         client.say(signal, now);
+        self.watch.handle_signal(number, signal, now);
     }
 
     /// Sends a call, or counts it as shed or cancelled. Whether it was sent. What is due after the

@@ -11,7 +11,10 @@ mod sales;
 
 use protocol::{
     Code, Key, UserId,
-    words::agenda::{SlotId, SlotView},
+    words::{
+        agenda::{SlotId, SlotView},
+        presence::Signal,
+    },
 };
 
 pub use self::{
@@ -406,6 +409,10 @@ pub trait Watch {
 
     /// A push reached a client: the promotion of a waitlist, the end of a hold, a message.
     fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos);
+    /// A client says something in passing; nobody answers.
+    fn handle_signal(&mut self, client: u32, signal: &Signal, now: Nanos) {
+        let _nobody_judges_it = (client, signal, now);
+    }
     /// Something without a position reached a client: who is here, who is writing.
     fn handle_news(&mut self, client: u32, news: &News, now: Nanos);
     /// A client's connection began or ended.

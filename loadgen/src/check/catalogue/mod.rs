@@ -165,7 +165,11 @@ impl CatalogueLaws {
             counter: operation.counter,
             what,
         };
-        self.shown.keep(operation.seq, shown);
+        let more = match &shown.what {
+            What::Listed { items, .. } => size_of_val(items.as_slice()),
+            What::Changed { .. } | What::Found { .. } => 0,
+        };
+        self.shown.keep_with(operation.seq, shown, more);
     }
 
     /// One record of the log, decoded if it is the catalogue's.
