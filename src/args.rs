@@ -186,6 +186,14 @@ pub(crate) struct Serve {
 /// `stampede prove`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Prove {
+    /// The planted bugs to try; all of them for none
+    #[cfg(feature = "planted-bugs")]
+    #[arg(value_name = "BUG")]
+    pub(crate) bugs: Vec<server::planted::PlantedBug>,
+    /// Seed of the scenarios, in the place of their own
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
     /// Where runs are kept, each in a directory of its own
     #[arg(long, env = "STAMPEDE_OUT", default_value = "runs", value_name = "DIR")]
     pub(crate) out: PathBuf,

@@ -18,7 +18,7 @@ use protocol::{
 use crate::{
     contention::Entry,
     knowledge::Knowledge,
-    operation::{Call, KeyMint, Nanos, News, Observed, Operation, Outcome, Push},
+    operation::{Call, KeyMint, Nanos, News, Observed, Operation, Outcome, Push, Slot},
     shown::{Shown, Standing},
     wire::{self, Asker},
     world_map::WorldMap,
@@ -73,6 +73,11 @@ enum Tag {
         first: Box<Operation>,
         sent_at: Nanos,
     },
+    /// Another command under the key of this one, on purpose.
+    Reused {
+        first: Box<Operation>,
+        sent_at: Nanos,
+    },
     /// Which conversations there are, and how long: no operation, but the driver's own question.
     Standing,
 }
@@ -110,6 +115,13 @@ pub enum Told {
         /// The second.
         second: Operation,
     },
+    /// A key was used again on purpose, for another command.
+    Reused {
+        /// What it had been used for.
+        first: Operation,
+        /// What became of the other command.
+        outcome: Outcome,
+    },
     /// Pushes from behind this position follow.
     Subscribed {
         /// The last position that the client has.
@@ -137,7 +149,8 @@ pub enum Told {
 pub enum Unanswered {
     /// A call that counts.
     Call(Finished),
-    /// A command asked again on purpose: its first answer has been counted.
+    /// A command asked again on purpose, or another one under its key: its first answer has been
+    /// counted.
     Duplicate,
     /// The driver's own question.
     Standing,
@@ -292,7 +305,7 @@ impl Client {
     pub fn newest(&mut self) -> Option<(u32, Call)> {
         match self.talk.newest()? {
             Tag::Call(newest) => Some((newest.operation.counter, newest.operation.call)),
-            Tag::Again { .. } | Tag::Standing => None,
+            Tag::Again { .. } | Tag::Reused { .. } | Tag::Standing => None,
         }
     }
 
@@ -311,6 +324,17 @@ impl Client {
             sent_at: now,
         };
         self.ask_for(&first.call, first.counter, tag, now);
+    }
+
+    /// Asks for something else under the key of a finished command. It does no harm where that is
+    /// taken: nobody has such a booking.
+    pub fn reuse_key(&mut self, first: &Operation, now: Nanos) {
+        let tag = Tag::Reused {
+            first: Box::new(*first),
+            sent_at: now,
+        };
+        let (booking, slot) = (0, Slot(0));
+        self.ask_for(&Call::Cancel { booking, slot }, first.counter, tag, now);
     }
 
     /// Asks how long its conversations are, to compare it with what it was shown.
@@ -363,6 +387,10 @@ impl Client {
                         let outcome = outcome(&answer.outcome);
                         tell_again(*first, sent_at, position, outcome, now)
                     }
+                    Tag::Reused { first, .. } => Told::Reused {
+                        first: *first,
+                        outcome: outcome(&answer.outcome),
+                    },
                     Tag::Standing => {
                         self.shown.reflect(answer.seq.0);
                         self.handle_standing(answer.outcome, now)?
@@ -378,6 +406,10 @@ impl Client {
                     let outcome = Outcome::Error(it.refusal.code);
                     tell_again(*first, sent_at, (Seq(0), ChainHash::START), outcome, now)
                 }
+                Tag::Reused { first, .. } => Told::Reused {
+                    first: *first,
+                    outcome: Outcome::Error(it.refusal.code),
+                },
                 Tag::Standing => {
                     self.shown.end();
                     Told::Standing
@@ -463,7 +495,7 @@ impl Client {
     pub fn give_up(&mut self, sent_before: Nanos, now: Nanos) -> Option<Unanswered> {
         let sent_at = match self.talk.oldest()? {
             Tag::Call(call) => call.operation.sent_at,
-            Tag::Again { sent_at, .. } => *sent_at,
+            Tag::Again { sent_at, .. } | Tag::Reused { sent_at, .. } => *sent_at,
             Tag::Standing => Nanos::MAX,
         };
         if sent_before < sent_at {
@@ -480,7 +512,7 @@ impl Client {
                 };
                 Unanswered::Call(call.finish_without(outcome, now))
             }
-            Tag::Again { .. } => Unanswered::Duplicate,
+            Tag::Again { .. } | Tag::Reused { .. } => Unanswered::Duplicate,
             Tag::Standing => {
                 self.shown.end();
                 Unanswered::Standing
@@ -593,7 +625,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{operation::Slot, plan::Place};
+    use crate::plan::Place;
 
     const SLOT: agenda::SlotId = agenda::SlotId {
         agenda: 5,

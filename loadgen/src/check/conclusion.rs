@@ -148,7 +148,7 @@ impl Laws {
     /// Judges: streams the history once and says what each law found, in the order of [`LAWS`].
     #[must_use]
     pub fn conclude(mut self, history: impl Iterator<Item = Operation>) -> Vec<LawRecord> {
-        self.chat.judge(&self.users);
+        self.chat.judge(&self.options.mint, &self.users);
         self.presence.judge();
         let mut wanted = self.wanted();
         for operation in history {

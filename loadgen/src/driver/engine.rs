@@ -31,6 +31,8 @@ use crate::{
 const READ_BYTES_MAX: usize = 64 * 1_024;
 /// How soon a lane tries again that could ask nothing.
 const LANE_PAUSE: Nanos = 1_000_000;
+/// Of the commands asked again, every how-many-th is another one under the same key.
+const REUSED_EVERY: u32 = 4;
 
 /// Everything that one call touches.
 pub(super) struct Engine<'a, T, W> {
@@ -53,6 +55,7 @@ pub(super) struct Engine<'a, T, W> {
     pub(super) is_stopping: bool,
     pub(super) failure: Option<io::Error>,
     commands: u32,
+    asked_again: u32,
     pub(super) dirty: Vec<u32>,
     scratch: Vec<u8>,
 }
@@ -83,6 +86,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             is_stopping: false,
             failure: None,
             commands: 0,
+            asked_again: 0,
             dirty: Vec::new(),
             scratch: vec![0; READ_BYTES_MAX],
         }
@@ -148,6 +152,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             self.dirty.push(number);
         }
         client.say(signal, now);
+        self.watch.handle_signal(number, signal, now);
     }
 
     /// Sends a call, or counts it as shed or cancelled. Whether it was sent. What is due after the
@@ -321,6 +326,10 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
                 self.keep(&second, true);
                 self.watch.handle_duplicate(&first, &second);
             }
+            Told::Reused { first, outcome } => {
+                self.in_flight -= 1;
+                self.watch.handle_reused(&first, outcome);
+            }
             Told::Pushed { seq, push } => self.handle_push(link, seq, &push, now),
             Told::Subscribed { from, newest } => self.handle_subscribed(link, (from, newest), now),
             Told::News(news) => self.watch.handle_news(link, &news, now),
@@ -360,7 +369,8 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         self.advance(finished.run, operation.completed_at, now);
     }
 
-    /// Asks every n-th decided command again, as a client would that did not get the answer.
+    /// Asks every n-th decided command again, as a client would that did not get the answer; and now
+    /// and then another one under its key, as no client should.
     fn ask_again(&mut self, first: &Operation, now: Nanos) {
         let Some(every) = self.options.duplicate_every else {
             return;
@@ -374,10 +384,15 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             return;
         }
         self.commands = 0;
+        self.asked_again = self.asked_again.wrapping_add(1);
         if client.out().is_empty() {
             self.dirty.push(first.client);
         }
-        client.ask_again(first, now);
+        if self.asked_again.is_multiple_of(REUSED_EVERY) {
+            client.reuse_key(first, now);
+        } else {
+            client.ask_again(first, now);
+        }
         self.in_flight += 1;
     }
 

@@ -357,7 +357,7 @@ struct HistoryTable {
     /// From the newest (by default) or from the oldest.
     direction: Option<DirectionWord>,
     /// The most entries, 50 by default.
-    #[schemars(range(min = 1, max = 500))]
+    #[schemars(range(min = 1, max = 50))]
     limit: Option<u16>,
 }
 
@@ -481,7 +481,7 @@ struct OneNetworkTable {
 #[schemars(deny_unknown_fields)]
 struct WatchTable {
     /// So many people after itself.
-    #[schemars(range(min = 1, max = 1_000))]
+    #[schemars(range(min = 1, max = 256))]
     users: u16,
 }
 

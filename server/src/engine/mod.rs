@@ -368,6 +368,10 @@ impl Engine {
     /// # Errors
     /// If there is no room. Nothing was logged and nothing changed.
     pub fn submit(&mut self, now: u64, ask: &Ask<'_>) -> Result<Submitted, Busy> {
+        #[cfg(feature = "planted-bugs")]
+        let mut heard = Vec::new();
+        #[cfg(feature = "planted-bugs")]
+        let ask = &self.meddler.hear(ask, &mut heard);
         if ask.command.source != Source::Server
             && let Some(used) = self.used(ask)
         {
@@ -791,6 +795,8 @@ impl Engine {
         let mut sealed = std::mem::take(&mut self.sealed);
         let asked = digest(kind, schema, self.logged(used.seq, ask, &mut sealed));
         self.sealed = sealed;
+        #[cfg(feature = "planted-bugs")]
+        let asked = self.meddler.asked(asked, used.digest);
         if used.digest != asked {
             return self.refuse_ask(ask, Refusal::with(Code::KEY_REUSED, used.seq.0, 0));
         }
