@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::checking::Check;
+
 /// Load tests an event-sourced server and judges every answer.
 ///
 /// `run` races clients against a server over a scenario file, measures latency from the intended
@@ -31,6 +33,8 @@ pub(crate) enum Command {
     Log(LogCommand),
     /// Plant bugs in the server, one after the other, and show which laws find them
     Prove(Prove),
+    /// Judge a history again: of an earlier run, or a register history that another tool left
+    Check(Check),
 }
 
 /// What can be done with a log.
@@ -237,6 +241,14 @@ pub(crate) enum UsageError {
         "--target needs the server's admin password, to make users and agendas there; give the file that `stampede serve` names with --admin-password-file"
     )]
     AdminPassword,
+    /// Not a history that can be read.
+    #[error("{}: {reason}", .path.display())]
+    History {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A default build has no bugs to plant.
     #[cfg(not(feature = "planted-bugs"))]
     #[error(

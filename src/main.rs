@@ -1,6 +1,7 @@
 //! The program `stampede`: arguments in, one library call, an exit code out.
 
 mod args;
+mod checking;
 mod descriptors;
 mod inspecting;
 mod proving;
@@ -14,7 +15,7 @@ use std::{
 
 use args::{Args, Command, LogCommand};
 use clap::Parser;
-use loadgen::{run::RunError, scenario::ScenarioError};
+use loadgen::{register::HistoryTextError, run::RunError, scenario::ScenarioError};
 use reports::verdict::{EXIT_INTERNAL, EXIT_INVARIANT, EXIT_USAGE};
 use server::{ServeError, inspect::InspectError, log::LogError};
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Command::Plan(plan) => running::plan(plan),
         Command::Serve(serve) => serving::serve(serve),
         Command::Prove(prove) => proving::prove(prove),
+        Command::Check(check) => checking::check(check),
         Command::Log(LogCommand::Cat(cat)) => inspecting::cat(cat),
         Command::Log(LogCommand::Verify(verify)) => inspecting::verify(verify),
     };
@@ -59,6 +61,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
     let is_usage = error.is::<ScenarioError>()
         || error.is::<args::UsageError>()
+        || error.is::<HistoryTextError>()
         || matches!(error.downcast_ref(), Some(ServeError::Listen { .. }))
         || matches!(
             error.downcast_ref(),

@@ -8,10 +8,14 @@ mod chart;
 mod fact;
 pub mod figure;
 mod html;
+mod judged;
 mod phrase;
 mod screen;
 mod table;
 mod terminal;
+mod timeline;
 
 pub use html::html;
+pub use judged::{judged, judged_line};
 pub use terminal::{Style, terminal};
+pub use timeline::timeline;
