@@ -4,6 +4,7 @@
 //! absent: what a crate's own tests can show without a process.
 
 mod crash;
+mod describing;
 mod erase;
 mod frozen;
 mod inspecting;
@@ -12,6 +13,7 @@ mod mistakes;
 mod program;
 mod prove;
 mod scenario;
+mod showing;
 mod smoke;
 mod surviving;
 mod verdict;

@@ -260,6 +260,19 @@ pub struct ConservationRecord {
 }
 
 impl ConservationRecord {
+    /// Adds a part.
+    pub fn add(&mut self, part: &Self) {
+        self.intended += part.intended;
+        self.sent += part.sent;
+        self.shed += part.shed;
+        self.cancelled_at_end += part.cancelled_at_end;
+        self.ok += part.ok;
+        self.refused += part.refused;
+        self.error += part.error;
+        self.timeout += part.timeout;
+        self.unknown += part.unknown;
+    }
+
     /// Whether nothing was lost or counted twice.
     #[must_use]
     pub fn holds(&self) -> bool {

@@ -10,6 +10,7 @@
 
 mod embedded;
 mod environment;
+mod files;
 mod judge;
 mod memory;
 mod threshold;
@@ -35,12 +36,16 @@ use reports::{
         CrashRecord, EnvironmentRecord, LawRecord, RECORD_VERSION, RunRecord, RunVerdict,
         ScenarioRecord,
     },
-    render,
     verdict::RunEnd,
 };
 use tokio::{runtime, task::LocalSet};
 
-pub use self::{embedded::EmbeddedError, judge::JudgeError, world::WorldError};
+pub use self::{
+    embedded::EmbeddedError,
+    files::{HISTORY_FILE, JUNIT_FILE, RECORD_FILE, REPORT_FILE},
+    judge::JudgeError,
+    world::WorldError,
+};
 use self::{
     embedded::{Embedded, Launch},
     memory::MemoryWatch,
@@ -61,13 +66,6 @@ use crate::{
 
 /// Every how-many-th command is asked again under its key, to see that the answer is the same.
 const DUPLICATE_EVERY: u32 = 50;
-
-/// Files of a run's directory.
-pub const RECORD_FILE: &str = "run.json";
-/// See [`RECORD_FILE`].
-pub const REPORT_FILE: &str = "report.html";
-/// See [`RECORD_FILE`].
-pub const HISTORY_FILE: &str = "history.bin";
 
 /// What to run, against what.
 pub struct RunOptions {
@@ -204,8 +202,7 @@ pub fn run(options: RunOptions) -> Result<Ran, RunError> {
         let _not_empty = fs::remove_dir(&dir);
     }
     let record = record?;
-    write_file(&dir.join(RECORD_FILE), &record.to_json())?;
-    write_file(&dir.join(REPORT_FILE), &render::html(&record))?;
+    files::write_all(&dir, &record)?;
     Ok(Ran { record, dir })
 }
 
@@ -572,13 +569,6 @@ fn create_run_dir(out: &Path, scenario: &str) -> Result<PathBuf, RunError> {
         out,
         io::Error::other("65,535 runs began in this second"),
     ))
-}
-
-fn write_file(path: &Path, text: &str) -> Result<(), RunError> {
-    fs::write(path, text).map_err(|source| RunError::File {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 fn random_secret() -> Result<[u8; 32], RunError> {

@@ -591,5 +591,8 @@ enum PickValue {
 pub fn schema() -> String {
     let generator = SchemaGenerator::new(SchemaSettings::draft07());
     let schema = generator.into_root_schema_for::<File>();
-    serde_json::to_string_pretty(schema.as_value()).expect("a schema is JSON already")
+    let mut json =
+        serde_json::to_string_pretty(schema.as_value()).expect("a schema is JSON already");
+    json.push('\n');
+    json
 }
