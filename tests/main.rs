@@ -5,6 +5,7 @@
 
 mod crash;
 mod erase;
+mod faults;
 mod inspecting;
 mod live;
 mod mistakes;

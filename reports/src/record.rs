@@ -466,7 +466,7 @@ pub struct FaultsRecord {
     pub faults: Vec<FaultRecord>,
     /// Whether clients reached the server through a proxy in the generator, which costs latency.
     pub through_proxy: bool,
-    /// Commands that lost their connection before their answer.
+    /// Commands of which nobody knew for a while whether they had happened.
     pub doubts: DoubtRecord,
     /// Commands that were answered, each held against the log that was read back.
     pub acknowledged: u64,
@@ -529,12 +529,13 @@ pub struct NetworkRecord {
     pub let_in: u64,
 }
 
-/// Commands that lost their connection before their answer, so that nobody knew whether they had
-/// happened. Each is asked again under its key, and the log tells what had become of it.
+/// Commands of which nobody knew for a while whether they had happened: they lost their connection
+/// before their answer, or got none in time. Each was asked again under its key, or resolved from
+/// the log. The first figure is the sum of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct DoubtRecord {
-    /// Commands cut off from their answers.
-    pub cut_off: u64,
+    /// All of them.
+    pub in_doubt: u64,
     /// Asked again and answered from the log: only the answer had been lost.
     pub had_happened: u64,
     /// Asked again and done only then: the command had been lost.

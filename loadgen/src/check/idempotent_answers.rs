@@ -25,6 +25,7 @@ const ABOUT: About = About {
 pub(super) struct IdempotentAnswers {
     duplicates: u64,
     retried: u64,
+    doubled: u64,
     finding: Finding,
 }
 
@@ -33,6 +34,7 @@ impl IdempotentAnswers {
         Self {
             duplicates: 0,
             retried: 0,
+            doubled: 0,
             finding: Finding::new(ABOUT),
         }
     }
@@ -81,6 +83,7 @@ impl IdempotentAnswers {
 
     /// One record of an operation that has one already.
     pub(super) fn handle_twice(&mut self, record: &OwnedRecord, earlier: u64, by: OperationId) {
+        self.doubled += 1;
         self.finding.convict(|| Violation {
             sentence: format!(
                 "operation {} of client {} took effect at position {earlier} and again at {}",
@@ -99,6 +102,11 @@ impl IdempotentAnswers {
             order: "all of these answers are to one key",
             expected: expected.to_owned(),
         });
+    }
+
+    /// Commands that the log has twice.
+    pub(super) const fn doubled(&self) -> u64 {
+        self.doubled
     }
 
     /// What was found so far.
