@@ -489,9 +489,10 @@ pub struct FaultRecord {
     pub struck_ns: Option<u64>,
     /// When it was undone: the next server was ready, the process went on, the network was whole.
     pub mended_ns: Option<u64>,
-    /// When the first call was answered after it was undone.
+    /// When the first call was answered that was asked after it; where the server's process was struck,
+    /// after it was undone too.
     pub answered_ns: Option<u64>,
-    /// From the strike to that answer, nanoseconds: how long it took to recover.
+    /// From the strike to that answer, nanoseconds: how long it took until calls succeeded again.
     pub recovery_ns: Option<u64>,
     /// How it is known that it struck, or why it is taken not to have.
     pub proof: String,

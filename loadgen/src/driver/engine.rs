@@ -129,7 +129,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         if let Some(board) = &self.options.faults
             && operation.outcome.is_decided()
         {
-            board.note_answer(now);
+            board.note_answer(operation.sent_at, now);
         }
         // What is not decided now the log tells after the run.
         let is_told = finished.was_cut_off && operation.outcome.is_decided();

@@ -45,7 +45,7 @@ pub struct Strike {
     pub struck_at: Option<Nanos>,
     /// When it was mended.
     pub mended_at: Option<Nanos>,
-    /// When something was answered after it was mended.
+    /// When a call was answered that was asked after it.
     pub answered_at: Option<Nanos>,
     /// How it is known that it struck, or why it did not.
     pub proof: String,
@@ -65,8 +65,17 @@ pub struct Board {
     /// Something changed that the driver has not been told of.
     news: Cell<Option<Nanos>>,
     moved: Cell<Option<SocketAddr>>,
-    /// Mended faults after which nothing was answered yet.
-    awaiting: Cell<u32>,
+    /// Faults after which nothing was answered yet: which, and when they struck.
+    awaiting: RefCell<Vec<(usize, Nanos)>>,
+}
+
+/// When a fault can have been recovered from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    /// From its beginning on: some calls may go through all the while.
+    AtOnce,
+    /// When it is mended: what is answered before was under way.
+    WhenMended,
 }
 
 impl Board {
@@ -79,7 +88,7 @@ impl Board {
             broken: Cell::new(0),
             news: Cell::new(None),
             moved: Cell::new(None),
-            awaiting: Cell::new(0),
+            awaiting: RefCell::new(Vec::new()),
         }
     }
 
@@ -96,24 +105,33 @@ impl Board {
 
     /// Something is about to be broken. To be said before it is: what follows from it must not be
     /// seen first.
-    pub fn strike(&self, fault: usize, now: Nanos) {
+    pub fn strike(&self, fault: usize, now: Nanos, recovery: Recovery) {
         self.broken.set(self.broken.get() + 1);
         self.news.set(Some(now));
         self.note(fault, |strike| strike.struck_at = Some(now));
+        if recovery == Recovery::AtOnce {
+            self.awaiting.borrow_mut().push((fault, now));
+        }
     }
 
     /// It was, and is whole again: this is what it came to.
-    pub fn mend(&self, fault: usize, now: Nanos, came_to: Strike) {
+    pub fn mend(&self, fault: usize, now: Nanos, came_to: Strike, recovery: Recovery) {
         self.broken.set(self.broken.get().saturating_sub(1));
-        self.awaiting.set(self.awaiting.get() + 1);
         self.news.set(Some(now));
+        let mut struck_at = None;
         self.note(fault, |strike| {
+            struck_at = strike.struck_at;
             *strike = Strike {
-                struck_at: came_to.struck_at.and(strike.struck_at),
+                struck_at: came_to.struck_at.and(struck_at),
                 mended_at: Some(now),
+                answered_at: strike.answered_at,
                 ..came_to
             };
         });
+        if recovery == Recovery::WhenMended {
+            let waiting = (fault, struck_at.unwrap_or(now));
+            self.awaiting.borrow_mut().push(waiting);
+        }
     }
 
     /// It did not come to that.
@@ -153,16 +171,15 @@ impl Board {
         self.moved.take()
     }
 
-    /// Something was answered.
-    pub fn note_answer(&self, now: Nanos) {
-        if self.awaiting.replace(0) == 0 {
-            return;
-        }
-        for strike in self.strikes.borrow_mut().iter_mut() {
-            if strike.mended_at.is_some() {
-                strike.answered_at.get_or_insert(now);
+    /// A call that was asked at the first of these instants was answered at the second.
+    pub fn note_answer(&self, asked_at: Nanos, now: Nanos) {
+        self.awaiting.borrow_mut().retain(|(fault, struck_at)| {
+            let is_after = *struck_at <= asked_at;
+            if is_after {
+                self.note(*fault, |strike| strike.answered_at = Some(now));
             }
-        }
+            !is_after
+        });
     }
 
     /// What came of each fault, in the order of the plan.
@@ -192,33 +209,54 @@ impl Drop for OverAtLast<'_> {
 mod tests {
     use super::*;
 
+    const STRUCK: Strike = Strike {
+        struck_at: Some(0),
+        mended_at: None,
+        answered_at: None,
+        proof: String::new(),
+        process: None,
+        network: None,
+    };
+
     #[test]
-    fn a_fault_has_recovered_with_the_first_answer_after_it_was_mended() {
+    fn a_server_has_recovered_with_the_first_answer_to_what_was_asked_after_the_strike() {
         let board = Board::new(2);
-        board.strike(0, 10);
+        board.strike(0, 10, Recovery::WhenMended);
         assert!(board.is_broken());
-        board.note_answer(11);
-        let came_to = Strike {
-            struck_at: Some(10),
-            ..Strike::default()
-        };
-        board.mend(0, 20, came_to);
+        board.note_answer(11, 12); // the last words of one that was asked to end
+        board.mend(0, 20, STRUCK, Recovery::WhenMended);
         assert!(!board.is_broken());
-        board.note_answer(25);
-        board.note_answer(30);
+        board.note_answer(9, 24);
+        board.note_answer(15, 25);
+        board.note_answer(26, 30);
         let strikes = board.strikes();
         assert_eq!(
-            (strikes[0].struck_at, strikes[0].answered_at),
-            (Some(10), Some(25))
+            (
+                strikes[0].struck_at,
+                strikes[0].mended_at,
+                strikes[0].answered_at
+            ),
+            (Some(10), Some(20), Some(25))
         );
         assert_eq!(strikes[1], Strike::default(), "nobody touched the other");
     }
 
     #[test]
+    fn a_broken_network_has_recovered_when_a_call_goes_through_it() {
+        let board = Board::new(1);
+        board.strike(0, 10, Recovery::AtOnce);
+        board.note_answer(9, 11);
+        board.note_answer(12, 13);
+        board.mend(0, 20, STRUCK, Recovery::AtOnce);
+        board.note_answer(21, 22);
+        assert_eq!(board.strikes()[0].answered_at, Some(13));
+    }
+
+    #[test]
     fn a_fault_that_did_nothing_did_not_strike() {
         let board = Board::new(1);
-        board.strike(0, 10);
-        board.mend(0, 20, Strike::default());
+        board.strike(0, 10, Recovery::AtOnce);
+        board.mend(0, 20, Strike::default(), Recovery::AtOnce);
         assert_eq!(board.strikes()[0].struck_at, None);
     }
 }

@@ -13,6 +13,6 @@ pub mod board;
 pub mod network;
 pub mod proxy;
 
-pub use board::{Board, Stage, Strike};
+pub use board::{Board, Recovery, Stage, Strike};
 pub use network::{NetworkFault, Share, Struck, Way};
 pub use proxy::{FaultId, NoRoom, Proxy, ProxyError, check_room};

@@ -24,7 +24,7 @@ use tokio::{select, time::sleep, try_join};
 use super::embedded::{Embedded, EmbeddedError};
 use crate::{
     clock::Clock,
-    fault::{Board, FaultId, NetworkFault, Proxy, ProxyError, Stage, Strike, Struck},
+    fault::{Board, FaultId, NetworkFault, Proxy, ProxyError, Recovery, Stage, Strike, Struck},
     operation::Nanos,
     plan::{Fault, PlannedFault},
 };
@@ -127,7 +127,8 @@ impl<'p> Striker<'p> {
                 continue;
             }
             let pid_before = server.pid().unwrap_or(0);
-            self.board.strike(index, self.clock.now());
+            self.board
+                .strike(index, self.clock.now(), Recovery::WhenMended);
             let proof = self.strike_server(planned, server).await?;
             let pid_after = server.pid().unwrap_or(0);
             watched.store(pid_after, Ordering::Relaxed);
@@ -135,7 +136,8 @@ impl<'p> Striker<'p> {
                 self.tell_address(&server.ready().address, proxy).await?;
             }
             let strike = came_to(planned.fault, proof, (pid_before, pid_after), server);
-            self.board.mend(index, self.clock.now(), strike);
+            self.board
+                .mend(index, self.clock.now(), strike, Recovery::WhenMended);
         }
         Ok(())
     }
@@ -193,7 +195,7 @@ impl<'p> Striker<'p> {
             let is_in_time = self.wait_for(phase, at).await;
             match turn.begins {
                 Some(fault) if is_in_time => {
-                    self.board.strike(index, self.clock.now());
+                    self.board.strike(index, self.clock.now(), Recovery::AtOnce);
                     begun.insert(index, (proxy.apply(fault).await?, fault));
                 }
                 Some(_) => self.board.miss(index, TOO_LATE),
@@ -203,7 +205,8 @@ impl<'p> Striker<'p> {
                     };
                     let struck = proxy.heal(id).await?;
                     let now = self.clock.now();
-                    self.board.mend(index, now, felt(fault, struck, now));
+                    let felt = felt(fault, struck, now);
+                    self.board.mend(index, now, felt, Recovery::AtOnce);
                 }
             }
         }

@@ -105,7 +105,7 @@ pub(super) fn recovery_line(found: &FaultsRecord) -> Option<String> {
     let (median, worst) = (times.get(times.len() / 2)?, times.last()?);
     let struck = (found.faults.iter()).filter(|fault| fault.struck_ns.is_some());
     Some(format!(
-        "{} of {} struck; from the strike to the next answer {} in the median, {} at most",
+        "{} of {} struck; calls succeeded again after {} in the median, {} at most",
         struck.count(),
         figure::counted(count(found.faults.len()), "fault"),
         figure::duration(*median),
