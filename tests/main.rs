@@ -6,6 +6,7 @@
 mod crash;
 mod describing;
 mod erase;
+mod faults;
 mod frozen;
 mod inspecting;
 mod live;
