@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::{describing, showing};
+use crate::{checking::Check, describing, showing};
 
 /// Load tests an event-sourced server and judges every answer.
 ///
@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Man(describing::Man),
     /// Plant bugs in the server, one after the other, and show which laws find them
     Prove(Prove),
+    /// Judge a history again: of an earlier run, or a register history that another tool left
+    Check(Check),
 }
 
 /// What can be done with a log.
@@ -164,6 +166,9 @@ pub(crate) struct Serve {
     /// Where to listen for lines of JSON, for nc and clients in any language; port 0 takes a free one
     #[arg(long, env = "STAMPEDE_JSONL", value_name = "ADDR")]
     pub(crate) jsonl: Option<SocketAddr>,
+    /// Where to answer /live, /ready and /metrics over HTTP; port 0 takes a free one. There is no password: listen where only those who run it can ask
+    #[arg(long, env = "STAMPEDE_HTTP", value_name = "ADDR")]
+    pub(crate) http: Option<SocketAddr>,
     /// When a commit counts as durable; anything but full is labelled in every report
     #[arg(long, env = "STAMPEDE_DURABILITY", value_enum, default_value = "full")]
     pub(crate) durability: DurabilityArg,
@@ -198,6 +203,14 @@ pub(crate) struct Serve {
 /// `stampede prove`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Prove {
+    /// The planted bugs to try; all of them for none
+    #[cfg(feature = "planted-bugs")]
+    #[arg(value_name = "BUG")]
+    pub(crate) bugs: Vec<server::planted::PlantedBug>,
+    /// Seed of the scenarios, in the place of their own
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
     /// Where runs are kept, each in a directory of its own
     #[arg(long, env = "STAMPEDE_OUT", default_value = "runs", value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -249,6 +262,14 @@ pub(crate) enum UsageError {
         "--target needs the server's admin password, to make users and agendas there; give the file that `stampede serve` names with --admin-password-file"
     )]
     AdminPassword,
+    /// Not a history that can be read.
+    #[error("{}: {reason}", .path.display())]
+    History {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A default build has no bugs to plant.
     #[cfg(not(feature = "planted-bugs"))]
     #[error(

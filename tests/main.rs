@@ -6,6 +6,8 @@
 mod crash;
 mod describing;
 mod erase;
+mod faults;
+mod frozen;
 mod inspecting;
 mod live;
 mod mistakes;

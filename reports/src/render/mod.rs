@@ -10,14 +10,18 @@ mod fact;
 pub mod figure;
 mod hgrm;
 mod html;
+mod judged;
 mod junit;
 mod phrase;
 mod screen;
 mod table;
 mod terminal;
+mod timeline;
 
 pub use csv::{CSV_VERSION, csv_header, csv_row};
 pub use hgrm::hgrm;
 pub use html::html;
+pub use judged::{judged, judged_line};
 pub use junit::junit;
 pub use terminal::{Style, terminal};
+pub use timeline::timeline;
