@@ -15,7 +15,7 @@ use std::{
 use protocol::UserId;
 
 use crate::{
-    engine::Engine,
+    engine::{Engine, FORESEEN},
     health::Progress,
     keyring::Keyring,
     log::{self, Batch, EventLog, Head, LogError, LogReader},
@@ -131,7 +131,10 @@ fn apply(
     progress: &Progress,
 ) -> Result<(), LogError> {
     for stretch in stretches {
-        for row in stretch.iter() {
+        for (index, row) in stretch.iter().enumerate() {
+            if index % FORESEEN == 0 {
+                foresee(engine, &stretch, index);
+            }
             engine.restore(&row).map_err(|error| {
                 LogError::Foreign(format!(
                     "seq {} cannot be read: {error}; start the version that wrote it, or a newer one",
@@ -142,6 +145,19 @@ fn apply(
         progress.advance(stretch.len());
     }
     Ok(())
+}
+
+fn foresee(engine: &Engine, stretch: &Batch, first: usize) {
+    for index in first..stretch.len().min(first + FORESEEN) {
+        let record = stretch.row(index).record;
+        engine.foresee(
+            record.actor,
+            record.key,
+            record.kind,
+            record.schema,
+            record.body,
+        );
+    }
 }
 
 fn no_thread(source: io::Error) -> LogError {

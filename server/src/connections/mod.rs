@@ -195,7 +195,12 @@ impl Connections {
         reader: &mut dyn LogReader,
     ) {
         #[cfg(feature = "planted-bugs")]
-        let release = &self.meddler.release(release);
+        let mut forged = Vec::new();
+        #[cfg(feature = "planted-bugs")]
+        let release = &{
+            let asker = self.asker(release);
+            self.meddler.release(release, asker, &mut forged)
+        };
         match *release {
             Release::Answer {
                 origin,
@@ -255,6 +260,23 @@ impl Connections {
                 });
             }
         }
+    }
+
+    /// How far the connections of somebody were told things.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn furthest(&self, user: UserId) -> Option<Seq> {
+        let ids = self.people.get(&user)?.iter();
+        ids.filter_map(|id| Some(self.slab[self.find(*id)?].told))
+            .max()
+    }
+
+    /// Whom an answer is for.
+    #[cfg(feature = "planted-bugs")]
+    fn asker(&self, release: &Release<'_>) -> Option<UserId> {
+        let Release::Answer { origin, .. } = release else {
+            return None;
+        };
+        self.slab[self.find(origin.connection)?].user
     }
 
     fn answer(&mut self, origin: Origin, at: Head, outcome: &[u8], accounts: &Accounts) {

@@ -26,12 +26,12 @@ use protocol::{
 use crate::{
     clock::{Monotonic, wall_ms},
     connections::Connections,
-    engine::{Ask, BUSY_RETRY_MS, Busy, Engine, Origin, Released, Submitted},
+    engine::{Ask, BUSY_RETRY_MS, Busy, Engine, FORESEEN, Origin, Released, Submitted},
     health::Requests,
     log::{Head, LogError, LogReader},
     net::Link,
     presence::{Presence, Writers},
-    session::{Asked, Demand, Grant, ServerFacts, Session, SessionTimeouts, What},
+    session::{Asked, Demand, Grant, ServerFacts, Session, SessionTimeouts, What, WordBytes},
     writer::{Synced, Writer},
 };
 
@@ -173,7 +173,10 @@ impl Hub {
         errands: &mut Vec<Errand>,
     ) -> ControlFlow<()> {
         let (now, wall) = (self.clock.ms(), wall_ms());
-        loop {
+        for nth in 0.. {
+            if nth % FORESEEN == 0 {
+                self.foresee(index, input);
+            }
             let facts = ServerFacts {
                 flags: self.parts.flags,
                 durable: self.parts.engine.durable(),
@@ -195,6 +198,16 @@ impl Hub {
                 Demand::Ask(asked) => errands.extend(self.handle_asked(wall, id, asked)),
                 Demand::Pass { user, word } => self.handle_signal(id, user, &word.bytes()),
             }
+        }
+        unreachable!("input ends")
+    }
+
+    /// What a client sent at once is looked at ahead of time, but for the command whose turn it is.
+    fn foresee(&self, index: usize, input: &[u8]) {
+        let session = &self.connections.slab[index].session;
+        for (user, key, word) in session.foresee(input).take(FORESEEN).skip(1) {
+            let WordBytes { kind, schema, body } = word;
+            (self.parts.engine).foresee(user, key, kind, schema, body);
         }
     }
 

@@ -7,10 +7,10 @@
 mod auth;
 mod demand;
 
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use protocol::{
-    ChainHash, Code, Refusal, Seq, UserId,
+    ChainHash, Code, Key, Refusal, Seq, UserId,
     frame::{self, FrameError},
     limits::{IN_FLIGHT_MAX, REQUEST_BYTES_MAX, WIRE_VERSION},
     message::{ErrorReply, Reply, Request, Welcome, WelcomeFlags},
@@ -208,6 +208,28 @@ impl Session {
         };
         Reply::Welcome(welcome).encode(&mut self.outbound);
         Demand::Nothing
+    }
+
+    /// The commands that stand whole in `input`, as this connection's person will ask for them
+    /// unless something in between changes who that is: to prepare for them, nothing more.
+    pub fn foresee<'a>(
+        &self,
+        mut input: &'a [u8],
+    ) -> impl Iterator<Item = (UserId, Key, WordBytes<'a>)> + use<'a> {
+        let user = match self.stage {
+            Stage::Person(person) => Some(person.user),
+            Stage::Silent
+            | Stage::Stranger
+            | Stage::Revoked(_)
+            | Stage::Ended(_)
+            | Stage::Closed => None,
+        };
+        iter::from_fn(move || {
+            let (frame, rest) = frame::split(input, REQUEST_BYTES_MAX).ok().flatten()?;
+            input = rest;
+            let (key, kind, schema, body) = Request::command_in(frame)?;
+            Some((user?, key, WordBytes { kind, schema, body }))
+        })
     }
 
     /// Passes something on for this connection's person, if it may ask anything now.
