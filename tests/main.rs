@@ -12,6 +12,7 @@ mod program;
 mod prove;
 mod scenario;
 mod smoke;
+mod snapshots;
 mod surviving;
 mod verdict;
 mod words;

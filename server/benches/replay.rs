@@ -19,6 +19,7 @@ use server::{
     keyring::Keyring,
     log::{Durability, EventLog, SqliteLog, SqliteOptions, commit, verify_chain},
     recover::recover,
+    snapshot::Snapshots,
 };
 
 use race::{AGENDAS, NOW, USERS, open_agenda, register, reserve, scattered};
@@ -64,9 +65,9 @@ fn verify(log: &SqliteLog) {
 }
 
 fn rebuild(log: &mut SqliteLog) -> Engine {
-    let (engine, _reader) = recover(log, [7; 32]).expect("the log is sound");
-    assert_eq!(engine.decided(), log.head());
-    engine
+    let recovered = recover(log, [7; 32], &Snapshots::none()).expect("the log is sound");
+    assert_eq!(recovered.engine.decided(), log.head());
+    recovered.engine
 }
 
 fn fill(log: &mut SqliteLog) -> u64 {
