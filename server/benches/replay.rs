@@ -16,6 +16,7 @@ use protocol::{Key, Seq, UserId};
 use server::{
     domain::systems::{CommandBytes, Source},
     engine::{Ask, Engine, Submitted},
+    health::Progress,
     keyring::Keyring,
     log::{Durability, EventLog, SqliteLog, SqliteOptions, commit, verify_chain},
     recover::recover,
@@ -65,9 +66,10 @@ fn verify(log: &SqliteLog) {
 }
 
 fn rebuild(log: &mut SqliteLog) -> Engine {
-    let recovered = recover(log, [7; 32], &Snapshots::none()).expect("the log is sound");
-    assert_eq!(recovered.engine.decided(), log.head());
-    recovered.engine
+    let recovered = recover(log, [7; 32], &Snapshots::none(), &Progress::default());
+    let engine = recovered.expect("the log is sound").engine;
+    assert_eq!(engine.decided(), log.head());
+    engine
 }
 
 fn fill(log: &mut SqliteLog) -> u64 {

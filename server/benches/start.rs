@@ -18,6 +18,7 @@ use protocol::{Key, UserId};
 use server::{
     domain::systems::{CommandBytes, Source},
     engine::{Ask, Engine, Submitted},
+    health::Progress,
     keyring::Keyring,
     log::{Durability, SqliteLog, SqliteOptions, commit},
     recover::{Recovered, recover},
@@ -103,7 +104,8 @@ fn make(data_dir: &Path) -> Made {
 }
 
 fn start(log: &mut SqliteLog, snapshots: &Snapshots) -> Recovered {
-    let recovered = recover(log, [7; 32], snapshots).expect("the log is sound");
+    let recovered =
+        recover(log, [7; 32], snapshots, &Progress::default()).expect("the log is sound");
     assert!(recovered.warnings.is_empty(), "so is the snapshot");
     recovered
 }

@@ -6,6 +6,8 @@
 //! things in it touches two or three. Linear probing; a removal moves what it would cut off.
 //! Deliberately absent: hashing, the things, any order.
 
+use prefetch_index::prefetch_index;
+
 use crate::snapshot::{SectionReader, SectionWriter, Unsound};
 
 /// No entry.
@@ -51,6 +53,13 @@ impl Index {
             return Ok(Self { slots, len });
         }
         Err(from.lacks("a table with room"))
+    }
+
+    /// Asks for the memory in which a thing with this hash is looked for first.
+    pub(crate) fn prefetch(&self, hash: u32) {
+        if !self.slots.is_empty() {
+            prefetch_index(&self.slots, self.home(hash));
+        }
     }
 
     /// The place of the thing with this hash that `is_it` recognises.

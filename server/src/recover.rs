@@ -20,7 +20,8 @@ use std::{
 use protocol::{ChainHash, Seq, UserId};
 
 use crate::{
-    engine::Engine,
+    engine::{Engine, FORESEEN},
+    health::Progress,
     keyring::Keyring,
     log::{self, Batch, EventLog, Head, LogError, LogReader, PersonKey},
     snapshot::{self, Listed, Loaded, Snapshots, Unsound},
@@ -59,7 +60,7 @@ impl std::fmt::Debug for Recovered {
 
 /// Rebuilds the state from the newest sound snapshot and the log. Keys of people who are not there
 /// any more, or never came to be, are destroyed. `seed` is where the keys of new people come from:
-/// 256 random bits.
+/// 256 random bits. `progress` is told how far it is.
 ///
 /// # Errors
 /// If the log is damaged, from a version this one cannot read, or the key of somebody in it is
@@ -68,6 +69,7 @@ pub fn recover(
     log: &mut dyn EventLog,
     seed: [u8; 32],
     snapshots: &Snapshots,
+    progress: &Progress,
 ) -> Result<Recovered, LogError> {
     let mut reader = log.reader()?;
     let keys = reader.keys()?;
@@ -78,6 +80,7 @@ pub fn recover(
         keys,
         seed,
         snapshots,
+        progress,
         is_given_up: &AtomicBool::new(false),
     })?;
     settle_keys(log, &mut rebuilt.engine, found)?;
@@ -101,6 +104,8 @@ pub(crate) struct Rebuild<'a> {
     pub(crate) seed: [u8; 32],
     /// Where to begin.
     pub(crate) snapshots: &'a Snapshots,
+    /// Is told how far it is.
+    pub(crate) progress: &'a Progress,
     /// Becomes true when nobody wants it any more; what comes out then is of no use.
     pub(crate) is_given_up: &'a AtomicBool,
 }
@@ -130,8 +135,15 @@ pub(crate) fn rebuild(rebuild: Rebuild<'_>) -> Result<Rebuilt, LogError> {
     let mut engine = newest(reader, rebuild.snapshots, &keyring, &mut warnings)?
         .unwrap_or_else(|| Engine::new(keyring()));
     let from = engine.decided();
-    engine.expect(head.seq.0 - from.seq.0);
-    let reached = replay_behind(&mut engine, reader, head.seq, rebuild.is_given_up)?;
+    let behind = head.seq.0.saturating_sub(from.seq.0);
+    engine.expect(behind);
+    rebuild.progress.expect(behind);
+    let replaying = Replaying {
+        upto: head.seq,
+        progress: rebuild.progress,
+        is_given_up: rebuild.is_given_up,
+    };
+    let reached = replaying.run(&mut engine, reader)?;
     if reached != head && !rebuild.is_given_up.load(Ordering::Relaxed) {
         return Err(LogError::Damaged(format!(
             "the log's last position is {} but only {} could be read; restore a backup",
@@ -184,45 +196,49 @@ fn hash_at(reader: &mut dyn LogReader, seq: Seq) -> Result<Option<ChainHash>, Lo
     Ok(hash)
 }
 
-/// Applies the records behind where `engine` stands, up to `upto`, and returns how far they were
-/// sound. Begins to check a little before it.
-fn replay_behind(
-    engine: &mut Engine,
-    reader: &mut dyn LogReader,
+/// Records to be applied.
+struct Replaying<'a> {
     upto: Seq,
-    is_given_up: &AtomicBool,
-) -> Result<Head, LogError> {
-    let stands = engine.decided().seq;
-    let seq = Seq(stands.0.saturating_sub(CHECKED_BELOW));
-    let hash = match seq {
-        Seq::START => ChainHash::START,
-        seq => hash_at(reader, seq)?.unwrap_or(ChainHash::START),
-    };
-    let mut reading = Reading {
-        reader,
-        from: Head { seq, hash },
-        behind: stands,
-        upto,
-        is_given_up,
-    };
-    thread::scope(|scope| {
-        let (stretches, inbox) = sync_channel(STRETCHES_MAX);
-        let thread = thread::Builder::new()
-            .name("log checker".to_owned())
-            .spawn_scoped(scope, move || {
-                // Moved in, so that the inbox hears when there is no more.
-                let stretches = stretches;
-                reading.read_checked(&stretches)
-            })
-            .map_err(no_thread)?;
-        let applied = apply(engine, &inbox);
-        // A reader that has more to say than is listened to stops by itself.
-        drop(inbox);
-        let read = thread
-            .join()
-            .expect("a panic of the reader ends the process");
-        applied.and(read)
-    })
+    progress: &'a Progress,
+    is_given_up: &'a AtomicBool,
+}
+
+impl Replaying<'_> {
+    /// Applies the records behind where `engine` stands and returns how far they were sound. Begins
+    /// to check a little before it.
+    fn run(&self, engine: &mut Engine, reader: &mut dyn LogReader) -> Result<Head, LogError> {
+        let stands = engine.decided().seq;
+        let seq = Seq(stands.0.saturating_sub(CHECKED_BELOW));
+        let hash = match seq {
+            Seq::START => ChainHash::START,
+            seq => hash_at(reader, seq)?.unwrap_or(ChainHash::START),
+        };
+        let mut reading = Reading {
+            reader,
+            from: Head { seq, hash },
+            behind: stands,
+            upto: self.upto,
+            is_given_up: self.is_given_up,
+        };
+        thread::scope(|scope| {
+            let (stretches, inbox) = sync_channel(STRETCHES_MAX);
+            let thread = thread::Builder::new()
+                .name("log checker".to_owned())
+                .spawn_scoped(scope, move || {
+                    // Moved in, so that the inbox hears when there is no more.
+                    let stretches = stretches;
+                    reading.read_checked(&stretches)
+                })
+                .map_err(no_thread)?;
+            let applied = apply(engine, &inbox, self.progress);
+            // A reader that has more to say than is listened to stops by itself.
+            drop(inbox);
+            let read = thread
+                .join()
+                .expect("a panic of the reader ends the process");
+            applied.and(read)
+        })
+    }
 }
 
 /// After a crash there may be keys whose person is erased, or whose registration was lost. A key
@@ -289,9 +305,16 @@ impl Reading<'_> {
     }
 }
 
-fn apply(engine: &mut Engine, stretches: &Receiver<Batch>) -> Result<(), LogError> {
+fn apply(
+    engine: &mut Engine,
+    stretches: &Receiver<Batch>,
+    progress: &Progress,
+) -> Result<(), LogError> {
     for stretch in stretches {
-        for row in stretch.iter() {
+        for (index, row) in stretch.iter().enumerate() {
+            if index % FORESEEN == 0 {
+                foresee(engine, &stretch, index);
+            }
             engine.restore(&row).map_err(|error| {
                 LogError::Foreign(format!(
                     "seq {} cannot be read: {error}; start the version that wrote it, or a newer one",
@@ -299,8 +322,22 @@ fn apply(engine: &mut Engine, stretches: &Receiver<Batch>) -> Result<(), LogErro
                 ))
             })?;
         }
+        progress.advance(stretch.len());
     }
     Ok(())
+}
+
+fn foresee(engine: &Engine, stretch: &Batch, first: usize) {
+    for index in first..stretch.len().min(first + FORESEEN) {
+        let record = stretch.row(index).record;
+        engine.foresee(
+            record.actor,
+            record.key,
+            record.kind,
+            record.schema,
+            record.body,
+        );
+    }
 }
 
 fn no_thread(source: io::Error) -> LogError {

@@ -25,6 +25,7 @@ use crate::{
         Context, Systems, Word,
         systems::{Answered, CommandBytes, OwnedCommand, Source},
     },
+    health::Progress,
     keyring::Keyring,
     log::{Batch, EventLog, LogReader, MemoryLog, commit},
     recover::recover,
@@ -404,8 +405,13 @@ impl World {
     /// What the next process begins with, from whatever snapshot there is: the same as without one.
     fn restored(&self) -> Engine {
         let snapshots = Snapshots::of(self.dir.path());
-        let recovered =
-            recover(&mut self.log.reopen(), [2; 32], &snapshots).expect("a log of ours");
+        let recovered = recover(
+            &mut self.log.reopen(),
+            [2; 32],
+            &snapshots,
+            &Progress::default(),
+        )
+        .expect("a log of ours");
         assert_eq!(recovered.warnings, [""; 0]);
         assert_same(&recovered.engine, &restored(&mut self.log.reopen(), 2));
         recovered.engine
@@ -452,7 +458,7 @@ impl World {
 }
 
 fn restored(log: &mut MemoryLog, seed: u8) -> Engine {
-    recover(log, [seed; 32], &Snapshots::none())
+    recover(log, [seed; 32], &Snapshots::none(), &Progress::default())
         .expect("a log of ours")
         .engine
 }
@@ -540,10 +546,15 @@ fn a_log_without_its_keys_is_refused_when_somebody_in_it_is_not_erased() {
     world.settle();
     let user = world.person(0).unwrap();
     world.log.destroy_keys(&[user]).unwrap();
-    let refused = recover(&mut world.log, [4; 32], &Snapshots::none())
-        .err()
-        .unwrap()
-        .to_string();
+    let refused = recover(
+        &mut world.log,
+        [4; 32],
+        &Snapshots::none(),
+        &Progress::default(),
+    )
+    .err()
+    .unwrap()
+    .to_string();
     let expected = format!(
         "the keys of 1 people are missing from the file `people.keys`, the first that of user {user}"
     );

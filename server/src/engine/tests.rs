@@ -22,6 +22,7 @@ use crate::{
         Stream,
         systems::{CommandBytes, OwnedCommand, PushBytes, Source, Systems},
     },
+    health::Progress,
     keyring::Keyring,
     log::{Batch, EventLog, Head, MemoryLog, commit, replay},
     snapshot::{
@@ -283,7 +284,12 @@ impl World {
     /// What the next process begins with, from whatever snapshot there is: the same as without one.
     fn restored(&self) -> Engine {
         let snapshots = Snapshots::of(self.dir.path());
-        let recovered = crate::recover::recover(&mut self.log.reopen(), SEED, &snapshots);
+        let recovered = crate::recover::recover(
+            &mut self.log.reopen(),
+            SEED,
+            &snapshots,
+            &Progress::default(),
+        );
         let recovered = recovered.expect("a log of ours");
         assert_eq!(recovered.warnings, [""; 0]);
         assert_same(&recovered.engine, &restored(&self.log));
@@ -586,9 +592,14 @@ fn pushed(push: &PushBytes) -> UserId {
 }
 
 fn restored(log: &MemoryLog) -> Engine {
-    crate::recover::recover(&mut log.reopen(), SEED, &Snapshots::none())
-        .expect("a log of ours")
-        .engine
+    crate::recover::recover(
+        &mut log.reopen(),
+        SEED,
+        &Snapshots::none(),
+        &Progress::default(),
+    )
+    .expect("a log of ours")
+    .engine
 }
 
 fn row_at(log: &MemoryLog, seq: Seq) -> OwnedRecord {

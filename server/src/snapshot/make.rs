@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     engine::Engine,
+    health::Progress,
     log::{Head, LogReader as _, SqliteReader},
     recover::{Rebuild, rebuild},
 };
@@ -87,6 +88,7 @@ pub fn make(making: &Making<'_>) -> Result<Made, SnapshotError> {
         // No key is ever made from it: nobody joins here who has not joined.
         seed: [0; 32],
         snapshots: &snapshots,
+        progress: &Progress::default(),
         is_given_up,
     })?;
     if is_given_up.load(Ordering::Relaxed) {

@@ -32,6 +32,7 @@ use crate::{
         systems::{CommandBytes, OwnedCommand, Source},
     },
     engine::{Ask, Engine, Submitted},
+    health::Progress,
     keyring::Keyring,
     log::{Durability, EventLog, SqliteLog, SqliteOptions, commit},
     recover::{Recovered, recover},
@@ -270,7 +271,7 @@ impl World {
     #[track_caller]
     fn restart(&mut self) -> Recovered {
         let snapshots = Snapshots::of(self.dir.path());
-        let mut recovered = recover(&mut self.log, SEED, &snapshots).unwrap();
+        let mut recovered = recover(&mut self.log, SEED, &snapshots, &Progress::default()).unwrap();
         assert_same(&recovered.engine, &self.engine);
         for (seq, (actor, key, command)) in &self.asked {
             let again = submit(&mut recovered.engine, *actor, *key, command);
