@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use crate::snapshotting::Snapshot;
+
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::{checking::Check, describing, showing};
@@ -52,6 +54,8 @@ pub(crate) enum LogCommand {
     Cat(Cat),
     /// Replay the log twice, check positions, hashes and the database, and print the state hash
     Verify(Verify),
+    /// Make a snapshot of the newest state, so that the next start need not replay the log
+    Snapshot(Snapshot),
 }
 
 /// `stampede run`
@@ -191,6 +195,15 @@ pub(crate) struct Serve {
     /// Start although acknowledged records are missing at the log's end
     #[arg(long, env = "STAMPEDE_ACCEPT_LOSS")]
     pub(crate) accept_loss: bool,
+    /// Records between two snapshots, or a quarter of the log if that is more; 0 for none. Each
+    /// needs as much memory as the state once more while it is made
+    #[arg(
+        long,
+        env = "STAMPEDE_SNAPSHOT_EVERY",
+        default_value_t = 1_000_000,
+        value_name = "N"
+    )]
+    pub(crate) snapshot_every: u64,
     /// Misbehave on purpose, to see a law find it
     #[cfg(feature = "planted-bugs")]
     #[arg(long, env = "STAMPEDE_PLANTED_BUG", value_name = "BUG")]

@@ -10,6 +10,7 @@ mod proving;
 mod running;
 mod serving;
 mod showing;
+mod snapshotting;
 
 use std::{
     io::{self, Write},
@@ -20,7 +21,7 @@ use args::{Args, Command, LogCommand};
 use clap::Parser;
 use loadgen::{register::HistoryTextError, run::RunError, scenario::ScenarioError};
 use reports::verdict::{EXIT_INTERNAL, EXIT_INVARIANT, EXIT_USAGE};
-use server::{ServeError, inspect::InspectError, log::LogError};
+use server::{ServeError, inspect::InspectError, log::LogError, snapshot::SnapshotError};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Check(check) => checking::check(check),
         Command::Log(LogCommand::Cat(cat)) => inspecting::cat(cat),
         Command::Log(LogCommand::Verify(verify)) => inspecting::verify(verify),
+        Command::Log(LogCommand::Snapshot(snapshot)) => snapshotting::snapshot(snapshot),
     };
     done.unwrap_or_else(|error| {
         // Nobody can be told if the standard error is closed.
@@ -81,6 +83,9 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 
 /// What is wrong with a log, whoever found it.
 fn log_error(error: &anyhow::Error) -> Option<&LogError> {
+    if let Some(SnapshotError::Log(error)) = error.downcast_ref() {
+        return Some(error);
+    }
     match (error.downcast_ref(), error.downcast_ref()) {
         (Some(ServeError::Log(error)), _) | (_, Some(InspectError::Log(error))) => Some(error),
         _neither => None,

@@ -16,6 +16,7 @@ mod prove;
 mod scenario;
 mod showing;
 mod smoke;
+mod snapshots;
 mod surviving;
 mod verdict;
 mod words;

@@ -137,6 +137,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one and waits until it says that it takes connections.
     pub(crate) async fn start(data: &Path) -> Self {
+        Self::start_with(data, &[]).await
+    }
+
+    /// The same with more options.
+    pub(crate) async fn start_with(data: &Path, options: &[&str]) -> Self {
         let mut child = stampede([
             "serve",
             "--listen",
@@ -146,6 +151,7 @@ impl Server {
         ])
         .arg("--data")
         .arg(data)
+        .args(options)
         .spawn()
         .expect("the server starts");
         let out = child.stdout.take().expect("the output is piped");

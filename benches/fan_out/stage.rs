@@ -34,6 +34,7 @@ use server::{
     passwords::{self, PasswordCost},
     recover::recover,
     session::SessionTimeouts,
+    snapshot::Snapshots,
 };
 
 /// What a process is to be, in its environment.
@@ -60,7 +61,7 @@ pub(crate) fn prepare(data_dir: &Path, crowd: u32) -> Result<u64> {
     };
     let mut log = SqliteLog::open(data_dir, options)?;
     // A log that is thrown away has no secrets.
-    let (mut engine, _reader) = recover(&mut log, [7; 32], &Progress::default())?;
+    let mut engine = recover(&mut log, [7; 32], &Snapshots::none(), &Progress::default())?.engine;
     let mut scribe = Scribe {
         engine: &mut engine,
     };
@@ -244,6 +245,7 @@ fn serve() -> Result<()> {
         password_cost: PasswordCost::TEST,
         connections_max: 19_000,
         timeouts: SessionTimeouts::default(),
+        snapshot_every: 0,
         #[cfg(feature = "planted-bugs")]
         planted_bug: None,
     };

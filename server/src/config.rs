@@ -28,6 +28,8 @@ pub struct ServerConfig {
     pub connections_max: usize,
     /// How patient conversations are.
     pub timeouts: SessionTimeouts,
+    /// Records between two snapshots, at least; 0 for no snapshots at all.
+    pub snapshot_every: u64,
     /// What it does wrong, on purpose.
     #[cfg(feature = "planted-bugs")]
     pub planted_bug: Option<crate::planted::PlantedBug>,

@@ -2,7 +2,7 @@
 //!
 //! Bytes arrive at `net`, become demands in `session`, are decided by `engine` with the rules of
 //! `domain`, made durable by `writer` on `log`, and leave again only then. `hub` holds the
-//! conversations together; `serve` starts and stops all of it.
+//! conversations together; `serve` starts and stops all of it; `snapshot` keeps states for the next start.
 
 pub mod archive;
 pub mod auth;
@@ -29,6 +29,7 @@ pub mod presence;
 pub mod recover;
 pub mod serve;
 pub mod session;
+pub mod snapshot;
 pub mod trail;
 pub mod writer;
 

@@ -52,6 +52,7 @@ pub(crate) fn config(data_dir: &Path) -> ServerConfig {
         password_cost: PasswordCost::TEST,
         connections_max: 1_000,
         timeouts: SessionTimeouts::default(),
+        snapshot_every: 1_000_000,
         #[cfg(feature = "planted-bugs")]
         planted_bug: None,
     }

@@ -21,7 +21,7 @@ use super::{
     personal::{self, Place},
     sales::Sales,
 };
-use crate::keyring::Keyring;
+use crate::{keyring::Keyring, snapshot::Saved};
 
 macro_rules! systems {
     ($($name:ident: $system:ty,)*) => {
@@ -164,6 +164,16 @@ macro_rules! systems {
                     return Some(OwnedCommand::new(&command));
                 })*
                 None
+            }
+
+            /// Every system, to be saved.
+            pub(crate) fn parts(&self) -> Vec<(&'static str, &dyn Saved)> {
+                vec![$((stringify!($name), &self.$name as &dyn Saved)),*]
+            }
+
+            /// Every system, to be loaded.
+            pub(crate) fn parts_mut(&mut self) -> Vec<(&'static str, &mut dyn Saved)> {
+                vec![$((stringify!($name), &mut self.$name as &mut dyn Saved)),*]
             }
 
             /// The hash of the whole state.
@@ -551,7 +561,10 @@ mod tests {
     use protocol::{Key, Seq};
 
     use super::*;
-    use crate::domain::NoWord;
+    use crate::{
+        domain::NoWord,
+        snapshot::{SectionReader, SectionWriter, Unsound},
+    };
 
     systems! {
         accounts: Accounts,
@@ -624,6 +637,20 @@ mod tests {
         }
         fn state_hash(&self) -> u128 {
             self.0.into()
+        }
+    }
+
+    impl Saved for Counter {
+        fn save(&self, out: &mut SectionWriter<'_>, _keyring: &Keyring) {
+            out.u64(self.0);
+        }
+        fn load(
+            &mut self,
+            from: &mut SectionReader<'_>,
+            _keyring: &Keyring,
+        ) -> Result<(), Unsound> {
+            self.0 = from.u64()?;
+            Ok(())
         }
     }
 
