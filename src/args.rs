@@ -168,9 +168,9 @@ pub(crate) struct Serve {
         value_name = "N"
     )]
     pub(crate) connections: usize,
-    /// Start although acknowledged records are missing at the log's end
-    #[arg(long, env = "STAMPEDE_ACCEPT_LOSS")]
-    pub(crate) accept_loss: bool,
+    /// Start although what was acknowledged behind this position is missing: the number that the refusal to start named
+    #[arg(long, env = "STAMPEDE_ACCEPT_LOSS_AFTER", value_name = "SEQ")]
+    pub(crate) accept_loss_after: Option<u64>,
     /// Misbehave on purpose, to see a law find it
     #[cfg(feature = "planted-bugs")]
     #[arg(long, value_name = "BUG")]

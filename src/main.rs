@@ -54,7 +54,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(error) = log_error(error) {
         return log_exit_code(error);
     }
-    if let Some(InspectError::Integrity(_)) = error.downcast_ref() {
+    if let Some(InspectError::Integrity(_) | InspectError::Unsound(_)) = error.downcast_ref() {
         return EXIT_INVARIANT;
     }
     let is_usage = error.is::<ScenarioError>()
@@ -80,6 +80,10 @@ const fn log_exit_code(error: &LogError) -> u8 {
         LogError::Damaged(_) | LogError::TailMissing { .. } => EXIT_INVARIANT,
         // There is no log, it is somebody else's, or somebody has it: another one must be named.
         LogError::Foreign(_) | LogError::Locked { .. } => EXIT_USAGE,
-        LogError::Sqlite { .. } | LogError::Io { .. } | LogError::Busy { .. } => EXIT_INTERNAL,
+        LogError::Sqlite { .. }
+        | LogError::Io { .. }
+        | LogError::NoRoom { .. }
+        | LogError::NotWritable { .. }
+        | LogError::Busy { .. } => EXIT_INTERNAL,
     }
 }

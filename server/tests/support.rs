@@ -47,7 +47,7 @@ pub(crate) fn config(data_dir: &Path) -> ServerConfig {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         jsonl: None,
         durability: Durability::Full,
-        accept_loss: false,
+        accept_loss_after: None,
         password_cost: PasswordCost::TEST,
         connections_max: 1_000,
         timeouts: SessionTimeouts::default(),
