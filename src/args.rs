@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::keeping::{Backup, Export, Import, Restore};
+
 /// Load tests an event-sourced server and judges every answer.
 ///
 /// `run` races clients against a server over a scenario file, measures latency from the intended
@@ -35,11 +37,22 @@ pub(crate) enum Command {
 
 /// What can be done with a log.
 #[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 the system refused something; 2 something else must be named or started;\n11 the log, or the lines, were altered or lack something"
+)]
 pub(crate) enum LogCommand {
     /// Print the records as JSON lines
     Cat(Cat),
-    /// Replay the log twice, check positions, hashes and the database, and print the state hash
+    /// Replay the log twice, check every position, hash and byte, and print the state hash
     Verify(Verify),
+    /// Copy the log of a server, running or not, with the keys of its people
+    Backup(Backup),
+    /// Make a data directory of a backup, and verify it
+    Restore(Restore),
+    /// Print the whole log as JSON lines that can be imported, keys included
+    Export(Export),
+    /// Make a data directory of exported lines, and verify it
+    Import(Import),
 }
 
 /// `stampede run`

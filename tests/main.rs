@@ -6,6 +6,7 @@
 mod crash;
 mod erase;
 mod inspecting;
+mod keeping;
 mod live;
 mod mistakes;
 mod program;
