@@ -13,6 +13,7 @@ pub mod copies;
 pub mod domain;
 pub mod engine;
 pub mod feed;
+pub mod health;
 pub mod hub;
 mod index;
 pub mod inspect;

@@ -7,6 +7,7 @@
 use std::{io, mem, sync::atomic::Ordering};
 
 use protocol::words::presence;
+use reports::record::DoubtRecord;
 
 use super::{
     DriveOptions, Progress,
@@ -19,6 +20,8 @@ use crate::{
     client::{Ask, Client, Finished, Told},
     contention::Contention,
     deliveries::Receipt,
+    fault::Stage,
+    intervals::{IntervalLog, WriterGone},
     operation::{Call, ChatCall, Nanos, Operation, Outcome, Push, Watch},
     pacer::TimerQueue,
     plan::{Lane, Plan},
@@ -30,6 +33,8 @@ use crate::{
 const READ_BYTES_MAX: usize = 64 * 1_024;
 /// How soon a lane tries again that could ask nothing.
 const LANE_PAUSE: Nanos = 1_000_000;
+/// Of the commands asked again, every how-many-th is another one under the same key.
+const REUSED_EVERY: u32 = 4;
 
 /// Everything that one call touches.
 pub(super) struct Engine<'a, T, W> {
@@ -47,11 +52,14 @@ pub(super) struct Engine<'a, T, W> {
     /// Calls sent and not answered, and commands asked again and not answered.
     pub(super) in_flight: u64,
     pub(super) duplicates: u64,
+    /// Commands that were cut off from their answers, and what asking again showed.
+    pub(super) doubts: DoubtRecord,
     pub(super) links: Links,
     /// No new calls: the phase is over.
     pub(super) is_stopping: bool,
     pub(super) failure: Option<io::Error>,
     commands: u32,
+    asked_again: u32,
     pub(super) dirty: Vec<u32>,
     scratch: Vec<u8>,
 }
@@ -78,10 +86,12 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             rounds: Vec::new(),
             in_flight: 0,
             duplicates: 0,
+            doubts: DoubtRecord::default(),
             links: Links::default(),
             is_stopping: false,
             failure: None,
             commands: 0,
+            asked_again: 0,
             dirty: Vec::new(),
             scratch: vec![0; READ_BYTES_MAX],
         }
@@ -90,6 +100,48 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     /// Whether the user wants the run to end.
     pub(super) fn is_interrupted(&self) -> bool {
         self.options.stop.load(Ordering::Relaxed)
+    }
+
+    /// Says where the load is, to whoever breaks things.
+    pub(super) fn enter_stage(&self, stage: Stage) {
+        if let Some(board) = &self.options.faults {
+            board.enter(stage);
+        }
+    }
+
+    /// Whether something is broken on purpose at the moment.
+    pub(super) fn is_broken(&self) -> bool {
+        (self.options.faults.as_ref()).is_some_and(|board| board.is_broken())
+    }
+
+    /// Hears what was broken and mended since the last turn, before anything that followed from it.
+    pub(super) fn hear_faults(&mut self) {
+        let Some(board) = &self.options.faults else {
+            return;
+        };
+        if let Some(at) = board.take_news() {
+            self.watch.handle_fault(at);
+        }
+        if let Some(address) = board.take_move() {
+            self.target.redirect(address);
+        }
+    }
+
+    /// What an answer, or its absence, says about recovery and about doubts.
+    fn note_faults(&mut self, finished: &Finished, now: Nanos) {
+        let operation = &finished.operation;
+        if let Some(board) = &self.options.faults
+            && operation.outcome.is_decided()
+        {
+            board.note_answer(operation.sent_at, now);
+        }
+        // What is not decided now the log tells after the run.
+        let is_told = finished.was_cut_off && operation.outcome.is_decided();
+        if is_told && !operation.call.is_query() {
+            let had_happened = operation.seq <= finished.newest_at_return;
+            self.doubts.had_happened += u64::from(had_happened);
+            self.doubts.had_not_happened += u64::from(!had_happened);
+        }
     }
 
     /// Takes an instance as far as it goes by now: to its next call, to a wait, or to its end.
@@ -147,6 +199,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             self.dirty.push(number);
         }
         client.say(signal, now);
+        self.watch.handle_signal(number, signal, now);
     }
 
     /// Sends a call, or counts it as shed or cancelled. Whether it was sent. What is due after the
@@ -183,13 +236,18 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             run,
             entry: self.contention.begin(number, call),
         });
-        self.note_sent(number, call, intended_at);
+        self.note_sent(number, call, [intended_at, now]);
         true
     }
 
     /// A call left, or will when there is a connection.
-    pub(super) fn note_sent(&mut self, number: u32, call: &Call, intended_at: Nanos) {
-        self.recorder.send(call);
+    pub(super) fn note_sent(
+        &mut self,
+        number: u32,
+        call: &Call,
+        [intended_at, sent_at]: [Nanos; 2],
+    ) {
+        self.recorder.send(call, sent_at);
         self.in_flight += 1;
         if matches!(call, Call::Chat(ChatCall::Send { .. })) {
             let client = client_of(&mut self.clients, number);
@@ -315,6 +373,10 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
                 self.keep(&second, true);
                 self.watch.handle_duplicate(&first, &second);
             }
+            Told::Reused { first, outcome } => {
+                self.in_flight -= 1;
+                self.watch.handle_reused(&first, outcome);
+            }
             Told::Pushed { seq, push } => self.handle_push(link, seq, &push, now),
             Told::Subscribed { from, newest } => self.handle_subscribed(link, (from, newest), now),
             Told::News(news) => self.watch.handle_news(link, &news, now),
@@ -342,8 +404,10 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     pub(super) fn complete(&mut self, finished: &Finished, now: Nanos) {
         let operation = &finished.operation;
         self.in_flight -= 1;
+        self.note_faults(finished, now);
         self.contention.end(finished.entry);
         self.recorder.complete(operation);
+        self.note_interval(|log| log.record(operation));
         self.keep(operation, false);
         self.watch.handle_complete(operation, &finished.observed);
         self.ask_again(operation, now);
@@ -353,7 +417,8 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         self.advance(finished.run, operation.completed_at, now);
     }
 
-    /// Asks every n-th decided command again, as a client would that did not get the answer.
+    /// Asks every n-th decided command again, as a client would that did not get the answer; and now
+    /// and then another one under its key, as no client should.
     fn ask_again(&mut self, first: &Operation, now: Nanos) {
         let Some(every) = self.options.duplicate_every else {
             return;
@@ -367,11 +432,31 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             return;
         }
         self.commands = 0;
+        self.asked_again = self.asked_again.wrapping_add(1);
         if client.out().is_empty() {
             self.dirty.push(first.client);
         }
-        client.ask_again(first, now);
+        if self.asked_again.is_multiple_of(REUSED_EVERY) {
+            client.reuse_key(first, now);
+        } else {
+            client.ask_again(first, now);
+        }
         self.in_flight += 1;
+    }
+
+    /// A phase begins, and with it an interval.
+    pub(super) fn begin_intervals(&mut self, at: Nanos) {
+        self.note_interval(|log| log.begin(at));
+    }
+
+    fn note_interval(&mut self, note: impl FnOnce(&mut IntervalLog) -> Result<(), WriterGone>) {
+        let Some(log) = &mut self.options.intervals else {
+            return;
+        };
+        if note(log).is_err() {
+            let log = self.options.intervals.take();
+            self.failure = log.and_then(|log| log.finish(0).err());
+        }
     }
 
     fn keep(&mut self, operation: &Operation, duplicate: bool) {

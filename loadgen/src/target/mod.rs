@@ -11,6 +11,7 @@ mod tcp;
 
 use std::{
     io,
+    net::SocketAddr,
     task::{Context, Poll},
 };
 
@@ -18,6 +19,7 @@ pub use caller::{Answered, CallError, Caller, OwnedOutcome};
 pub use jsonl::{JsonlTarget, Wire};
 pub use null::NullTarget;
 pub use tcp::TcpTarget;
+pub(crate) use tcp::begin_connecting;
 
 /// A link that is gone, and why.
 #[derive(Debug, thiserror::Error)]
@@ -69,4 +71,7 @@ pub trait Target {
     /// # Errors
     /// If it cannot even be begun.
     fn reopen(&mut self, link: u32) -> Result<(), LinkLost>;
+
+    /// The server is at this address now: links opened again from now on go there.
+    fn redirect(&mut self, address: SocketAddr);
 }
