@@ -172,11 +172,17 @@ pub(super) struct SchemaRow {
 }
 
 /// What the schema of a log says, and how often it was changed until it said so.
-pub(super) fn fresh_schema() -> Result<(Vec<SchemaRow>, u32), LogError> {
+pub(super) struct Schema {
+    pub(super) rows: Vec<SchemaRow>,
+    pub(super) changes: u32,
+}
+
+/// The schema as this version makes it.
+pub(super) fn fresh_schema() -> Result<Schema, LogError> {
     let read = || {
         let connection = Connection::open_in_memory()?;
         create_schema(&connection)?;
-        let cookie = connection.pragma_query_value(None, "schema_version", |row| row.get(0))?;
+        let changes = connection.pragma_query_value(None, "schema_version", |row| row.get(0))?;
         let mut rows = connection.prepare(
             "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema ORDER BY rowid",
         )?;
@@ -189,7 +195,8 @@ pub(super) fn fresh_schema() -> Result<(Vec<SchemaRow>, u32), LogError> {
                 sql: row.get(4)?,
             })
         })?;
-        Ok((rows.collect::<rusqlite::Result<_>>()?, cookie))
+        let rows = rows.collect::<rusqlite::Result<_>>()?;
+        Ok(Schema { rows, changes })
     };
     read().map_err(|source| sqlite_error("make an empty log in memory".to_owned(), source))
 }

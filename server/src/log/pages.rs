@@ -187,14 +187,14 @@ impl Pages {
 /// The first page: what kind of file this is, and the schema.
 fn check_first(pages: &mut Pages) -> Result<(), LogError> {
     let page = pages.walk(1)?;
-    let (schema, cookie) = database::fresh_schema()?;
-    if !is_header(&page, cookie) || be32(&*page, PAGE_COUNT_AT) != pages.count {
+    let schema = database::fresh_schema()?;
+    if !is_header(&page, schema.changes) || be32(&*page, PAGE_COUNT_AT) != pages.count {
         return Err(altered(1, "its header is not that of a log"));
     }
     let altered = |what: Altered| altered(1, &what);
     let mut leaf = Leaf::new(page, FILE_HEADER_BYTES).map_err(altered)?;
     let mut bytes = Vec::new();
-    for (number, row) in (1..).zip(&schema) {
+    for (number, row) in (1..).zip(&schema.rows) {
         bytes.clear();
         let columns = [
             Column::Text(&row.kind),
@@ -213,7 +213,7 @@ fn check_first(pages: &mut Pages) -> Result<(), LogError> {
 }
 
 /// The first hundred bytes, but for how many pages there are.
-fn is_header(page: &Page, cookie: u32) -> bool {
+fn is_header(page: &Page, schema_changes: u32) -> bool {
     let mut expected = [0; FILE_HEADER_BYTES];
     expected[..16].copy_from_slice(b"SQLite format 3\0");
     let page_bytes = u16::try_from(PAGE_BYTES).expect("checked when it was chosen");
@@ -221,7 +221,7 @@ fn is_header(page: &Page, cookie: u32) -> bool {
     // Written and read through a write-ahead log; fixed fractions.
     expected[18..24].copy_from_slice(&[2, 2, 0, 64, 32, 32]);
     expected[CHANGES_AT..32].copy_from_slice(&page[CHANGES_AT..32]);
-    expected[40..44].copy_from_slice(&cookie.to_be_bytes());
+    expected[40..44].copy_from_slice(&schema_changes.to_be_bytes());
     // The newest format of schemas; texts in UTF-8.
     expected[47] = 4;
     expected[59] = 1;
@@ -250,6 +250,8 @@ struct Walk {
     path: Vec<Inner>,
     leaf: Leaf,
     leaf_number: u32,
+    /// The first record that is or would be in it.
+    leaf_first: Seq,
     leftmost: Box<Page>,
     last: u64,
     is_deep: bool,
@@ -268,6 +270,7 @@ impl Walk {
             path,
             leaf,
             leaf_number,
+            leaf_first: Seq(1),
             leftmost,
             last: 0,
             dead_bytes: 0,
@@ -280,16 +283,13 @@ impl Walk {
         while self.leaf.is_done() {
             self.finish_leaf()?;
             if !self.next_leaf()? {
-                return Err(altered(
-                    self.leaf_number,
-                    &format!("seq {seq} is in no page"),
-                ));
+                return Err(self.altered_leaf(&format!("seq {seq} is in no page")));
             }
         }
         self.row.clear();
         encode(row, &mut self.row);
         let rest = self.leaf.take(seq, &self.row);
-        if let Some(rest) = rest.map_err(|what| altered(self.leaf_number, &what))? {
+        if let Some(rest) = rest.map_err(|what| self.altered_leaf(&what))? {
             self.follow(rest)?;
         }
         self.last = seq;
@@ -317,7 +317,14 @@ impl Walk {
 
     fn finish_leaf(&self) -> Result<(), LogError> {
         let finished = self.leaf.finish();
-        finished.map_err(|what| altered(self.leaf_number, &what))
+        finished.map_err(|what| self.altered_leaf(&what))
+    }
+
+    fn altered_leaf(&self, what: &str) -> LogError {
+        altered(
+            self.leaf_number,
+            &format!("{what}; it begins with seq {}", self.leaf_first),
+        )
     }
 
     /// Goes on to the next leaf; `false` if that was the last.
@@ -340,6 +347,7 @@ impl Walk {
                 .ok_or_else(|| altered("it is cut".to_owned()))?;
             self.path.push(inner);
             (self.leaf_number, self.leaf) = descend(&mut self.pages, &mut self.path, child)?;
+            self.leaf_first = Seq(self.last).next();
             self.is_deep |= 1 < self.path.len();
             return Ok(true);
         }
@@ -348,14 +356,11 @@ impl Walk {
 
     fn finish(mut self) -> Result<FileReport, LogError> {
         if !self.leaf.is_done() {
-            return Err(altered(self.leaf_number, "it has more than the log"));
+            return Err(self.altered_leaf("it has more than the log"));
         }
         self.finish_leaf()?;
         if self.next_leaf()? {
-            return Err(altered(
-                self.leaf_number,
-                "it stands behind the last record",
-            ));
+            return Err(self.altered_leaf("it stands behind the last record"));
         }
         self.pages.check_all_walked()?;
         let (pages_ahead, superseded) =

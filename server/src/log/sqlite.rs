@@ -194,6 +194,14 @@ impl SqliteLog {
         Ok(())
     }
 
+    fn try_close(self) -> Result<(), LogError> {
+        self.checkpoint()?;
+        self.mark.sync()?;
+        self.connection
+            .close()
+            .map_err(|(_, source)| sqlite_error("close the log".to_owned(), source))
+    }
+
     fn checkpoint(&self) -> Result<(), LogError> {
         let busy = self
             .connection
@@ -233,11 +241,8 @@ impl EventLog for SqliteLog {
     }
 
     fn close(self: Box<Self>) -> Result<(), LogError> {
-        self.checkpoint()?;
-        self.mark.sync()?;
-        self.connection
-            .close()
-            .map_err(|(_, source)| sqlite_error("close the log".to_owned(), source))
+        let data_dir = self.data_dir.clone();
+        self.try_close().map_err(|error| explain(error, &data_dir))
     }
 }
 
