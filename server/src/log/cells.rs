@@ -178,7 +178,7 @@ impl Leaf {
     /// When every row was taken: nothing else is in it.
     pub(super) fn finish(&self) -> Result<(), Altered> {
         let gap = self.header + LEAF_HEADER_BYTES + 2 * self.cells;
-        check_rest(&*self.bytes, self.header, gap, self.end)
+        check_rest(&self.bytes, self.header, gap, self.end)
     }
 }
 
@@ -253,7 +253,7 @@ impl Inner {
             }
             end = *start;
         }
-        check_rest(&*self.bytes, 0, INNER_HEADER_BYTES + 2 * self.cells, end)
+        check_rest(&self.bytes, 0, INNER_HEADER_BYTES + 2 * self.cells, end)
     }
 
     /// When it was walked and stands deeper in the tree: SQLite moves parts of such a page about and

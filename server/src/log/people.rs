@@ -155,7 +155,7 @@ pub(super) fn read(data_dir: &Path) -> Result<Vec<PersonKey>, LogError> {
 pub fn check_file(data_dir: &Path) -> Result<(), LogError> {
     let bytes = contents(&data_dir.join(FILE_NAME))?;
     for (slot, bytes) in (0..).zip(bytes.chunks(SLOT_BYTES)) {
-        if !is_empty(bytes) && !read_slot(bytes).is_some_and(|key| *slot_of(&key) == *bytes) {
+        if !is_empty(bytes) && read_slot(bytes).is_none_or(|key| *slot_of(&key) != *bytes) {
             let first: usize = slot * SLOT_BYTES;
             return Err(LogError::Damaged(format!(
                 "the {} bytes of `{FILE_NAME}` from byte {first} on are neither a key nor empty: they were altered, or a crash tore them while somebody registered; if nobody's key is missing, starting the server once clears them, else restore that file",
