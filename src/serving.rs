@@ -61,7 +61,7 @@ fn config(args: &Serve) -> ServerConfig {
             DurabilityArg::Normal => Durability::Normal,
             DurabilityArg::None => Durability::None,
         },
-        accept_loss: args.accept_loss,
+        accept_loss_after: args.accept_loss_after.map(Seq),
         password_cost: match args.password_cost {
             PasswordCostArg::Default => PasswordCost::DEFAULT,
             PasswordCostArg::Test => PasswordCost::TEST,

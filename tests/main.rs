@@ -9,6 +9,7 @@ mod erase;
 mod faults;
 mod frozen;
 mod inspecting;
+mod keeping;
 mod live;
 mod mistakes;
 mod program;

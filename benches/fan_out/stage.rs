@@ -57,7 +57,7 @@ pub(crate) fn token(nth: u32) -> Token {
 pub(crate) fn prepare(data_dir: &Path, crowd: u32) -> Result<u64> {
     let options = SqliteOptions {
         durability: Durability::None,
-        accept_loss: false,
+        accept_loss_after: None,
     };
     let mut log = SqliteLog::open(data_dir, options)?;
     // A log that is thrown away has no secrets.
@@ -241,7 +241,7 @@ fn serve() -> Result<()> {
         data_dir: env::var(ARGUMENT)?.into(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         durability: Durability::Full,
-        accept_loss: false,
+        accept_loss_after: None,
         password_cost: PasswordCost::TEST,
         connections_max: 19_000,
         timeouts: SessionTimeouts::default(),

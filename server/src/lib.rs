@@ -9,6 +9,7 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 mod connections;
+pub mod copies;
 pub mod domain;
 pub mod engine;
 pub mod feed;

@@ -64,7 +64,8 @@ pub const ADMIN_NAME: &str = "admin";
 /// The file in the data directory that holds the first admin's password.
 pub const ADMIN_PASSWORD_FILE: &str = "admin-password";
 
-const SECRET_FILE: &str = "secret";
+/// The file in the data directory that holds the server's secret.
+pub(crate) const SECRET_FILE: &str = "secret";
 
 /// What is known once the server takes connections.
 #[derive(Debug, Clone)]
@@ -204,7 +205,7 @@ fn start(
 ) -> Result<(Shell, tokio::sync::mpsc::Receiver<Synced>, Ready), ServeError> {
     let options = SqliteOptions {
         durability: config.durability,
-        accept_loss: config.accept_loss,
+        accept_loss_after: config.accept_loss_after,
     };
     let log = SqliteLog::open(&config.data_dir, options)?;
     let mut warnings = warnings(&log);

@@ -48,7 +48,7 @@ pub(crate) fn config(data_dir: &Path) -> ServerConfig {
         jsonl: None,
         http: None,
         durability: Durability::Full,
-        accept_loss: false,
+        accept_loss_after: None,
         password_cost: PasswordCost::TEST,
         connections_max: 1_000,
         timeouts: SessionTimeouts::default(),

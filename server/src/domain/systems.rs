@@ -145,6 +145,17 @@ macro_rules! systems {
                 }
             }
 
+            /// Who begins or ceases to exist by a record, without replaying what was before it.
+            ///
+            /// # Errors
+            /// If its outcome does not decode.
+            pub fn passage(record: &Record<'_>) -> Result<Option<Passage>, ReplayError> {
+                match record.kind.system() {
+                    $(<$system>::ID => passage::<$system>(record),)*
+                    _other => Err(WordError::Unknown { kind: record.kind, schema: record.schema }.into()),
+                }
+            }
+
             /// Shows every stream that `user` follows, and the first position of it that is for
             /// them.
             pub fn follow(&self, user: UserId, visit: &mut dyn FnMut(Stream, Seq)) {
@@ -454,6 +465,11 @@ fn push<S: System>(record: &Record<'_>) -> Result<Option<PushBytes>, ReplayError
     Ok(event
         .and_then(|event| S::push(&context_of(record), &command, &event))
         .map(|pushed| PushBytes::new(&pushed)))
+}
+
+fn passage<S: System>(record: &Record<'_>) -> Result<Option<Passage>, ReplayError> {
+    let event = decode_event::<S>(record)?;
+    Ok(event.and_then(|event| S::passage(&context_of(record), &event)))
 }
 
 /// What happened at a record, if it was accepted.
