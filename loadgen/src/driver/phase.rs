@@ -309,8 +309,8 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
 
     /// Cancels what has not begun, and waits for what is in flight, for a bounded time.
     async fn drain(&mut self) -> Result<(), DriveError> {
-        self.engine.is_stopping = true;
         let now = self.engine.options.clock.now();
+        (self.engine.is_stopping, self.engine.stopped_at) = (true, now);
         self.cancel_arrivals(now);
         while let Some((at, run)) = self.engine.timers.take() {
             self.engine.resume(run, at, now);
