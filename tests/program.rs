@@ -107,6 +107,8 @@ pub(crate) fn only_run(out: &Path) -> PathBuf {
     let mut runs: Vec<_> = std::fs::read_dir(out)
         .expect("runs are kept here")
         .map(|entry| entry.expect("it can be listed").path())
+        // Beside them is the table of runs.
+        .filter(|path| path.is_dir())
         .collect();
     assert_eq!(runs.len(), 1, "one run is kept: {runs:?}");
     runs.remove(0)

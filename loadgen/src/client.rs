@@ -42,6 +42,8 @@ pub struct Client {
     offline_until: Nanos,
     /// When the pushes of its connection began.
     subscribed_at: Nanos,
+    /// The newest position when it came back the last time, before it asked anything again.
+    newest_at_return: u64,
     body: Vec<u8>,
     partial: Vec<u8>,
 }
@@ -101,6 +103,11 @@ pub struct Finished {
     pub run: u32,
     /// As in [`Ask`].
     pub entry: Entry,
+    /// Whether it was answered after it had lost a connection on which it was outstanding.
+    pub was_cut_off: bool,
+    /// The newest position when its client came back the last time, before it was asked again: what
+    /// stands at or before it had happened already.
+    pub newest_at_return: u64,
 }
 
 /// What a server's frame came to.
@@ -185,6 +192,7 @@ impl Client {
             shown: Shown::default(),
             offline_until: 0,
             subscribed_at: 0,
+            newest_at_return: 0,
             body: Vec::new(),
             partial: Vec::new(),
         }
@@ -382,7 +390,13 @@ impl Client {
                 let attempts = answer.attempts.min(ATTEMPTS_MAX);
                 let position = (answer.seq, answer.hash);
                 match answer.tag {
-                    Tag::Call(call) => tell_answer(call, attempts, position, answer.outcome, now)?,
+                    Tag::Call(call) => {
+                        let finished = finish(call, attempts, position, answer.outcome, now)?;
+                        Told::Finished(Finished {
+                            newest_at_return: self.newest_at_return,
+                            ..finished
+                        })
+                    }
                     Tag::Again { first, sent_at } => {
                         let outcome = outcome(&answer.outcome);
                         tell_again(*first, sent_at, position, outcome, now)
@@ -418,6 +432,7 @@ impl Client {
             Event::Subscribed { from, newest } => {
                 self.subscribed_at = now;
                 let (from, newest) = (from.0, newest.0);
+                self.newest_at_return = newest;
                 Told::Subscribed { from, newest }
             }
             Event::Pushed {
@@ -538,13 +553,13 @@ impl Client {
     }
 }
 
-fn tell_answer(
+fn finish(
     mut call: Outstanding,
     attempts: u8,
     position: (Seq, ChainHash),
     decided: Decided<'_>,
     now: Nanos,
-) -> Result<Told, ClientError> {
+) -> Result<Finished, ClientError> {
     call.operation.attempts = attempts;
     let observed = match decided {
         Decided::Accepted { kind, schema, body } => {
@@ -552,12 +567,15 @@ fn tell_answer(
         }
         Decided::Refused(_) => Observed::Nothing,
     };
-    Ok(Told::Finished(Finished {
+    Ok(Finished {
         operation: complete(call.operation, outcome(&decided), position, now),
         observed,
         run: call.run,
         entry: call.entry,
-    }))
+        // Only what was lost with its connection is sent again.
+        was_cut_off: 1 < attempts,
+        newest_at_return: 0,
+    })
 }
 
 fn tell_again(
@@ -587,10 +605,12 @@ impl Outstanding {
     fn finish_without(self, outcome: Outcome, now: Nanos) -> Finished {
         let nowhere = (Seq(0), ChainHash::START);
         Finished {
+            was_cut_off: false,
             operation: complete(self.operation, outcome, nowhere, now),
             observed: Observed::Nothing,
             run: self.run,
             entry: self.entry,
+            newest_at_return: 0,
         }
     }
 }

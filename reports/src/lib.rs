@@ -4,6 +4,7 @@
 
 pub mod caution;
 pub mod histogram;
+pub mod judged;
 pub mod read;
 pub mod record;
 pub mod render;

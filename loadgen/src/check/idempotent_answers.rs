@@ -25,6 +25,7 @@ pub(super) struct IdempotentAnswers {
     duplicates: u64,
     retried: u64,
     reused: u64,
+    doubled: u64,
     finding: Finding,
 }
 
@@ -34,6 +35,7 @@ impl IdempotentAnswers {
             duplicates: 0,
             retried: 0,
             reused: 0,
+            doubled: 0,
             finding: Finding::new(ABOUT),
         }
     }
@@ -95,6 +97,7 @@ impl IdempotentAnswers {
 
     /// One record of an operation that has one already.
     pub(super) fn handle_twice(&mut self, record: &OwnedRecord, earlier: u64, by: OperationId) {
+        self.doubled += 1;
         self.finding.convict(|| Violation {
             sentence: format!(
                 "operation {} of client {} took effect at position {earlier} and again at {}",
@@ -113,6 +116,11 @@ impl IdempotentAnswers {
             order: "all of these answers are to one key",
             expected: expected.to_owned(),
         });
+    }
+
+    /// Commands that the log has twice.
+    pub(super) const fn doubled(&self) -> u64 {
+        self.doubled
     }
 
     /// What was found so far.

@@ -212,9 +212,8 @@ impl Laws {
         self.users[index] = Some(user);
     }
 
-    /// Something was broken on purpose at `now`: laws of progress stand back.
+    /// Something was broken on purpose at `now`: laws that stand on time stand back for a while.
     pub fn handle_fault(&mut self, now: Nanos) {
-        self.someone_wins.handle_fault(now);
         self.presence.handle_fault(now);
     }
 
@@ -484,6 +483,10 @@ impl Watch for Laws {
         }
         self.chat.handle_link(client, change, now);
         self.presence.handle_link(client, user, change, now);
+    }
+
+    fn handle_fault(&mut self, now: Nanos) {
+        Self::handle_fault(self, now);
     }
 
     fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {

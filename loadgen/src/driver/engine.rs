@@ -7,6 +7,7 @@
 use std::{io, mem, sync::atomic::Ordering};
 
 use protocol::words::presence;
+use reports::record::DoubtRecord;
 
 use super::{
     DriveOptions, Progress,
@@ -19,6 +20,7 @@ use crate::{
     client::{Ask, Client, Finished, Told},
     contention::Contention,
     deliveries::Receipt,
+    fault::Stage,
     intervals::{IntervalLog, WriterGone},
     operation::{Call, ChatCall, Nanos, Operation, Outcome, Push, Watch},
     pacer::TimerQueue,
@@ -50,6 +52,8 @@ pub(super) struct Engine<'a, T, W> {
     /// Calls sent and not answered, and commands asked again and not answered.
     pub(super) in_flight: u64,
     pub(super) duplicates: u64,
+    /// Commands that were cut off from their answers, and what asking again showed.
+    pub(super) doubts: DoubtRecord,
     pub(super) links: Links,
     /// No new calls: the phase is over.
     pub(super) is_stopping: bool,
@@ -84,6 +88,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             rounds: Vec::new(),
             in_flight: 0,
             duplicates: 0,
+            doubts: DoubtRecord::default(),
             links: Links::default(),
             is_stopping: false,
             stopped_at: 0,
@@ -98,6 +103,48 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     /// Whether the user wants the run to end.
     pub(super) fn is_interrupted(&self) -> bool {
         self.options.stop.load(Ordering::Relaxed)
+    }
+
+    /// Says where the load is, to whoever breaks things.
+    pub(super) fn enter_stage(&self, stage: Stage) {
+        if let Some(board) = &self.options.faults {
+            board.enter(stage);
+        }
+    }
+
+    /// Whether something is broken on purpose at the moment.
+    pub(super) fn is_broken(&self) -> bool {
+        (self.options.faults.as_ref()).is_some_and(|board| board.is_broken())
+    }
+
+    /// Hears what was broken and mended since the last turn, before anything that followed from it.
+    pub(super) fn hear_faults(&mut self) {
+        let Some(board) = &self.options.faults else {
+            return;
+        };
+        if let Some(at) = board.take_news() {
+            self.watch.handle_fault(at);
+        }
+        if let Some(address) = board.take_move() {
+            self.target.redirect(address);
+        }
+    }
+
+    /// What an answer, or its absence, says about recovery and about doubts.
+    fn note_faults(&mut self, finished: &Finished, now: Nanos) {
+        let operation = &finished.operation;
+        if let Some(board) = &self.options.faults
+            && operation.outcome.is_decided()
+        {
+            board.note_answer(operation.sent_at, now);
+        }
+        // What is not decided now the log tells after the run.
+        let is_told = finished.was_cut_off && operation.outcome.is_decided();
+        if is_told && !operation.call.is_query() {
+            let had_happened = operation.seq <= finished.newest_at_return;
+            self.doubts.had_happened += u64::from(had_happened);
+            self.doubts.had_not_happened += u64::from(!had_happened);
+        }
     }
 
     /// Takes an instance as far as it goes by now: to its next call, to a wait, or to its end.
@@ -360,6 +407,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     pub(super) fn complete(&mut self, finished: &Finished, now: Nanos) {
         let operation = &finished.operation;
         self.in_flight -= 1;
+        self.note_faults(finished, now);
         self.contention.end(finished.entry);
         self.recorder.complete(operation);
         self.note_interval(|log| log.record(operation));

@@ -422,6 +422,10 @@ pub trait Watch {
     fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {
         let _nobody_judges_it = (client, seq, now);
     }
+    /// Something was broken on purpose, or is, or has just been mended.
+    fn handle_fault(&mut self, now: Nanos) {
+        let _nobody_judges_it = now;
+    }
 }
 
 /// What became of a client's connection.

@@ -142,6 +142,11 @@ impl Delivery {
         self.items.len()
     }
 
+    /// Connections that are behind and take more.
+    pub(crate) fn behind(&self) -> usize {
+        self.behind.len()
+    }
+
     /// Only what was let go of is told still.
     pub(crate) fn drain(&mut self) {
         self.is_draining = true;

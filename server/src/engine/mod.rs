@@ -13,7 +13,7 @@
 use std::ops::Range;
 
 use protocol::{
-    Code, Key, Record, Refusal, Roles, Seq, UserId,
+    Code, Key, Kind, Record, Refusal, Roles, Seq, UserId,
     codec::CODEC,
     record::chain,
     words::log::{StateHash, Subject},
@@ -36,6 +36,10 @@ use crate::{
 /// 300,000 a second it is some 50 ms of work: beyond that a client is better served by `busy`
 /// than by a longer queue.
 pub const BATCH_LEN_MAX: usize = 16 * 1024;
+
+/// Commands to [`Engine::foresee`] before they are submitted: enough that memory is there in time,
+/// few enough that nothing of it is pushed out again.
+pub const FORESEEN: usize = 16;
 
 /// Milliseconds after which a refused-as-busy client should try again: about one full batch.
 pub const BUSY_RETRY_MS: u32 = 50;
@@ -387,6 +391,14 @@ impl Engine {
         Ok(Submitted::Decided(seq))
     }
 
+    /// Asks for the memory that a command which is about to be submitted or restored will look at.
+    /// With a few others known to come in between, none of them waits for it: what a log of a
+    /// million records is looked up in is far from the processor.
+    pub fn foresee(&self, actor: UserId, key: Key, kind: Kind, schema: u8, body: &[u8]) {
+        self.keys.prefetch(actor, key);
+        self.systems.foresee(kind, schema, body);
+    }
+
     /// Answers a query from the newest decided state, and releases it when that is durable; if
     /// there is no such query, that. Returns what a query wants of the log, to be answered by
     /// [`Engine::release_read`].
@@ -551,6 +563,13 @@ impl Engine {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.decided.seq == self.durable.seq
+    }
+
+    /// Records decided that wait for the batch before them; no more than [`BATCH_LEN_MAX`], and
+    /// what follows directly behind the last one.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.building.batch.len()
     }
 
     /// The newest durable position.
