@@ -202,7 +202,7 @@ bugs! {
         "every 7th total, and its first part, says ten million cents more than were sold";
     /// A total says less than before.
     FallingTotal = "falling-total", 7,
-        "every 7th total leaves out its last part and does not count it";
+        "every 7th total is answered as if nothing had been sold";
     /// A sale is recorded with other cents.
     RoundedSale = "rounded-sale", 7,
         "every sale of a multiple of 7 cents is recorded with one cent less";
