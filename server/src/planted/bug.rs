@@ -167,6 +167,9 @@ bugs! {
     /// News of an old going come after the coming.
     LateGoing = "late-going", 3,
         "every 3rd coming is told, and then the going before it under the same epoch";
+    /// A server that was killed tells nobody what they missed before it died.
+    BacklogLostInCrash = "backlog-lost-in-crash", 1,
+        "a server that found a log tells whoever comes back only of what happened since it started";
     /// A favourite that was removed is shown.
     ResurrectedFavourite = "resurrected-favourite", 7,
         "every 7th list that lost a favourite is shown as the same person saw it last, under the newest position";
