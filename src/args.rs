@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::comparing::Compare;
+
 /// Load tests an event-sourced server and judges every answer.
 ///
 /// `run` races clients against a server over a scenario file, measures latency from the intended
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     /// Look into an event log
     #[command(subcommand)]
     Log(LogCommand),
+    /// Compare stored runs: is the new side slower, or is it chance?
+    Compare(Compare),
     /// Plant bugs in the server, one after the other, and show which laws find them
     Prove(Prove),
 }

@@ -1,6 +1,7 @@
 //! The program `stampede`: arguments in, one library call, an exit code out.
 
 mod args;
+mod comparing;
 mod descriptors;
 mod inspecting;
 mod proving;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Command::Run(run) => running::run(run),
         Command::Plan(plan) => running::plan(plan),
         Command::Serve(serve) => serving::serve(serve),
+        Command::Compare(compare) => comparing::compare(compare),
         Command::Prove(prove) => proving::prove(prove),
         Command::Log(LogCommand::Cat(cat)) => inspecting::cat(cat),
         Command::Log(LogCommand::Verify(verify)) => inspecting::verify(verify),
@@ -59,6 +61,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
     let is_usage = error.is::<ScenarioError>()
         || error.is::<args::UsageError>()
+        || error.is::<comparing::CompareError>()
         || matches!(error.downcast_ref(), Some(ServeError::Listen { .. }))
         || matches!(
             error.downcast_ref(),

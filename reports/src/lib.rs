@@ -3,6 +3,7 @@
 //! Knows no server and no socket: a record goes in, text goes out.
 
 pub mod caution;
+pub mod compare;
 pub mod histogram;
 pub mod read;
 pub mod record;

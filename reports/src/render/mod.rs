@@ -4,6 +4,7 @@
 
 mod axis;
 mod chart;
+mod comparison;
 mod fact;
 pub mod figure;
 mod html;
@@ -12,5 +13,6 @@ mod screen;
 mod table;
 mod terminal;
 
+pub use comparison::{comparison_html, comparison_terminal};
 pub use html::html;
 pub use terminal::{Style, terminal};
