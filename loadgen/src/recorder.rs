@@ -7,17 +7,20 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use reports::record::{ConservationRecord, LatencyRecord, OperationRecord, TimelinePoint};
+use reports::record::{
+    ConservationRecord, HeatRecord, LatencyRecord, OperationRecord, TimelinePoint,
+};
 
 use crate::{
     deliveries::Deliveries,
+    heat::Heat,
     operation::{Call, Nanos, Operation, Outcome},
 };
 
 /// The longest time a histogram tells apart: an hour. Longer is recorded as this.
 pub const LATENCY_MAX: Nanos = 3_600_000_000_000;
 /// Significant digits of a recorded time.
-const DIGITS: u8 = 3;
+pub const DIGITS: u8 = 3;
 const SECOND: Nanos = 1_000_000_000;
 
 /// An empty histogram of the kind every clock uses.
@@ -32,8 +35,20 @@ pub struct Recorder {
     started_at: Nanos,
     tallies: [Option<Box<Tally>>; Call::NAMES.len()],
     seconds: Seconds,
+    heat: Heat,
     /// How messages reached people.
     pub deliveries: Deliveries,
+}
+
+/// What became of a phase.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Operations by name.
+    pub operations: BTreeMap<String, OperationRecord>,
+    /// A point a second.
+    pub timeline: Vec<TimelinePoint>,
+    /// How response times were spread over time.
+    pub heat: Option<HeatRecord>,
 }
 
 /// One operation name.
@@ -69,6 +84,7 @@ impl Recorder {
                 response: histogram(),
                 ended: None,
             },
+            heat: Heat::default(),
             deliveries: Deliveries::default(),
         }
     }
@@ -80,9 +96,11 @@ impl Recorder {
         self.seconds.point(self.started_at, second).intended += 1;
     }
 
-    /// It left.
-    pub fn send(&mut self, call: &Call) {
+    /// It left, at this instant.
+    pub fn send(&mut self, call: &Call, sent_at: Nanos) {
         self.tally(call).counts.sent += 1;
+        let second = self.second_of(sent_at);
+        self.seconds.point(self.started_at, second).sent += 1;
     }
 
     /// It was given up: no room, or no connection.
@@ -98,6 +116,10 @@ impl Recorder {
     /// Its outcome is known.
     pub fn complete(&mut self, operation: &Operation) {
         let response = elapsed(operation.intended_at, operation.completed_at);
+        if operation.outcome.is_decided() {
+            let since_start = operation.completed_at.saturating_sub(self.started_at);
+            self.heat.add(since_start, response);
+        }
         let tally = self.tally(&operation.call);
         tally.count(operation.outcome);
         tally
@@ -139,12 +161,12 @@ impl Recorder {
         sum
     }
 
-    /// The phase's part of the run record: operations by name, and the timeline.
+    /// The phase's part of the run record: operations by name, the timeline and the heat map.
     ///
     /// # Panics
     /// If an operation was lost or counted twice, which only a bug in the driver can do.
     #[must_use]
-    pub fn finish(mut self) -> (BTreeMap<String, OperationRecord>, Vec<TimelinePoint>) {
+    pub fn finish(mut self) -> Recorded {
         self.seconds.end(self.started_at);
         let mut operations = BTreeMap::new();
         for (name, tally) in Call::NAMES.iter().zip(self.tallies) {
@@ -157,7 +179,11 @@ impl Recorder {
                 operations.insert((*name).to_owned(), tally.record());
             }
         }
-        (operations, self.seconds.points)
+        Recorded {
+            operations,
+            timeline: self.seconds.points,
+            heat: self.heat.finish(),
+        }
     }
 
     fn tally(&mut self, call: &Call) -> &mut Tally {
@@ -320,7 +346,7 @@ mod tests {
 
     fn record_one(recorder: &mut Recorder, operation: &Operation) {
         recorder.intend(&operation.call, operation.intended_at);
-        recorder.send(&operation.call);
+        recorder.send(&operation.call, operation.sent_at);
         recorder.complete(operation);
     }
 
@@ -342,7 +368,7 @@ mod tests {
         recorder.intend(&CALL, 5);
         recorder.cancel(&CALL);
         assert!(recorder.conservation().holds());
-        let (operations, _timeline) = recorder.finish();
+        let operations = recorder.finish().operations;
         let reserve = &operations["reserve"];
         assert_eq!(
             (reserve.ok, reserve.refused, reserve.error, reserve.unknown),
@@ -366,12 +392,12 @@ mod tests {
         let mut recorder = Recorder::new(SECOND);
         let late = finished(Outcome::Ok, [SECOND + 1, 3 * SECOND, 3 * SECOND + 5]);
         record_one(&mut recorder, &late);
-        let (_operations, timeline) = recorder.finish();
+        let timeline = recorder.finish().timeline;
         let seen: Vec<_> = timeline
             .iter()
-            .map(|point| (point.intended, point.answered))
+            .map(|point| (point.intended, point.sent, point.answered))
             .collect();
-        assert_eq!(seen, [(1, 0), (0, 0), (0, 1)]);
+        assert_eq!(seen, [(1, 0, 0), (0, 0, 0), (0, 1, 1)]);
         assert!(timeline[2].response_p50 > SECOND);
     }
 }

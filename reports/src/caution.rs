@@ -48,6 +48,7 @@ pub enum Caution {
     RemoteTarget {
         target: String,
     },
+    ThroughProxy,
     NoWarmup,
     GeneratorLate {
         lateness_ns: u64,
@@ -101,6 +102,11 @@ impl fmt::Display for Caution {
                 "The server at {target} was not started by this run: times include whatever lies \
                  between, durability is its own claim, and it was not killed to test that claim."
             ),
+            Self::ThroughProxy => write!(
+                f,
+                "Clients reached the server through a proxy in the generator, so that connections \
+                 could be broken: it adds to every latency."
+            ),
             Self::NoWarmup => write!(
                 f,
                 "No warm-up phase: the first seconds, with cold caches and new connections, are in \
@@ -141,6 +147,13 @@ impl fmt::Display for Caution {
 #[must_use]
 pub fn collect(record: &RunRecord) -> Vec<Caution> {
     let mut cautions = of_setup(record);
+    if record
+        .faults
+        .as_ref()
+        .is_some_and(|found| found.through_proxy)
+    {
+        cautions.push(Caution::ThroughProxy);
+    }
     let measured = || record.phases.iter().filter(|phase| !phase.warmup);
     if measured().count() == record.phases.len() {
         cautions.push(Caution::NoWarmup);

@@ -5,11 +5,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use hdrhistogram::{Counter, Histogram};
 use thiserror::Error;
 
-use crate::record::{LatencyRecord, QuantileRecord};
+use crate::record::{HeatRecord, LatencyRecord, QuantileRecord};
 
 /// Samples that must lie beyond a percentile before it is stated. With fewer, two runs of the
 /// same thing give figures that differ by more than what anybody wants to compare.
@@ -58,13 +58,9 @@ impl LatencyRecord {
     /// The quantiles of a histogram, and the histogram itself.
     #[must_use]
     pub fn from_histogram(histogram: &Histogram<u64>) -> Self {
-        let mut bytes = Vec::new();
-        V2DeflateSerializer::new()
-            .serialize(histogram, &mut bytes)
-            .expect("writing to memory cannot fail and a count cannot exceed the format's i64");
         Self {
             quantiles: QuantileRecord::from_histogram(histogram),
-            histogram: STANDARD.encode(bytes),
+            histogram: encode(histogram),
         }
     }
 
@@ -73,9 +69,30 @@ impl LatencyRecord {
         if self.histogram.is_empty() {
             return Ok(empty());
         }
-        let bytes = STANDARD.decode(&self.histogram)?;
-        Ok(Deserializer::new().deserialize(&mut bytes.as_slice())?)
+        decode(&self.histogram)
     }
+}
+
+impl HeatRecord {
+    /// The histograms of its columns.
+    pub fn decode(&self) -> Result<Vec<Histogram<u64>>, HistogramError> {
+        self.columns.iter().map(|column| decode(column)).collect()
+    }
+}
+
+/// A histogram as a run record holds it: compressed V2, base64.
+#[must_use]
+pub fn encode<T: Counter>(histogram: &Histogram<T>) -> String {
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new()
+        .serialize(histogram, &mut bytes)
+        .expect("writing to memory cannot fail and a count cannot exceed the format's i64");
+    STANDARD.encode(bytes)
+}
+
+fn decode(text: &str) -> Result<Histogram<u64>, HistogramError> {
+    let bytes = STANDARD.decode(text)?;
+    Ok(Deserializer::new().deserialize(&mut bytes.as_slice())?)
 }
 
 /// Several histograms as one. Percentiles are never averaged, histograms are added.

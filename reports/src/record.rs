@@ -33,6 +33,9 @@ pub struct RunRecord {
     /// How the server came back after its plug was pulled; `None` where it was not.
     #[serde(default)]
     pub crash: Option<CrashRecord>,
+    /// What was broken on purpose while load was offered; `None` where nothing was planned.
+    #[serde(default)]
+    pub faults: Option<FaultsRecord>,
     /// What the embedded server took while load was offered; `None` for another server.
     #[serde(default)]
     pub server_memory: Option<MemoryRecord>,
@@ -140,6 +143,19 @@ pub struct PhaseRecord {
     pub deliveries: Option<DeliveryRecord>,
     /// One point for each second of the phase.
     pub timeline: Vec<TimelinePoint>,
+    /// How response times were spread, over time; `None` where nothing was answered.
+    #[serde(default)]
+    pub heat: Option<HeatRecord>,
+}
+
+/// Response times of everything answered, by the instant of the answer: columns of a heat map.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct HeatRecord {
+    /// How long a column is, nanoseconds; the first begins with the phase.
+    pub column_ns: u64,
+    /// A coarse histogram a column, in HdrHistogram's compressed V2 format, base64; values in
+    /// nanoseconds.
+    pub columns: Vec<String>,
 }
 
 /// How the messages of a phase reached the people they are for.
@@ -274,6 +290,9 @@ pub struct TimelinePoint {
     pub at_s: f64,
     /// Operations the schedule asked for in this second.
     pub intended: u64,
+    /// Sent in this second; 0 in records of before this was counted.
+    #[serde(default)]
+    pub sent: u64,
     /// Answered in this second.
     pub answered: u64,
     /// Failed in this second.
@@ -438,6 +457,92 @@ pub struct CrashRecord {
     pub recovered_seq: u64,
     /// How long it took to rebuild its state from the log, milliseconds.
     pub recovered_ms: u64,
+}
+
+/// What was broken on purpose, and how the run came through it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultsRecord {
+    /// In the order in which they were planned.
+    pub faults: Vec<FaultRecord>,
+    /// Whether clients reached the server through a proxy in the generator, which costs latency.
+    pub through_proxy: bool,
+    /// Commands that lost their connection before their answer.
+    pub doubts: DoubtRecord,
+    /// Commands that were answered, each held against the log that was read back.
+    pub acknowledged: u64,
+    /// Of them, those that the log does not have.
+    pub lost: u64,
+    /// Commands that the log has twice.
+    pub doubled: u64,
+}
+
+/// One planned fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultRecord {
+    /// What was to be done, as in scenario files, with its figures.
+    pub what: String,
+    /// The phase it was planned in.
+    pub phase: String,
+    /// When it was planned, nanoseconds after the phase's start.
+    pub planned_ns: u64,
+    /// When it struck, nanoseconds after the run's start; `None` if it did not.
+    pub struck_ns: Option<u64>,
+    /// When it was undone: the next server was ready, the process went on, the network was whole.
+    pub mended_ns: Option<u64>,
+    /// When the first call was answered after it was undone.
+    pub answered_ns: Option<u64>,
+    /// From the strike to that answer, nanoseconds: how long it took to recover.
+    pub recovery_ns: Option<u64>,
+    /// How it is known that it struck, or why it is taken not to have.
+    pub proof: String,
+    /// What happened to the server's process, where that was the fault.
+    pub process: Option<ProcessRecord>,
+    /// What happened to connections, where that was the fault.
+    pub network: Option<NetworkRecord>,
+}
+
+/// A fault of the server's process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessRecord {
+    /// The process that was struck.
+    pub pid_before: u32,
+    /// The process that answered afterwards.
+    pub pid_after: u32,
+    /// The newest position the next process found in the log; `None` where it stayed the same one.
+    pub recovered_seq: Option<u64>,
+    /// How long the next process took to rebuild its state, milliseconds; `None` as above.
+    pub recovered_ms: Option<u64>,
+}
+
+/// A fault between clients and server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct NetworkRecord {
+    /// Connections that felt it.
+    pub connections: u64,
+    /// Bytes that arrived later because of it.
+    pub bytes_held: u64,
+    /// Bytes that never arrived.
+    pub bytes_dropped: u64,
+    /// Pieces that bytes were delivered in.
+    pub pieces: u64,
+    /// Connections that were held and then let in all at once.
+    pub let_in: u64,
+}
+
+/// Commands that lost their connection before their answer, so that nobody knew whether they had
+/// happened. Each is asked again under its key, and the log tells what had become of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct DoubtRecord {
+    /// Commands cut off from their answers.
+    pub cut_off: u64,
+    /// Asked again and answered from the log: only the answer had been lost.
+    pub had_happened: u64,
+    /// Asked again and done only then: the command had been lost.
+    pub had_not_happened: u64,
+    /// Never answered; the log has it.
+    pub found_in_log: u64,
+    /// Never answered; the log does not have it.
+    pub not_in_log: u64,
 }
 
 /// What a run comes to. The process exits with its code.

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use crate::caution;
 use crate::record::{
-    Conclusion, ContentionRecord, LawRecord, PhaseRecord, RunRecord, RunVerdict, ThresholdRecord,
-    Verdict,
+    Conclusion, ContentionRecord, FaultRecord, LawRecord, PhaseRecord, RunRecord, RunVerdict,
+    ThresholdRecord, Verdict,
 };
 use crate::render::figure;
 
@@ -131,6 +131,8 @@ pub fn judge(record: &RunRecord, end: RunEnd) -> RunVerdict {
     findings.extend(record.phases.iter().flat_map(judge_phase));
     findings.extend(judge_success(&record.phases));
     findings.extend(judge_contention(&record.contention));
+    let faults = record.faults.iter().flat_map(|found| &found.faults);
+    findings.extend(faults.filter_map(judge_fault));
     if let Some(why) = &record.generator.saturated {
         findings.push(inconclusive(format!(
             "the generator did not keep up: {why}"
@@ -252,6 +254,27 @@ fn judge_rendezvous(phase: &PhaseRecord) -> Option<Finding> {
             figure::duration(meeting.spread_max_ns),
         ))
     })
+}
+
+/// A run whose fault did not strike did not come through it.
+fn judge_fault(fault: &FaultRecord) -> Option<Finding> {
+    let FaultRecord {
+        what, phase, proof, ..
+    } = fault;
+    let planned = figure::duration(fault.planned_ns);
+    let told = |what_happened: String| {
+        inconclusive(format!(
+            "fault `{what}`, planned {planned} into phase `{phase}`, {what_happened}"
+        ))
+    };
+    match (fault.struck_ns, fault.answered_ns) {
+        (None, _) => Some(told(format!("did not strike: {proof}"))),
+        (Some(_), None) => Some(told(
+            "struck, and nothing was answered after it, so nothing is known about recovery"
+                .to_owned(),
+        )),
+        (Some(_), Some(_)) => None,
+    }
 }
 
 fn judge_contention(contention: &ContentionRecord) -> Option<Finding> {

@@ -9,7 +9,12 @@ const SCHEMA: &str = include_str!("../schema/run.schema.json");
 
 #[test]
 fn a_record_is_read_as_it_was_written() {
-    for record in [sample::pass(), sample::violated(), sample::inconclusive()] {
+    for record in [
+        sample::pass(),
+        sample::violated(),
+        sample::inconclusive(),
+        sample::broken(),
+    ] {
         assert_eq!(
             RunRecord::read(&record.to_json()).expect("just written"),
             record
@@ -75,7 +80,12 @@ fn the_committed_schema_is_current() {
 fn the_schema_accepts_records_and_nothing_less() {
     let schema = serde_json::from_str(SCHEMA).expect("the schema is JSON");
     let validator = jsonschema::validator_for(&schema).expect("the schema is a schema");
-    for record in [sample::pass(), sample::violated(), sample::inconclusive()] {
+    for record in [
+        sample::pass(),
+        sample::violated(),
+        sample::inconclusive(),
+        sample::broken(),
+    ] {
         let json = serde_json::from_str(&record.to_json()).expect("a record is JSON");
         let faults: Vec<_> = validator
             .iter_errors(&json)

@@ -82,6 +82,63 @@ pub(crate) fn delivered() -> RunRecord {
     record
 }
 
+/// The same with a server that was killed under load, and connections that were cut.
+pub(crate) fn broken() -> RunRecord {
+    let mut record = unjudged();
+    record.faults = Some(faults());
+    record.conclude(RunEnd::Complete);
+    record
+}
+
+fn faults() -> FaultsRecord {
+    let fault = |what: &str, planned_ns, proof: &str| FaultRecord {
+        what: what.to_owned(),
+        phase: "race".to_owned(),
+        planned_ns,
+        struck_ns: Some(5 * S + planned_ns + 2 * MS),
+        mended_ns: Some(5 * S + planned_ns + 700 * MS),
+        answered_ns: Some(5 * S + planned_ns + 742 * MS),
+        recovery_ns: Some(740 * MS),
+        proof: proof.to_owned(),
+        process: None,
+        network: None,
+    };
+    let kill = FaultRecord {
+        process: Some(ProcessRecord {
+            pid_before: 4_600,
+            pid_after: 4_655,
+            recovered_seq: Some(61_002),
+            recovered_ms: Some(95),
+        }),
+        ..fault(
+            "kill-server, restart_after 500ms",
+            10 * S,
+            "process 4600 ended by signal 9 and process 4655 answers",
+        )
+    };
+    let cut = FaultRecord {
+        network: Some(NetworkRecord {
+            connections: 20,
+            ..NetworkRecord::default()
+        }),
+        ..fault("cut, share 30%", 20 * S, "20 connections felt it")
+    };
+    FaultsRecord {
+        faults: vec![kill, cut],
+        through_proxy: true,
+        doubts: DoubtRecord {
+            cut_off: 84,
+            had_happened: 31,
+            had_not_happened: 51,
+            found_in_log: 1,
+            not_in_log: 1,
+        },
+        acknowledged: 110_388,
+        lost: 0,
+        doubled: 0,
+    }
+}
+
 /// Everything but the verdict.
 pub(crate) fn unjudged() -> RunRecord {
     // Its histograms take a while to fill, and every test wants them.
@@ -104,6 +161,7 @@ fn make() -> RunRecord {
             recovered_seq: 1_204_881,
             recovered_ms: 640,
         }),
+        faults: None,
         server_memory: Some(MemoryRecord {
             first_bytes: 41 << 20,
             half_bytes: 63 << 20,
@@ -206,6 +264,7 @@ fn timeline(from_s: u32, seconds: u32, rate: u64) -> Vec<TimelinePoint> {
         TimelinePoint {
             at_s: f64::from(from_s + second),
             intended: rate,
+            sent: rate,
             answered: rate - 7 * (at % 5) - if slow == 1 { 0 } else { rate / 3 },
             failed: if slow == 1 { 0 } else { 10 },
             response_p50: (1_150 + 40 * (at % 4)) * 1_000,
@@ -214,6 +273,17 @@ fn timeline(from_s: u32, seconds: u32, rate: u64) -> Vec<TimelinePoint> {
         }
     };
     (0..seconds).map(point).collect()
+}
+
+fn heat(seconds: u32, rate: u32) -> HeatRecord {
+    let column = |second| {
+        let slow = if second == 18 { 9 } else { 1 };
+        reports::histogram::encode(&histogram(rate, 900_000 * slow, 0.36))
+    };
+    HeatRecord {
+        column_ns: S,
+        columns: (0..seconds).map(column).collect(),
+    }
 }
 
 fn warmup() -> PhaseRecord {
@@ -231,6 +301,7 @@ fn warmup() -> PhaseRecord {
         rendezvous: None,
         deliveries: None,
         timeline: timeline(0, 5, 2_000),
+        heat: Some(heat(5, 2_000)),
     }
 }
 
@@ -256,6 +327,7 @@ fn race() -> PhaseRecord {
         rendezvous: None,
         deliveries: None,
         timeline: timeline(5, 30, 3_333),
+        heat: Some(heat(30, 3_333)),
     }
 }
 
@@ -279,6 +351,7 @@ fn stampede() -> PhaseRecord {
         }),
         deliveries: None,
         timeline: timeline(36, 4, 100),
+        heat: Some(heat(4, 100)),
     }
 }
 

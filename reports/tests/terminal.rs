@@ -39,12 +39,18 @@ fn a_run_with_messages_reads_like_this() {
 }
 
 #[test]
+fn a_run_that_was_broken_on_purpose_reads_like_this() {
+    insta::assert_snapshot!(plain(&sample::broken()));
+}
+
+#[test]
 fn nothing_runs_over_eighty_columns() {
     for record in [
         sample::pass(),
         sample::violated(),
         sample::inconclusive(),
         sample::delivered(),
+        sample::broken(),
     ] {
         for line in plain(&record).lines() {
             assert!(line.chars().count() <= 80, "{line}");

@@ -199,3 +199,29 @@ fn every_conclusion_has_its_exit_code_and_the_most_severe_wins() {
         assert_eq!(verdict::more_severe(pair[1], pair[0]), pair[1]);
     }
 }
+
+#[test]
+fn a_fault_that_did_not_strike_proves_nothing() {
+    let spoil = |record: &mut RunRecord| {
+        record.faults = sample::broken().faults;
+        let faults = record.faults.as_mut().expect("just given");
+        faults.faults[0].struck_ns = None;
+        faults.faults[0].proof = "the phase was over first".to_owned();
+    };
+    let reason = "planned 10.0 s into phase `race`, did not strike: the phase was over first";
+    check(spoil, Conclusion::Inconclusive, reason);
+}
+
+#[test]
+fn a_fault_after_which_nothing_was_answered_proves_no_recovery() {
+    let spoil = |record: &mut RunRecord| {
+        record.faults = sample::broken().faults;
+        let faults = record.faults.as_mut().expect("just given");
+        faults.faults[1].answered_ns = None;
+    };
+    check(
+        spoil,
+        Conclusion::Inconclusive,
+        "nothing was answered after it",
+    );
+}

@@ -19,6 +19,7 @@ use crate::{
     client::{Ask, Client, Finished, Told},
     contention::Contention,
     deliveries::Receipt,
+    intervals::{IntervalLog, WriterGone},
     operation::{Call, ChatCall, Nanos, Operation, Outcome, Push, Watch},
     pacer::TimerQueue,
     plan::{Lane, Plan},
@@ -183,13 +184,18 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             run,
             entry: self.contention.begin(number, call),
         });
-        self.note_sent(number, call, intended_at);
+        self.note_sent(number, call, [intended_at, now]);
         true
     }
 
     /// A call left, or will when there is a connection.
-    pub(super) fn note_sent(&mut self, number: u32, call: &Call, intended_at: Nanos) {
-        self.recorder.send(call);
+    pub(super) fn note_sent(
+        &mut self,
+        number: u32,
+        call: &Call,
+        [intended_at, sent_at]: [Nanos; 2],
+    ) {
+        self.recorder.send(call, sent_at);
         self.in_flight += 1;
         if matches!(call, Call::Chat(ChatCall::Send { .. })) {
             let client = client_of(&mut self.clients, number);
@@ -344,6 +350,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         self.in_flight -= 1;
         self.contention.end(finished.entry);
         self.recorder.complete(operation);
+        self.note_interval(|log| log.record(operation));
         self.keep(operation, false);
         self.watch.handle_complete(operation, &finished.observed);
         self.ask_again(operation, now);
@@ -372,6 +379,21 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         }
         client.ask_again(first, now);
         self.in_flight += 1;
+    }
+
+    /// A phase begins, and with it an interval.
+    pub(super) fn begin_intervals(&mut self, at: Nanos) {
+        self.note_interval(|log| log.begin(at));
+    }
+
+    fn note_interval(&mut self, note: impl FnOnce(&mut IntervalLog) -> Result<(), WriterGone>) {
+        let Some(log) = &mut self.options.intervals else {
+            return;
+        };
+        if note(log).is_err() {
+            let log = self.options.intervals.take();
+            self.failure = log.and_then(|log| log.finish(0).err());
+        }
     }
 
     fn keep(&mut self, operation: &Operation, duplicate: bool) {

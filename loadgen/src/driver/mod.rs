@@ -44,6 +44,7 @@ use crate::{
     client::Client,
     clock::Clock,
     history::HistoryWriter,
+    intervals::IntervalLog,
     operation::Watch,
     pacer::Pacer,
     plan::{Load, Pace, Plan},
@@ -71,6 +72,8 @@ pub struct DriveOptions {
     pub duplicate_every: Option<NonZeroU32>,
     /// Where finished operations are kept.
     pub history: Option<HistoryWriter>,
+    /// Where the seconds of the run are kept.
+    pub intervals: Option<IntervalLog>,
     /// Set from anywhere to end the run early, with its results.
     pub stop: Arc<AtomicBool>,
     /// Told once a second.
@@ -87,6 +90,7 @@ impl DriveOptions {
             drain: Duration::from_secs(5),
             duplicate_every: None,
             history: None,
+            intervals: None,
             stop: Arc::default(),
             progress: None,
         }
@@ -148,8 +152,8 @@ pub enum DriveError {
     #[error("waiting for connections or timers failed: {0}")]
     Waiting(io::Error),
     /// The disk.
-    #[error("the history could not be written: {0}; is the disk full?")]
-    History(io::Error),
+    #[error("the files of the run could not be written: {0}; is the disk full?")]
+    Keeping(io::Error),
 }
 
 /// Carries out a plan. Client `i` of the plan is `clients[i]`, on link `i` of the target. Must be
@@ -184,7 +188,7 @@ pub async fn drive<T: Target, W: Watch>(
     let mut generator = record_generator(&costs, &pacer);
     generator.connections = u64::try_from(engine.target.links()).unwrap_or(u64::MAX);
     generator.saturated = find_saturation(&generator, &phases);
-    generator.history_bytes = finish_history(&mut engine).map_err(DriveError::History)?;
+    generator.history_bytes = finish_files(&mut engine).map_err(DriveError::Keeping)?;
     Ok(Driven {
         phases,
         generator,
@@ -216,9 +220,12 @@ fn check_clients(plan: &Plan, clients: usize, links: usize) -> Result<(), DriveE
     Ok(())
 }
 
-fn finish_history<T, W>(engine: &mut Engine<'_, T, W>) -> io::Result<u64> {
+fn finish_files<T, W>(engine: &mut Engine<'_, T, W>) -> io::Result<u64> {
     if let Some(failure) = engine.failure.take() {
         return Err(failure);
+    }
+    if let Some(intervals) = engine.options.intervals.take() {
+        intervals.finish(engine.options.clock.now())?;
     }
     let history = engine.options.history.take();
     history.map_or(Ok(0), HistoryWriter::finish)

@@ -17,7 +17,7 @@ use crate::{
     operation::{Nanos, Watch},
     pacer::Pacer,
     plan::{Arrival, Pace},
-    recorder::{float, seconds},
+    recorder::{Recorded, Recorder, float, seconds},
     target::Target,
 };
 
@@ -84,7 +84,8 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
 
     /// Runs the phase to its end. Its record, and what it cost.
     pub(super) async fn drive(mut self) -> Result<(PhaseRecord, PhaseCost), DriveError> {
-        self.engine.recorder = crate::recorder::Recorder::new(self.started_at);
+        self.engine.recorder = Recorder::new(self.started_at);
+        self.engine.begin_intervals(self.started_at);
         self.engine.is_stopping = false;
         let cpu = clock::process_cpu();
         self.start_loads();
@@ -383,15 +384,18 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
 
     fn finish(&mut self, cost: &PhaseCost, drain: Drain) -> PhaseRecord {
         let phase = &self.engine.plan.phases[self.index];
-        let mut recorder =
-            std::mem::replace(&mut self.engine.recorder, crate::recorder::Recorder::new(0));
+        let mut recorder = std::mem::replace(&mut self.engine.recorder, Recorder::new(0));
         let conservation = recorder.conservation();
         assert!(
             conservation.holds(),
             "the books of a phase are even: {conservation:?}"
         );
         let deliveries = std::mem::take(&mut recorder.deliveries).finish(drain);
-        let (operations, timeline) = recorder.finish();
+        let Recorded {
+            operations,
+            timeline,
+            heat,
+        } = recorder.finish();
         let wall_s = seconds(cost.wall.max(1));
         let is_open = !self.arrivals.is_empty();
         PhaseRecord {
@@ -406,6 +410,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             rendezvous: self.engine.rounds.first().map(Round::record),
             deliveries,
             timeline,
+            heat,
         }
     }
 }

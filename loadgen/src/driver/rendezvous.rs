@@ -159,7 +159,7 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
             run,
             entry: self.contention.begin(number, &call),
         });
-        self.note_sent(number, &call, release_at);
+        self.note_sent(number, &call, [release_at; 2]);
         Some(number)
     }
 

@@ -52,6 +52,7 @@ use crate::{
     clock::{self, Clock},
     driver::{DriveError, DriveOptions, Driven, OnProgress, drive},
     history::{HistoryEntry, HistoryError, HistoryHead, HistoryReader, HistoryWriter},
+    intervals::IntervalLog,
     operation::KeyMint,
     plan::{Plan, PlanOptions},
     scenario::{Scenario, ScenarioError},
@@ -357,7 +358,13 @@ impl Run<'_> {
                 Client::new(id, mint.clone(), Rc::clone(&built.map), session)
             })
             .collect();
+        let started_at = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
         let mut options = DriveOptions::new(Clock::start());
+        let intervals = IntervalLog::create(self.dir, started_at);
+        options.intervals = Some(intervals.map_err(|source| RunError::File {
+            path: self.dir.to_owned(),
+            source,
+        })?);
         options.duplicate_every = std::num::NonZeroU32::new(DUPLICATE_EVERY);
         options.history = Some(history);
         options.stop = Arc::clone(&self.options.stop);
@@ -508,6 +515,7 @@ impl Run<'_> {
             contention,
             generator: driven.generator,
             crash,
+            faults: None,
             server_memory: None,
             cautions: Vec::new(),
             verdict: RunVerdict::unjudged(),

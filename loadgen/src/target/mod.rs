@@ -18,6 +18,7 @@ pub use caller::{Answered, CallError, Caller, OwnedOutcome};
 pub use jsonl::{JsonlTarget, Wire};
 pub use null::NullTarget;
 pub use tcp::TcpTarget;
+pub(crate) use tcp::begin_connecting;
 
 /// A link that is gone, and why.
 #[derive(Debug, thiserror::Error)]

@@ -170,7 +170,7 @@ impl Target for TcpTarget {
 }
 
 /// A connection on its way: with a server on the same machine it mostly stands at once.
-fn begin_connecting(address: SocketAddr) -> io::Result<TcpStream> {
+pub(crate) fn begin_connecting(address: SocketAddr) -> io::Result<TcpStream> {
     let family = if address.is_ipv4() {
         AddressFamily::INET
     } else {

@@ -10,11 +10,11 @@ use super::chart::{self, Chart};
 use super::fact::{self, Fact};
 use super::phrase::{Piece, pieces};
 use super::table::{self, Table};
-use super::{figure, phrase};
+use super::{broken, figure, phrase};
 use crate::histogram::merge;
 use crate::record::{
-    Conclusion, LatencyRecord, LawRecord, OperationRecord, PhaseRecord, RunRecord, Verdict,
-    ViolationRecord, WitnessRecord,
+    Conclusion, FaultsRecord, LatencyRecord, LawRecord, OperationRecord, PhaseRecord, RunRecord,
+    Verdict, ViolationRecord, WitnessRecord,
 };
 
 #[derive(Template)]
@@ -29,6 +29,7 @@ struct Page<'a> {
     exercised: String,
     setting: String,
     headline: Vec<Fact>,
+    faults: Option<FaultsView>,
     thresholds: Table,
     laws: Vec<LawView<'a>>,
     phases: Vec<PhaseView<'a>>,
@@ -39,6 +40,13 @@ struct Page<'a> {
     conservation: Table,
     generator: Vec<Fact>,
     environment: Vec<Fact>,
+}
+
+struct FaultsView {
+    recovery: Option<String>,
+    kept: String,
+    doubts: String,
+    table: Table,
 }
 
 struct LawView<'a> {
@@ -100,6 +108,7 @@ pub fn html(record: &RunRecord) -> String {
         exercised: phrase::exercised(record),
         setting: phrase::setting(record),
         headline: fact::headline(record),
+        faults: record.faults.as_ref().map(faults_view),
         thresholds: threshold_table(record),
         laws: record.laws.iter().map(law_view).collect(),
         phases: record.phases.iter().map(phase_view).collect(),
@@ -113,6 +122,15 @@ pub fn html(record: &RunRecord) -> String {
     };
     page.render()
         .expect("the template is checked when it is compiled and is written to memory")
+}
+
+fn faults_view(found: &FaultsRecord) -> FaultsView {
+    FaultsView {
+        recovery: broken::recovery_line(found),
+        kept: broken::kept_line(found),
+        doubts: broken::doubts_line(found),
+        table: broken::table(found),
+    }
 }
 
 const fn conclusion_tone(conclusion: Conclusion) -> &'static str {

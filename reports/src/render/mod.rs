@@ -3,6 +3,7 @@
 //! Only words and pictures: whatever is judged was judged in `verdict`.
 
 mod axis;
+mod broken;
 mod chart;
 mod comparison;
 mod fact;

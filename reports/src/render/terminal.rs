@@ -4,10 +4,11 @@
 
 use super::screen::{Screen, Tone};
 use super::table::{self, Table};
-use super::{figure, phrase};
+use super::{broken, figure, phrase};
 use crate::record::{
-    Conclusion, ContentionRecord, GeneratorRecord, LatencyRecord, LawRecord, OperationRecord,
-    PhaseRecord, RunRecord, ThresholdRecord, Verdict, ViolationRecord, WitnessRecord,
+    Conclusion, ContentionRecord, FaultsRecord, GeneratorRecord, LatencyRecord, LawRecord,
+    OperationRecord, PhaseRecord, RunRecord, ThresholdRecord, Verdict, ViolationRecord,
+    WitnessRecord,
 };
 
 pub use super::screen::Style;
@@ -20,6 +21,9 @@ pub fn terminal(record: &RunRecord, style: Style, report: Option<&str>) -> Strin
     write_cautions(&mut screen, &record.cautions);
     for phase in &record.phases {
         write_phase(&mut screen, phase);
+    }
+    if let Some(found) = &record.faults {
+        write_faults(&mut screen, found);
     }
     write_laws(&mut screen, &record.laws);
     write_thresholds(&mut screen, &record.thresholds);
@@ -159,6 +163,24 @@ fn latency_row(name: String, latency: &LatencyRecord, service: String) -> [Strin
         figure::duration(found.max),
         service,
     ]
+}
+
+fn write_faults(screen: &mut Screen, found: &FaultsRecord) {
+    screen.heading("Broken on purpose");
+    for line in broken::lines(found) {
+        screen.text("  ", &line);
+    }
+    if let Some(line) = broken::recovery_line(found) {
+        screen.text("  ", &line);
+    }
+    let is_kept = found.lost == 0 && found.doubled == 0;
+    let (mark, tone) = if is_kept {
+        ("✓", Tone::Good)
+    } else {
+        ("✗", Tone::Bad)
+    };
+    screen.marked(mark, tone, &broken::kept_line(found));
+    screen.text("  ", &broken::doubts_line(found));
 }
 
 fn write_laws(screen: &mut Screen, laws: &[LawRecord]) {

@@ -9,6 +9,7 @@ use protocol::{Seq, UserId, words::accounts::Token};
 
 use super::*;
 use crate::{
+    intervals,
     operation::{Call, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push},
     plan::PlanOptions,
     scenario::Scenario,
@@ -479,4 +480,28 @@ impl Target for Trickle {
     fn reopen(&mut self, link: u32) -> Result<(), LinkLost> {
         self.null.reopen(link)
     }
+}
+
+#[tokio::test]
+async fn every_answer_is_in_the_interval_logs_and_in_the_heat_map() {
+    let dir = tempfile::tempdir().unwrap();
+    let intervals = IntervalLog::create(dir.path(), std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let options = DriveOptions {
+        intervals: Some(intervals),
+        ..options()
+    };
+    let (mut null, mut witness) = (NullTarget::new(8), Witness::default());
+    let driven = drive_on(CLOSED, &mut null, &mut witness, options).await;
+    let phase = &driven.phases[0];
+    let answered = phase.conservation.ok + phase.conservation.refused;
+    let log = intervals::tests::read(dir.path(), intervals::LATENCY_FILE);
+    let logged: u64 = log.iter().map(|line| line.histogram.len()).sum();
+    assert_eq!(logged, answered);
+    let heat = phase.heat.as_ref().unwrap().decode().unwrap();
+    assert_eq!(
+        heat.iter().map(hdrhistogram::Histogram::len).sum::<u64>(),
+        answered
+    );
+    let began = log.first().unwrap().start_ns;
+    assert!(began.abs_diff(phase.started_ns) < 1_000_000, "{began}");
 }

@@ -1,0 +1,15 @@
+//! Faults: what is done to a run on purpose, and proof that it was done.
+//!
+//! | file | what |
+//! |---|---|
+//! | `network` | faults between clients and server, as values, and what came of each |
+//! | `proxy/` | a TCP proxy in this process that carries them out |
+//!
+//! Deliberately absent: when a fault strikes (the plan says) and what it must not break (the laws
+//! say).
+
+pub mod network;
+pub mod proxy;
+
+pub use network::{NetworkFault, Share, Struck, Way};
+pub use proxy::{FaultId, NoRoom, Proxy, ProxyError, check_room};

@@ -1,0 +1,142 @@
+//! What a run broke on purpose, in words and as a table for both media.
+//!
+//! The section of a record goes in. Whether it makes the run inconclusive is in `verdict`.
+
+use super::figure;
+use super::table::Table;
+use crate::record::{FaultRecord, FaultsRecord, NetworkRecord, ProcessRecord};
+
+/// Faults that a terminal shows one by one; the page shows all of them.
+const SHOWN_MAX: usize = 12;
+
+/// All faults: when they struck, what they did, and how long it took to recover.
+pub(super) fn table(found: &FaultsRecord) -> Table {
+    let names = ["fault", "phase", "struck at", "recovered in", "what it did"];
+    let mut table = Table::of_words("Each fault, and what came of it", &names);
+    for fault in &found.faults {
+        table.push([
+            fault.what.clone(),
+            fault.phase.clone(),
+            (fault.struck_ns).map_or_else(|| "did not strike".to_owned(), figure::instant),
+            recovery(fault),
+            effect(fault),
+        ]);
+    }
+    table
+}
+
+/// The faults of a terminal's summary, a line each, and how many are left out.
+pub(super) fn lines(found: &FaultsRecord) -> Vec<String> {
+    let mut lines: Vec<String> = found.faults.iter().take(SHOWN_MAX).map(line).collect();
+    let more = found.faults.len().saturating_sub(SHOWN_MAX);
+    if 0 < more {
+        lines.push(format!("and {more} more, all of them in the report"));
+    }
+    lines
+}
+
+fn line(fault: &FaultRecord) -> String {
+    let FaultRecord { what, phase, .. } = fault;
+    match fault.struck_ns {
+        Some(at) => format!(
+            "{} in {phase}: {what}; recovered in {}; {}",
+            figure::instant(at),
+            recovery(fault),
+            effect(fault)
+        ),
+        None => format!("{phase}: {what} did not strike: {}", fault.proof),
+    }
+}
+
+fn recovery(fault: &FaultRecord) -> String {
+    fault
+        .recovery_ns
+        .map_or_else(|| "never".to_owned(), figure::duration)
+}
+
+fn effect(fault: &FaultRecord) -> String {
+    let process = fault.process.iter().filter_map(|it| rebuilt(*it));
+    let network = fault.network.iter().flat_map(|it| felt(*it));
+    let words: Vec<String> = [fault.proof.clone()]
+        .into_iter()
+        .chain(process)
+        .chain(network)
+        .collect();
+    words.join(", ")
+}
+
+fn rebuilt(process: ProcessRecord) -> Option<String> {
+    let seq = process.recovered_seq?;
+    let took = process.recovered_ms?.saturating_mul(1_000_000);
+    Some(format!(
+        "rebuilt up to seq {} in {}",
+        figure::count(seq),
+        figure::duration(took)
+    ))
+}
+
+fn felt(network: NetworkRecord) -> Vec<String> {
+    let NetworkRecord {
+        connections: _in_the_proof,
+        bytes_held,
+        bytes_dropped,
+        pieces,
+        let_in,
+    } = network;
+    let figures = [
+        (bytes_held, format!("{} held", figure::bytes(bytes_held))),
+        (
+            bytes_dropped,
+            format!("{} dropped", figure::bytes(bytes_dropped)),
+        ),
+        (pieces, figure::counted(pieces, "piece")),
+        (let_in, format!("{} let in at once", figure::count(let_in))),
+    ];
+    let some = figures.into_iter().filter(|(count, _)| 0 < *count);
+    some.map(|(_, words)| words).collect()
+}
+
+/// How long recovery took, over all faults.
+pub(super) fn recovery_line(found: &FaultsRecord) -> Option<String> {
+    let mut times: Vec<u64> = (found.faults.iter())
+        .filter_map(|fault| fault.recovery_ns)
+        .collect();
+    times.sort_unstable();
+    let (median, worst) = (times.get(times.len() / 2)?, times.last()?);
+    let struck = (found.faults.iter()).filter(|fault| fault.struck_ns.is_some());
+    Some(format!(
+        "{} of {} struck; from the strike to the next answer {} in the median, {} at most",
+        struck.count(),
+        figure::counted(count(found.faults.len()), "fault"),
+        figure::duration(*median),
+        figure::duration(*worst),
+    ))
+}
+
+/// Acknowledged operations that were lost or doubled.
+pub(super) fn kept_line(found: &FaultsRecord) -> String {
+    format!(
+        "{} acknowledged commands held against the log: {} lost, {} doubled",
+        figure::count(found.acknowledged),
+        figure::count(found.lost),
+        figure::count(found.doubled),
+    )
+}
+
+/// What became of commands that lost their connection.
+pub(super) fn doubts_line(found: &FaultsRecord) -> String {
+    let doubts = &found.doubts;
+    format!(
+        "{} cut off from an answer: asked again, {} had happened already and {} had not; never \
+         answered, {} found in the log and {} not in it",
+        figure::counted(doubts.cut_off, "command"),
+        figure::count(doubts.had_happened),
+        figure::count(doubts.had_not_happened),
+        figure::count(doubts.found_in_log),
+        figure::count(doubts.not_in_log),
+    )
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
