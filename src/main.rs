@@ -7,6 +7,7 @@ mod inspecting;
 mod proving;
 mod running;
 mod serving;
+mod watching;
 
 use std::{
     io::{self, Write},

@@ -3,6 +3,7 @@
 mod caution;
 mod compare;
 mod html;
+mod live;
 mod read;
 mod sample;
 mod terminal;

@@ -3,7 +3,7 @@
 //! Everything else is told the time. Two clocks: the wall, for what people and the log are told,
 //! and one that never falls, for waiting.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since 1970-01-01 UTC.
 #[expect(clippy::disallowed_methods, reason = "the one clock")]
@@ -29,6 +29,12 @@ impl Monotonic {
         Self {
             start: Instant::now(),
         }
+    }
+
+    /// Since its start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
     }
 
     /// Milliseconds since its start.

@@ -60,7 +60,8 @@ impl Stage {
     /// Where a bug can show itself.
     const fn of(bug: PlantedBug) -> Self {
         match bug {
-            PlantedBug::DoubleBooking
+            PlantedBug::Slow
+            | PlantedBug::DoubleBooking
             | PlantedBug::FalseRefusal
             | PlantedBug::NobodyWins
             | PlantedBug::LostCancel
@@ -141,6 +142,7 @@ const fn verdict(holds: bool) -> &'static str {
 /// The law that is there for a bug.
 const fn expected(bug: PlantedBug) -> &'static str {
     match bug {
+        PlantedBug::Slow => "none: it lies about nothing",
         PlantedBug::DoubleBooking => "no-double-booking",
         PlantedBug::FalseRefusal => "refusals-justified",
         PlantedBug::NobodyWins => "someone-wins",
@@ -195,6 +197,7 @@ fn try_bug(
         command,
         stop: Arc::clone(stop),
         progress: None,
+        watcher: None,
         stage: Box::new(|_stage| {}),
     })?;
     judge((stage, bug), ran)

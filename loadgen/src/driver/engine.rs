@@ -21,7 +21,7 @@ use crate::{
     deliveries::Receipt,
     intervals::{IntervalLog, WriterGone},
     operation::{Call, ChatCall, Nanos, Operation, Outcome, Push, Watch},
-    pacer::TimerQueue,
+    pacer::{Pacer, TimerQueue},
     plan::{Lane, Plan},
     recorder::Recorder,
     target::Target,
@@ -277,16 +277,19 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     }
 
     /// Notes the end of seconds and tells of them.
-    pub(super) fn roll(&mut self, phase: usize, now: Nanos) {
+    pub(super) fn roll(&mut self, phase: usize, pacer: &Pacer, now: Nanos) {
         self.recorder.roll(now);
         let Some(second) = self.recorder.take_ended() else {
             return;
         };
         if let Some(progress) = &mut self.options.progress {
+            let lateness = pacer.lateness();
             progress(&Progress {
                 phase: &self.plan.phases[phase].name,
                 second,
                 in_flight: self.in_flight,
+                lateness: [lateness.value_at_quantile(0.99), lateness.max()],
+                laws: self.watch.progress(),
             });
         }
     }

@@ -45,7 +45,7 @@ use crate::{
     clock::Clock,
     history::HistoryWriter,
     intervals::IntervalLog,
-    operation::Watch,
+    operation::{LawProgress, Nanos, Watch},
     pacer::Pacer,
     plan::{Load, Pace, Plan},
     recorder::{float, seconds},
@@ -116,6 +116,10 @@ pub struct Progress<'a> {
     pub second: TimelinePoint,
     /// Unanswered calls.
     pub in_flight: u64,
+    /// How late the generator woke so far, 99th percentile and at most, nanoseconds.
+    pub lateness: [Nanos; 2],
+    /// What the laws looked at so far.
+    pub laws: Vec<LawProgress>,
 }
 
 /// What a run came to.

@@ -52,7 +52,7 @@ use crate::{
     clock::{self, Clock},
     driver::{DriveError, DriveOptions, Driven, OnProgress, drive},
     history::{HistoryEntry, HistoryError, HistoryHead, HistoryReader, HistoryWriter},
-    intervals::IntervalLog,
+    intervals::{IntervalLog, OnInterval},
     operation::KeyMint,
     plan::{Plan, PlanOptions},
     scenario::{Scenario, ScenarioError},
@@ -68,6 +68,9 @@ pub const RECORD_FILE: &str = "run.json";
 pub const REPORT_FILE: &str = "report.html";
 /// See [`RECORD_FILE`].
 pub const HISTORY_FILE: &str = "history.bin";
+
+/// Told when something new begins.
+pub type OnStage = Box<dyn FnMut(&Stage)>;
 
 /// What to run, against what.
 pub struct RunOptions {
@@ -85,8 +88,10 @@ pub struct RunOptions {
     pub stop: Arc<AtomicBool>,
     /// Told once a second.
     pub progress: Option<OnProgress>,
+    /// Told once a second, by another thread, how each operation went.
+    pub watcher: Option<OnInterval>,
     /// Told when something new begins.
-    pub stage: Box<dyn FnMut(&Stage)>,
+    pub stage: OnStage,
 }
 
 impl std::fmt::Debug for RunOptions {
@@ -360,7 +365,7 @@ impl Run<'_> {
             .collect();
         let started_at = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
         let mut options = DriveOptions::new(Clock::start());
-        let intervals = IntervalLog::create(self.dir, started_at);
+        let intervals = IntervalLog::watched(self.dir, started_at, self.options.watcher.take());
         options.intervals = Some(intervals.map_err(|source| RunError::File {
             path: self.dir.to_owned(),
             source,

@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 /// One lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PlantedBug {
+    /// Nothing is wrong, and everything takes a little longer. No lie, and in no list of them.
+    Slow,
     /// A full slot is given away once more.
     DoubleBooking,
     /// A free slot is refused as taken.
@@ -64,7 +66,7 @@ pub enum PlantedBug {
 }
 
 impl PlantedBug {
-    /// All of them.
+    /// All that lie, and that a law must find.
     pub const ALL: [Self; 28] = [
         Self::DoubleBooking,
         Self::FalseRefusal,
@@ -100,6 +102,7 @@ impl PlantedBug {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Slow => "slow",
             Self::DoubleBooking => "double-booking",
             Self::FalseRefusal => "false-refusal",
             Self::NobodyWins => "nobody-wins",
@@ -137,7 +140,7 @@ impl PlantedBug {
     pub(super) const fn every(self) -> u64 {
         match self {
             // Every batch is acknowledged early; the last one is what a crash takes.
-            Self::AckBeforeCommit => 1,
+            Self::AckBeforeCommit | Self::Slow => 1,
             // Retries, queues, news and returns are few to begin with.
             Self::DuplicateEffect
             | Self::QueueJump
@@ -175,6 +178,9 @@ impl PlantedBug {
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         match self {
+            Self::Slow => {
+                "every batch takes a sixth longer to become durable than the disk takes, and an answer about a tenth"
+            }
             Self::DoubleBooking => "every 37th request for a full slot gets a place nevertheless",
             Self::FalseRefusal => "every 37th request for a free slot is refused as taken",
             Self::NobodyWins => "every 7th slot is refused as taken, to everybody, for ever",
@@ -245,7 +251,7 @@ impl fmt::Display for PlantedBug {
 
 /// Not the name of a planted bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no planted bug `{given}`; there are {}", PlantedBug::ALL.map(PlantedBug::name).join(", "))]
+#[error("there is no planted bug `{given}`; there are {} and slow", PlantedBug::ALL.map(PlantedBug::name).join(", "))]
 pub struct UnknownBug {
     /// What was given.
     given: String,
@@ -255,7 +261,8 @@ impl FromStr for PlantedBug {
     type Err = UnknownBug;
 
     fn from_str(text: &str) -> Result<Self, UnknownBug> {
-        let named = Self::ALL.into_iter().find(|bug| bug.name() == text);
+        let mut all = Self::ALL.into_iter().chain([Self::Slow]);
+        let named = all.find(|bug| bug.name() == text);
         named.ok_or_else(|| UnknownBug {
             given: text.to_owned(),
         })
