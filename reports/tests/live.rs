@@ -123,7 +123,15 @@ fn what_has_no_room_is_counted_and_too_small_a_terminal_is_told() {
     for at in 0..20 {
         live.handle_operation(&format!("operation-{at}"), Operation::default());
     }
-    assert!(screen(&live, 80, 24).contains("more operations"));
+    assert!(screen(&live, 80, 24).contains("and 16 more in the report"));
+    live.laws
+        .extend((0..20).map(|at| law(&format!("law-{at}"), "answers", at, at / 19)));
+    let shown = screen(&live, 80, 24);
+    assert!(
+        shown.contains("law-19: 1 violation in 19 answers"),
+        "{shown}"
+    );
+    assert!(shown.contains("more, none broken"), "{shown}");
     assert!(screen(&live, 59, 24).contains("59x24 is too small"));
     assert!(screen(&live, 80, 11).contains("q ends it early"));
 }

@@ -122,7 +122,7 @@ fn draw_rate(frame: &mut Frame<'_>, area: Rect, live: &Live, palette: Palette) {
         return frame.render_widget(Paragraph::new("no second is over yet"), inner);
     };
     let [figures, picture] =
-        Layout::horizontal([Constraint::Length(34), Constraint::Min(10)]).areas(inner);
+        Layout::horizontal([Constraint::Length(42), Constraint::Min(10)]).areas(inner);
     let failed = palette.tint(if newest.failed == 0 {
         Color::Reset
     } else {
@@ -163,24 +163,9 @@ fn draw_operations(frame: &mut Frame<'_>, area: Rect, live: &Live, palette: Pale
     let inner = section(frame, area, " response, each second ");
     let room = usize::from(inner.height.saturating_sub(1));
     let hidden = live.operations.len().saturating_sub(room);
-    // The last line says what is not shown.
-    let shown = if hidden == 0 {
-        room
-    } else {
-        room.saturating_sub(1)
-    };
     let width = inner.width.saturating_sub(COLUMNS.iter().sum::<u16>() + 6);
-    let rows = live.operations.iter().take(shown);
-    let mut rows: Vec<Row<'_>> = rows
-        .map(|(name, operation)| operation_row(name, operation, width))
-        .collect();
-    if 0 < hidden {
-        let more = figure::counted(
-            u64::try_from(hidden + 1).unwrap_or(u64::MAX),
-            "more operation",
-        );
-        rows.push(Row::new([format!("and {more}")]));
-    }
+    let rows = live.operations.iter().take(room);
+    let rows = rows.map(|(name, operation)| operation_row(name, operation, width));
     let widths = COLUMNS
         .map(Constraint::Length)
         .into_iter()
@@ -194,14 +179,14 @@ fn draw_operations(frame: &mut Frame<'_>, area: Rect, live: &Live, palette: Pale
         "max",
         "p50 over time",
     ];
-    let head = Row::new(
-        names
-            .iter()
-            .enumerate()
-            .map(|(at, name)| aligned((*name).to_owned(), at)),
-    );
+    let head = names.iter().enumerate();
+    let head = Row::new(head.map(|(at, name)| aligned((*name).to_owned(), at)));
     let head = head.style(palette.tint(Color::DarkGray));
     frame.render_widget(Table::new(rows, widths).header(head), inner);
+    if 0 < hidden {
+        let more = Line::raw(format!(" and {hidden} more in the report ")).right_aligned();
+        frame.render_widget(more, Rect { height: 1, ..area });
+    }
 }
 
 fn operation_row<'a>(name: &str, operation: &Operation, width: u16) -> Row<'a> {
@@ -249,25 +234,30 @@ fn law_rows(live: &Live) -> u16 {
 
 fn draw_laws(frame: &mut Frame<'_>, area: Rect, live: &Live, palette: Palette) {
     let inner = section(frame, area, " laws, judged so far ");
-    let (judged, waiting): (Vec<_>, Vec<_>) =
+    let (mut judged, waiting): (Vec<_>, Vec<_>) =
         live.laws.iter().partition(|law| !law.what.is_empty());
     if live.laws.is_empty() {
         return frame.render_widget(Paragraph::new("nothing is judged yet"), inner);
     }
+    // A broken one must not be what there is no room for.
+    judged.sort_by_key(|law| law.violations == 0);
+    let room = usize::from(inner.height).saturating_sub(usize::from(!waiting.is_empty()));
+    let hidden = judged.len().saturating_sub(2 * room);
     let half = usize::from(inner.width) / 2;
-    let pairs = judged.chunks(2).map(|pair| {
+    let pairs = judged.chunks(2).take(room).map(|pair| {
         let spans = pair.iter().map(|law| law_span(law, half, palette));
         Line::from(spans.collect::<Vec<Span<'_>>>())
     });
     let mut lines: Vec<Line<'_>> = pairs.collect();
     if !waiting.is_empty() {
-        let count = figure::counted(u64::try_from(waiting.len()).unwrap_or(u64::MAX), "law");
-        lines.push(Line::styled(
-            format!("{count} more judged after the run, from the log"),
-            palette.tint(Color::DarkGray),
-        ));
+        let later = format!("{} more judged after the run, from the log", waiting.len());
+        lines.push(Line::styled(later, palette.tint(Color::DarkGray)));
     }
     frame.render_widget(Paragraph::new(lines), inner);
+    if 0 < hidden {
+        let more = Line::raw(format!(" and {hidden} more, none broken ")).right_aligned();
+        frame.render_widget(more, Rect { height: 1, ..area });
+    }
 }
 
 fn law_span(law: &Law, width: usize, palette: Palette) -> Span<'static> {
@@ -279,10 +269,10 @@ fn law_span(law: &Law, width: usize, palette: Palette) -> Span<'static> {
     let broken = if law.violations == 0 {
         String::new()
     } else {
-        format!(", {}", figure::counted(law.violations, "violation"))
+        format!("{} in ", figure::counted(law.violations, "violation"))
     };
     let text = format!(
-        "{mark} {}: {} {}{broken}",
+        "{mark} {}: {broken}{} {}",
         law.name,
         figure::count(law.count),
         law.what
