@@ -4,8 +4,7 @@
 //! Deliberately absent: everything that finds a difference (`reports::compare`).
 
 use std::{
-    env, fs,
-    io::{self, IsTerminal, Write},
+    fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -15,16 +14,15 @@ use clap::Args as ClapArgs;
 use loadgen::run::RECORD_FILE;
 use reports::{
     compare::{Comparison, Incomparable, StoredError, StoredRun, Texts},
-    render::{Style, comparison_html, comparison_terminal},
+    render::{comparison_html, comparison_terminal},
 };
+
+use crate::printing;
 
 /// Response times by operation and second.
 const RESPONSE_FILE: &str = "operations.hlog";
 /// Service times by operation and second.
 const SERVICE_FILE: &str = "service.hlog";
-
-/// Columns that text is wrapped at, a terminal's own width being nothing to rely on.
-const WIDTH: usize = 100;
 
 /// `stampede compare`
 #[derive(Debug, ClapArgs)]
@@ -104,7 +102,7 @@ pub(crate) fn compare(args: &Compare) -> Result<ExitCode> {
         fs::write(file, comparison_html(&comparison))
             .with_context(|| file.display().to_string())?;
     }
-    print(args, &comparison)?;
+    printing::print(&words(args, &comparison))?;
     Ok(ExitCode::from(comparison.conclusion.exit_code()))
 }
 
@@ -174,25 +172,12 @@ fn optional(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-fn print(args: &Compare, comparison: &Comparison) -> Result<()> {
-    let mut out = io::stdout().lock();
-    let text = if args.json.is_some() {
-        comparison.to_json()
-    } else {
-        let color =
-            out.is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let page = args.html.as_ref().map(|file| file.display().to_string());
-        let style = Style {
-            color,
-            width: WIDTH,
-        };
-        comparison_terminal(comparison, style, page.as_deref())
-    };
-    match write!(out, "{text}") {
-        // Whoever reads has seen enough: `| head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
+fn words(args: &Compare, comparison: &Comparison) -> String {
+    if args.json.is_some() {
+        return comparison.to_json();
     }
+    let page = args.html.as_ref().map(|file| file.display().to_string());
+    comparison_terminal(comparison, printing::style(), page.as_deref())
 }
 
 /// `5` or `5%` as 0.05.

@@ -1,12 +1,16 @@
 //! The program `stampede`: arguments in, one library call, an exit code out.
 
 mod args;
+mod checking;
 mod comparing;
+mod describing;
 mod descriptors;
 mod inspecting;
+mod printing;
 mod proving;
 mod running;
 mod serving;
+mod showing;
 mod watching;
 
 use std::{
@@ -16,7 +20,7 @@ use std::{
 
 use args::{Args, Command, LogCommand};
 use clap::Parser;
-use loadgen::{run::RunError, scenario::ScenarioError};
+use loadgen::{register::HistoryTextError, run::RunError, scenario::ScenarioError};
 use reports::verdict::{EXIT_INTERNAL, EXIT_INVARIANT, EXIT_USAGE};
 use server::{ServeError, inspect::InspectError, log::LogError};
 
@@ -28,7 +32,12 @@ fn main() -> ExitCode {
         Command::Plan(plan) => running::plan(plan),
         Command::Serve(serve) => serving::serve(serve),
         Command::Compare(compare) => comparing::compare(compare),
+        Command::Show(show) => showing::show(show),
+        Command::Schema(schema) => describing::schema(schema),
+        Command::Completions(completions) => describing::completions(completions),
+        Command::Man(man) => describing::man(man),
         Command::Prove(prove) => proving::prove(prove),
+        Command::Check(check) => checking::check(check),
         Command::Log(LogCommand::Cat(cat)) => inspecting::cat(cat),
         Command::Log(LogCommand::Verify(verify)) => inspecting::verify(verify),
     };
@@ -63,6 +72,9 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     let is_usage = error.is::<ScenarioError>()
         || error.is::<args::UsageError>()
         || error.is::<comparing::CompareError>()
+        || error.is::<HistoryTextError>()
+        || error.is::<showing::ShowError>()
+        || error.is::<describing::NoSuchCommand>()
         || matches!(error.downcast_ref(), Some(ServeError::Listen { .. }))
         || matches!(
             error.downcast_ref(),

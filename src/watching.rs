@@ -27,7 +27,7 @@ use ratatui::{
     DefaultTerminal,
     crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
 };
-use reports::live::{Law, Live, Operation, Palette, Second, draw};
+use reports::live::{Law, Live, Mark, Operation, Palette, Second, draw};
 
 use crate::running::stage_words;
 
@@ -148,6 +148,11 @@ impl Known {
             .handle_second(progress.phase, progress.second.at_s, second);
         self.live.in_flight = progress.in_flight;
         [self.live.lateness_p99, self.live.lateness_max] = progress.lateness;
+        let marks = progress.faults.iter().map(|(at, what)| Mark {
+            at_s: Duration::from_nanos(*at).as_secs_f64(),
+            what: (*what).to_owned(),
+        });
+        self.live.marks = marks.collect();
         let laws = progress.laws.iter().map(|law| Law {
             name: law.name.to_owned(),
             what: law.what,

@@ -4,13 +4,17 @@
 //! absent: what a crate's own tests can show without a process.
 
 mod crash;
+mod describing;
 mod erase;
+mod faults;
+mod frozen;
 mod inspecting;
 mod live;
 mod mistakes;
 mod program;
 mod prove;
 mod scenario;
+mod showing;
 mod smoke;
 mod surviving;
 mod verdict;

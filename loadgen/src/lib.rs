@@ -20,6 +20,7 @@ pub mod operation;
 pub mod pacer;
 pub mod plan;
 pub mod recorder;
+pub mod register;
 pub mod run;
 pub mod scenario;
 pub mod shown;

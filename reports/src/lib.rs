@@ -5,6 +5,7 @@
 pub mod caution;
 pub mod compare;
 pub mod histogram;
+pub mod judged;
 pub mod live;
 pub mod read;
 pub mod record;

@@ -2,6 +2,7 @@
 
 mod caution;
 mod compare;
+mod files;
 mod html;
 mod live;
 mod read;

@@ -15,6 +15,7 @@ use crate::operation::{Call, Observed, Operation, Outcome, Slot};
 
 use super::{
     catalogue, chat,
+    durable_acks::Counts,
     finding::{Finding, OperationId, Wanted},
     laws::{FIRST_LAWS, LAWS, Laws},
     ledger::{Decided, asked, asked_by, asked_bytes, asked_target},
@@ -30,6 +31,21 @@ const OF_SLOTS: [&str; 5] = [
     "no-lost-cancel",
     "linearizable",
 ];
+
+/// What became of commands, by the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Answered: accepted or refused, each held against the log.
+    pub acknowledged: u64,
+    /// Of them, those that the log does not have where they were said to be.
+    pub lost: u64,
+    /// Those that the log has twice.
+    pub doubled: u64,
+    /// Never answered, and in the log.
+    pub found: u64,
+    /// Never answered, and not in the log.
+    pub absent: u64,
+}
 
 impl Laws {
     /// One record of the log, from the first to the last, after the run.
@@ -147,8 +163,17 @@ impl Laws {
 
     /// Judges: streams the history once and says what each law found, in the order of [`LAWS`].
     #[must_use]
-    pub fn conclude(mut self, history: impl Iterator<Item = Operation>) -> Vec<LawRecord> {
-        self.chat.judge(&self.users);
+    pub fn conclude(self, history: impl Iterator<Item = Operation>) -> Vec<LawRecord> {
+        self.conclude_with_tally(history).0
+    }
+
+    /// The same, and what became of commands by the log.
+    #[must_use]
+    pub fn conclude_with_tally(
+        mut self,
+        history: impl Iterator<Item = Operation>,
+    ) -> (Vec<LawRecord>, Tally) {
+        self.chat.judge(&self.options.mint, &self.users);
         self.presence.judge();
         let mut wanted = self.wanted();
         for operation in history {
@@ -170,7 +195,24 @@ impl Laws {
         self.someone_wins.judge(&self.history, &self.held_before);
         self.linearizable.judge(&self.history, &self.held_before);
         self.real_time_order.sweep(&self.ledger);
-        self.verdicts(&wanted)
+        let tally = self.tally();
+        (self.verdicts(&wanted), tally)
+    }
+
+    const fn tally(&self) -> Tally {
+        let Counts {
+            acknowledged,
+            lost,
+            found,
+            absent,
+        } = self.durable_acks.counts();
+        Tally {
+            acknowledged,
+            lost,
+            doubled: self.idempotent_answers.doubled(),
+            found,
+            absent,
+        }
     }
 
     /// Operations that violations found so far are to be told with.
@@ -218,7 +260,12 @@ impl Laws {
         if let Call::Sales(call) = operation.call {
             self.sales.handle_operation(operation, &call);
         }
-        let unseen = matches!(operation.outcome, Outcome::Timeout | Outcome::Unknown);
+        let unseen = match operation.outcome {
+            Outcome::Timeout | Outcome::Unknown => true,
+            // An earlier attempt may have been heard.
+            Outcome::Error(_) => 1 < operation.attempts,
+            Outcome::Ok | Outcome::Refused(_) => false,
+        };
         let won = own.is_some_and(|(_, entry)| entry.refused().is_none());
         self.history.push(operation, unseen && won);
     }

@@ -6,7 +6,7 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
-use protocol::{Code, UserId};
+use protocol::{Code, UserId, words::presence::Signal};
 
 use crate::operation::{
     Call, ChatCall, ChatSeen, KeyMint, LawProgress, LinkChange, Nanos, News, Observed, Operation,
@@ -171,8 +171,8 @@ impl Laws {
     pub fn new(options: LawOptions) -> Self {
         let (capacity, clients) = (options.capacity, options.clients);
         // Seven things grow with the run: the ledger, the cancels, the slot histories, the reads of
-        // the agenda, of favourites and of sales, and all that the chat shows.
-        let share = options.memory_bytes_max / 7;
+        // the agenda, of favourites and of sales, and all that the chat shows, which is most.
+        let share = options.memory_bytes_max / 8;
         Self {
             slots: HashMap::with_hasher(FixedState::with_seed(0)),
             users: vec![None; usize::try_from(clients).unwrap_or(0)],
@@ -195,7 +195,7 @@ impl Laws {
             replay_determinism: ReplayDeterminism::new(),
             model_agrees: ModelAgrees::new(options.page_len, share),
             linearizable: Linearizable::new(capacity, options.search_steps_max),
-            chat: ChatLaws::new(share),
+            chat: ChatLaws::new(2 * share),
             presence: PresenceLaws::new(options.presence_slack, options.wall_at_start),
             catalogue: CatalogueLaws::new(share),
             sales: SalesLaws::new(share),
@@ -212,9 +212,8 @@ impl Laws {
         self.users[index] = Some(user);
     }
 
-    /// Something was broken on purpose at `now`: laws of progress stand back.
+    /// Something was broken on purpose at `now`: laws that stand on time stand back for a while.
     pub fn handle_fault(&mut self, now: Nanos) {
-        self.someone_wins.handle_fault(now);
         self.presence.handle_fault(now);
     }
 
@@ -414,6 +413,10 @@ impl Watch for Laws {
         Self::handle_duplicate(self, first, second.outcome, second.seq, second.hash);
     }
 
+    fn handle_reused(&mut self, first: &Operation, outcome: Outcome) {
+        self.idempotent_answers.handle_reused(first, outcome);
+    }
+
     fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos) {
         self.session_order.handle_push(client, seq);
         self.real_time_order.raise(seq);
@@ -442,6 +445,13 @@ impl Watch for Laws {
             sent: &self.no_phantom,
         };
         self.chat.handle_push(client, (seq, push), now, &known);
+    }
+
+    fn handle_signal(&mut self, client: u32, signal: &Signal, now: Nanos) {
+        match signal {
+            Signal::WatchPresence(watch) => self.presence.handle_watch(client, &watch.users, now),
+            Signal::Typing(_) => {}
+        }
     }
 
     fn handle_news(&mut self, client: u32, news: &News, now: Nanos) {
@@ -473,6 +483,10 @@ impl Watch for Laws {
         }
         self.chat.handle_link(client, change, now);
         self.presence.handle_link(client, user, change, now);
+    }
+
+    fn handle_fault(&mut self, now: Nanos) {
+        Self::handle_fault(self, now);
     }
 
     fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {

@@ -3,11 +3,19 @@
 //! A history of operations with the instants of their calls and returns goes in; whether some order
 //! that respects real time explains all of them comes out. Operations that never returned may take
 //! effect at any instant after their call, or never. Knows nothing of logs or positions.
+//!
+//! What makes it strong enough for histories with many operations that never returned:
+//! - What only observes takes effect as soon as the state allows it: no other choice is tried.
+//! - The operation that returned first is tried first: it must come now, the others need not.
+//! - One that never returned is tried last, only where it changes something, and of several that
+//!   do the same only the earliest.
+//! - A choice is dropped if an earlier one reached the same state with the same returned operations
+//!   by fewer of those that never returned: what is still to come can be done there as well.
 
 use std::hash::Hash;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 
 /// What an object does, one operation at a time.
 pub trait Model {
@@ -21,6 +29,16 @@ pub trait Model {
 
     /// What it holds after `op`; `None` when `op` cannot have been answered like that here.
     fn step(&self, state: &Self::State, op: &Self::Op) -> Option<Self::State>;
+
+    /// Whether `op` changes nothing, whatever the object holds.
+    fn observes(&self, op: &Self::Op) -> bool;
+
+    /// Whether these two do the same, whatever the object holds. Saying so of more operations makes
+    /// the search faster, never different.
+    fn is_same(&self, one: &Self::Op, other: &Self::Op) -> bool {
+        let _nothing_known = (one, other);
+        false
+    }
 }
 
 /// One operation of a history.
@@ -36,16 +54,21 @@ pub struct Timed<Op> {
 
 /// What the search found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// There is an order that explains everything.
-    Linearizable,
-    /// There is none. Operations, by their index in the history, that cannot be placed after the
-    /// longest order that was found.
+pub enum Found<State> {
+    /// There is an order that explains everything: operations by their index in the history. Those
+    /// that never returned and are needed by nobody are not in it.
+    Linearizable {
+        /// The order.
+        order: Vec<usize>,
+    },
+    /// There is none.
     Impossible {
-        /// The longest order found.
+        /// An order of everything that returned before `stuck` did.
         longest: Vec<usize>,
-        /// An operation that had to come next and could not.
+        /// The first operation, in the order of returns, that no order can have in it.
         stuck: usize,
+        /// What the object can have held when `stuck` returned, at most [`STATES_MAX`] of them.
+        states: Vec<State>,
     },
     /// The search gave up after this many steps, for want of steps or of memory.
     GaveUp {
@@ -54,216 +77,425 @@ pub enum Found {
     },
 }
 
-/// Searches for an order, in at most `steps_max` steps.
-pub fn search<M: Model>(model: &M, history: &[Timed<M::Op>], steps_max: u64) -> Found {
-    Search::new(model, history).run(steps_max)
-}
-
-/// A call or a return, in the order of time; calls come first among equal instants, since two
-/// operations that touch may have overlapped.
-#[derive(Debug, Clone, Copy)]
-struct Edge {
-    op: usize,
-    is_return: bool,
-    next: usize,
-    previous: usize,
-}
-
-const HEAD: usize = 0;
+/// States told of an impossible history.
+pub const STATES_MAX: usize = 8;
 
 /// Most bytes of choices remembered in one search.
 const SEEN_BYTES_MAX: usize = 256 << 20;
 
-struct Frame<S> {
-    op: usize,
-    state: S,
-    /// It changed nothing, so nothing is lost by doing it at once: no other choice is tried.
-    forced: bool,
+/// Searches for an order, in at most `steps_max` steps.
+pub fn search<M: Model>(model: &M, history: &[Timed<M::Op>], steps_max: u64) -> Found<M::State> {
+    Search::new(model, history, steps_max).run()
 }
+
+/// No operation: the end of a list.
+const NONE: usize = usize::MAX;
+
+/// An operation that returned. They are numbered in the order of their calls.
+struct Returned {
+    index: usize,
+    /// Where its call and its return stand among all of them. Calls come first among equal
+    /// instants, since two operations that touch may have overlapped.
+    called: usize,
+    returned: usize,
+    observes: bool,
+}
+
+/// An operation that never returned and may have changed something.
+struct Pending {
+    index: usize,
+    called: usize,
+    /// An earlier one that does the same, and is to be used before this one.
+    twin: Option<usize>,
+}
+
+/// Numbers 0 to n-1 in some order, from which any can be taken out, and put back in reverse.
+struct Line {
+    next: Vec<usize>,
+    previous: Vec<usize>,
+    first: usize,
+}
+
+impl Line {
+    fn new(order: &[usize]) -> Self {
+        let mut line = Self {
+            next: vec![NONE; order.len()],
+            previous: vec![NONE; order.len()],
+            first: order.first().copied().unwrap_or(NONE),
+        };
+        for (one, other) in order.iter().zip(order.iter().skip(1)) {
+            line.next[*one] = *other;
+            line.previous[*other] = *one;
+        }
+        line
+    }
+
+    fn take_out(&mut self, number: usize) {
+        let (previous, next) = (self.previous[number], self.next[number]);
+        self.link(previous, next);
+    }
+
+    fn put_back(&mut self, number: usize) {
+        let (previous, next) = (self.previous[number], self.next[number]);
+        self.link(previous, number);
+        self.link(number, next);
+    }
+
+    fn link(&mut self, one: usize, other: usize) {
+        match one {
+            NONE => self.first = other,
+            one => self.next[one] = other,
+        }
+        if other != NONE {
+            self.previous[other] = one;
+        }
+    }
+}
+
+/// A set of small numbers.
+type Bits = Box<[u64]>;
+
+const fn has(bits: &[u64], number: usize) -> bool {
+    bits[number / 64] >> (number % 64) & 1 == 1
+}
+
+const fn flip(bits: &mut [u64], number: usize) {
+    bits[number / 64] ^= 1 << (number % 64);
+}
+
+/// What comes next, in the order in which it is tried.
+#[derive(Debug, Clone, Copy)]
+enum Choice {
+    /// The one that returned first.
+    First,
+    /// Another that returned, from here on in the order of calls.
+    Called(usize),
+    /// One that never returned.
+    Pending(usize),
+}
+
+/// An operation that was placed, and how to go back before it.
+struct Placed<S> {
+    what: What,
+    /// The state before it, and what is tried there after it. `None` when there was no choice.
+    before: Option<(S, Choice)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Returned(usize),
+    Pending(usize),
+}
+
+/// What a choice came to: the state, and which that returned are placed: all below a number, and
+/// some behind it.
+type Reached<S> = (S, usize, Bits);
 
 struct Search<'a, M: Model> {
     model: &'a M,
     history: &'a [Timed<M::Op>],
-    /// A doubly linked list with a head at 0: what is not placed yet.
-    edges: Vec<Edge>,
-    /// By operation: its call's and its return's edges.
-    calls: Vec<usize>,
-    returns: Vec<Option<usize>>,
+    steps_max: u64,
+    steps: u64,
+    returned: Vec<Returned>,
+    pending: Vec<Pending>,
+    /// What returned and is not placed yet, in the orders of calls and of returns.
+    by_call: Line,
+    by_return: Line,
     placed: Vec<u64>,
-    /// Operations that returned and are not placed yet.
-    missing: usize,
-    seen: HashSet<(Box<[u64]>, M::State), FixedState>,
-    stack: Vec<Frame<M::State>>,
-    longest: Vec<usize>,
+    used: Vec<u64>,
+    stack: Vec<Placed<M::State>>,
+    /// For each of them, which sets of those that never returned were used to get there.
+    seen: HashMap<Reached<M::State>, Vec<Bits>, FixedState>,
+    seen_bytes: usize,
+    furthest: Furthest<M::State>,
+}
+
+/// The dead ends with the latest return.
+struct Furthest<S> {
+    returned: usize,
     stuck: usize,
+    longest: Vec<usize>,
+    states: Vec<S>,
 }
 
 impl<'a, M: Model> Search<'a, M> {
-    fn new(model: &'a M, history: &'a [Timed<M::Op>]) -> Self {
-        let mut search = Self {
+    fn new(model: &'a M, history: &'a [Timed<M::Op>], steps_max: u64) -> Self {
+        let (returned, pending) = line_up(model, history);
+        let calls: Vec<usize> = (0..returned.len()).collect();
+        let mut returns = calls.clone();
+        returns.sort_unstable_by_key(|number| returned[*number].returned);
+        Self {
             model,
             history,
-            edges: Vec::with_capacity(history.len() * 2 + 1),
-            calls: vec![0; history.len()],
-            returns: vec![None; history.len()],
-            placed: vec![0; history.len().div_ceil(64)],
-            missing: history
-                .iter()
-                .filter(|timed| timed.returned_at.is_some())
-                .count(),
-            seen: HashSet::with_hasher(FixedState::with_seed(0)),
+            steps_max,
+            steps: 0,
+            by_call: Line::new(&calls),
+            by_return: Line::new(&returns),
+            placed: vec![0; returned.len().div_ceil(64)],
+            used: vec![0; pending.len().div_ceil(64)],
+            returned,
+            pending,
             stack: Vec::new(),
-            longest: Vec::new(),
-            stuck: 0,
-        };
-        search.link();
-        search
+            seen: HashMap::with_hasher(FixedState::with_seed(0)),
+            seen_bytes: 0,
+            furthest: Furthest {
+                returned: 0,
+                stuck: 0,
+                longest: Vec::new(),
+                states: Vec::new(),
+            },
+        }
     }
 
-    /// Lines up calls and returns.
-    fn link(&mut self) {
-        let mut order: Vec<(u64, bool, usize)> = Vec::with_capacity(self.history.len() * 2);
-        for (op, timed) in self.history.iter().enumerate() {
-            order.push((timed.called_at, false, op));
-            if let Some(at) = timed.returned_at {
-                order.push((at, true, op));
+    fn run(mut self) -> Found<M::State> {
+        let mut state = self.model.initial();
+        self.observe(&state);
+        let mut choice = Choice::First;
+        while self.by_return.first != NONE {
+            if self.steps_max < self.steps || SEEN_BYTES_MAX < self.seen_bytes {
+                return Found::GaveUp { steps: self.steps };
+            }
+            if let Some(after) = self.place_next(&state, choice) {
+                self.observe(&after);
+                if !self.is_seen(&after) {
+                    (state, choice) = (after, Choice::First);
+                    continue;
+                }
+            } else {
+                self.note_dead_end(&state);
+            }
+            match self.back() {
+                Some(earlier) => (state, choice) = earlier,
+                None => return self.impossible(),
             }
         }
-        order.sort_unstable();
-        let last = order.len();
-        self.edges.push(Edge {
-            op: usize::MAX,
-            is_return: false,
-            next: usize::from(last > 0),
-            previous: HEAD,
-        });
-        for (index, (_, is_return, op)) in order.into_iter().enumerate() {
-            let at = index + 1;
-            if is_return {
-                self.returns[op] = Some(at);
-            } else {
-                self.calls[op] = at;
+        Found::Linearizable {
+            order: self.order(),
+        }
+    }
+
+    /// Places everything that only observes and can be answered like that here.
+    fn observe(&mut self, state: &M::State) {
+        let mut number = self.by_call.first;
+        // As soon as what returned first is placed, more have been called: they follow in the line.
+        while self.is_open(number) {
+            let next = self.by_call.next[number];
+            if self.returned[number].observes && self.step(state, What::Returned(number)).is_some()
+            {
+                self.push(What::Returned(number), None);
             }
-            self.edges.push(Edge {
-                op,
-                is_return,
-                next: if at == last { HEAD } else { at + 1 },
-                previous: at - 1,
+            number = next;
+        }
+    }
+
+    /// Whether this one was called before anything unplaced returned.
+    fn is_open(&self, number: usize) -> bool {
+        let first = self.by_return.first;
+        number != NONE
+            && first != NONE
+            && self.returned[number].called < self.returned[first].returned
+    }
+
+    fn is_pending(&self, number: usize) -> bool {
+        let returned = self.returned[self.by_return.first].returned;
+        (self.pending.get(number)).is_some_and(|pending| pending.called < returned)
+    }
+
+    /// Places the first of what is to be tried from `choice` on that can come next.
+    fn place_next(&mut self, state: &M::State, choice: Choice) -> Option<M::State> {
+        let mut choice = choice;
+        loop {
+            let (what, next) = match choice {
+                Choice::First => {
+                    let next = Choice::Called(self.by_call.first);
+                    (What::Returned(self.by_return.first), next)
+                }
+                Choice::Called(number) if self.is_open(number) => {
+                    let next = Choice::Called(self.by_call.next[number]);
+                    (What::Returned(number), next)
+                }
+                Choice::Called(_) => {
+                    choice = Choice::Pending(0);
+                    continue;
+                }
+                Choice::Pending(number) if self.is_pending(number) => {
+                    (What::Pending(number), Choice::Pending(number + 1))
+                }
+                Choice::Pending(_) => return None,
+            };
+            if !self.was_first(choice)
+                && let Some(after) = self.try_step(state, what)
+            {
+                self.push(what, Some((state.clone(), next)));
+                return Some(after);
+            }
+            choice = next;
+        }
+    }
+
+    /// Whether this choice was already tried before all others.
+    fn was_first(&self, choice: Choice) -> bool {
+        matches!(choice, Choice::Called(number) if number == self.by_return.first)
+    }
+
+    fn try_step(&mut self, state: &M::State, what: What) -> Option<M::State> {
+        match what {
+            // It would have been placed already.
+            What::Returned(number) if self.returned[number].observes => None,
+            What::Returned(_) => self.step(state, what),
+            What::Pending(number) => {
+                let earlier = self.pending[number].twin;
+                let is_next = earlier.is_none_or(|earlier| has(&self.used, earlier));
+                if has(&self.used, number) || !is_next {
+                    return None;
+                }
+                // Nobody sees one that changes nothing.
+                self.step(state, what).filter(|after| after != state)
+            }
+        }
+    }
+
+    fn step(&mut self, state: &M::State, what: What) -> Option<M::State> {
+        self.steps += 1;
+        let index = self.index(what);
+        self.model.step(state, &self.history[index].op)
+    }
+
+    fn index(&self, what: What) -> usize {
+        match what {
+            What::Returned(number) => self.returned[number].index,
+            What::Pending(number) => self.pending[number].index,
+        }
+    }
+
+    fn push(&mut self, what: What, before: Option<(M::State, Choice)>) {
+        match what {
+            What::Returned(number) => {
+                flip(&mut self.placed, number);
+                self.by_call.take_out(number);
+                self.by_return.take_out(number);
+            }
+            What::Pending(number) => flip(&mut self.used, number),
+        }
+        self.stack.push(Placed { what, before });
+    }
+
+    /// Takes back everything up to the last choice: the state before it, and what to try there now.
+    fn back(&mut self) -> Option<(M::State, Choice)> {
+        loop {
+            let Placed { what, before } = self.stack.pop()?;
+            match what {
+                What::Returned(number) => {
+                    flip(&mut self.placed, number);
+                    self.by_return.put_back(number);
+                    self.by_call.put_back(number);
+                }
+                What::Pending(number) => flip(&mut self.used, number),
+            }
+            if before.is_some() {
+                return before;
+            }
+        }
+    }
+
+    /// Whether this was reached before, by no more of those that never returned. Notes it if not.
+    fn is_seen(&mut self, state: &M::State) -> bool {
+        let low = self.by_call.first;
+        if low == NONE {
+            return false;
+        }
+        let behind = &self.placed[low / 64..];
+        let len = behind.iter().rposition(|word| *word != 0);
+        let behind = &behind[..len.map_or(0, |last| last + 1)];
+        let ways = (self.seen).entry((state.clone(), low, behind.into()));
+        let ways = ways.or_default();
+        let is_within = |one: &[u64], other: &[u64]| {
+            let mut words = one.iter().zip(other);
+            words.all(|(one, other)| one & !other == 0)
+        };
+        if ways.iter().any(|way| is_within(way, &self.used)) {
+            return true;
+        }
+        ways.retain(|way| !is_within(&self.used, way));
+        ways.push(self.used.as_slice().into());
+        let words = behind.len() + self.used.len() + 8;
+        self.seen_bytes += words * 8 + size_of::<Reached<M::State>>();
+        false
+    }
+
+    fn note_dead_end(&mut self, state: &M::State) {
+        let stuck = self.by_return.first;
+        let returned = self.returned[stuck].returned;
+        let is_further = self.furthest.returned < returned;
+        if returned < self.furthest.returned {
+            return;
+        }
+        if is_further {
+            self.furthest.states.clear();
+            self.furthest.returned = returned;
+            self.furthest.stuck = self.returned[stuck].index;
+        }
+        if is_further || self.stack.len() < self.furthest.longest.len() {
+            self.furthest.longest = self.order();
+        }
+        let states = &mut self.furthest.states;
+        if states.len() < STATES_MAX && !states.contains(state) {
+            states.push(state.clone());
+        }
+    }
+
+    fn order(&self) -> Vec<usize> {
+        let placed = self.stack.iter();
+        placed.map(|placed| self.index(placed.what)).collect()
+    }
+
+    fn impossible(self) -> Found<M::State> {
+        Found::Impossible {
+            longest: self.furthest.longest,
+            stuck: self.furthest.stuck,
+            states: self.furthest.states,
+        }
+    }
+}
+
+/// Numbers the operations in the order of their calls. What never returned and only observes says
+/// nothing, and is left out.
+fn line_up<M: Model>(model: &M, history: &[Timed<M::Op>]) -> (Vec<Returned>, Vec<Pending>) {
+    let mut edges: Vec<(u64, bool, usize)> = Vec::with_capacity(history.len() * 2);
+    for (index, timed) in history.iter().enumerate() {
+        edges.push((timed.called_at, false, index));
+        if let Some(at) = timed.returned_at {
+            edges.push((at.max(timed.called_at), true, index));
+        }
+    }
+    edges.sort_unstable();
+    let (mut returned, mut pending) = (Vec::new(), Vec::new());
+    let mut numbers = vec![NONE; history.len()];
+    for (at, (_, is_return, index)) in edges.into_iter().enumerate() {
+        let timed = &history[index];
+        let observes = model.observes(&timed.op);
+        if is_return {
+            let number: usize = numbers[index];
+            let known: &mut Returned = &mut returned[number];
+            known.returned = at;
+        } else if timed.returned_at.is_some() {
+            numbers[index] = returned.len();
+            returned.push(Returned {
+                index,
+                called: at,
+                returned: at,
+                observes,
+            });
+        } else if !observes {
+            let twin = (pending.iter()).rposition(|earlier: &Pending| {
+                model.is_same(&history[earlier.index].op, &timed.op)
+            });
+            pending.push(Pending {
+                index,
+                called: at,
+                twin,
             });
         }
     }
-
-    fn run(mut self, steps_max: u64) -> Found {
-        let mut state = self.model.initial();
-        let mut at = self.edges[HEAD].next;
-        let mut steps = 0;
-        while self.missing > 0 {
-            steps += 1;
-            if steps_max < steps || self.is_too_large() {
-                return Found::GaveUp { steps };
-            }
-            let edge = self.edges[at];
-            // The end of the list, or the return of something unplaced: nothing else can be next.
-            if at == HEAD || edge.is_return {
-                self.note_longest(edge.op);
-                match self.back() {
-                    Some((earlier, next)) => (state, at) = (earlier, next),
-                    None => {
-                        return Found::Impossible {
-                            longest: self.longest,
-                            stuck: self.stuck,
-                        };
-                    }
-                }
-                continue;
-            }
-            match self.place(&state, edge.op) {
-                Some(after) => {
-                    state = after;
-                    at = self.edges[HEAD].next;
-                }
-                None => at = edge.next,
-            }
-        }
-        Found::Linearizable
-    }
-
-    /// Whether what is remembered has outgrown its budget.
-    fn is_too_large(&self) -> bool {
-        let each = self.placed.len() * 8 + size_of::<M::State>();
-        SEEN_BYTES_MAX / each < self.seen.len()
-    }
-
-    /// Places `op` next, if the model allows it and this was not tried before.
-    fn place(&mut self, state: &M::State, op: usize) -> Option<M::State> {
-        let timed = &self.history[op];
-        let after = self.model.step(state, &timed.op)?;
-        let forced = after == *state;
-        if forced && timed.returned_at.is_none() {
-            return None;
-        }
-        self.placed[op / 64] |= 1 << (op % 64);
-        if !forced
-            && !self
-                .seen
-                .insert((self.placed.as_slice().into(), after.clone()))
-        {
-            self.placed[op / 64] &= !(1 << (op % 64));
-            return None;
-        }
-        self.stack.push(Frame {
-            op,
-            state: state.clone(),
-            forced,
-        });
-        self.unlink(op);
-        Some(after)
-    }
-
-    /// Takes back the last choice that had an alternative: the state before it, and what to try.
-    fn back(&mut self) -> Option<(M::State, usize)> {
-        loop {
-            let frame = self.stack.pop()?;
-            self.placed[frame.op / 64] &= !(1 << (frame.op % 64));
-            self.relink(frame.op);
-            if !frame.forced {
-                return Some((frame.state, self.edges[self.calls[frame.op]].next));
-            }
-        }
-    }
-
-    fn unlink(&mut self, op: usize) {
-        self.cut(self.calls[op]);
-        if let Some(at) = self.returns[op] {
-            self.cut(at);
-            self.missing -= 1;
-        }
-    }
-
-    fn relink(&mut self, op: usize) {
-        if let Some(at) = self.returns[op] {
-            self.mend(at);
-            self.missing += 1;
-        }
-        self.mend(self.calls[op]);
-    }
-
-    fn cut(&mut self, at: usize) {
-        let Edge { next, previous, .. } = self.edges[at];
-        self.edges[previous].next = next;
-        self.edges[next].previous = previous;
-    }
-
-    fn mend(&mut self, at: usize) {
-        let Edge { next, previous, .. } = self.edges[at];
-        self.edges[previous].next = at;
-        self.edges[next].previous = at;
-    }
-
-    fn note_longest(&mut self, stuck: usize) {
-        if self.longest.is_empty() || self.longest.len() < self.stack.len() {
-            self.longest = self.stack.iter().map(|frame| frame.op).collect();
-            self.stuck = stuck;
-        }
-    }
+    (returned, pending)
 }

@@ -51,6 +51,13 @@ impl Model for SlotModel {
             _other => None,
         }
     }
+
+    fn observes(&self, asked: &Asked) -> bool {
+        matches!(
+            asked.operation.outcome,
+            Outcome::Refused(_) | Outcome::Error(_)
+        )
+    }
 }
 
 impl SlotModel {
@@ -145,12 +152,12 @@ impl Linearizable {
             capacity: usize::try_from(self.capacity).unwrap_or(usize::MAX),
         };
         match search(&model, &timed, self.steps_max) {
-            Found::Linearizable => {}
+            Found::Linearizable { .. } => {}
             Found::GaveUp { steps } => self.finding.doubt(format!(
                 "the search of {} gave up after {steps} steps",
                 slot_text(slot),
             )),
-            Found::Impossible { longest, stuck } => {
+            Found::Impossible { longest, stuck, .. } => {
                 self.finding.convict(|| told(slot, &timed, &longest, stuck));
             }
         }

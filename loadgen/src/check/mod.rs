@@ -33,4 +33,5 @@ mod session_order;
 mod slot_history;
 mod someone_wins;
 
+pub use conclusion::Tally;
 pub use laws::{LAWS, LawOptions, Laws};

@@ -9,6 +9,7 @@
 //! log <client>.<counter>|server <call> <about> <ok or code>
 //! push <client> promoted <slot> <seq> <at>
 //! again <client>.<counter> <outcome> <seq>
+//! reused <client>.<counter> <outcome>      of another command under its key
 //! state <live seq> <live hash> <replayed seq> <replayed hash>
 //! begin <seq>                              where the set-up ends, if it goes on behind the agenda
 //! clock <ahead>                            of one millisecond a record, for the records that follow
@@ -161,6 +162,7 @@ fn parse(text: &str) -> Story {
                 });
             }
             "link" => story.run.links.push(talk::link(&parts)),
+            "watch" => story.run.signals.push(talk::watch(&parts)),
             "news" => story.run.news.push(talk::news(&parts)),
             "drained" => (story.run.drained).push((number(parts[0]), number(parts[1]))),
             "wall" => story.run.wall = Some(number(parts[0])),
@@ -169,6 +171,7 @@ fn parse(text: &str) -> Story {
                 outcome: outcome(parts[1]),
                 seq: number(parts[2]),
             }),
+            "reused" => (story.run.reused).push((pair(parts[0], '.'), outcome(parts[1]))),
             "state" => {
                 story.run.live = Some((number(parts[0]), number(parts[1])));
                 story.run.replayed = Some((number(parts[2]), number(parts[3])));

@@ -1,0 +1,154 @@
+//! A judged history as text: verdict first, then how far an order reaches and what it cannot take.
+//!
+//! Deliberately absent: files and exit codes.
+
+use super::figure;
+use super::screen::{Screen, Style, Tone};
+use super::table::Table;
+use crate::judged::{JudgedOperation, JudgedRecord, MomentRecord};
+use crate::record::Verdict;
+
+/// Places of the order that are shown before a break.
+const SHOWN: usize = 8;
+
+/// A judged history in one line; `path` is where it is from.
+#[must_use]
+pub fn judged_line(path: &str, record: &JudgedRecord) -> String {
+    format!("{}  {path}: {}", word(record.verdict), record.sentence)
+}
+
+/// A judged history for a terminal; `path` is where it is from.
+#[must_use]
+pub fn judged(path: &str, record: &JudgedRecord, style: Style) -> String {
+    let mut screen = Screen::new(style);
+    let lead = format!("{path}: {}", record.sentence);
+    screen.emphasised(
+        &format!("{}  ", word(record.verdict)),
+        tone(record.verdict),
+        &lead,
+    );
+    screen.text("  ", &counts(record));
+    if let Some(stuck) = record.stuck {
+        write_break(&mut screen, record, stuck);
+    }
+    screen.finish()
+}
+
+/// A verdict as people and scripts look for it.
+pub(super) const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Valid => "VALID",
+        Verdict::Unknown => "UNKNOWN",
+        Verdict::Invalid => "INVALID",
+    }
+}
+
+const fn tone(verdict: Verdict) -> Tone {
+    match verdict {
+        Verdict::Valid => Tone::Good,
+        Verdict::Unknown => Tone::Doubtful,
+        Verdict::Invalid => Tone::Bad,
+    }
+}
+
+/// What the history holds, in a line.
+pub(super) fn counts(record: &JudgedRecord) -> String {
+    let counts = record.counts.iter();
+    let counts = counts.map(|count| format!("{} {}", figure::count(count.count), count.what));
+    let counts: Vec<String> = counts.collect();
+    format!("{}, nil at first; {}", record.model, counts.join(", "))
+}
+
+fn write_break(screen: &mut Screen, record: &JudgedRecord, stuck: usize) {
+    screen.heading("Where it breaks");
+    screen.text("  ", &prefix(record, stuck));
+    screen.blank();
+    screen.table(&break_table(record, stuck));
+    let overlapping = overlapping(record, stuck);
+    if !overlapping.rows.is_empty() {
+        screen.heading("Under way at the same time");
+        screen.table(&overlapping);
+    }
+}
+
+/// How far an order reaches.
+pub(super) fn prefix(record: &JudgedRecord, stuck: usize) -> String {
+    let operation = &record.operations[stuck];
+    let line = (operation.returned.as_ref()).map_or(operation.called.line, |end| end.line);
+    format!(
+        "The longest linearizable prefix ends before line {line}: an order of {} operations explains everything that returned before it. The last of them, in the order in which they take effect, and then the one that fits nowhere:",
+        figure::count(record.order.len() as u64)
+    )
+}
+
+/// The end of the order, and the operation that it cannot take.
+pub(super) fn break_table(record: &JudgedRecord, stuck: usize) -> Table {
+    let mut table = Table::of_words(
+        "The end of the longest order, and the operation that fits nowhere",
+        &["place", "process", "call", "answer", "when", "then holds"],
+    );
+    let skipped = record.order.len().saturating_sub(SHOWN);
+    for (place, state) in record.order.iter().enumerate().skip(skipped) {
+        let operation = &record.operations[state.operation];
+        table.push([
+            figure::count(place as u64 + 1),
+            operation.process.clone(),
+            operation.call.clone(),
+            operation.answer.clone(),
+            when(operation),
+            state.holds.clone(),
+        ]);
+    }
+    let operation = &record.operations[stuck];
+    table.push([
+        "✗".to_owned(),
+        operation.process.clone(),
+        operation.call.clone(),
+        operation.answer.clone(),
+        when(operation),
+        format!("held {}", record.states.join(" or ")),
+    ]);
+    table
+}
+
+/// What overlaps the operation that fits nowhere, and is not in the order.
+pub(super) fn overlapping(record: &JudgedRecord, stuck: usize) -> Table {
+    let mut table = Table::of_words(
+        "Under way at the same time, and not in the order",
+        &["process", "call", "answer", "when"],
+    );
+    let broken = &record.operations[stuck];
+    let end = (broken.returned.as_ref()).map_or(usize::MAX, |end| end.line);
+    let placed = |index| record.order.iter().any(|state| state.operation == index);
+    for (index, operation) in record.operations.iter().enumerate() {
+        let is_over =
+            (operation.returned.as_ref()).is_some_and(|end| end.line < broken.called.line);
+        if index == stuck || is_over || end < operation.called.line || placed(index) {
+            continue;
+        }
+        table.push([
+            operation.process.clone(),
+            operation.call.clone(),
+            operation.answer.clone(),
+            when(operation),
+        ]);
+    }
+    table
+}
+
+/// Its lines, and its times where the history has them.
+pub(super) fn when(operation: &JudgedOperation) -> String {
+    let lines = match &operation.returned {
+        Some(end) => format!("lines {} to {}", operation.called.line, end.line),
+        None => format!("from line {} on", operation.called.line),
+    };
+    let time = |moment: &MomentRecord| moment.at.clone();
+    match (
+        time(&operation.called),
+        operation.returned.as_ref().and_then(time),
+    ) {
+        (Some(from), Some(to)) => format!("{lines}, {from} to {to}"),
+        (Some(from), None) => format!("{lines}, from {from}"),
+        (None, _) => lines,
+    }
+}
