@@ -8,6 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::{
     checking::Check,
+    comparing::Compare,
     describing,
     keeping::{Backup, Export, Import, Restore},
     showing,
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     /// Look into an event log
     #[command(subcommand)]
     Log(LogCommand),
+    /// Compare stored runs: is the new side slower, or is it chance?
+    Compare(Compare),
     /// Show a run that is over once more
     Show(showing::Show),
     /// Print the JSON Schema of scenario files, or of run.json

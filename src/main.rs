@@ -2,6 +2,7 @@
 
 mod args;
 mod checking;
+mod comparing;
 mod describing;
 mod descriptors;
 mod file_size;
@@ -13,6 +14,7 @@ mod running;
 mod serving;
 mod showing;
 mod snapshotting;
+mod watching;
 
 use std::{
     io::{self, Write},
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Run(run) => running::run(run),
         Command::Plan(plan) => running::plan(plan),
         Command::Serve(serve) => serving::serve(serve),
+        Command::Compare(compare) => comparing::compare(compare),
         Command::Show(show) => showing::show(show),
         Command::Schema(schema) => describing::schema(schema),
         Command::Completions(completions) => describing::completions(completions),
@@ -82,6 +85,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
     let is_usage = error.is::<ScenarioError>()
         || error.is::<args::UsageError>()
+        || error.is::<comparing::CompareError>()
         || error.is::<HistoryTextError>()
         || error.is::<showing::ShowError>()
         || error.is::<describing::NoSuchCommand>()

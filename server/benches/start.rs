@@ -37,7 +37,7 @@ fn main() {
     // The log is thrown away: nobody needs it synced.
     let options = SqliteOptions {
         durability: Durability::None,
-        accept_loss: false,
+        accept_loss_after: None,
     };
     let mut log = SqliteLog::open(disk.path(), options).expect("a new log opens");
     let mut engine = begin();

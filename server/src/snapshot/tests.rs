@@ -113,7 +113,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let options = SqliteOptions {
             durability: Durability::None,
-            accept_loss: false,
+            accept_loss_after: None,
         };
         Self {
             engine: Engine::new(Keyring::new(SEED)),
