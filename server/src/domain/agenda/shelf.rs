@@ -6,6 +6,10 @@
 //! of them how many were before. (The rank of a bit vector, as Jacobson has it in "Space-efficient
 //! Static Trees and Graphs", 1989.) Deliberately absent: order by anything but the position.
 
+use crate::snapshot::{SectionReader, SectionWriter, Unsound};
+
+const ID_BYTES: usize = size_of::<u64>();
+
 /// Rows of one piece of memory, which goes when none of them is left.
 const PIECE_LEN: usize = 64;
 
@@ -117,8 +121,40 @@ impl<T: Copy> Shelf<T> {
         is_put.then(|| block.before + usize_of((block.put & below).count_ones()))
     }
 
+    /// Writes every row with its position; `save` writes a row.
+    pub(super) fn save(
+        &self,
+        out: &mut SectionWriter<'_>,
+        save: impl Fn(&T, &mut SectionWriter<'_>),
+    ) {
+        out.count(self.len);
+        for (id, row) in self.iter() {
+            out.u64(id);
+            save(row, out);
+        }
+    }
+
+    /// Reads what was saved; `load` reads the row at a position, of at least so many bytes.
+    pub(super) fn load(
+        from: &mut SectionReader<'_>,
+        bytes_min: usize,
+        mut load: impl FnMut(u64, &mut SectionReader<'_>) -> Result<T, Unsound>,
+    ) -> Result<Self, Unsound> {
+        let mut shelf = Self::default();
+        let mut above = 0;
+        for _ in 0..from.count(ID_BYTES + bytes_min)? {
+            let id = from.u64()?;
+            if id < above {
+                return Err(from.lacks("ids that rise"));
+            }
+            above = id.saturating_add(1);
+            let row = load(id, from)?;
+            shelf.insert(id, row);
+        }
+        Ok(shelf)
+    }
+
     /// Every row with its position, rising.
-    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         let blocks = (0_u64..).zip(&self.blocks);
         let ids = blocks.flat_map(|(index, block)| {
