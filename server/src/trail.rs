@@ -4,6 +4,8 @@
 //! names the one before it on both of its trails, so that a step costs one entry at the end of one
 //! list, whoever's it is. Deliberately absent: the records themselves (they are read from the log).
 
+use std::hint::black_box;
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use protocol::{Record, Seq, UserId, words};
@@ -83,6 +85,11 @@ impl Trail {
             "steps are noted in order"
         );
         self.links.push(link);
+    }
+
+    /// Asks for the memory in which a person's trail ends.
+    pub fn prefetch(&self, user: UserId) {
+        black_box(self.newest_of_user.get(&user));
     }
 
     /// Forgets what this person tried: it is on nobody's trail any more.

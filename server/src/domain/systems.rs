@@ -4,7 +4,7 @@
 //! engine, the log and the sessions know no system by name. Adding a system is one line in
 //! `systems!` below. Deliberately absent: every rule.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, hint::black_box};
 
 use protocol::{
     Code, Kind, Outcome, Record, Refusal, Roles, Seq, UserId,
@@ -57,9 +57,10 @@ macro_rules! systems {
 
             /// Asks for the memory that deciding this command will look at. What is no command is
             /// found out when it is decided.
-            pub fn foresee(&self, kind: Kind, schema: u8, body: &[u8]) {
+            pub fn foresee(&self, actor: UserId, kind: Kind, schema: u8, body: &[u8]) {
+                black_box(self.roles(actor));
                 match kind.system() {
-                    $(<$system>::ID => foresee(&self.$name, kind, schema, body),)*
+                    $(<$system>::ID => foresee(&self.$name, actor, (kind, schema), body),)*
                     _other => {}
                 }
             }
@@ -398,11 +399,11 @@ fn decide<S: System>(
     }
 }
 
-fn foresee<S: System>(system: &S, kind: Kind, schema: u8, body: &[u8]) {
+fn foresee<S: System>(system: &S, actor: UserId, (kind, schema): (Kind, u8), body: &[u8]) {
     if S::FORESEEN.contains(&kind.number())
         && let Ok(command) = S::Command::decode(kind, schema, body)
     {
-        system.foresee(&command);
+        system.foresee(actor, &command);
     }
 }
 

@@ -434,7 +434,8 @@ impl Engine {
     /// million records is looked up in is far from the processor.
     pub fn foresee(&self, actor: UserId, key: Key, kind: Kind, schema: u8, body: &[u8]) {
         self.keys.prefetch(actor, key);
-        self.systems.foresee(kind, schema, body);
+        self.trail.prefetch(actor);
+        self.systems.foresee(actor, kind, schema, body);
     }
 
     /// Answers a query from the newest decided state, and releases it when that is durable; if
