@@ -441,6 +441,7 @@ impl Run<'_> {
             .collect();
         let mut options = DriveOptions::new(clock);
         options.drain = self.scenario.require.drain;
+        options.lateness_max = self.scenario.require.lateness_max;
         options.faults = (!self.plan.faults.is_empty()).then(|| Rc::clone(board));
         let started_at = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
         let intervals = IntervalLog::watched(self.dir, started_at, self.options.watcher.take());
