@@ -15,7 +15,9 @@ use std::{
 
 use args::{Args, Command, LogCommand};
 use clap::Parser;
-use loadgen::{register::HistoryTextError, run::RunError, scenario::ScenarioError};
+use loadgen::{
+    history::HistoryError, register::HistoryTextError, run::RunError, scenario::ScenarioError,
+};
 use reports::verdict::{EXIT_INTERNAL, EXIT_INVARIANT, EXIT_USAGE};
 use server::{ServeError, inspect::InspectError, log::LogError};
 
@@ -62,6 +64,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     let is_usage = error.is::<ScenarioError>()
         || error.is::<args::UsageError>()
         || error.is::<HistoryTextError>()
+        || error.is::<HistoryError>()
         || matches!(error.downcast_ref(), Some(ServeError::Listen { .. }))
         || matches!(
             error.downcast_ref(),

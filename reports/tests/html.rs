@@ -94,7 +94,7 @@ fn poison(value: &mut serde_json::Value, attack: &str) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                let closed = ["verdict", "conclusion", "histogram"].contains(&name.as_str());
+                let closed = ["verdict", "conclusion", "histogram", "by"].contains(&name.as_str());
                 if !(closed && field.is_string()) {
                     poison(field, attack);
                 }

@@ -101,11 +101,6 @@ impl IdempotentAnswers {
         });
     }
 
-    /// What was found so far.
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         let retries = self.duplicates + self.retried;
         self.finding.count_needed("retries answered", retries);

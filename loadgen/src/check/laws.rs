@@ -31,7 +31,6 @@ use super::{
     replay_determinism::ReplayDeterminism,
     sales::{self, SalesLaws},
     session_order::SessionOrder,
-    slot_history::SlotHistory,
     someone_wins::SomeoneWins,
 };
 
@@ -145,7 +144,6 @@ pub struct Laws {
     /// Answers that came when nobody waited for them any more.
     pub(super) late: Vec<Operation>,
     pub(super) ledger: Ledger,
-    pub(super) history: SlotHistory,
     pub(super) no_double_booking: NoDoubleBooking,
     pub(super) refusals_justified: RefusalsJustified,
     pub(super) someone_wins: SomeoneWins,
@@ -170,9 +168,10 @@ impl Laws {
     #[must_use]
     pub fn new(options: LawOptions) -> Self {
         let (capacity, clients) = (options.capacity, options.clients);
-        // Seven things grow with the run: the ledger, the cancels, the slot histories, the reads of
-        // the agenda, of favourites and of sales, and all that the chat shows.
-        let share = options.memory_bytes_max / 7;
+        // Half is the ledger's; when it is no longer needed, the slots have some of that. The other
+        // things that grow with a run: the cancels, the reads of the agenda, of favourites and of
+        // sales, and all that the chat shows.
+        let share = options.memory_bytes_max / 12;
         Self {
             slots: HashMap::with_hasher(FixedState::with_seed(0)),
             users: vec![None; usize::try_from(clients).unwrap_or(0)],
@@ -180,8 +179,7 @@ impl Laws {
             began_at: 0,
             held_before: HashSet::with_hasher(FixedState::with_seed(0)),
             late: Vec::new(),
-            ledger: Ledger::new(share),
-            history: SlotHistory::new(share),
+            ledger: Ledger::new(options.memory_bytes_max / 2),
             no_double_booking: NoDoubleBooking::new(capacity, options.hold_slack),
             refusals_justified: RefusalsJustified::new(capacity),
             someone_wins: SomeoneWins::new(capacity),

@@ -90,11 +90,6 @@ impl NoLostCancel {
         }
     }
 
-    /// What was found so far.
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("cancels acknowledged", self.cancels);

@@ -15,6 +15,8 @@ use crate::operation::{Call, Nanos, Outcome, Slot};
 const HEAD: HistoryHead = HistoryHead {
     secret: [7; 32],
     started_at: 1_700_000_000_000,
+    capacity: 1,
+    began_at: 7,
 };
 
 fn written(entries: &[HistoryEntry]) -> Vec<u8> {

@@ -16,6 +16,6 @@ mod terminal;
 mod timeline;
 
 pub use html::html;
-pub use judged::{judged, judged_line};
+pub use judged::{judged, judged_line, rejudged, rejudged_line};
 pub use terminal::{Style, terminal};
 pub use timeline::timeline;

@@ -80,10 +80,6 @@ impl FavouriteRegisters {
         });
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self, skipped: u64) -> Finding {
         self.finding
             .count_needed("additions and removals compared", self.compared);

@@ -51,10 +51,6 @@ impl FavouritesCounted {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding.count_needed("numbers compared", self.compared);
         self.finding

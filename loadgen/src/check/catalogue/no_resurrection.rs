@@ -139,10 +139,6 @@ impl NoResurrection {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("removals acknowledged", self.removals);

@@ -59,10 +59,6 @@ impl FifoPerSender {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("messages after an earlier one", self.follow_ups);

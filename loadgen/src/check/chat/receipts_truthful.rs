@@ -105,10 +105,6 @@ impl ReceiptsTruthful {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self, skipped: u64) -> Finding {
         self.finding
             .count_needed("receipts and lists compared with the log", self.compared);

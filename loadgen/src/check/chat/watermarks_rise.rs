@@ -87,10 +87,6 @@ impl WatermarksRise {
         });
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding.count_needed("watermarks told", self.told);
         self.finding

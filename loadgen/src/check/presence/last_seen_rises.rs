@@ -102,10 +102,6 @@ impl LastSeenRises {
         });
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding.count_needed("instants told", self.told);
         self.finding

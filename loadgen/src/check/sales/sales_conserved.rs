@@ -49,10 +49,6 @@ impl SalesConserved {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding.count("totals added up", self.totals);
         self.finding

@@ -83,10 +83,6 @@ impl SalesMonotone {
         self.open.remove(&(operation.client, operation.counter));
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("totals asked for again", self.compared);

@@ -50,10 +50,6 @@ impl SalesOneSnapshot {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding.count_needed("figures", self.figures);
         self.finding.count("their parts", self.parts);
