@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::checking::Check;
+use crate::{checking::Check, describing, showing};
 
 /// Load tests an event-sourced server and judges every answer.
 ///
@@ -31,6 +31,14 @@ pub(crate) enum Command {
     /// Look into an event log
     #[command(subcommand)]
     Log(LogCommand),
+    /// Show a run that is over once more
+    Show(showing::Show),
+    /// Print the JSON Schema of scenario files, or of run.json
+    Schema(describing::Schema),
+    /// Print completions for a shell
+    Completions(describing::Completions),
+    /// Print a manual page: stampede man | man -l -
+    Man(describing::Man),
     /// Plant bugs in the server, one after the other, and show which laws find them
     Prove(Prove),
     /// Judge a history again: of an earlier run, or a register history that another tool left
@@ -73,7 +81,12 @@ pub(crate) struct Run {
     pub(crate) quiet: bool,
     /// Plant a bug in the embedded server, to see a law find it
     #[cfg(feature = "planted-bugs")]
-    #[arg(long, value_name = "BUG", conflicts_with = "target")]
+    #[arg(
+        long,
+        env = "STAMPEDE_PLANTED_BUG",
+        value_name = "BUG",
+        conflicts_with = "target"
+    )]
     pub(crate) planted_bug: Option<server::planted::PlantedBug>,
 }
 
@@ -153,6 +166,9 @@ pub(crate) struct Serve {
     /// Where to listen for lines of JSON, for nc and clients in any language; port 0 takes a free one
     #[arg(long, env = "STAMPEDE_JSONL", value_name = "ADDR")]
     pub(crate) jsonl: Option<SocketAddr>,
+    /// Where to answer /live, /ready and /metrics over HTTP; port 0 takes a free one. There is no password: listen where only those who run it can ask
+    #[arg(long, env = "STAMPEDE_HTTP", value_name = "ADDR")]
+    pub(crate) http: Option<SocketAddr>,
     /// When a commit counts as durable; anything but full is labelled in every report
     #[arg(long, env = "STAMPEDE_DURABILITY", value_enum, default_value = "full")]
     pub(crate) durability: DurabilityArg,
@@ -177,7 +193,7 @@ pub(crate) struct Serve {
     pub(crate) accept_loss: bool,
     /// Misbehave on purpose, to see a law find it
     #[cfg(feature = "planted-bugs")]
-    #[arg(long, value_name = "BUG")]
+    #[arg(long, env = "STAMPEDE_PLANTED_BUG", value_name = "BUG")]
     pub(crate) planted_bug: Option<server::planted::PlantedBug>,
     /// Print one line of JSON when ready, for programs that start a server
     #[arg(long, hide = true)]
@@ -187,6 +203,14 @@ pub(crate) struct Serve {
 /// `stampede prove`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Prove {
+    /// The planted bugs to try; all of them for none
+    #[cfg(feature = "planted-bugs")]
+    #[arg(value_name = "BUG")]
+    pub(crate) bugs: Vec<server::planted::PlantedBug>,
+    /// Seed of the scenarios, in the place of their own
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
     /// Where runs are kept, each in a directory of its own
     #[arg(long, env = "STAMPEDE_OUT", default_value = "runs", value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -196,13 +220,17 @@ pub(crate) struct Prove {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Cat {
     /// The data directory of a server, running or not
-    #[arg(value_name = "DIR", default_value = "stampede-data")]
+    #[arg(
+        value_name = "DIR",
+        env = "STAMPEDE_DATA",
+        default_value = "stampede-data"
+    )]
     pub(crate) data: PathBuf,
     /// The first position to print
-    #[arg(long, default_value_t = 1, value_name = "SEQ")]
+    #[arg(long, env = "STAMPEDE_FROM", default_value_t = 1, value_name = "SEQ")]
     pub(crate) from: u64,
     /// The most records to print
-    #[arg(long, value_name = "N")]
+    #[arg(long, env = "STAMPEDE_LIMIT", value_name = "N")]
     pub(crate) limit: Option<u64>,
 }
 
@@ -210,7 +238,11 @@ pub(crate) struct Cat {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Verify {
     /// The data directory of a server, running or not
-    #[arg(value_name = "DIR", default_value = "stampede-data")]
+    #[arg(
+        value_name = "DIR",
+        env = "STAMPEDE_DATA",
+        default_value = "stampede-data"
+    )]
     pub(crate) data: PathBuf,
 }
 
@@ -247,4 +279,40 @@ pub(crate) enum UsageError {
         "this build has no planted bugs, as it should; to see the laws find some: cargo run --release --features planted-bugs -- prove"
     )]
     NoPlantedBugs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::*;
+
+    /// Every command there is, with its subcommands.
+    fn commands(of: &Command) -> Vec<Command> {
+        let below = of.get_subcommands().flat_map(commands);
+        std::iter::once(of.clone()).chain(below).collect()
+    }
+
+    #[test]
+    fn the_arguments_contradict_nothing() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_is_also_an_environment_variable() {
+        for command in commands(&Args::command()) {
+            let flags = command.get_arguments().filter(|it| !it.is_hide_set());
+            for flag in flags.filter_map(|it| Some((it.get_long()?, it.get_env()))) {
+                let (name, variable) = flag;
+                let expected = format!("STAMPEDE_{}", name.replace('-', "_").to_uppercase());
+                let found = variable.map(|variable| variable.to_string_lossy().into_owned());
+                let is_built_in = ["help", "version"].contains(&name);
+                assert!(
+                    is_built_in || found.as_ref() == Some(&expected),
+                    "{} --{name}: {found:?}",
+                    command.get_name()
+                );
+            }
+        }
+    }
 }

@@ -185,7 +185,7 @@ fn rejudge(history: &Path, args: &Check) -> Result<RejudgedRecord> {
     let required = own.iter().flat_map(|own| &own.laws);
     let required = required.filter(|law| law.required);
     let required: Vec<String> = required.map(|law| law.name.clone()).collect();
-    let mut rejudge = Rejudge::open(history, &required, &faults(own.as_ref()))?;
+    let mut rejudge = Rejudge::open(history, &required)?;
     let kept = Some(dir.join("log")).filter(|log| log.is_dir());
     if let Some(log) = args.log.clone().or(kept) {
         let mut reader = SqliteReader::open(&log).map_err(InspectError::from)?;
@@ -236,13 +236,6 @@ fn read_record(path: &Path) -> Result<Option<RunRecord>> {
     };
     let record = RunRecord::read(&json).with_context(|| path.display().to_string())?;
     Ok(Some(record))
-}
-
-/// When something was broken on purpose.
-fn faults(own: Option<&RunRecord>) -> Vec<u64> {
-    let faults = own.and_then(|own| own.faults.as_ref());
-    let faults = faults.iter().flat_map(|faults| &faults.faults);
-    faults.filter_map(|fault| fault.struck_ns).collect()
 }
 
 fn owned(row: &Row<'_>) -> OwnedRecord {

@@ -2,11 +2,14 @@
 
 mod args;
 mod checking;
+mod describing;
 mod descriptors;
 mod inspecting;
+mod printing;
 mod proving;
 mod running;
 mod serving;
+mod showing;
 
 use std::{
     io::{self, Write},
@@ -28,6 +31,10 @@ fn main() -> ExitCode {
         Command::Run(run) => running::run(run),
         Command::Plan(plan) => running::plan(plan),
         Command::Serve(serve) => serving::serve(serve),
+        Command::Show(show) => showing::show(show),
+        Command::Schema(schema) => describing::schema(schema),
+        Command::Completions(completions) => describing::completions(completions),
+        Command::Man(man) => describing::man(man),
         Command::Prove(prove) => proving::prove(prove),
         Command::Check(check) => checking::check(check),
         Command::Log(LogCommand::Cat(cat)) => inspecting::cat(cat),
@@ -65,6 +72,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         || error.is::<args::UsageError>()
         || error.is::<HistoryTextError>()
         || error.is::<HistoryError>()
+        || error.is::<showing::ShowError>()
+        || error.is::<describing::NoSuchCommand>()
         || matches!(error.downcast_ref(), Some(ServeError::Listen { .. }))
         || matches!(
             error.downcast_ref(),

@@ -1,8 +1,10 @@
 //! `stampede run` and `stampede plan`: a scenario, carried out or only shown.
 
 use std::{
-    env,
-    io::{self, IsTerminal, Write},
+    collections::BTreeSet,
+    env, fs,
+    io::{self, Write},
+    path::Path,
     process::ExitCode,
     sync::{
         Arc,
@@ -24,16 +26,16 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::args::{self, ScenarioArgs, UsageError};
-
-/// Columns of a summary: what fits everywhere, a terminal's own width being nothing to rely on.
-const WIDTH: usize = 100;
+use crate::{
+    args::{self, ScenarioArgs, UsageError},
+    printing,
+};
 
 /// Runs a scenario and prints what it came to.
 pub(crate) fn run(args: &args::Run) -> Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(Arc::clone(&stop))?;
-    let is_talkative = !args.quiet && args.json.is_none();
+    let is_talkative = !args.quiet;
     let ran = run::run(RunOptions {
         scenario: args.scenario.file.clone(),
         plan: plan_options(&args.scenario),
@@ -56,14 +58,8 @@ pub(crate) fn run(args: &args::Run) -> Result<ExitCode> {
 pub(crate) fn plan(args: &args::Plan) -> Result<ExitCode> {
     let scenario = Scenario::load(&args.scenario.file)?;
     let plan = Plan::new(&scenario, &plan_options(&args.scenario))?;
-    match write!(io::stdout(), "{}", plan.summary()) {
-        // Whoever reads has seen enough: `| head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        written => {
-            written?;
-            Ok(ExitCode::SUCCESS)
-        }
-    }
+    printing::print(&plan.summary().to_string())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn plan_options(args: &ScenarioArgs) -> PlanOptions {
@@ -200,25 +196,54 @@ fn print_progress(progress: &Progress<'_>) {
     );
 }
 
+/// The summary goes where people look, the record where programs do: with `--json -` that is the
+/// standard output, and people are told on the standard error.
 fn print_outcome(args: &args::Run, ran: &Ran) -> Result<()> {
-    let mut out = io::stdout().lock();
-    let color = out.is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    if args.json.is_some() {
-        write!(out, "{}", ran.record.to_json())?;
-        return Ok(());
+    let text = summary(args, ran);
+    if args.json.is_none() {
+        return Ok(printing::print(&text)?);
     }
+    if !args.quiet {
+        let _unheard = write!(io::stderr(), "{text}");
+    }
+    Ok(printing::print(&ran.record.to_json())?)
+}
+
+fn summary(args: &args::Run, ran: &Ran) -> String {
     let report = ran.dir.join(REPORT_FILE).display().to_string();
     let style = Style {
-        color,
-        width: WIDTH,
+        color: args.json.is_none() && printing::style().color,
+        ..printing::style()
     };
     let text = render::terminal(&ran.record, style, Some(&report));
-    if args.quiet {
-        // Where the verdict's line is wrapped its rest is not indented, and all that follows is.
-        let lines = text.lines().take_while(|line| !line.starts_with("  "));
-        writeln!(out, "{}", lines.collect::<Vec<_>>().join(" "))?;
-        return Ok(());
+    if !args.quiet {
+        return format!("{text}{}\n", beside(&ran.dir));
     }
-    write!(out, "{text}")?;
-    Ok(())
+    // Where the verdict's line is wrapped its rest is not indented, and all that follows is.
+    let lines = text.lines().take_while(|line| !line.starts_with("  "));
+    format!("{}\n", lines.collect::<Vec<_>>().join(" "))
+}
+
+/// What else lies in a run's directory, in a sentence.
+fn beside(dir: &Path) -> String {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    let names = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let names: BTreeSet<String> = names
+        .filter(|name| name != REPORT_FILE)
+        // One of these for each operation.
+        .map(|name| {
+            if name.starts_with("latency-") {
+                "latency-*.hgrm".to_owned()
+            } else {
+                name
+            }
+        })
+        .collect();
+    format!(
+        "  Beside it: {}. Once more: stampede show {}",
+        names.into_iter().collect::<Vec<_>>().join(", "),
+        dir.display()
+    )
 }

@@ -66,6 +66,7 @@ fn config(args: &Serve) -> ServerConfig {
             PasswordCostArg::Test => PasswordCost::TEST,
         },
         jsonl: args.jsonl,
+        http: args.http,
         connections_max: args.connections,
         timeouts: SessionTimeouts::default(),
         #[cfg(feature = "planted-bugs")]
@@ -102,12 +103,14 @@ fn ready_text(ready: &Ready) -> String {
         .map(|warning| format!("Warning: {warning}\n"))
         .collect();
     let lines = ready.jsonl.map(lines_text).unwrap_or_default();
+    let http = ready.http.map(http_text).unwrap_or_default();
     format!(
         "{warnings}Listening on tcp://{address}; log in {data} at seq {seq}, rebuilt in {ms} ms.\n\
          \n\
          Run a scenario against it:\n\
          \x20 stampede run scenarios/smoke.toml --target tcp://{address} --admin-password-file {password}\n\
          {lines}\
+         {http}\
          Look into its log:\n\
          \x20 stampede log cat {data} --limit 20\n\
          Stop it with Ctrl-C: what was taken is finished first.\n",
@@ -129,11 +132,21 @@ fn lines_text(address: SocketAddr) -> String {
     )
 }
 
+/// How to ask how it is.
+fn http_text(address: SocketAddr) -> String {
+    format!(
+        "Ask how it is, also while it starts and stops:\n\
+         \x20 curl http://{address}/metrics\n\
+         \x20 curl http://{address}/ready\n",
+    )
+}
+
 /// The same for a program that started this one.
 fn ready_json(ready: &Ready) -> String {
     let line = serde_json::json!({
         "address": ready.address.to_string(),
         "jsonl": ready.jsonl.map(|address| address.to_string()),
+        "http": ready.http.map(|address| address.to_string()),
         "data_dir": ready.data_dir,
         "admin_password_file": ready.admin_password_file,
         "recovered_seq": ready.recovered.0,

@@ -5,13 +5,17 @@
 
 mod checking;
 mod crash;
+mod describing;
 mod erase;
+mod faults;
+mod frozen;
 mod inspecting;
 mod live;
 mod mistakes;
 mod program;
 mod prove;
 mod scenario;
+mod showing;
 mod smoke;
 mod surviving;
 mod verdict;

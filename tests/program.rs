@@ -64,7 +64,7 @@ pub(crate) async fn finish(mut command: Command, what: &str) -> Said {
 }
 
 /// Loads take turns: two at once would measure each other.
-static TURN: Mutex<()> = Mutex::const_new(());
+pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Runs that may end without a verdict because the machine had other things to do.
 const ATTEMPTS: usize = 8;
@@ -107,6 +107,8 @@ pub(crate) fn only_run(out: &Path) -> PathBuf {
     let mut runs: Vec<_> = std::fs::read_dir(out)
         .expect("runs are kept here")
         .map(|entry| entry.expect("it can be listed").path())
+        // Beside them is the table of runs.
+        .filter(|path| path.is_dir())
         .collect();
     assert_eq!(runs.len(), 1, "one run is kept: {runs:?}");
     runs.remove(0)
@@ -177,6 +179,11 @@ impl Server {
         let mut err = String::new();
         let _partial = self.err.read_to_string(&mut err).await;
         panic!("the server ended before it was ready: {err}");
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        send(&self.child, signal);
     }
 
     /// SIGKILL, and wait until it is gone.

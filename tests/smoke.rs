@@ -21,6 +21,7 @@ async fn the_smoke_scenario_passes_and_leaves_a_run_that_can_be_looked_into() {
     let record = record_of(&kept);
     check_record(&record);
     check_schema(&record);
+    check_listing(&said.out, &kept);
     check_page(&std::fs::read_to_string(kept.join("report.html")).expect("the report is kept"));
     let sent: u64 = record.phases.iter().map(|it| it.conservation.sent).sum();
     let history = HistoryReader::open(&kept.join("history.bin")).expect("the history is kept");
@@ -35,6 +36,29 @@ async fn the_smoke_scenario_passes_and_leaves_a_run_that_can_be_looked_into() {
     let newest = record.crash.expect("the plug was pulled").recovered_seq;
     let head = format!("head     seq {newest}\n");
     assert!(verified.out.starts_with(&head), "{}", verified.out);
+}
+
+/// What lies in the directory is named at the end of the summary.
+fn check_listing(said: &str, kept: &std::path::Path) {
+    let last = said.lines().last().expect("it says something");
+    for file in [
+        "run.json",
+        "history.bin",
+        "junit.xml",
+        "latency.hlog",
+        "latency.hgrm",
+        "log",
+    ] {
+        assert!(kept.join(file).exists(), "{file} is kept");
+        assert!(last.contains(file), "{file} is not named: {last}");
+    }
+    let table = kept.with_file_name("runs.v1.csv");
+    let table = std::fs::read_to_string(table).expect("the table of runs is kept");
+    assert!(
+        table.starts_with("layout,started_at,scenario,conclusion,"),
+        "{table}"
+    );
+    assert!(table.contains(",smoke,pass,0,"), "{table}");
 }
 
 fn check_record(record: &RunRecord) {

@@ -28,13 +28,20 @@ async fn json_is_all_that_the_standard_output_holds() {
     let scenario = write(dir.path(), "tiny.toml", TINY);
     let out = dir.path().join("runs");
     let said = run_load(&["run", &scenario, "--json", "-"], &out, 0).await;
-    assert_eq!(said.err, "", "nothing needs to be said");
+    assert!(
+        said.err.contains("Laws"),
+        "people are told there: {}",
+        said.err
+    );
     let record = RunRecord::read(&said.out).expect("it is a record and nothing else");
     assert_eq!(
         record,
         record_of(&only_run(&out)),
         "the same as in the file"
     );
+    let again = dir.path().join("quiet");
+    let said = run_load(&["run", &scenario, "--json", "-", "--quiet"], &again, 0).await;
+    assert_eq!(said.err, "", "nobody wants to be told");
 }
 
 #[tokio::test]
@@ -161,7 +168,19 @@ async fn an_interrupted_run_still_leaves_its_report() {
     assert_eq!(code, Some(130), "{said}");
     assert!(said.starts_with("INTERRUPTED"), "{said}");
     let kept = only_run(&out);
-    assert!(kept.join("report.html").exists());
+    for file in [
+        "report.html",
+        "junit.xml",
+        "latency.hlog",
+        "operations.hlog",
+        "latency.hgrm",
+    ] {
+        assert!(kept.join(file).exists(), "{file}");
+        assert!(
+            said.contains(file) || file == "latency.hgrm",
+            "{file}: {said}"
+        );
+    }
     let record = record_of(&kept);
     assert_eq!(record.verdict.conclusion, Conclusion::Interrupted);
     assert!(

@@ -29,6 +29,7 @@ use server::{
     clock::wall_ms,
     domain::systems::{CommandBytes, OwnedCommand, Source},
     engine::{Ask, Engine},
+    health::Progress,
     log::{self, Durability, EventLog, SqliteLog, SqliteOptions},
     passwords::{self, PasswordCost},
     recover::recover,
@@ -59,7 +60,7 @@ pub(crate) fn prepare(data_dir: &Path, crowd: u32) -> Result<u64> {
     };
     let mut log = SqliteLog::open(data_dir, options)?;
     // A log that is thrown away has no secrets.
-    let (mut engine, _reader) = recover(&mut log, [7; 32])?;
+    let (mut engine, _reader) = recover(&mut log, [7; 32], &Progress::default())?;
     let mut scribe = Scribe {
         engine: &mut engine,
     };
@@ -235,6 +236,7 @@ pub(crate) fn tell(address: SocketAddr) -> io::Result<()> {
 fn serve() -> Result<()> {
     let config = ServerConfig {
         jsonl: None,
+        http: None,
         data_dir: env::var(ARGUMENT)?.into(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         durability: Durability::Full,

@@ -80,7 +80,7 @@ fn measure(what: &str, judge: impl FnOnce() -> Rejudged) {
 }
 
 fn judge(path: &Path, log: Option<u64>) -> Rejudged {
-    let mut rejudge = Rejudge::open(path, &[], &[]).expect("the history was written whole");
+    let mut rejudge = Rejudge::open(path, &[]).expect("the history was written whole");
     if let Some(operations) = log {
         let (batches, made) = sync_channel(8);
         let maker = thread::spawn(move || make_log(operations, &batches));

@@ -18,7 +18,7 @@ use protocol::{
 use crate::{
     contention::Entry,
     knowledge::Knowledge,
-    operation::{Call, KeyMint, Nanos, News, Observed, Operation, Outcome, Push},
+    operation::{Call, KeyMint, Nanos, News, Observed, Operation, Outcome, Push, Slot},
     shown::{Shown, Standing},
     wire::{self, Asker},
     world_map::WorldMap,
@@ -42,6 +42,8 @@ pub struct Client {
     offline_until: Nanos,
     /// When the pushes of its connection began.
     subscribed_at: Nanos,
+    /// The newest position when it came back the last time, before it asked anything again.
+    newest_at_return: u64,
     body: Vec<u8>,
     partial: Vec<u8>,
 }
@@ -73,6 +75,11 @@ enum Tag {
         first: Box<Operation>,
         sent_at: Nanos,
     },
+    /// Another command under the key of this one, on purpose.
+    Reused {
+        first: Box<Operation>,
+        sent_at: Nanos,
+    },
     /// Which conversations there are, and how long: no operation, but the driver's own question.
     Standing,
 }
@@ -96,6 +103,11 @@ pub struct Finished {
     pub run: u32,
     /// As in [`Ask`].
     pub entry: Entry,
+    /// Whether it was answered after it had lost a connection on which it was outstanding.
+    pub was_cut_off: bool,
+    /// The newest position when its client came back the last time, before it was asked again: what
+    /// stands at or before it had happened already.
+    pub newest_at_return: u64,
 }
 
 /// What a server's frame came to.
@@ -109,6 +121,13 @@ pub enum Told {
         first: Operation,
         /// The second.
         second: Operation,
+    },
+    /// A key was used again on purpose, for another command.
+    Reused {
+        /// What it had been used for.
+        first: Operation,
+        /// What became of the other command.
+        outcome: Outcome,
     },
     /// Pushes from behind this position follow.
     Subscribed {
@@ -137,7 +156,8 @@ pub enum Told {
 pub enum Unanswered {
     /// A call that counts.
     Call(Finished),
-    /// A command asked again on purpose: its first answer has been counted.
+    /// A command asked again on purpose, or another one under its key: its first answer has been
+    /// counted.
     Duplicate,
     /// The driver's own question.
     Standing,
@@ -172,6 +192,7 @@ impl Client {
             shown: Shown::default(),
             offline_until: 0,
             subscribed_at: 0,
+            newest_at_return: 0,
             body: Vec::new(),
             partial: Vec::new(),
         }
@@ -292,7 +313,7 @@ impl Client {
     pub fn newest(&mut self) -> Option<(u32, Call)> {
         match self.talk.newest()? {
             Tag::Call(newest) => Some((newest.operation.counter, newest.operation.call)),
-            Tag::Again { .. } | Tag::Standing => None,
+            Tag::Again { .. } | Tag::Reused { .. } | Tag::Standing => None,
         }
     }
 
@@ -311,6 +332,17 @@ impl Client {
             sent_at: now,
         };
         self.ask_for(&first.call, first.counter, tag, now);
+    }
+
+    /// Asks for something else under the key of a finished command. It does no harm where that is
+    /// taken: nobody has such a booking.
+    pub fn reuse_key(&mut self, first: &Operation, now: Nanos) {
+        let tag = Tag::Reused {
+            first: Box::new(*first),
+            sent_at: now,
+        };
+        let (booking, slot) = (0, Slot(0));
+        self.ask_for(&Call::Cancel { booking, slot }, first.counter, tag, now);
     }
 
     /// Asks how long its conversations are, to compare it with what it was shown.
@@ -358,11 +390,21 @@ impl Client {
                 let attempts = answer.attempts.min(ATTEMPTS_MAX);
                 let position = (answer.seq, answer.hash);
                 match answer.tag {
-                    Tag::Call(call) => tell_answer(call, attempts, position, answer.outcome, now)?,
+                    Tag::Call(call) => {
+                        let finished = finish(call, attempts, position, answer.outcome, now)?;
+                        Told::Finished(Finished {
+                            newest_at_return: self.newest_at_return,
+                            ..finished
+                        })
+                    }
                     Tag::Again { first, sent_at } => {
                         let outcome = outcome(&answer.outcome);
                         tell_again(*first, sent_at, position, outcome, now)
                     }
+                    Tag::Reused { first, .. } => Told::Reused {
+                        first: *first,
+                        outcome: outcome(&answer.outcome),
+                    },
                     Tag::Standing => {
                         self.shown.reflect(answer.seq.0);
                         self.handle_standing(answer.outcome, now)?
@@ -378,6 +420,10 @@ impl Client {
                     let outcome = Outcome::Error(it.refusal.code);
                     tell_again(*first, sent_at, (Seq(0), ChainHash::START), outcome, now)
                 }
+                Tag::Reused { first, .. } => Told::Reused {
+                    first: *first,
+                    outcome: Outcome::Error(it.refusal.code),
+                },
                 Tag::Standing => {
                     self.shown.end();
                     Told::Standing
@@ -386,6 +432,7 @@ impl Client {
             Event::Subscribed { from, newest } => {
                 self.subscribed_at = now;
                 let (from, newest) = (from.0, newest.0);
+                self.newest_at_return = newest;
                 Told::Subscribed { from, newest }
             }
             Event::Pushed {
@@ -463,7 +510,7 @@ impl Client {
     pub fn give_up(&mut self, sent_before: Nanos, now: Nanos) -> Option<Unanswered> {
         let sent_at = match self.talk.oldest()? {
             Tag::Call(call) => call.operation.sent_at,
-            Tag::Again { sent_at, .. } => *sent_at,
+            Tag::Again { sent_at, .. } | Tag::Reused { sent_at, .. } => *sent_at,
             Tag::Standing => Nanos::MAX,
         };
         if sent_before < sent_at {
@@ -480,7 +527,7 @@ impl Client {
                 };
                 Unanswered::Call(call.finish_without(outcome, now))
             }
-            Tag::Again { .. } => Unanswered::Duplicate,
+            Tag::Again { .. } | Tag::Reused { .. } => Unanswered::Duplicate,
             Tag::Standing => {
                 self.shown.end();
                 Unanswered::Standing
@@ -506,13 +553,13 @@ impl Client {
     }
 }
 
-fn tell_answer(
+fn finish(
     mut call: Outstanding,
     attempts: u8,
     position: (Seq, ChainHash),
     decided: Decided<'_>,
     now: Nanos,
-) -> Result<Told, ClientError> {
+) -> Result<Finished, ClientError> {
     call.operation.attempts = attempts;
     let observed = match decided {
         Decided::Accepted { kind, schema, body } => {
@@ -520,12 +567,15 @@ fn tell_answer(
         }
         Decided::Refused(_) => Observed::Nothing,
     };
-    Ok(Told::Finished(Finished {
+    Ok(Finished {
         operation: complete(call.operation, outcome(&decided), position, now),
         observed,
         run: call.run,
         entry: call.entry,
-    }))
+        // Only what was lost with its connection is sent again.
+        was_cut_off: 1 < attempts,
+        newest_at_return: 0,
+    })
 }
 
 fn tell_again(
@@ -555,10 +605,12 @@ impl Outstanding {
     fn finish_without(self, outcome: Outcome, now: Nanos) -> Finished {
         let nowhere = (Seq(0), ChainHash::START);
         Finished {
+            was_cut_off: false,
             operation: complete(self.operation, outcome, nowhere, now),
             observed: Observed::Nothing,
             run: self.run,
             entry: self.entry,
+            newest_at_return: 0,
         }
     }
 }
@@ -593,7 +645,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{operation::Slot, plan::Place};
+    use crate::plan::Place;
 
     const SLOT: agenda::SlotId = agenda::SlotId {
         agenda: 5,

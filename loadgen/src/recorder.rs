@@ -156,7 +156,7 @@ impl Recorder {
     pub fn conservation(&self) -> ConservationRecord {
         let mut sum = ConservationRecord::default();
         for tally in self.tallies.iter().flatten() {
-            add(&mut sum, &tally.counts);
+            sum.add(&tally.counts);
         }
         sum
     }
@@ -278,19 +278,6 @@ impl Seconds {
         (point.response_p50, point.response_p99, point.response_max) = (p50, p99, max);
         *point
     }
-}
-
-/// Adds `part` to `sum`.
-pub fn add(sum: &mut ConservationRecord, part: &ConservationRecord) {
-    sum.intended += part.intended;
-    sum.sent += part.sent;
-    sum.shed += part.shed;
-    sum.cancelled_at_end += part.cancelled_at_end;
-    sum.ok += part.ok;
-    sum.refused += part.refused;
-    sum.error += part.error;
-    sum.timeout += part.timeout;
-    sum.unknown += part.unknown;
 }
 
 /// Nanoseconds as seconds.

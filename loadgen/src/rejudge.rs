@@ -19,7 +19,7 @@ use reports::record::LawRecord;
 
 use crate::{
     check::{LAWS, LawOptions, Laws},
-    history::{HistoryEntry, HistoryError, HistoryFile, HistoryHead, HistoryReader},
+    history::{HistoryEntry, HistoryError, HistoryFile, HistoryHead, HistoryReader, TICK},
     operation::{Call, KeyMint, Nanos, Observed, Operation, Watch},
 };
 
@@ -74,22 +74,21 @@ struct Survey {
 
 impl Rejudge {
     /// Reads the history and shows it to the laws. `required` are the laws that the run's scenario
-    /// requires; `faults` are the instants at which something was broken on purpose.
+    /// requires.
     ///
     /// # Errors
     /// If it cannot be read to its end.
-    pub fn open(path: &Path, required: &[String], faults: &[Nanos]) -> Result<Self, HistoryError> {
+    pub fn open(path: &Path, required: &[String]) -> Result<Self, HistoryError> {
         let head = HistoryReader::open(path)?.head().clone();
         let history = HistoryFile::new(path.to_owned());
         let survey = Survey::of(history.entries());
         let mint = KeyMint::new(head.secret);
         let mut options = LawOptions::new(mint, head.capacity.max(1), survey.clients);
         options.required = required.to_vec();
+        // Most of it is for what was shown, and that is not kept here.
+        options.memory_bytes_max *= 2;
         let mut laws = Laws::new(options);
         laws.begin(head.began_at);
-        for fault in faults {
-            laws.handle_fault(*fault);
-        }
         play(&history, &survey, &mut laws);
         Ok(Self {
             history,
@@ -243,8 +242,8 @@ impl<I: Iterator<Item = Operation>> Calls<I> {
         }
     }
 
-    /// Makes every call that was sent before `now`. One that was sent at `now` comes after what was
-    /// over then: a history rounds calls down and ends up.
+    /// Makes every call that was sent before `now`. A history rounds calls down and ends up: one that
+    /// is a tick before an end can have been sent at the same instant, because of it, and comes after.
     fn make_until(&mut self, now: Nanos, laws: &mut Laws) {
         while let Some(operation) = self.next
             && operation.completed_at <= now.saturating_add(self.longest)
@@ -260,7 +259,7 @@ impl<I: Iterator<Item = Operation>> Calls<I> {
             self.next = self.ahead.next();
         }
         while let Some(Reverse((sent_at, ..))) = self.waiting.peek()
-            && *sent_at < now
+            && sent_at.saturating_add(TICK) < now
             && let Some(Reverse((sent_at, client, counter, Waiting(call)))) = self.waiting.pop()
         {
             laws.handle_invoke(client, counter, &call, sent_at);
@@ -281,10 +280,7 @@ fn play(history: &HistoryFile, survey: &Survey, laws: &mut Laws) {
         let id = (operation.client, operation.counter);
         if duplicate {
             if let Some(first) = firsts.remove(&id) {
-                let Operation {
-                    outcome, seq, hash, ..
-                } = operation;
-                laws.handle_duplicate(&first, outcome, seq, hash);
+                show_again(&first, &operation, laws);
             }
             continue;
         }
@@ -294,4 +290,13 @@ fn play(history: &HistoryFile, survey: &Survey, laws: &mut Laws) {
         laws.handle_complete(&operation, &Observed::Nothing);
     }
     calls.make_until(Nanos::MAX, laws);
+}
+
+/// A command that was asked again on purpose, or another one under its key.
+fn show_again(first: &Operation, again: &Operation, laws: &mut Laws) {
+    if again.attempts == 0 {
+        laws.handle_reused(first, again.outcome);
+    } else {
+        laws.handle_duplicate(first, again.outcome, again.seq, again.hash);
+    }
 }

@@ -204,6 +204,22 @@ impl MessageError {
 }
 
 impl<'a> Request<'a> {
+    /// Key, kind, schema and body of the command that a frame is; `None` if it is anything else.
+    /// For whoever wants to know what is coming without decoding the rest.
+    #[must_use]
+    pub fn command_in(frame: &'a [u8]) -> Option<(Key, Kind, u8, &'a [u8])> {
+        match (frame.first() == Some(&COMMAND)).then(|| Self::decode(frame)) {
+            Some(Ok(Self::Command {
+                key,
+                kind,
+                schema,
+                body,
+                ..
+            })) => Some((key, kind, schema, body)),
+            _anything_else => None,
+        }
+    }
+
     /// Reads a request from one whole frame, without its prefix.
     ///
     /// # Errors

@@ -260,6 +260,19 @@ pub struct ConservationRecord {
 }
 
 impl ConservationRecord {
+    /// Adds a part.
+    pub fn add(&mut self, part: &Self) {
+        self.intended += part.intended;
+        self.sent += part.sent;
+        self.shed += part.shed;
+        self.cancelled_at_end += part.cancelled_at_end;
+        self.ok += part.ok;
+        self.refused += part.refused;
+        self.error += part.error;
+        self.timeout += part.timeout;
+        self.unknown += part.unknown;
+    }
+
     /// Whether nothing was lost or counted twice.
     #[must_use]
     pub fn holds(&self) -> bool {
@@ -520,7 +533,7 @@ pub struct FaultsRecord {
     pub faults: Vec<FaultRecord>,
     /// Whether clients reached the server through a proxy in the generator, which costs latency.
     pub through_proxy: bool,
-    /// Commands that lost their connection before their answer.
+    /// Commands of which nobody knew for a while whether they had happened.
     pub doubts: DoubtRecord,
     /// Commands that were answered, each held against the log that was read back.
     pub acknowledged: u64,
@@ -543,9 +556,10 @@ pub struct FaultRecord {
     pub struck_ns: Option<u64>,
     /// When it was undone: the next server was ready, the process went on, the network was whole.
     pub mended_ns: Option<u64>,
-    /// When the first call was answered after it was undone.
+    /// When the first call was answered that was asked after it; where the server's process was struck,
+    /// after it was undone too.
     pub answered_ns: Option<u64>,
-    /// From the strike to that answer, nanoseconds: how long it took to recover.
+    /// From the strike to that answer, nanoseconds: how long it took until calls succeeded again.
     pub recovery_ns: Option<u64>,
     /// How it is known that it struck, or why it is taken not to have.
     pub proof: String,
@@ -583,12 +597,13 @@ pub struct NetworkRecord {
     pub let_in: u64,
 }
 
-/// Commands that lost their connection before their answer, so that nobody knew whether they had
-/// happened. Each is asked again under its key, and the log tells what had become of it.
+/// Commands of which nobody knew for a while whether they had happened: they lost their connection
+/// before their answer, or got none in time. Each was asked again under its key, or resolved from
+/// the log. The first figure is the sum of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct DoubtRecord {
-    /// Commands cut off from their answers.
-    pub cut_off: u64,
+    /// All of them.
+    pub in_doubt: u64,
     /// Asked again and answered from the log: only the answer had been lost.
     pub had_happened: u64,
     /// Asked again and done only then: the command had been lost.

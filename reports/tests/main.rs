@@ -1,6 +1,7 @@
 //! The reports from outside: fixed records go in, what people and programs read is looked at.
 
 mod caution;
+mod files;
 mod html;
 mod read;
 mod sample;

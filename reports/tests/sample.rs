@@ -138,7 +138,7 @@ fn faults() -> FaultsRecord {
         faults: vec![kill, cut],
         through_proxy: true,
         doubts: DoubtRecord {
-            cut_off: 84,
+            in_doubt: 84,
             had_happened: 31,
             had_not_happened: 51,
             found_in_log: 1,

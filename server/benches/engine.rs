@@ -22,7 +22,7 @@ use protocol::{
 use rusqlite::Connection;
 use server::{
     domain::systems::{CommandBytes, OwnedCommand, Source},
-    engine::{Ask, Engine, Origin, Release, Submitted},
+    engine::{Ask, Engine, FORESEEN, Origin, Release, Submitted},
     keyring::Keyring,
     log::{Batch, SqliteLog, SqliteOptions, commit, database::PAGE_BYTES},
 };
@@ -193,30 +193,27 @@ impl Whole {
         self.commands = commands.map(reserve).collect();
     }
 
+    /// As the hub does with what a client sent at once.
     fn submit(&mut self) {
-        for command in &self.commands {
-            self.asked += 1;
-            let mut key = Key::default();
-            key.0[..8].copy_from_slice(&scattered(self.asked).to_le_bytes());
-            key.0[8..].copy_from_slice(&self.asked.to_le_bytes());
-            let ask = Ask {
-                origin: Some(Origin {
-                    connection: self.asked % 100,
-                    correlation: self.asked,
-                }),
-                actor: UserId(1 + scattered(self.asked) % USERS),
-                key,
-                command: CommandBytes {
-                    source: Source::Client,
-                    ..command.bytes()
-                },
-            };
-            let submitted = self.engine.submit(NOW, &ask);
-            assert!(
-                matches!(submitted, Ok(Submitted::Decided(_))),
-                "a command, and room for it"
-            );
+        for first in (0..self.commands.len()).step_by(FORESEEN) {
+            let some = first..self.commands.len().min(first + FORESEEN);
+            for nth in some.clone() {
+                let ask = ask(&self.commands, self.asked, nth);
+                let CommandBytes {
+                    kind, schema, body, ..
+                } = ask.command;
+                (self.engine).foresee(ask.actor, ask.key, kind, schema, body);
+            }
+            for nth in some {
+                let ask = ask(&self.commands, self.asked, nth);
+                let submitted = self.engine.submit(NOW, &ask);
+                assert!(
+                    matches!(submitted, Ok(Submitted::Decided(_))),
+                    "a command, and room for it"
+                );
+            }
         }
+        self.asked += u64::from(BATCH_LEN);
     }
 
     fn sync(&mut self) {
@@ -233,6 +230,26 @@ impl Whole {
             }
         });
         self.engine.recycle(released);
+    }
+}
+
+/// Who asks for one of the commands that were written beforehand, and under which key.
+fn ask(commands: &[OwnedCommand], asked: u64, nth: usize) -> Ask<'_> {
+    let number = asked + 1 + u64::try_from(nth).expect("a batch is short");
+    let mut key = Key::default();
+    key.0[..8].copy_from_slice(&scattered(number).to_le_bytes());
+    key.0[8..].copy_from_slice(&number.to_le_bytes());
+    Ask {
+        origin: Some(Origin {
+            connection: number % 100,
+            correlation: number,
+        }),
+        actor: UserId(1 + scattered(number) % USERS),
+        key,
+        command: CommandBytes {
+            source: Source::Client,
+            ..commands[nth].bytes()
+        },
     }
 }
 

@@ -16,6 +16,7 @@ use protocol::{Key, Seq, UserId};
 use server::{
     domain::systems::{CommandBytes, Source},
     engine::{Ask, Engine, Submitted},
+    health::Progress,
     keyring::Keyring,
     log::{Durability, EventLog, SqliteLog, SqliteOptions, commit, verify_chain},
     recover::recover,
@@ -64,7 +65,7 @@ fn verify(log: &SqliteLog) {
 }
 
 fn rebuild(log: &mut SqliteLog) -> Engine {
-    let (engine, _reader) = recover(log, [7; 32]).expect("the log is sound");
+    let (engine, _reader) = recover(log, [7; 32], &Progress::default()).expect("the log is sound");
     assert_eq!(engine.decided(), log.head());
     engine
 }

@@ -75,6 +75,12 @@ impl Authenticator {
         }
     }
 
+    /// How many are being found out about.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        *self.waiting.borrow()
+    }
+
     /// Finds out who this is and submits what the log keeps of it, or answers why not.
     pub async fn run(
         &self,

@@ -3,7 +3,9 @@
 //! Everything else is told the time. Two clocks: the wall, for what people and the log are told,
 //! and one that never falls, for waiting.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Milliseconds since 1970-01-01 UTC.
 #[expect(clippy::disallowed_methods, reason = "the one clock")]
@@ -13,6 +15,14 @@ pub fn wall_ms() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Processor time that all threads of this process have used.
+#[must_use]
+pub fn process_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// A clock that never falls, from its making on.
@@ -31,9 +41,15 @@ impl Monotonic {
         }
     }
 
+    /// Since its start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     /// Milliseconds since its start.
     #[must_use]
     pub fn ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -16,6 +16,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Where to listen for lines of JSON, if anywhere. Port 0 takes a free one.
     pub jsonl: Option<SocketAddr>,
+    /// Where to answer how the server is, over HTTP, if anywhere. Port 0 takes a free one.
+    pub http: Option<SocketAddr>,
     /// When a commit counts as durable.
     pub durability: Durability,
     /// Start although acknowledged records are missing at the log's end.

@@ -6,6 +6,8 @@
 //! things in it touches two or three. Linear probing; a removal moves what it would cut off.
 //! Deliberately absent: hashing, the things, any order.
 
+use prefetch_index::prefetch_index;
+
 /// No entry.
 const FREE: u64 = 0;
 
@@ -28,6 +30,13 @@ impl Index {
         let slots = ((self.len + entries) * 4 / 3 + 1).next_power_of_two();
         if self.slots.len() < slots {
             self.grow(slots.max(SLOTS_MIN));
+        }
+    }
+
+    /// Asks for the memory in which a thing with this hash is looked for first.
+    pub(crate) fn prefetch(&self, hash: u32) {
+        if !self.slots.is_empty() {
+            prefetch_index(&self.slots, self.home(hash));
         }
     }
 

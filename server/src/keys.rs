@@ -59,6 +59,12 @@ impl KeyTable {
         }
     }
 
+    /// Asks for the memory in which `key` is looked for.
+    pub fn prefetch(&self, actor: UserId, key: Key) {
+        let fingerprint = Fingerprint::of((actor, key));
+        self.young.shards[fingerprint.shard].prefetch(fingerprint.hash);
+    }
+
     /// What `key` was used for by `actor`, if it was.
     #[must_use]
     pub fn find(&self, actor: UserId, key: Key) -> Option<Use> {

@@ -12,6 +12,7 @@ mod connections;
 pub mod domain;
 pub mod engine;
 pub mod feed;
+pub mod health;
 pub mod hub;
 mod index;
 pub mod inspect;

@@ -15,7 +15,8 @@ use std::{
 use protocol::UserId;
 
 use crate::{
-    engine::Engine,
+    engine::{Engine, FORESEEN},
+    health::Progress,
     keyring::Keyring,
     log::{self, Batch, EventLog, Head, LogError, LogReader},
 };
@@ -28,7 +29,7 @@ const STRETCHES_MAX: usize = 4;
 
 /// Rebuilds the state from the log, checking every position and every hash on the way. Keys of
 /// people who are not there any more, or never came to be, are destroyed. `seed` is where the keys
-/// of new people come from: 256 random bits.
+/// of new people come from: 256 random bits. `progress` is told how far it is.
 ///
 /// # Errors
 /// If the log is damaged, from a version this one cannot read, or the key of somebody in it is
@@ -36,6 +37,7 @@ const STRETCHES_MAX: usize = 4;
 pub fn recover(
     log: &mut dyn EventLog,
     seed: [u8; 32],
+    progress: &Progress,
 ) -> Result<(Engine, Box<dyn LogReader>), LogError> {
     let mut reader = log.reader()?;
     let keys = reader.keys()?;
@@ -44,6 +46,7 @@ pub fn recover(
     keyring.extend(keys);
     let mut engine = Engine::new(keyring);
     engine.expect(log.head().seq.0);
+    progress.expect(log.head().seq.0);
     let (read, applied) = thread::scope(|scope| {
         let (stretches, inbox) = sync_channel(STRETCHES_MAX);
         let reading = thread::Builder::new()
@@ -55,7 +58,7 @@ pub fn recover(
             });
         match reading {
             Ok(reading) => {
-                let applied = apply(&mut engine, &inbox);
+                let applied = apply(&mut engine, &inbox, progress);
                 // A reader that has more to say than is listened to stops by itself.
                 drop(inbox);
                 let read = reading
@@ -122,9 +125,16 @@ fn read_checked(
     Ok(head)
 }
 
-fn apply(engine: &mut Engine, stretches: &Receiver<Batch>) -> Result<(), LogError> {
+fn apply(
+    engine: &mut Engine,
+    stretches: &Receiver<Batch>,
+    progress: &Progress,
+) -> Result<(), LogError> {
     for stretch in stretches {
-        for row in stretch.iter() {
+        for (index, row) in stretch.iter().enumerate() {
+            if index % FORESEEN == 0 {
+                foresee(engine, &stretch, index);
+            }
             engine.restore(&row).map_err(|error| {
                 LogError::Foreign(format!(
                     "seq {} cannot be read: {error}; start the version that wrote it, or a newer one",
@@ -132,8 +142,22 @@ fn apply(engine: &mut Engine, stretches: &Receiver<Batch>) -> Result<(), LogErro
                 ))
             })?;
         }
+        progress.advance(stretch.len());
     }
     Ok(())
+}
+
+fn foresee(engine: &Engine, stretch: &Batch, first: usize) {
+    for index in first..stretch.len().min(first + FORESEEN) {
+        let record = stretch.row(index).record;
+        engine.foresee(
+            record.actor,
+            record.key,
+            record.kind,
+            record.schema,
+            record.body,
+        );
+    }
 }
 
 fn no_thread(source: io::Error) -> LogError {

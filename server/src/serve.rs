@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
     pin::pin,
     rc::Rc,
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -35,6 +36,7 @@ use crate::{
     config::ServerConfig,
     domain::{agenda::default_agenda, systems::OwnedCommand},
     engine::Engine,
+    health::{Door, Stage, Vitals},
     hub::{Hub, HubParts},
     log::{
         self, Durability, EventLog, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader,
@@ -70,6 +72,8 @@ pub struct Ready {
     pub address: SocketAddr,
     /// Where it listens for lines of JSON.
     pub jsonl: Option<SocketAddr>,
+    /// Where it answers how it is.
+    pub http: Option<SocketAddr>,
     /// Where the log is.
     pub data_dir: PathBuf,
     /// The newest position found in the log.
@@ -89,7 +93,9 @@ pub enum ServeError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// The address.
-    #[error("cannot listen on {address}: {source}; choose another with --listen or --jsonl")]
+    #[error(
+        "cannot listen on {address}: {source}; choose another with --listen, --jsonl or --http"
+    )]
     Listen {
         /// Where it was to listen.
         address: SocketAddr,
@@ -122,10 +128,15 @@ pub fn serve(
         .enable_all()
         .build()
         .map_err(|error| ServeError::System(error.to_string()))?;
+    let vitals = Arc::<Vitals>::default();
+    // Open from before the log is until after it is closed: starting and stopping take long.
+    let health = open_health(config, &vitals)?;
+    let http = health.as_ref().map(Door::address);
     let local = LocalSet::new();
     local.block_on(&runtime, async {
         let doors = Doors::open(config).await?;
-        let (shell, synced, ready) = start(config, &doors)?;
+        let (shell, synced, ready) = start(config, &doors, &vitals)?;
+        let ready = Ready { http, ..ready };
         // Whoever hears of the server may stop it at once, so it listens for that before it speaks.
         let mut shutdown = pin!(shutdown);
         let is_stopped = poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await;
@@ -135,8 +146,22 @@ pub fn serve(
                 shutdown.await;
             }
         };
+        vitals.enter(Stage::Serving);
+        let stopped = async {
+            stopped.await;
+            vitals.enter(Stage::Stopping);
+        };
         run(shell, synced, doors, stopped).await
     })
+}
+
+fn open_health(config: &ServerConfig, vitals: &Arc<Vitals>) -> Result<Option<Door>, ServeError> {
+    let Some(address) = config.http else {
+        return Ok(None);
+    };
+    Door::open(address, Arc::clone(vitals), &config.data_dir)
+        .map(Some)
+        .map_err(|source| ServeError::Listen { address, source })
 }
 
 /// Where connections come in.
@@ -172,6 +197,7 @@ fn address_of(listener: &TcpListener, wanted: SocketAddr) -> Result<SocketAddr, 
 fn start(
     config: &ServerConfig,
     doors: &Doors,
+    vitals: &Arc<Vitals>,
 ) -> Result<(Shell, tokio::sync::mpsc::Receiver<Synced>, Ready), ServeError> {
     let options = SqliteOptions {
         durability: config.durability,
@@ -181,7 +207,8 @@ fn start(
     let warnings = warnings(&log);
     let mut log: Box<dyn EventLog> = Box::new(log);
     let clock = Monotonic::start();
-    let (mut engine, reader) = recover(&mut *log, random()?)?;
+    vitals.enter(Stage::Replaying);
+    let (mut engine, reader) = recover(&mut *log, random()?, &vitals.progress)?;
     let recovered = engine.decided().seq;
     let recovered_in = Duration::from_millis(clock.ms());
     let secret = secret(&config.data_dir)?;
@@ -199,8 +226,8 @@ fn start(
     };
     #[cfg(feature = "planted-bugs")]
     let log = crate::planted::plant(config, &mut engine, log);
-    let (writer, synced) =
-        Writer::spawn(log).map_err(|error| ServeError::System(error.to_string()))?;
+    let (writer, synced) = Writer::spawn(log, Arc::clone(vitals))
+        .map_err(|error| ServeError::System(error.to_string()))?;
     let flags = match config.durability {
         Durability::Full => WelcomeFlags::DURABLE,
         Durability::Normal | Durability::None => WelcomeFlags::default(),
@@ -227,13 +254,16 @@ fn start(
     let ready = Ready {
         address,
         jsonl,
+        http: None,
         data_dir: config.data_dir.clone(),
         recovered,
         recovered_in,
         admin_password_file,
         warnings,
     };
-    Ok((Shell::new(hub, authenticator, open_reader), synced, ready))
+    let vitals = Arc::clone(vitals);
+    let shell = Shell::new(hub, authenticator, open_reader, vitals);
+    Ok((shell, synced, ready))
 }
 
 /// What every fresh log begins with: somebody who may grant roles, and the default agenda.

@@ -7,13 +7,19 @@
 
 use std::{
     io,
-    sync::mpsc::{SyncSender, TrySendError, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
     thread::{self, JoinHandle},
 };
 
 use tokio::sync::mpsc;
 
-use crate::log::{Batch, Committed, EventLog, LogError, commit};
+use crate::{
+    health::Vitals,
+    log::{Batch, Committed, EventLog, LogError, commit},
+};
 
 /// The writing end.
 #[derive(Debug)]
@@ -27,11 +33,15 @@ pub struct Writer {
 pub type Synced = (Committed, Batch);
 
 impl Writer {
-    /// Starts the thread. What it synced comes out of the receiver.
+    /// Starts the thread. What it synced comes out of the receiver, how long it took goes into the
+    /// server's vitals.
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub fn spawn(log: Box<dyn EventLog>) -> io::Result<(Self, mpsc::Receiver<Synced>)> {
+    pub fn spawn(
+        log: Box<dyn EventLog>,
+        vitals: Arc<Vitals>,
+    ) -> io::Result<(Self, mpsc::Receiver<Synced>)> {
         let (batches, inbox) = sync_channel::<Batch>(1);
         let (synced, outbox) = mpsc::channel(1);
         let thread = thread::Builder::new()
@@ -39,10 +49,12 @@ impl Writer {
             .spawn(move || {
                 let mut log = log;
                 while let Ok(batch) = inbox.recv() {
+                    vitals.begin_commit();
                     let proof = match commit(&mut *log, &batch) {
                         Ok(proof) => proof,
                         Err(error) => end_the_process(&error, &batch),
                     };
+                    vitals.end_commit(batch.len());
                     if synced.blocking_send((proof, batch)).is_err() {
                         break;
                     }
@@ -158,7 +170,8 @@ mod tests {
     /// Runs only in a process of its own, which the test below starts: it does not come back.
     fn be_the_victim() {
         tracing_subscriber::fmt().with_writer(io::stderr).init();
-        let (writer, mut synced) = Writer::spawn(Box::new(FailingLog)).expect("a thread");
+        let (writer, mut synced) =
+            Writer::spawn(Box::new(FailingLog), Arc::default()).expect("a thread");
         writer.sync(batch_of_one());
         let proof = synced.blocking_recv();
         println!("ACKNOWLEDGED {}", proof.is_some());

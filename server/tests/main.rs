@@ -5,6 +5,7 @@
 
 mod delivery;
 mod happy;
+mod health;
 mod hostile;
 mod lines;
 mod log;

@@ -109,7 +109,8 @@ impl Room {
         let (gate, held) = sync_channel(1);
         let reader = log.reader().expect("memory can be read");
         let log = HeldLog { log, gate: held };
-        let (writer, synced) = Writer::spawn(Box::new(log)).expect("a thread");
+        let (writer, synced) =
+            Writer::spawn(Box::new(log), std::sync::Arc::default()).expect("a thread");
         let hub = Hub::new(HubParts {
             engine,
             writer,

@@ -15,3 +15,5 @@ pub(crate) use proof::prove;
 
 #[cfg(feature = "planted-bugs")]
 mod proof;
+#[cfg(feature = "planted-bugs")]
+mod stage;

@@ -43,8 +43,9 @@ pub const PING_AFTER: Nanos = 60_000_000_000;
 /// How long it may take to say so. Beyond, the connection is taken for gone.
 pub const PONG_WITHIN: Nanos = 20_000_000_000;
 /// A connection that lasted this long was a good one: the next back-off begins at its first window.
-/// As long as the widest window, or a server that takes us and throws us out would be asked often.
-pub const STEADY_AFTER: Nanos = crate::BACKOFF_MAX;
+/// Four first windows: a server that takes us and throws us out is asked about every other second,
+/// and one that is killed several times a minute is not stayed away from for most of it.
+pub const STEADY_AFTER: Nanos = 4 * crate::BACKOFF_FIRST;
 /// Bytes that may wait to be written: beyond, the server has stopped reading.
 const OUT_BYTES_MAX: usize = 64 * 1_024;
 

@@ -17,7 +17,7 @@ use crate::operation::{Call, Observed, Operation, Outcome, Slot};
 
 use super::{
     catalogue, chat,
-    durable_acks::DurableAcks,
+    durable_acks::{Counts, DurableAcks},
     finding::{Concluded, Finding, OperationId, Wanted},
     laws::{FIRST_LAWS, LAWS, Laws},
     ledger::{Decided, Ledger, asked, asked_by, asked_bytes, asked_target},
@@ -35,6 +35,21 @@ const OF_SLOTS: [&str; 5] = [
     "no-lost-cancel",
     "linearizable",
 ];
+
+/// What became of commands, by the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Answered: accepted or refused, each held against the log.
+    pub acknowledged: u64,
+    /// Of them, those that the log does not have where they were said to be.
+    pub lost: u64,
+    /// Those that the log has twice.
+    pub doubled: u64,
+    /// Never answered, and in the log.
+    pub found: u64,
+    /// Never answered, and not in the log.
+    pub absent: u64,
+}
 
 impl Laws {
     /// One record of the log, from the first to the last, after the run.
@@ -154,10 +169,19 @@ impl Laws {
     /// often as there is something to look for in it.
     #[must_use]
     pub fn conclude<H: Iterator<Item = Operation>>(
-        mut self,
+        self,
         history: impl Fn() -> H,
     ) -> Vec<LawRecord> {
-        self.chat.judge(&self.users);
+        self.conclude_with_tally(history).0
+    }
+
+    /// The same, and what became of commands by the log.
+    #[must_use]
+    pub fn conclude_with_tally<H: Iterator<Item = Operation>>(
+        mut self,
+        history: impl Fn() -> H,
+    ) -> (Vec<LawRecord>, Tally) {
+        self.chat.judge(&self.options.mint, &self.users);
         self.presence.judge();
         let mut unseen = Unseen::default();
         for operation in history() {
@@ -170,6 +194,7 @@ impl Laws {
             self.durable_acks.check_live(seq, &self.ledger);
         }
         self.real_time_order.sweep(&self.ledger);
+        let tally = self.tally();
         let durable_acks = std::mem::replace(&mut self.durable_acks, DurableAcks::new());
         let durable_acks = durable_acks.conclude(&self.ledger);
         // Its memory is the slots' now.
@@ -182,7 +207,23 @@ impl Laws {
             .iter()
             .filter(|name| !LAWS.contains(&name.as_str()));
         let unknown = unknown.map(|name| unheard_of(name));
-        told.into_iter().chain(unknown).collect()
+        (told.into_iter().chain(unknown).collect(), tally)
+    }
+
+    const fn tally(&self) -> Tally {
+        let Counts {
+            acknowledged,
+            lost,
+            found,
+            absent,
+        } = self.durable_acks.counts();
+        Tally {
+            acknowledged,
+            lost,
+            doubled: self.idempotent_answers.doubled(),
+            found,
+            absent,
+        }
     }
 
     /// Slot by slot, in as many parts as fit into memory.
@@ -191,6 +232,7 @@ impl Laws {
         history: &impl Fn() -> H,
         unseen: &Unseen,
     ) {
+        // The ledger's share.
         let bytes_max = self.options.memory_bytes_max / 4;
         for part in Part::all(unseen.of_slots, bytes_max) {
             let mut slots = SlotHistory::new(part, bytes_max);
@@ -227,8 +269,13 @@ impl Laws {
         if let Call::Sales(call) = operation.call {
             self.sales.handle_operation(operation, &call);
         }
-        let unanswered = matches!(operation.outcome, Outcome::Timeout | Outcome::Unknown);
-        if unanswered && own.is_some_and(|(_, entry)| entry.refused().is_none()) {
+        let is_unseen = match operation.outcome {
+            Outcome::Timeout | Outcome::Unknown => true,
+            // An earlier attempt may have been heard.
+            Outcome::Error(_) => 1 < operation.attempts,
+            Outcome::Ok | Outcome::Refused(_) => false,
+        };
+        if is_unseen && own.is_some_and(|(_, entry)| entry.refused().is_none()) {
             unseen.won.insert((operation.client, operation.counter));
         }
     }

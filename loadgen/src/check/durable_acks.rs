@@ -15,12 +15,25 @@ const ABOUT: About = About {
     confidence: "certificate: position and chain hash of every answer against the log",
 };
 
+/// What became of commands, by the log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counts {
+    pub(super) acknowledged: u64,
+    pub(super) lost: u64,
+    pub(super) found: u64,
+    pub(super) absent: u64,
+}
+
 /// The law.
 #[derive(Debug)]
 pub(super) struct DurableAcks {
     decisions: u64,
     reads: u64,
     resolved: u64,
+    /// Those of them and of those not considered that the log has.
+    found: u64,
+    lost: u64,
+    absent: u64,
     finding: Finding,
 }
 
@@ -30,6 +43,9 @@ impl DurableAcks {
             decisions: 0,
             reads: 0,
             resolved: 0,
+            found: 0,
+            lost: 0,
+            absent: 0,
             finding: Finding::new(ABOUT),
         }
     }
@@ -42,6 +58,7 @@ impl DurableAcks {
             Outcome::Timeout | Outcome::Unknown => {
                 let found = ledger.find((operation.client, operation.counter));
                 self.resolved += u64::from(found.is_some());
+                self.resolve(operation, found.is_some());
             }
         }
     }
@@ -54,6 +71,8 @@ impl DurableAcks {
             self.reads += 1;
         }
         let entry = ledger.get(operation.seq);
+        let is_there = entry.is_some_and(|entry| is_of(&entry, operation));
+        self.lost += u64::from(write && !is_there);
         match entry {
             None => self.convict(
                 operation,
@@ -77,12 +96,23 @@ impl DurableAcks {
     fn check_error(&mut self, operation: &Operation, ledger: &Ledger) {
         // With several attempts an earlier one may have been the one that was logged.
         let found = ledger.find((operation.client, operation.counter));
-        if found.is_some() && operation.attempts <= 1 {
+        if 1 < operation.attempts {
+            return self.resolve(operation, found.is_some());
+        }
+        if found.is_some() {
             self.convict(
                 operation,
                 "it was told that nothing was considered, yet the log has a record of it",
                 "no record",
             );
+        }
+    }
+
+    /// Nobody was told whether it happened: the log tells.
+    fn resolve(&mut self, operation: &Operation, is_there: bool) {
+        if is_write(&operation.call) {
+            self.found += u64::from(is_there);
+            self.absent += u64::from(!is_there);
         }
     }
 
@@ -99,6 +129,16 @@ impl DurableAcks {
             order: "the log was read after the answer was given",
             expected: expected.to_owned(),
         });
+    }
+
+    /// Decisions held against the log and those it lacks; unanswered commands it has and lacks.
+    pub(super) const fn counts(&self) -> Counts {
+        Counts {
+            acknowledged: self.decisions,
+            lost: self.lost,
+            found: self.found,
+            absent: self.absent,
+        }
     }
 
     /// The position that the live state was read at, before the crash: it was shown to somebody too.

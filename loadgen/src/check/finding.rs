@@ -170,10 +170,14 @@ impl Finding {
             (0, Some(_)) => Verdict::Unknown,
             (0, None) => Verdict::Valid,
         };
-        let told = self.violations.iter();
-        let windows = told
-            .map(|(subject, violation)| Window::around(*subject, &violation.operations(wanted)));
-        let windows = windows.collect();
+        let (mut windows, mut violations) = (Vec::new(), Vec::new());
+        for (subject, violation) in &self.violations {
+            let operations = violation.operations(wanted);
+            let named = || operations.iter().find_map(|op| Subject::of(&op.call));
+            let subject = subject.or_else(named);
+            windows.push(Window::around(subject, &operations));
+            violations.push(tell(subject, violation, wanted));
+        }
         let record = LawRecord {
             name: self.about.name.to_owned(),
             demands: self.about.demands.to_owned(),
@@ -183,9 +187,7 @@ impl Finding {
             confidence: self.about.confidence.to_owned(),
             exercised: self.counts.iter().map(counted).collect(),
             violation_count: self.violation_count,
-            violations: (self.violations.iter())
-                .map(|(subject, violation)| tell(*subject, violation, wanted))
-                .collect(),
+            violations,
             scope: self.scope.record(),
         };
         Concluded { record, windows }

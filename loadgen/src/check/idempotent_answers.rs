@@ -1,11 +1,10 @@
 //! I1 to I5, idempotent retries: one key, one effect, one answer.
 //!
 //! Every answer to a key must be the first one (I2); the log may hold the key once (I1); and a key
-//! that was never used for anything else may not be refused as if it had been (I3). An attempt on
-//! another connection, or at a server that was killed meanwhile, is an attempt like any other (I4): a
-//! client repeats under their keys whatever its lost connection left unanswered. A key that was
-//! forgotten too early would let its retry into the log a second time (I5). That a key is refused
-//! with another body is for the server's own tests: clients of a run have no such thing to say.
+//! that was used for something else is refused, and no other is (I3). An attempt on another
+//! connection, or at a server that was killed meanwhile, is an attempt like any other (I4): a client
+//! repeats under their keys whatever its lost connection left unanswered. A key that was forgotten
+//! too early would let its retry into the log a second time (I5).
 
 use protocol::{Code, OwnedRecord};
 
@@ -16,7 +15,7 @@ use super::log_chained::of_record;
 
 const ABOUT: About = About {
     name: "idempotent-answers",
-    demands: "A retry gets the answer the first attempt got, and has no effect of its own.",
+    demands: "A retry gets the answer the first attempt got, and has no effect of its own; a key is for one command only.",
     confidence: "certificate: every answer to a key compared, and the log searched for keys",
 };
 
@@ -25,6 +24,8 @@ const ABOUT: About = About {
 pub(super) struct IdempotentAnswers {
     duplicates: u64,
     retried: u64,
+    reused: u64,
+    doubled: u64,
     finding: Finding,
 }
 
@@ -33,6 +34,8 @@ impl IdempotentAnswers {
         Self {
             duplicates: 0,
             retried: 0,
+            reused: 0,
+            doubled: 0,
             finding: Finding::new(ABOUT),
         }
     }
@@ -79,8 +82,22 @@ impl IdempotentAnswers {
         }
     }
 
+    /// Another command under a key that was used: what became of it.
+    pub(super) fn handle_reused(&mut self, first: &Operation, outcome: Outcome) {
+        // Whatever else it was refused for, it was not considered.
+        self.reused += u64::from(outcome == Outcome::Error(Code::KEY_REUSED));
+        if outcome.is_decided() {
+            let told = format!(
+                "used a key again for another command and was answered `{}`",
+                outcome_text(outcome)
+            );
+            self.convict(first, &told, "refused, since the key was used already");
+        }
+    }
+
     /// One record of an operation that has one already.
     pub(super) fn handle_twice(&mut self, record: &OwnedRecord, earlier: u64, by: OperationId) {
+        self.doubled += 1;
         self.finding.convict(|| Violation {
             sentence: format!(
                 "operation {} of client {} took effect at position {earlier} and again at {}",
@@ -101,10 +118,19 @@ impl IdempotentAnswers {
         });
     }
 
+    /// Commands that the log has twice.
+    pub(super) const fn doubled(&self) -> u64 {
+        self.doubled
+    }
+
     pub(super) fn conclude(mut self) -> Finding {
         let retries = self.duplicates + self.retried;
         self.finding.count_needed("retries answered", retries);
         self.finding.count("answers compared", self.duplicates);
+        self.finding.count(
+            "keys refused that were used for something else",
+            self.reused,
+        );
         self.finding
     }
 }

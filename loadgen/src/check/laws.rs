@@ -6,7 +6,7 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
-use protocol::{Code, UserId};
+use protocol::{Code, UserId, words::presence::Signal};
 
 use crate::operation::{
     Call, ChatCall, ChatSeen, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push,
@@ -168,10 +168,9 @@ impl Laws {
     #[must_use]
     pub fn new(options: LawOptions) -> Self {
         let (capacity, clients) = (options.capacity, options.clients);
-        // Half is the ledger's; when it is no longer needed, the slots have some of that. The other
-        // things that grow with a run: the cancels, the reads of the agenda, of favourites and of
-        // sales, and all that the chat shows.
-        let share = options.memory_bytes_max / 12;
+        // What grows with the run: the ledger, which the slots follow when it is no longer needed, the
+        // cancels, the reads of the agenda, of favourites and of sales, and all that the chat shows.
+        let share = options.memory_bytes_max / 8;
         Self {
             slots: HashMap::with_hasher(FixedState::with_seed(0)),
             users: vec![None; usize::try_from(clients).unwrap_or(0)],
@@ -179,7 +178,7 @@ impl Laws {
             began_at: 0,
             held_before: HashSet::with_hasher(FixedState::with_seed(0)),
             late: Vec::new(),
-            ledger: Ledger::new(options.memory_bytes_max / 2),
+            ledger: Ledger::new(2 * share),
             no_double_booking: NoDoubleBooking::new(capacity, options.hold_slack),
             refusals_justified: RefusalsJustified::new(capacity),
             someone_wins: SomeoneWins::new(capacity),
@@ -193,7 +192,7 @@ impl Laws {
             replay_determinism: ReplayDeterminism::new(),
             model_agrees: ModelAgrees::new(options.page_len, share),
             linearizable: Linearizable::new(capacity, options.search_steps_max),
-            chat: ChatLaws::new(share),
+            chat: ChatLaws::new(2 * share),
             presence: PresenceLaws::new(options.presence_slack, options.wall_at_start),
             catalogue: CatalogueLaws::new(share),
             sales: SalesLaws::new(share),
@@ -210,9 +209,8 @@ impl Laws {
         self.users[index] = Some(user);
     }
 
-    /// Something was broken on purpose at `now`: laws of progress stand back.
+    /// Something was broken on purpose at `now`: laws that stand on time stand back for a while.
     pub fn handle_fault(&mut self, now: Nanos) {
-        self.someone_wins.handle_fault(now);
         self.presence.handle_fault(now);
     }
 
@@ -412,6 +410,10 @@ impl Watch for Laws {
         Self::handle_duplicate(self, first, second.outcome, second.seq, second.hash);
     }
 
+    fn handle_reused(&mut self, first: &Operation, outcome: Outcome) {
+        self.idempotent_answers.handle_reused(first, outcome);
+    }
+
     fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos) {
         self.session_order.handle_push(client, seq);
         self.real_time_order.raise(seq);
@@ -440,6 +442,13 @@ impl Watch for Laws {
             sent: &self.no_phantom,
         };
         self.chat.handle_push(client, (seq, push), now, &known);
+    }
+
+    fn handle_signal(&mut self, client: u32, signal: &Signal, now: Nanos) {
+        match signal {
+            Signal::WatchPresence(watch) => self.presence.handle_watch(client, &watch.users, now),
+            Signal::Typing(_) => {}
+        }
     }
 
     fn handle_news(&mut self, client: u32, news: &News, now: Nanos) {
@@ -471,6 +480,10 @@ impl Watch for Laws {
         }
         self.chat.handle_link(client, change, now);
         self.presence.handle_link(client, user, change, now);
+    }
+
+    fn handle_fault(&mut self, now: Nanos) {
+        Self::handle_fault(self, now);
     }
 
     fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {

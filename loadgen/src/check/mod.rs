@@ -37,4 +37,5 @@ mod someone_wins;
 mod subject;
 mod window;
 
+pub use conclusion::Tally;
 pub use laws::{LAWS, LawOptions, Laws};

@@ -7,7 +7,8 @@
 #[derive(Debug)]
 pub(super) struct Reads<T> {
     kept: Vec<(u64, T)>,
-    len_max: usize,
+    /// Bytes that are left for more.
+    bytes_left: u64,
     /// Sorted, the highest position first, once they begin to come out.
     is_sorted: bool,
     skipped: u64,
@@ -16,10 +17,9 @@ pub(super) struct Reads<T> {
 impl<T> Reads<T> {
     /// None yet; never more than `bytes_max` hold.
     pub(super) fn new(bytes_max: u64) -> Self {
-        let one = u64::try_from(size_of::<(u64, T)>()).unwrap_or(u64::MAX);
         Self {
             kept: Vec::new(),
-            len_max: usize::try_from(bytes_max / one).unwrap_or(usize::MAX),
+            bytes_left: bytes_max,
             is_sorted: false,
             skipped: 0,
         }
@@ -27,10 +27,18 @@ impl<T> Reads<T> {
 
     /// Keeps a read of the state at `seq`.
     pub(super) fn keep(&mut self, seq: u64, read: T) {
-        if self.kept.len() < self.len_max {
-            self.kept.push((seq, read));
-        } else {
-            self.skipped += 1;
+        self.keep_with(seq, read, 0);
+    }
+
+    /// Keeps one that points at so many bytes more.
+    pub(super) fn keep_with(&mut self, seq: u64, read: T, more: usize) {
+        let bytes = u64::try_from(size_of::<(u64, T)>() + more).unwrap_or(u64::MAX);
+        match self.bytes_left.checked_sub(bytes) {
+            Some(left) => {
+                self.bytes_left = left;
+                self.kept.push((seq, read));
+            }
+            None => self.skipped += 1,
         }
     }
 

@@ -33,12 +33,10 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Around these operations, if they are known by their times and are about one thing.
+    /// Around these operations, if it is known what they are about and when they were.
     pub(super) fn around(subject: Option<Subject>, operations: &[Operation]) -> Option<Self> {
-        let subjects = operations.iter().map(|op| Subject::of(&op.call));
-        let subject = subject.or_else(|| subjects.flatten().next())?;
         Some(Self {
-            subject,
+            subject: subject?,
             from: operations.iter().map(|op| op.sent_at).min()?,
             to: operations.iter().map(|op| op.completed_at).max()?,
             told: (operations.iter())

@@ -7,6 +7,7 @@
 use std::{io, mem, sync::atomic::Ordering};
 
 use protocol::words::presence;
+use reports::record::DoubtRecord;
 
 use super::{
     DriveOptions, Progress,
@@ -19,6 +20,7 @@ use crate::{
     client::{Ask, Client, Finished, Told},
     contention::Contention,
     deliveries::Receipt,
+    fault::Stage,
     intervals::{IntervalLog, WriterGone},
     operation::{Call, ChatCall, Nanos, Operation, Outcome, Push, Watch},
     pacer::TimerQueue,
@@ -31,6 +33,8 @@ use crate::{
 const READ_BYTES_MAX: usize = 64 * 1_024;
 /// How soon a lane tries again that could ask nothing.
 const LANE_PAUSE: Nanos = 1_000_000;
+/// Of the commands asked again, every how-many-th is another one under the same key.
+const REUSED_EVERY: u32 = 4;
 
 /// Everything that one call touches.
 pub(super) struct Engine<'a, T, W> {
@@ -48,11 +52,14 @@ pub(super) struct Engine<'a, T, W> {
     /// Calls sent and not answered, and commands asked again and not answered.
     pub(super) in_flight: u64,
     pub(super) duplicates: u64,
+    /// Commands that were cut off from their answers, and what asking again showed.
+    pub(super) doubts: DoubtRecord,
     pub(super) links: Links,
     /// No new calls: the phase is over.
     pub(super) is_stopping: bool,
     pub(super) failure: Option<io::Error>,
     commands: u32,
+    asked_again: u32,
     pub(super) dirty: Vec<u32>,
     scratch: Vec<u8>,
 }
@@ -79,10 +86,12 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             rounds: Vec::new(),
             in_flight: 0,
             duplicates: 0,
+            doubts: DoubtRecord::default(),
             links: Links::default(),
             is_stopping: false,
             failure: None,
             commands: 0,
+            asked_again: 0,
             dirty: Vec::new(),
             scratch: vec![0; READ_BYTES_MAX],
         }
@@ -91,6 +100,48 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     /// Whether the user wants the run to end.
     pub(super) fn is_interrupted(&self) -> bool {
         self.options.stop.load(Ordering::Relaxed)
+    }
+
+    /// Says where the load is, to whoever breaks things.
+    pub(super) fn enter_stage(&self, stage: Stage) {
+        if let Some(board) = &self.options.faults {
+            board.enter(stage);
+        }
+    }
+
+    /// Whether something is broken on purpose at the moment.
+    pub(super) fn is_broken(&self) -> bool {
+        (self.options.faults.as_ref()).is_some_and(|board| board.is_broken())
+    }
+
+    /// Hears what was broken and mended since the last turn, before anything that followed from it.
+    pub(super) fn hear_faults(&mut self) {
+        let Some(board) = &self.options.faults else {
+            return;
+        };
+        if let Some(at) = board.take_news() {
+            self.watch.handle_fault(at);
+        }
+        if let Some(address) = board.take_move() {
+            self.target.redirect(address);
+        }
+    }
+
+    /// What an answer, or its absence, says about recovery and about doubts.
+    fn note_faults(&mut self, finished: &Finished, now: Nanos) {
+        let operation = &finished.operation;
+        if let Some(board) = &self.options.faults
+            && operation.outcome.is_decided()
+        {
+            board.note_answer(operation.sent_at, now);
+        }
+        // What is not decided now the log tells after the run.
+        let is_told = finished.was_cut_off && operation.outcome.is_decided();
+        if is_told && !operation.call.is_query() {
+            let had_happened = operation.seq <= finished.newest_at_return;
+            self.doubts.had_happened += u64::from(had_happened);
+            self.doubts.had_not_happened += u64::from(!had_happened);
+        }
     }
 
     /// Takes an instance as far as it goes by now: to its next call, to a wait, or to its end.
@@ -148,6 +199,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             self.dirty.push(number);
         }
         client.say(signal, now);
+        self.watch.handle_signal(number, signal, now);
     }
 
     /// Sends a call, or counts it as shed or cancelled. Whether it was sent. What is due after the
@@ -321,6 +373,19 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
                 self.keep(&second, true);
                 self.watch.handle_duplicate(&first, &second);
             }
+            Told::Reused { first, outcome } => {
+                self.in_flight -= 1;
+                let probe = Operation {
+                    completed_at: now,
+                    outcome,
+                    seq: 0,
+                    hash: 0,
+                    attempts: 0,
+                    ..first
+                };
+                self.keep(&probe, true);
+                self.watch.handle_reused(&first, outcome);
+            }
             Told::Pushed { seq, push } => self.handle_push(link, seq, &push, now),
             Told::Subscribed { from, newest } => self.handle_subscribed(link, (from, newest), now),
             Told::News(news) => self.watch.handle_news(link, &news, now),
@@ -348,6 +413,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     pub(super) fn complete(&mut self, finished: &Finished, now: Nanos) {
         let operation = &finished.operation;
         self.in_flight -= 1;
+        self.note_faults(finished, now);
         self.contention.end(finished.entry);
         self.recorder.complete(operation);
         self.note_interval(|log| log.record(operation));
@@ -360,7 +426,8 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         self.advance(finished.run, operation.completed_at, now);
     }
 
-    /// Asks every n-th decided command again, as a client would that did not get the answer.
+    /// Asks every n-th decided command again, as a client would that did not get the answer; and now
+    /// and then another one under its key, as no client should.
     fn ask_again(&mut self, first: &Operation, now: Nanos) {
         let Some(every) = self.options.duplicate_every else {
             return;
@@ -374,10 +441,15 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             return;
         }
         self.commands = 0;
+        self.asked_again = self.asked_again.wrapping_add(1);
         if client.out().is_empty() {
             self.dirty.push(first.client);
         }
-        client.ask_again(first, now);
+        if self.asked_again.is_multiple_of(REUSED_EVERY) {
+            client.reuse_key(first, now);
+        } else {
+            client.ask_again(first, now);
+        }
         self.in_flight += 1;
     }
 

@@ -28,12 +28,13 @@ mod tests;
 use std::{
     fmt, io,
     num::NonZeroU32,
+    rc::Rc,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use reports::record::{
-    ContentionRecord, GeneratorRecord, PhaseRecord, QuantileRecord, TimelinePoint,
+    ContentionRecord, DoubtRecord, GeneratorRecord, PhaseRecord, QuantileRecord, TimelinePoint,
 };
 
 use self::{
@@ -43,6 +44,7 @@ use self::{
 use crate::{
     client::Client,
     clock::Clock,
+    fault::{Board, Stage},
     history::HistoryWriter,
     intervals::IntervalLog,
     operation::Watch,
@@ -78,6 +80,8 @@ pub struct DriveOptions {
     pub stop: Arc<AtomicBool>,
     /// Told once a second.
     pub progress: Option<OnProgress>,
+    /// Where it is said what is broken on purpose.
+    pub faults: Option<Rc<Board>>,
 }
 
 impl DriveOptions {
@@ -93,6 +97,7 @@ impl DriveOptions {
             intervals: None,
             stop: Arc::default(),
             progress: None,
+            faults: None,
         }
     }
 }
@@ -131,6 +136,8 @@ pub struct Driven {
     pub duplicates: u64,
     /// Connections lost.
     pub links_lost: u64,
+    /// Commands that were cut off from their answers.
+    pub doubts: DoubtRecord,
     /// Whether it was ended early.
     pub interrupted: bool,
 }
@@ -185,6 +192,7 @@ pub async fn drive<T: Target, W: Watch>(
         phases.push(record);
         costs.push(cost);
     }
+    engine.enter_stage(Stage::Over);
     let mut generator = record_generator(&costs, &pacer);
     generator.connections = u64::try_from(engine.target.links()).unwrap_or(u64::MAX);
     generator.saturated = find_saturation(&generator, &phases);
@@ -195,6 +203,7 @@ pub async fn drive<T: Target, W: Watch>(
         contention: engine.contention.record(),
         duplicates: engine.duplicates,
         links_lost: engine.links.lost,
+        doubts: engine.doubts,
         interrupted: engine.is_interrupted(),
     })
 }

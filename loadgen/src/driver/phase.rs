@@ -14,6 +14,7 @@ use crate::{
     client::Client,
     clock,
     deliveries::Drain,
+    fault::Stage,
     operation::{Nanos, Watch},
     pacer::Pacer,
     plan::{Arrival, Pace},
@@ -88,6 +89,8 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         self.engine.begin_intervals(self.started_at);
         self.engine.is_stopping = false;
         let cpu = clock::process_cpu();
+        let stage = Stage::In(self.index, self.started_at);
+        self.engine.enter_stage(stage);
         self.start_loads();
         while !self.is_over() {
             let wake = self.next_wake();
@@ -227,6 +230,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             }
         });
         let late = waiting.await.map_err(DriveError::Waiting)?;
+        self.engine.hear_faults();
         if let (Some(late), Wake::Planned(_)) = (late, wake) {
             self.pacer.note_lateness(late);
         }
@@ -259,6 +263,10 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         }
         engine.tend(now);
         engine.flush();
+        // As long as something is broken, not only when it began.
+        if engine.is_broken() {
+            engine.watch.handle_fault(now);
+        }
     }
 
     /// Starts what is due, up to a bound; what remains is due again at once.
@@ -311,13 +319,17 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
     async fn drain(&mut self) -> Result<(), DriveError> {
         self.engine.is_stopping = true;
         let now = self.engine.options.clock.now();
+        // Whatever is still broken is mended now.
+        self.engine.enter_stage(Stage::Before(self.index + 1));
         self.cancel_arrivals(now);
         while let Some((at, run)) = self.engine.timers.take() {
             self.engine.resume(run, at, now);
         }
         self.engine.call_back(now);
         let deadline = now + nanos(self.engine.options.drain);
-        while 0 < self.engine.in_flight && self.engine.options.clock.now() < deadline {
+        while (0 < self.engine.in_flight || self.engine.is_broken())
+            && self.engine.options.clock.now() < deadline
+        {
             let wake_at = self.house_at().min(deadline);
             self.turn(Wake::House(wake_at)).await?;
         }

@@ -2,7 +2,11 @@
 //!
 //! Deliberately absent: sockets, clocks and chance (see `proxy`).
 
-use std::{num::NonZeroU16, num::NonZeroU64, time::Duration};
+use std::{
+    fmt,
+    num::{NonZeroU16, NonZeroU64},
+    time::Duration,
+};
 
 /// What can be done to the connections between clients and server.
 ///
@@ -69,6 +73,12 @@ impl Share {
     #[must_use]
     pub fn of(self, count: usize) -> usize {
         count.saturating_mul(self.0.into()).div_ceil(100)
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}%", self.0)
     }
 }
 

@@ -48,7 +48,7 @@ mod tests;
 
 use std::{io, path::PathBuf};
 
-use crate::operation::Operation;
+use crate::operation::{Nanos, Operation};
 
 pub use self::{file::HistoryFile, reader::HistoryReader, writer::HistoryWriter};
 
@@ -57,6 +57,9 @@ pub const HISTORY_VERSION: u32 = 2;
 /// Bytes of records in one block: what a writer holds back and what a reader holds, some 3,500
 /// operations.
 pub const BLOCK_BYTES_MAX: usize = 128 * 1_024;
+
+/// What the times of a history are counted in.
+pub const TICK: Nanos = 100;
 
 /// Room for the longest record: 69 bytes and five operands of nine, and seven bytes more because
 /// numbers are written eight bytes at a time.
@@ -87,7 +90,8 @@ pub struct HistoryHead {
 pub struct HistoryEntry {
     /// What happened; its instants to 100 ns.
     pub operation: Operation,
-    /// Whether this is the second answer to a command asked again on purpose.
+    /// Whether this is the answer to a command asked again on purpose; with no attempts, to another
+    /// command asked under its key.
     pub duplicate: bool,
 }
 

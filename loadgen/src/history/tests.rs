@@ -7,7 +7,6 @@ use protocol::Code;
 
 use super::{
     number::{Pen, take_distance, take_number},
-    record::TICK,
     *,
 };
 use crate::operation::{Call, Nanos, Outcome, Slot};

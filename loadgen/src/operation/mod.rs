@@ -11,7 +11,10 @@ mod sales;
 
 use protocol::{
     Code, Key, UserId,
-    words::agenda::{SlotId, SlotView},
+    words::{
+        agenda::{SlotId, SlotView},
+        presence::Signal,
+    },
 };
 
 pub use self::{
@@ -398,8 +401,18 @@ pub trait Watch {
     /// answer. Not an operation: counted apart, in no histogram.
     fn handle_duplicate(&mut self, first: &Operation, second: &Operation);
 
+    /// The key of a command already answered was used again on purpose, for another command, and
+    /// this is what became of that. No operation either: nobody may do so.
+    fn handle_reused(&mut self, first: &Operation, outcome: Outcome) {
+        let _nobody_judges_it = (first, outcome);
+    }
+
     /// A push reached a client: the promotion of a waitlist, the end of a hold, a message.
     fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos);
+    /// A client says something in passing; nobody answers.
+    fn handle_signal(&mut self, client: u32, signal: &Signal, now: Nanos) {
+        let _nobody_judges_it = (client, signal, now);
+    }
     /// Something without a position reached a client: who is here, who is writing.
     fn handle_news(&mut self, client: u32, news: &News, now: Nanos);
     /// A client's connection began or ended.
@@ -408,6 +421,10 @@ pub trait Watch {
     /// shown, or it never will be. To be told while the client's connection is up.
     fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {
         let _nobody_judges_it = (client, seq, now);
+    }
+    /// Something was broken on purpose, or is, or has just been mended.
+    fn handle_fault(&mut self, now: Nanos) {
+        let _nobody_judges_it = now;
     }
 }
 

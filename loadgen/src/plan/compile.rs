@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::{
     plan::{
-        Action, Flow, OpenLoop, Pace, Phase, Pick, PlacePick, Plan, STARTS_MAX, Select, Step, World,
+        Action, Flow, OpenLoop, Pace, Phase, Pick, PlacePick, Plan, STARTS_MAX, Select, Step,
+        World, fault::Schedule,
     },
     scenario::{
         ActionSpec, FlowSpec, PickSpec, PlaceSpec, Scenario, ScenarioError, SelectSpec, StepSpec,
@@ -53,9 +54,25 @@ impl Plan {
             .iter()
             .try_for_each(|phase| check_starts(scenario, phase))?;
         let world = scenario.world.clone();
+        let seed = options.seed.unwrap_or(scenario.seed);
+        let scales: Vec<f64> = (phases.iter())
+            .map(|phase| {
+                if is_rendezvous(phase) {
+                    1.0
+                } else {
+                    options.time_scale
+                }
+            })
+            .collect();
+        let schedule = Schedule {
+            phases: &phases,
+            scales: &scales,
+            seed,
+        };
         Ok(Self {
             name: scenario.name.clone(),
-            seed: options.seed.unwrap_or(scenario.seed),
+            seed,
+            faults: schedule.plan(&scenario.faults),
             phases,
             flows: scenario
                 .flows
@@ -100,11 +117,7 @@ fn check_starts(scenario: &Scenario, phase: &Phase) -> Result<(), ScenarioError>
 
 fn scale_phase(phase: &Phase, options: &PlanOptions) -> Phase {
     let mut scaled = phase.clone();
-    let is_rendezvous = phase
-        .loads
-        .iter()
-        .any(|load| matches!(load.pace, Pace::Rendezvous { .. }));
-    if !is_rendezvous {
+    if !is_rendezvous(phase) {
         scaled.duration = scale_duration(phase.duration, options.time_scale);
     }
     for load in &mut scaled.loads {
@@ -115,6 +128,11 @@ fn scale_phase(phase: &Phase, options: &PlanOptions) -> Phase {
         }
     }
     scaled
+}
+
+fn is_rendezvous(phase: &Phase) -> bool {
+    let mut loads = phase.loads.iter();
+    loads.any(|load| matches!(load.pace, Pace::Rendezvous { .. }))
 }
 
 /// At least a millisecond, so that no phase is nothing.

@@ -7,6 +7,7 @@
 mod canon;
 mod compile;
 mod draw;
+mod fault;
 mod lane;
 pub(crate) mod math;
 mod summary;
@@ -22,6 +23,7 @@ use crate::operation::Nanos;
 pub use self::{
     compile::PlanOptions,
     draw::{Draws, Pause, SAVED_LEN_MAX, Step},
+    fault::{Fault, PlannedFault, STRIKES_MAX},
     lane::Lane,
     summary::PlanSummary,
     systems::{Address, Among, CatalogueStep, ChatStep, SalesStep, Thing},
@@ -29,6 +31,7 @@ pub use self::{
 };
 pub(crate) use self::{
     draw::{Action, Pick, PlacePick, Select},
+    fault::longest,
     lane::StreamOwner,
 };
 
@@ -45,6 +48,26 @@ pub struct Plan {
     pub phases: Vec<Phase>,
     /// Step lists, by [`Instance::flow`].
     pub flows: Vec<Flow>,
+    /// What is broken on purpose, in the order in which it is due.
+    pub faults: Vec<PlannedFault>,
+}
+
+impl Plan {
+    /// Whether something must stand between clients and server for its faults.
+    #[must_use]
+    pub fn needs_proxy(&self) -> bool {
+        self.faults
+            .iter()
+            .any(|planned| !planned.fault.is_of_process())
+    }
+
+    /// The first strike that needs a server of the run's own.
+    #[must_use]
+    pub fn first_of_process(&self) -> Option<&PlannedFault> {
+        self.faults
+            .iter()
+            .find(|planned| planned.fault.is_of_process())
+    }
 }
 
 /// One phase.

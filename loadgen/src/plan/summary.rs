@@ -7,6 +7,9 @@ use crate::plan::{Load, Pace, Plan, Who, World, math};
 /// Arrivals that are counted one by one; beyond them a Poisson load says its mean.
 const COUNTED_MAX: f64 = 5_000_000.0;
 
+/// Strikes that are shown one by one, of each phase.
+const FAULTS_SHOWN_MAX: usize = 20;
+
 /// A plan in numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanSummary {
@@ -38,6 +41,8 @@ pub struct PhaseSummary {
     pub warmup: bool,
     /// In order.
     pub loads: Vec<LoadSummary>,
+    /// What is broken in it on purpose, and when.
+    pub faults: Vec<(Duration, String)>,
 }
 
 /// One source of load in numbers.
@@ -95,9 +100,17 @@ impl Plan {
                 duration: phase.duration,
                 warmup: phase.warmup,
                 loads,
+                faults: self.strikes(phase_index),
             });
         }
         summary
+    }
+
+    fn strikes(&self, phase: usize) -> Vec<(Duration, String)> {
+        let in_phase = self.faults.iter().filter(|fault| fault.phase == phase);
+        in_phase
+            .map(|fault| (Duration::from_nanos(fault.at), fault.to_string()))
+            .collect()
     }
 
     fn count_starts(&self, phase: usize, load: usize) -> Option<u64> {
@@ -232,6 +245,18 @@ impl fmt::Display for PhaseSummary {
                 }
                 _ => writeln!(out)?,
             }
+        }
+        for (at, what) in self.faults.iter().take(FAULTS_SHOWN_MAX) {
+            let at = Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX));
+            writeln!(
+                out,
+                "    fault       {} in: {what}",
+                humantime::format_duration(at)
+            )?;
+        }
+        if FAULTS_SHOWN_MAX < self.faults.len() {
+            let more = self.faults.len() - FAULTS_SHOWN_MAX;
+            writeln!(out, "    fault       and {more} more")?;
         }
         Ok(())
     }

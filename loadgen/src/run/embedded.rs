@@ -1,13 +1,13 @@
 //! The embedded server: this same program, as a child process over a fresh log.
 //!
 //! It is started on a free port, pulled the plug on with SIGKILL, started again on what is on the
-//! disk, and stopped with SIGTERM. Deliberately absent: what is asked of it (see `world`, `judge`).
+//! disk, paused and let go on, and stopped with SIGTERM. Deliberately absent: what is asked of it (see `world`, `judge`).
 
 use std::{
     fs::{self, OpenOptions},
     io,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use crate::scenario::ServerConfig;
@@ -26,6 +26,12 @@ const READY_MAX: Duration = Duration::from_secs(120);
 
 /// How long a server may take to stop: it finishes what it took, and checkpoints.
 const STOP_MAX: Duration = Duration::from_secs(60);
+
+/// How often and how soon to look whether a process that was told to stop has: the kernel does it
+/// when the process is next about to run.
+const PAUSE_LOOKS: u32 = 1_000;
+/// See [`PAUSE_LOOKS`].
+const PAUSE_LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// A running child.
 #[derive(Debug)]
@@ -130,17 +136,61 @@ impl Embedded {
         self.child.id()
     }
 
-    /// Pulls the plug: SIGKILL, no warning; then starts another server on what is on the disk.
+    /// Pulls the plug: SIGKILL, no warning. How the process ended.
     ///
     /// # Errors
-    /// If it had ended before, or the next one does not get ready.
-    pub(super) async fn crash_and_restart(mut self) -> Result<Self, EmbeddedError> {
+    /// If it had ended before.
+    pub(super) async fn kill(&mut self) -> Result<ExitStatus, EmbeddedError> {
         self.assert_running()?;
-        self.child
-            .kill()
-            .await
-            .map_err(|error| EmbeddedError::NotStopped(error.to_string()))?;
-        Self::start(self.launch).await
+        self.signal(Signal::KILL);
+        self.wait_for_end().await
+    }
+
+    /// Asks it to end, with SIGTERM, and waits until it has.
+    ///
+    /// # Errors
+    /// If it had ended before, or does not end.
+    pub(super) async fn end(&mut self) -> Result<ExitStatus, EmbeddedError> {
+        self.assert_running()?;
+        self.signal(Signal::TERM);
+        self.wait_for_end().await
+    }
+
+    /// Starts another server on what is on the disk, after this one ended.
+    ///
+    /// # Errors
+    /// If it does not get ready.
+    pub(super) async fn start_again(&mut self) -> Result<(), EmbeddedError> {
+        *self = Self::start(self.launch.clone()).await?;
+        Ok(())
+    }
+
+    /// Stops its process where it is, with SIGSTOP. Whether the kernel says that it stands.
+    pub(super) async fn pause(&self) -> bool {
+        self.signal(Signal::STOP);
+        for _look in 0..PAUSE_LOOKS {
+            if self.is_stopped() {
+                return true;
+            }
+            sleep(PAUSE_LOOK_EVERY).await;
+        }
+        false
+    }
+
+    /// Lets a stopped process go on.
+    pub(super) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Whether the kernel says that the process is stopped.
+    fn is_stopped(&self) -> bool {
+        let Some(pid) = self.child.id() else {
+            return false;
+        };
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The state follows the program's name, which stands in brackets and may hold anything.
+        let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+        state.is_some_and(|state| state.starts_with('T'))
     }
 
     /// Stops it and waits until its log is at rest.
@@ -148,20 +198,22 @@ impl Embedded {
     /// # Errors
     /// If it had ended before, or does not end well.
     pub(super) async fn stop(mut self) -> Result<(), EmbeddedError> {
-        self.assert_running()?;
-        self.signal(Signal::TERM);
-        let status = timeout(STOP_MAX, self.child.wait())
-            .await
-            .map_err(|_elapsed| {
-                EmbeddedError::NotStopped(format!("not within {} s", STOP_MAX.as_secs()))
-            })?
-            .map_err(|error| EmbeddedError::NotStopped(error.to_string()))?;
+        let status = self.end().await?;
         if status.success() {
             self.launch.forget_silence();
             return Ok(());
         }
         let words = self.launch.last_words();
         Err(EmbeddedError::NotStopped(format!("{status}: {words}")))
+    }
+
+    async fn wait_for_end(&mut self) -> Result<ExitStatus, EmbeddedError> {
+        timeout(STOP_MAX, self.child.wait())
+            .await
+            .map_err(|_elapsed| {
+                EmbeddedError::NotStopped(format!("not within {} s", STOP_MAX.as_secs()))
+            })?
+            .map_err(|error| EmbeddedError::NotStopped(error.to_string()))
     }
 
     fn assert_running(&mut self) -> Result<(), EmbeddedError> {

@@ -6,7 +6,11 @@
 
 use std::{
     fs,
-    sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+        mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -26,16 +30,16 @@ pub(super) struct MemoryWatch {
 }
 
 impl MemoryWatch {
-    /// Begins to look at a process.
-    pub(super) fn start(pid: u32) -> Self {
+    /// Begins to look at a process: the one of this number, which may become another one's.
+    pub(super) fn start(pid: Arc<AtomicU32>) -> Self {
         let (stop, stopped) = sync_channel(1);
         let thread = thread::spawn(move || {
             let mut samples = Vec::new();
             loop {
-                samples.extend(resident_bytes(pid));
+                samples.extend(resident_bytes(pid.load(Ordering::Relaxed)));
                 let is_over = stopped.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout);
                 if is_over || samples.len() == SAMPLES_MAX {
-                    samples.extend(resident_bytes(pid));
+                    samples.extend(resident_bytes(pid.load(Ordering::Relaxed)));
                     return samples;
                 }
             }
@@ -73,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_process_is_seen_from_the_first_look_to_the_last() {
-        let watch = MemoryWatch::start(std::process::id());
+        let watch = MemoryWatch::start(Arc::new(AtomicU32::new(std::process::id())));
         let seen = watch.finish().expect("this process is there");
         assert!(seen.first_bytes > 0 && seen.first_bytes <= seen.max_bytes);
         assert!(seen.last_bytes <= seen.max_bytes);
@@ -82,7 +86,7 @@ mod tests {
     #[test]
     fn a_process_that_is_not_there_has_no_memory() {
         // The kernel never gives this number to a process.
-        let watch = MemoryWatch::start(u32::MAX);
+        let watch = MemoryWatch::start(Arc::new(AtomicU32::new(u32::MAX)));
         assert_eq!(watch.finish(), None);
     }
 }

@@ -8,10 +8,13 @@
 //! is judged on what another process finds on the disk: durability is tested each time, not once.
 //! Deliberately absent: printing, and deciding what the findings come to (`reports`).
 
+mod broken;
 mod embedded;
 mod environment;
+mod files;
 mod judge;
 mod memory;
+mod strike;
 mod threshold;
 mod world;
 
@@ -19,7 +22,10 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     rc::Rc,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -32,25 +38,32 @@ use protocol::{
 use rand::TryRng;
 use reports::{
     record::{
-        CrashRecord, EnvironmentRecord, LawRecord, RECORD_VERSION, RunRecord, RunVerdict,
-        ScenarioRecord,
+        CrashRecord, EnvironmentRecord, FaultsRecord, LawRecord, MemoryRecord, RECORD_VERSION,
+        RunRecord, RunVerdict, ScenarioRecord,
     },
-    render,
     verdict::RunEnd,
 };
 use tokio::{runtime, task::LocalSet};
 
-pub use self::{embedded::EmbeddedError, judge::JudgeError, world::WorldError};
+pub use self::{
+    embedded::EmbeddedError,
+    files::{HISTORY_FILE, JUNIT_FILE, RECORD_FILE, REPORT_FILE},
+    judge::JudgeError,
+    strike::StrikeError,
+    world::WorldError,
+};
 use self::{
     embedded::{Embedded, Launch},
     memory::MemoryWatch,
+    strike::{Striker, Targets},
     world::{Access, Built},
 };
 use crate::{
-    check::{LawOptions, Laws},
+    check::{LawOptions, Laws, Tally},
     client::Client,
     clock::{self, Clock},
     driver::{DriveError, DriveOptions, Driven, OnProgress, drive},
+    fault::{Board, Proxy, Strike, check_room},
     history::{HistoryError, HistoryFile, HistoryHead, HistoryWriter},
     intervals::IntervalLog,
     operation::KeyMint,
@@ -61,13 +74,6 @@ use crate::{
 
 /// Every how-many-th command is asked again under its key, to see that the answer is the same.
 const DUPLICATE_EVERY: u32 = 50;
-
-/// Files of a run's directory.
-pub const RECORD_FILE: &str = "run.json";
-/// See [`RECORD_FILE`].
-pub const REPORT_FILE: &str = "report.html";
-/// See [`RECORD_FILE`].
-pub const HISTORY_FILE: &str = "history.bin";
 
 /// What to run, against what.
 pub struct RunOptions {
@@ -158,6 +164,9 @@ pub enum RunError {
     /// The load.
     #[error(transparent)]
     Drive(#[from] DriveError),
+    /// What was to be broken.
+    #[error(transparent)]
+    Strike(#[from] StrikeError),
     /// The log.
     #[error(transparent)]
     Judge(#[from] JudgeError),
@@ -184,6 +193,7 @@ pub enum RunError {
 pub fn run(options: RunOptions) -> Result<Ran, RunError> {
     let scenario = Scenario::load(&options.scenario)?;
     let plan = Plan::new(&scenario, &options.plan)?;
+    check_faults(&scenario, &plan, &options.against)?;
     let dir = create_run_dir(&options.out, &scenario.name)?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
@@ -204,8 +214,7 @@ pub fn run(options: RunOptions) -> Result<Ran, RunError> {
         let _not_empty = fs::remove_dir(&dir);
     }
     let record = record?;
-    write_file(&dir.join(RECORD_FILE), &record.to_json())?;
-    write_file(&dir.join(REPORT_FILE), &render::html(&record))?;
+    files::write_all(&dir, &record)?;
     Ok(Ran { record, dir })
 }
 
@@ -224,6 +233,13 @@ struct Aftermath {
     server: Option<Embedded>,
 }
 
+/// What became of the server, for the record.
+struct Rest {
+    faults: Option<FaultsRecord>,
+    crash: Option<CrashRecord>,
+    server_memory: Option<MemoryRecord>,
+}
+
 impl Run<'_> {
     async fn carry_out(mut self) -> Result<RunRecord, RunError> {
         let started_at = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
@@ -237,29 +253,87 @@ impl Run<'_> {
         let secret = random_secret()?;
         let server = self.start_server().await?;
         let access = self.access(server.as_ref(), &secret);
-        let built = self.build(&access).await?;
+        let proxy = self.start_proxy(&access).await?;
+        let built = self.build(&access.through(proxy.as_ref())).await?;
         self.describe_target(&mut environment, &built.admin);
 
         let mint = KeyMint::new(secret);
         let mut laws = self.laws(&mint, &built);
         let admin_token = built.admin_token;
-        let watch = server
-            .as_ref()
-            .and_then(Embedded::pid)
-            .map(MemoryWatch::start);
-        let driven = self.drive(built, &mint, secret, &mut laws).await;
+        let pid = server.as_ref().and_then(Embedded::pid);
+        let mut targets = Targets {
+            server,
+            proxy,
+            watched: Arc::new(AtomicU32::new(pid.unwrap_or(0))),
+        };
+        let watch = pid.map(|_own| MemoryWatch::start(Arc::clone(&targets.watched)));
+        let struck = self
+            .drive_and_strike(built, (&mint, secret), &mut laws, &mut targets)
+            .await;
         let server_memory = watch.and_then(MemoryWatch::finish);
-        let driven = driven?;
+        let (driven, strikes) = struck?;
 
-        let mut after = self.aftermath(server, &access, admin_token).await?;
+        let mut after = self.aftermath(targets.server, &access, admin_token).await?;
         (self.options.stage)(&Stage::Judging);
-        let laws = self.judge(laws, &mut after).await?;
+        let (laws, tally) = self.judge(laws, &mut after).await?;
         if let Some(server) = after.server {
             server.stop().await?;
         }
-        let mut record = self.record(environment, driven, laws, after.crash);
-        record.server_memory = server_memory;
-        Ok(record)
+        let faults = broken::record(broken::Found {
+            plan: self.plan,
+            strikes,
+            doubts: driven.doubts,
+            tally,
+        });
+        let rest = Rest {
+            faults,
+            crash: after.crash,
+            server_memory,
+        };
+        Ok(self.record(environment, driven, laws, rest))
+    }
+
+    /// What stands between clients and server, where connections are to be broken.
+    async fn start_proxy(&self, access: &Access) -> Result<Option<Proxy>, RunError> {
+        if !self.plan.needs_proxy() {
+            return Ok(None);
+        }
+        let address = Wire::of(&access.address).1;
+        let mut found = tokio::net::lookup_host(address)
+            .await
+            .map_err(RunError::System)?;
+        let upstream = found.next().ok_or_else(|| {
+            RunError::System(io::Error::other(format!("`{address}` is no address")))
+        })?;
+        let proxy = Proxy::start(upstream, self.plan.seed).map_err(RunError::System)?;
+        Ok(Some(proxy))
+    }
+
+    /// Offers the load, and breaks meanwhile what is to be broken.
+    async fn drive_and_strike(
+        &mut self,
+        built: Built,
+        secrets: (&KeyMint, [u8; 32]),
+        laws: &mut Laws,
+        targets: &mut Targets,
+    ) -> Result<(Driven, Vec<Strike>), RunError> {
+        let clock = Clock::start();
+        let board = Rc::new(Board::new(self.plan.faults.len()));
+        let striker = Striker::new(&self.plan.faults, Rc::clone(&board), clock);
+        let stop = Arc::clone(&self.options.stop);
+        let strike = async {
+            let struck = striker.strike_all(targets).await;
+            if struck.is_err() {
+                // Load on a server that will not come back proves nothing.
+                board.give_up();
+                stop.store(true, Ordering::Relaxed);
+            }
+            struck
+        };
+        let drive = self.drive(built, secrets, laws, (clock, &board));
+        let (driven, struck) = tokio::join!(drive, strike);
+        struck?;
+        Ok((driven?, board.strikes()))
     }
 
     async fn start_server(&self) -> Result<Option<Embedded>, RunError> {
@@ -335,10 +409,12 @@ impl Run<'_> {
     async fn drive(
         &mut self,
         built: Built,
-        mint: &KeyMint,
-        secret: [u8; 32],
+        (mint, secret): (&KeyMint, [u8; 32]),
         laws: &mut Laws,
+        (clock, board): (Clock, &Rc<Board>),
     ) -> Result<Driven, RunError> {
+        // However it ends, whoever breaks things must not wait for more.
+        let _over = board.over_at_last();
         (self.options.stage)(&Stage::Driving);
         let path = self.dir.join(HISTORY_FILE);
         let head = HistoryHead {
@@ -360,8 +436,10 @@ impl Run<'_> {
                 Client::new(id, mint.clone(), Rc::clone(&built.map), session)
             })
             .collect();
+        let mut options = DriveOptions::new(clock);
+        options.drain = self.scenario.require.drain;
+        options.faults = (!self.plan.faults.is_empty()).then(|| Rc::clone(board));
         let started_at = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
-        let mut options = DriveOptions::new(Clock::start());
         let intervals = IntervalLog::create(self.dir, started_at);
         options.intervals = Some(intervals.map_err(|source| RunError::File {
             path: self.dir.to_owned(),
@@ -395,13 +473,19 @@ impl Run<'_> {
         access: &Access,
         admin_token: Token,
     ) -> Result<Aftermath, RunError> {
-        // The connection of the set-up was silent for as long as the load took: it may be gone.
+        // The connection of the set-up was silent for as long as the load took: it may be gone, and
+        // the server may have moved.
+        let now_at = server.as_ref().map(|server| server.ready().address.clone());
+        let access = &Access {
+            address: now_at.unwrap_or_else(|| access.address.clone()),
+            ..access.clone()
+        };
         let mut admin = access
             .admin_again(admin_token)
             .await
             .map_err(WorldError::Connect)?;
         let live = judge::live_state(&mut admin).await?;
-        let Some(server) = server else {
+        let Some(mut server) = server else {
             return Ok(Aftermath {
                 crash: None,
                 live,
@@ -411,7 +495,8 @@ impl Run<'_> {
         };
         (self.options.stage)(&Stage::Crashing);
         let killed_pid = server.pid().unwrap_or(0);
-        let server = server.crash_and_restart().await?;
+        server.kill().await?;
+        server.start_again().await?;
         let ready = server.ready();
         let crash = CrashRecord {
             killed_pid,
@@ -438,7 +523,7 @@ impl Run<'_> {
         &self,
         mut laws: Laws,
         after: &mut Aftermath,
-    ) -> Result<Vec<LawRecord>, RunError> {
+    ) -> Result<(Vec<LawRecord>, Tally), RunError> {
         let live = after.live.clone();
         let replayed = judge::replayed_state(&mut after.admin, live.seq).await?;
         laws.handle_state_hashes(
@@ -447,9 +532,9 @@ impl Run<'_> {
         );
         let _newest: Seq = judge::show_log(&mut after.admin, &mut laws).await?;
         let history = HistoryFile::new(self.dir.join(HISTORY_FILE));
-        let records = laws.conclude(|| history.operations());
+        let found = laws.conclude_with_tally(|| history.operations());
         history.finish()?;
-        Ok(records)
+        Ok(found)
     }
 
     fn describe_target(&self, environment: &mut EnvironmentRecord, admin: &Caller) {
@@ -487,22 +572,27 @@ impl Run<'_> {
         environment: EnvironmentRecord,
         driven: Driven,
         laws: Vec<LawRecord>,
-        crash: Option<CrashRecord>,
+        rest: Rest,
     ) -> RunRecord {
+        let measured = threshold::Measured {
+            phases: &driven.phases,
+            faults: (rest.faults.as_ref()).map_or(&[], |found| &found.faults),
+            memory: rest.server_memory.as_ref(),
+        };
         let mut contention = driven.contention;
         contention.per_key_min = self.scenario.require.per_key_min;
         let mut record = RunRecord {
             version: RECORD_VERSION,
             scenario: self.scenario_record(),
             environment,
-            thresholds: threshold::judge(&self.scenario.require.thresholds, &driven.phases),
+            thresholds: threshold::judge(&self.scenario.require.thresholds, measured),
             phases: driven.phases,
             laws,
             contention,
             generator: driven.generator,
-            crash,
-            faults: None,
-            server_memory: None,
+            crash: rest.crash,
+            faults: rest.faults,
+            server_memory: rest.server_memory,
             cautions: Vec::new(),
             verdict: RunVerdict::unjudged(),
         };
@@ -527,6 +617,24 @@ impl Run<'_> {
             rate_scale: self.options.plan.rate_scale,
             command: self.options.command.clone(),
         }
+    }
+}
+
+/// What is to be broken is there, and the run's: a server that somebody else runs is not its to kill.
+fn check_faults(scenario: &Scenario, plan: &Plan, against: &Against) -> Result<(), ScenarioError> {
+    if plan.needs_proxy() {
+        check_room(plan.world.clients().into())
+            .map_err(|error| ScenarioError::without_place(&scenario.label, &error.to_string()))?;
+    }
+    match (against, plan.first_of_process()) {
+        (Against::Live { address, .. }, Some(fault)) => Err(ScenarioError::without_place(
+            &scenario.label,
+            &format!(
+                "the fault `{fault}` needs a server of the run's own, and {address} is somebody \
+                 else's; run it without --target, or remove the fault"
+            ),
+        )),
+        (Against::Live { .. }, None) | (Against::Embedded { .. }, _) => Ok(()),
     }
 }
 
@@ -558,13 +666,6 @@ fn create_run_dir(out: &Path, scenario: &str) -> Result<PathBuf, RunError> {
         out,
         io::Error::other("65,535 runs began in this second"),
     ))
-}
-
-fn write_file(path: &Path, text: &str) -> Result<(), RunError> {
-    fs::write(path, text).map_err(|source| RunError::File {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 fn random_secret() -> Result<[u8; 32], RunError> {

@@ -5,24 +5,36 @@
 
 use reports::{
     histogram,
-    record::{LatencyRecord, OperationRecord, PhaseRecord, QuantileRecord, ThresholdRecord},
+    record::{
+        FaultRecord, LatencyRecord, MemoryRecord, OperationRecord, PhaseRecord, QuantileRecord,
+        ThresholdRecord,
+    },
 };
 
 use crate::{
     operation::Call,
+    recorder::float,
     scenario::{Clock, Metric, Share, Statistic, Threshold},
 };
 
-/// Holds every threshold against every measured phase.
+/// What thresholds are held against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Measured<'m> {
+    pub(super) phases: &'m [PhaseRecord],
+    pub(super) faults: &'m [FaultRecord],
+    pub(super) memory: Option<&'m MemoryRecord>,
+}
+
+/// Holds every threshold against every measured phase, or against the run.
 #[must_use]
-pub(super) fn judge(thresholds: &[Threshold], phases: &[PhaseRecord]) -> Vec<ThresholdRecord> {
+pub(super) fn judge(thresholds: &[Threshold], found: Measured<'_>) -> Vec<ThresholdRecord> {
     thresholds
         .iter()
-        .flat_map(|threshold| judge_one(threshold, phases))
+        .flat_map(|threshold| judge_one(threshold, found))
         .collect()
 }
 
-fn judge_one(threshold: &Threshold, phases: &[PhaseRecord]) -> Vec<ThresholdRecord> {
+fn judge_one(threshold: &Threshold, found: Measured<'_>) -> Vec<ThresholdRecord> {
     let record = |phase: &str, measured: Option<f64>| ThresholdRecord {
         metric: threshold.metric_text.clone(),
         bound: threshold.bound_text.clone(),
@@ -30,11 +42,13 @@ fn judge_one(threshold: &Threshold, phases: &[PhaseRecord]) -> Vec<ThresholdReco
         measured: measured.map(|value| phrase(&threshold.metric, value)),
         passed: measured.map(|value| threshold.bound.holds(value)),
     };
-    let records: Vec<_> = phases
-        .iter()
+    if threshold.metric == Metric::MemoryGrowth {
+        return vec![record("all of them", found.memory.map(growth))];
+    }
+    let records: Vec<_> = (found.phases.iter())
         .filter(|phase| !phase.warmup)
         .filter_map(|phase| {
-            let measured = measure(&threshold.metric, phase)?;
+            let measured = measure(&threshold.metric, phase, found.faults)?;
             Some(record(&phase.name, measured))
         })
         .collect();
@@ -44,9 +58,26 @@ fn judge_one(threshold: &Threshold, phases: &[PhaseRecord]) -> Vec<ThresholdReco
     records
 }
 
+/// How much more memory there was in use at the end than in the middle.
+fn growth(memory: &MemoryRecord) -> f64 {
+    let half = float(memory.half_bytes);
+    (float(memory.last_bytes) - half) / half.max(1.0)
+}
+
+/// The longest recovery in a phase; `Some(None)` if one never recovered, which the others do not make
+/// up for.
+fn recovery(phase: &PhaseRecord, faults: &[FaultRecord]) -> Option<Option<f64>> {
+    let in_phase = || faults.iter().filter(|fault| fault.phase == phase.name);
+    in_phase().next()?;
+    let all: Option<Vec<u64>> = in_phase().map(|fault| fault.recovery_ns).collect();
+    Some(all.and_then(|all| all.into_iter().max()).map(float))
+}
+
 /// `None` where the phase did not exercise it; `Some(None)` where it did and too little to tell.
-fn measure(metric: &Metric, phase: &PhaseRecord) -> Option<Option<f64>> {
+fn measure(metric: &Metric, phase: &PhaseRecord, faults: &[FaultRecord]) -> Option<Option<f64>> {
     match metric {
+        Metric::MemoryGrowth => None,
+        Metric::Recovery => recovery(phase, faults),
         Metric::RateAchieved => {
             let offered = phase.offered_rate.filter(|rate| 0.0 < *rate)?;
             Some(Some(phase.achieved_rate / offered))

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use protocol::limits::HISTORY_LEN_MAX;
+
 use super::{
     SelectSpec,
     flow::StepReader,
@@ -14,12 +16,12 @@ use crate::plan::{Address, Among, ChatStep};
 const BYTES: Range<u64> = 1..4_097;
 /// Bytes of a message when the file does not say: a sentence or two.
 const BYTES_DEFAULT: u32 = 100;
-/// Entries of a page.
-const LIMITS: Range<u64> = 1..protocol::limits::PAGE_LEN_MAX as u64 + 1;
-/// Entries of a page when the file does not say: what fits a screen.
-const LIMIT_DEFAULT: u16 = 50;
-/// People whose coming and going one client asks to be told of.
-const WATCHED: Range<u64> = 1..1_001;
+/// Entries of a page: what the server takes.
+const LIMITS: Range<u64> = 1..HISTORY_LEN_MAX as u64 + 1;
+/// Entries of a page when the file does not say: all it may have.
+const LIMIT_DEFAULT: u16 = HISTORY_LEN_MAX;
+/// People whose coming and going one client asks to be told of: what the server takes.
+const WATCHED: Range<u64> = 1..257;
 
 /// Keys that say where something is said or read: one of them in each such step.
 const ADDRESS_KEYS: [&str; 4] = ["to", "room", "group", "user"];

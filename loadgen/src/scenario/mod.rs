@@ -6,6 +6,7 @@
 
 mod chat;
 mod diagnostic;
+mod fault;
 mod flow;
 mod load;
 mod reader;
@@ -28,6 +29,7 @@ use std::{
 
 pub use self::{
     diagnostic::ScenarioError,
+    fault::{FaultSpec, When},
     require::{Bound, Clock, Comparison, Metric, Require, Share, Statistic, Threshold},
     schema::schema,
 };
@@ -71,6 +73,8 @@ pub struct Scenario {
     pub phases: Vec<Phase>,
     /// By name; [`crate::plan::Load::flow`] is an index into this.
     pub flows: Vec<FlowSpec>,
+    /// What is broken on purpose, in the order of the file.
+    pub faults: Vec<FaultSpec>,
     /// What must be true for the run to pass.
     pub require: Require,
 }

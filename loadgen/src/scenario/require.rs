@@ -3,17 +3,33 @@
 //! A threshold is a metric and a bound, as typed values beside the words of the file, so that the
 //! judge compares numbers and the report quotes the author.
 
+use std::time::Duration;
+
 use super::{
-    LAWS, LAWS_DEFAULT,
+    FaultSpec, LAWS, LAWS_DEFAULT,
     diagnostic::suggest,
     reader::{Read, Value, parse_duration},
 };
 use crate::operation::Call;
 
 /// Keys of `[require]`.
-pub(super) const REQUIRE_KEYS: [&str; 3] = ["laws", "contention", "thresholds"];
+pub(super) const REQUIRE_KEYS: [&str; 4] = ["laws", "contention", "drain", "thresholds"];
 /// Keys of `contention`.
 pub(super) const CONTENTION_KEYS: [&str; 1] = ["per_key_min"];
+
+/// The metric that only a scenario with faults has.
+const RECOVERY: &str = "recovery";
+
+/// The metric of a whole run.
+const MEMORY_GROWTH: &str = "server.memory.growth";
+
+/// How long the end of a phase may be told to wait.
+const DRAINS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(10));
+/// How long it waits when the file does not say.
+const DRAIN_DEFAULT: Duration = Duration::from_secs(5);
+/// The same where something is broken on purpose: whoever failed several times to come back tries
+/// again within 16 s.
+const DRAIN_AFTER_FAULTS: Duration = Duration::from_secs(30);
 
 /// What must be true for a run to pass.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +38,8 @@ pub struct Require {
     pub laws: Vec<String>,
     /// Attempts that the contended slots must have seen, each.
     pub per_key_min: Option<u64>,
+    /// How long the end of a phase waits for answers and deliveries that are on their way.
+    pub drain: Duration,
     /// In the order of the file.
     pub thresholds: Vec<Threshold>,
 }
@@ -60,6 +78,11 @@ pub enum Metric {
     },
     /// Achieved rate by offered rate: `rate.achieved`.
     RateAchieved,
+    /// From the strike of a fault to the next answer, the longest: `recovery`.
+    Recovery,
+    /// What the embedded server held more at the end of the load than in its middle, as a share:
+    /// `server.memory.growth`.
+    MemoryGrowth,
 }
 
 /// Which of an operation's histograms.
@@ -152,7 +175,7 @@ impl Metric {
     /// Whether it is a length of time.
     #[must_use]
     pub const fn is_duration(&self) -> bool {
-        matches!(self, Self::Latency { .. })
+        matches!(self, Self::Latency { .. } | Self::Recovery)
     }
 
     /// The metric of this name.
@@ -160,6 +183,12 @@ impl Metric {
     pub fn parse(text: &str) -> Option<Self> {
         if text == "rate.achieved" {
             return Some(Self::RateAchieved);
+        }
+        if text == RECOVERY {
+            return Some(Self::Recovery);
+        }
+        if text == MEMORY_GROWTH {
+            return Some(Self::MemoryGrowth);
         }
         let mut words = text.split('.');
         let operation = parse_operation(words.next()?)?;
@@ -183,7 +212,8 @@ impl Metric {
 
     /// Every metric there is, by name.
     fn names() -> Vec<String> {
-        let mut names = vec!["rate.achieved".to_owned()];
+        let alone = ["rate.achieved", RECOVERY, MEMORY_GROWTH];
+        let mut names: Vec<String> = alone.map(str::to_owned).to_vec();
         let all = Call::NAMES.into_iter().enumerate();
         let all = all.map(|(index, name)| (Some(index), name));
         for (index, operation) in all.chain([(None, "all")]) {
@@ -245,10 +275,15 @@ fn parse_operation(word: &str) -> Option<Option<usize>> {
 }
 
 /// Reads `[require]`, or what is required when the file does not say.
-pub(super) fn read_require(value: Option<&Value<'_>>) -> Read<Require> {
+pub(super) fn read_require(value: Option<&Value<'_>>, faults: &[FaultSpec]) -> Read<Require> {
     let mut require = Require {
         laws: LAWS_DEFAULT.iter().map(|law| (*law).to_owned()).collect(),
         per_key_min: None,
+        drain: if faults.is_empty() {
+            DRAIN_DEFAULT
+        } else {
+            DRAIN_AFTER_FAULTS
+        },
         thresholds: Vec::new(),
     };
     let Some(value) = value else {
@@ -264,11 +299,14 @@ pub(super) fn read_require(value: Option<&Value<'_>>) -> Read<Require> {
             .need("per_key_min")?;
         require.per_key_min = Some(floor.integer(1..1_000_000_001)?);
     }
+    if let Some(drain) = table.get("drain") {
+        require.drain = drain.duration(DRAINS)?;
+    }
     if let Some(thresholds) = table.get("thresholds") {
         let entries = thresholds.open_table("[require.thresholds]")?.entries();
         require.thresholds = entries
             .iter()
-            .map(|(value, key)| read_threshold(value, key))
+            .map(|(value, key)| read_threshold(value, key, faults))
             .collect::<Read<_>>()?;
     }
     Ok(require)
@@ -290,9 +328,18 @@ fn read_laws(value: &Value<'_>) -> Read<Vec<String>> {
     Ok(laws)
 }
 
-fn read_threshold(value: &Value<'_>, key: &std::ops::Range<usize>) -> Read<Threshold> {
+fn read_threshold(
+    value: &Value<'_>,
+    key: &std::ops::Range<usize>,
+    faults: &[FaultSpec],
+) -> Read<Threshold> {
     let metric_text = value.key();
     let metric = Metric::parse(metric_text).ok_or_else(|| unknown_metric(metric_text, key))?;
+    if metric == Metric::Recovery && faults.is_empty() {
+        return Err(value
+            .fault("nothing recovers in a scenario that breaks nothing")
+            .hint("add a [[fault]], or remove `recovery`"));
+    }
     let bound_text = value.text("a bound such as \"< 50ms\"")?;
     let bound = parse_bound(bound_text, metric.is_duration()).ok_or_else(|| {
         let (wanted, example) = if metric.is_duration() {
@@ -321,7 +368,7 @@ fn unknown_metric(name: &str, key: &std::ops::Range<usize>) -> Box<super::diagno
         close
     } else {
         "metrics are `OPERATION.CLOCK.STATISTIC` as in `reserve.response.p99`, `OPERATION.error`, \
-         and `rate.achieved`"
+         `rate.achieved`, `recovery` and `server.memory.growth`"
             .to_owned()
     };
     super::diagnostic::Fault::new(key.clone(), format!("there is no metric named \"{name}\""))

@@ -30,6 +30,9 @@ struct File {
     phase: Vec<PhaseTable>,
     /// What one visitor does, by name.
     flow: BTreeMap<String, FlowTable>,
+    /// What is broken on purpose.
+    #[schemars(length(min = 1, max = 100))]
+    fault: Option<Vec<FaultTable>>,
     /// What must be true for the run to pass.
     require: Option<RequireTable>,
 }
@@ -357,7 +360,7 @@ struct HistoryTable {
     /// From the newest (by default) or from the oldest.
     direction: Option<DirectionWord>,
     /// The most entries, 50 by default.
-    #[schemars(range(min = 1, max = 500))]
+    #[schemars(range(min = 1, max = 50))]
     limit: Option<u16>,
 }
 
@@ -481,7 +484,7 @@ struct OneNetworkTable {
 #[schemars(deny_unknown_fields)]
 struct WatchTable {
     /// So many people after itself.
-    #[schemars(range(min = 1, max = 1_000))]
+    #[schemars(range(min = 1, max = 256))]
     users: u16,
 }
 
@@ -491,12 +494,49 @@ struct NothingTable {}
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
+struct FaultTable {
+    /// A phase and a time in it, `race+10s`; or a window of it that instants are drawn from by the seed,
+    /// `race+5s..25s`.
+    at: String,
+    /// Strikes again after this, as long as the phase has room.
+    every: Option<String>,
+    /// How often: of `every`, or drawn from the window.
+    #[schemars(range(min = 1, max = 1_000))]
+    times: Option<u32>,
+    /// What is done.
+    r#do: DeedWord,
+    /// Of `kill-server` and `restart-server`: from the end of one to the start of the next, `500ms`
+    /// (by default) or `100ms..2s`.
+    restart_after: Option<String>,
+    /// How long it stays broken, `1s` or `200ms..2s`; of all but `kill-server`, `restart-server` and `cut`.
+    r#for: Option<String>,
+    /// Of `cut` and `half-open`: `all` (by default) or a percentage of the connections.
+    #[schemars(regex(pattern = r"^(all|[0-9]{1,3} *%)$"))]
+    share: Option<String>,
+    /// Of `delay`: bytes arrive later by this.
+    by: Option<String>,
+    /// Of `delay`: and by up to so much more.
+    jitter: Option<String>,
+    /// Of `throttle`: what each connection carries each way.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    bytes_per_second: Option<u64>,
+    /// Of `half-open`: which way bytes vanish, `both` by default.
+    way: Option<WayWord>,
+    /// Of `split-bytes`: the longest piece, 16 by default.
+    #[schemars(range(min = 1, max = 65_535))]
+    piece_max: Option<u16>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
 struct RequireTable {
     /// Names of laws; all of them by default.
     #[schemars(length(min = 1), extend("items" = { "enum": super::LAWS.as_slice() }))]
     laws: Option<Vec<String>>,
     /// How much of a race it must have been.
     contention: Option<ContentionTable>,
+    /// How long the end of a phase waits for what is on its way, `5s` by default, `30s` with faults.
+    drain: Option<String>,
     /// Bounds by metric: `"reserve.response.p99" = "< 50ms"`.
     thresholds: Option<BTreeMap<String, String>>,
 }
@@ -507,6 +547,28 @@ struct ContentionTable {
     /// Attempts that the contended slots must have seen.
     #[schemars(range(min = 1))]
     per_key_min: u64,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+enum DeedWord {
+    KillServer,
+    PauseServer,
+    RestartServer,
+    Cut,
+    Delay,
+    Throttle,
+    HalfOpen,
+    SplitBytes,
+    ReconnectStorm,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+enum WayWord {
+    ToServer,
+    ToClient,
+    Both,
 }
 
 #[derive(JsonSchema)]
@@ -591,5 +653,8 @@ enum PickValue {
 pub fn schema() -> String {
     let generator = SchemaGenerator::new(SchemaSettings::draft07());
     let schema = generator.into_root_schema_for::<File>();
-    serde_json::to_string_pretty(schema.as_value()).expect("a schema is JSON already")
+    let mut json =
+        serde_json::to_string_pretty(schema.as_value()).expect("a schema is JSON already");
+    json.push('\n');
+    json
 }

@@ -132,7 +132,7 @@ fn unknown_names_are_refused_with_a_suggestion() {
         ("\"$booking\"", "\"booking\""),
         ("real-time-order", "realtime-order"),
         ("reserve.response.p99", "reserve.respons.p99"),
-        ("rate.achieved", "recovery"),
+        ("rate.achieved", "rate.acheived"),
         ("{ wait", "{ sleep"),
         ("\"full\"", "\"ful\""),
     ]);
@@ -193,12 +193,70 @@ fn what_makes_no_sense_is_refused_with_a_remedy() {
             "{ wait = \"5ms\", my_bookings = {} }",
         ),
         ("{ wait = \"5ms..20ms\" }", "{ probability = 1 }"),
-        ("[require]", "[[fault]]\nat = \"race+1s\"\n\n[require]"),
+        ("\">= 0.97\"", "\">= 0.97\"\n\"recovery\" = \"< 2s\""),
         ("users = 100", "users = "),
         ("users = 100\n", ""),
         ("name = \"good\"\n", ""),
     ]);
     insta::assert_snapshot!(shown);
+}
+
+/// The good scenario with a fault of these lines.
+fn with_fault(lines: &str) -> String {
+    GOOD.replacen("[require]", &format!("[[fault]]\n{lines}\n\n[require]"), 1)
+}
+
+#[test]
+fn faults_of_every_kind_are_read() {
+    let cases = [
+        "at = \"race\"\ndo = \"kill-server\"",
+        "at = \"race+1s\"\nevery = \"2s\"\ntimes = 3\ndo = \"restart-server\"\nrestart_after = \"0s\"",
+        "at = \"race+1s..9s\"\ntimes = 4\ndo = \"pause-server\"\nfor = \"1s..2s\"",
+        "at = \"race+1s\"\ndo = \"cut\"\nshare = \"all\"",
+        "at = \"race+1s\"\ndo = \"cut\"\nshare = \"30%\"",
+        "at = \"race+1s\"\ndo = \"delay\"\nby = \"50ms\"\njitter = \"10ms\"\nfor = \"2s\"",
+        "at = \"race+1s\"\ndo = \"throttle\"\nbytes_per_second = 10_000\nfor = \"2s\"",
+        "at = \"race+1s\"\ndo = \"half-open\"\nshare = \"1%\"\nway = \"to-client\"\nfor = \"2s\"",
+        "at = \"race+1s\"\ndo = \"split-bytes\"\npiece_max = 3\nfor = \"2s\"",
+        "at = \"stampede+1s\"\ndo = \"reconnect-storm\"\nfor = \"2s\"",
+    ];
+    for lines in cases {
+        let read = Scenario::parse("race.toml", &with_fault(lines));
+        let scenario = read.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(scenario.faults.len(), 1, "{lines}");
+        assert_eq!(scenario.require.drain.as_secs(), 30, "{lines}");
+    }
+}
+
+#[test]
+fn faults_that_make_no_sense_are_refused_with_a_remedy() {
+    let cases = [
+        "at = \"race+1s\"",
+        "do = \"kill-server\"",
+        "at = \"race+1s\"\ndo = \"kill-sever\"",
+        "at = \"rase+1s\"\ndo = \"kill-server\"",
+        "at = \"race+1\"\ndo = \"kill-server\"",
+        "at = \"race+1s\"\ndo = \"kill-server\"\nfor = \"1s\"",
+        "at = \"race+1s\"\ndo = \"kill-server\"\ntimes = 3",
+        "at = \"race+1s..9s\"\ndo = \"kill-server\"\nevery = \"1s\"",
+        "at = \"race+9s..1s\"\ndo = \"kill-server\"",
+        "at = \"race+9700ms\"\ndo = \"kill-server\"",
+        "at = \"race+1s..9s\"\ntimes = 20\ndo = \"kill-server\"",
+        "at = \"race+1s\"\nevery = \"100ms\"\ndo = \"kill-server\"",
+        "at = \"race+1s\"\ntimes = 0\ndo = \"kill-server\"",
+        "at = \"race+1s\"\ndo = \"pause-server\"",
+        "at = \"race+1s\"\ndo = \"pause-server\"\nfor = \"exp(1s)\"",
+        "at = \"race+1s\"\ndo = \"pause-server\"\nfor = \"0s\"",
+        "at = \"race+1s\"\ndo = \"cut\"\nshare = \"101%\"",
+        "at = \"race+1s\"\ndo = \"cut\"\nshare = 30",
+        "at = \"race+1s\"\ndo = \"delay\"\nfor = \"1s\"",
+        "at = \"race+1s\"\ndo = \"throttle\"\nbytes_per_second = 0\nfor = \"1s\"",
+    ];
+    let shown: Vec<String> = cases
+        .iter()
+        .map(|lines| refusal(&with_fault(lines)))
+        .collect();
+    insta::assert_snapshot!(shown.join("\n\n"));
 }
 
 /// A scenario of the chat, the catalogue and the sales that is right.
@@ -472,17 +530,21 @@ fn every_scenario_that_ships_parses_and_plans() {
         names,
         [
             "booking-race",
+            "booking-race-crash",
             "catalogue-browse",
             "everything",
+            "everything-under-faults",
             "flash-sale",
             "mass-messaging",
             "offline-delivery",
+            "offline-delivery-crash",
             "planted",
             "planted-talk",
             "planted-trade",
             "receipts",
             "sales-day",
             "smoke",
+            "soak",
         ]
     );
 }
@@ -576,8 +638,8 @@ fn schema_keys(pointer: &str) -> Vec<String> {
 
 #[test]
 fn schema_and_reader_know_the_same_keys() {
-    use super::{chat, flow, load, require, trade, validate, world};
-    let cases: [(&str, &[&str]); 22] = [
+    use super::{chat, fault, flow, load, require, trade, validate, world};
+    let cases: [(&str, &[&str]); 23] = [
         ("WorldTable", &world::WORLD_KEYS),
         ("SendTable", &chat::SEND_KEYS),
         ("TypingTable", &chat::TYPING_KEYS),
@@ -598,6 +660,7 @@ fn schema_and_reader_know_the_same_keys() {
         ("RampTable", &load::RATE_KEYS),
         ("StepTable", &flow::STEP_KEYS),
         ("HoldTable", &flow::HOLD_KEYS),
+        ("FaultTable", &fault::FAULT_KEYS),
         ("RequireTable", &require::REQUIRE_KEYS),
         ("ContentionTable", &require::CONTENTION_KEYS),
     ];
@@ -613,9 +676,5 @@ fn schema_and_reader_know_the_same_keys() {
             "{shape}"
         );
     }
-    let known: Vec<&str> = validate::FILE_KEYS
-        .into_iter()
-        .filter(|key| *key != "fault")
-        .collect();
-    assert_eq!(schema_keys(""), sorted(&known));
+    assert_eq!(schema_keys(""), sorted(&validate::FILE_KEYS));
 }

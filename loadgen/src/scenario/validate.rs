@@ -1,7 +1,7 @@
 //! The file as a whole: its tables in the order in which they need each other.
 //!
 //! World first, because picks are checked against it; flows next, because loads name them; then
-//! phases and requirements.
+//! phases, faults in them, and requirements.
 
 use std::ops::Range;
 
@@ -10,6 +10,7 @@ use toml::de::DeTable;
 use super::{
     Durability, PasswordCost, Scenario, ServerConfig,
     diagnostic::Fault,
+    fault::read_faults,
     flow::read_flows,
     load::read_phases,
     reader::{Read, Table, Value},
@@ -56,10 +57,10 @@ pub(super) fn read_scenario(label: &str, text: &str) -> Read<Scenario> {
         )
     })?;
     let file = Table::document(&parsed, &FILE_KEYS)?;
-    refuse_faults(&file)?;
     let world = read_world(&file.need("world")?.table("[world]", &WORLD_KEYS)?)?;
     let flows = read_flows(&file.need("flow")?, &world)?;
     let phases = read_phases(&file.need("phase")?, &flows, &world)?;
+    let faults = read_faults(file.get("fault").as_ref(), &phases)?;
     Ok(Scenario {
         label: label.to_owned(),
         text: text.to_owned(),
@@ -72,22 +73,9 @@ pub(super) fn read_scenario(label: &str, text: &str) -> Read<Scenario> {
         server: read_server(&file)?,
         phases,
         flows,
-        require: read_require(file.get("require").as_ref())?,
+        require: read_require(file.get("require").as_ref(), &faults)?,
+        faults,
     })
-}
-
-fn refuse_faults(file: &Table<'_>) -> Read<()> {
-    let Some(faults) = file.get("fault") else {
-        return Ok(());
-    };
-    let first = faults
-        .list()
-        .ok()
-        .and_then(|list| list.into_iter().next())
-        .unwrap_or(faults);
-    Err(first
-        .fault("faults are not supported by this version yet")
-        .hint("remove the [[fault]] table"))
 }
 
 /// Names end up in file names and on command lines.

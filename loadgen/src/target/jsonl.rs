@@ -7,6 +7,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     task::{Context, Poll},
 };
 
@@ -199,6 +200,10 @@ impl Target for JsonlTarget {
         // What waited was of the connection before.
         *self.link(link)? = LineLink::default();
         self.sockets.reopen(link)
+    }
+
+    fn redirect(&mut self, address: SocketAddr) {
+        self.sockets.redirect(address);
     }
 }
 

@@ -11,6 +11,7 @@ mod tcp;
 
 use std::{
     io,
+    net::SocketAddr,
     task::{Context, Poll},
 };
 
@@ -70,4 +71,7 @@ pub trait Target {
     /// # Errors
     /// If it cannot even be begun.
     fn reopen(&mut self, link: u32) -> Result<(), LinkLost>;
+
+    /// The server is at this address now: links opened again from now on go there.
+    fn redirect(&mut self, address: SocketAddr);
 }

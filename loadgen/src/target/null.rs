@@ -5,6 +5,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     task::{Context, Poll},
 };
 
@@ -174,6 +175,8 @@ impl Target for NullTarget {
     fn reopen(&mut self, _link: u32) -> Result<(), LinkLost> {
         Ok(())
     }
+
+    fn redirect(&mut self, _address: SocketAddr) {}
 }
 
 fn index(link: u32) -> Option<usize> {

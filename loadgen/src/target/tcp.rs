@@ -167,6 +167,10 @@ impl Target for TcpTarget {
         *self.link(link)? = opened;
         Ok(())
     }
+
+    fn redirect(&mut self, address: SocketAddr) {
+        self.address = Some(address);
+    }
 }
 
 /// A connection on its way: with a server on the same machine it mostly stands at once.

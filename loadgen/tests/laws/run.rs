@@ -10,7 +10,7 @@ use loadgen::operation::{
 use protocol::{
     ChainHash, Key, Kind, OwnedRecord, Refusal, Seq, UserId, outcome,
     record::chain,
-    words::{accounts, agenda, agenda::SlotId},
+    words::{accounts, agenda, agenda::SlotId, presence::Signal},
 };
 use reports::record::LawRecord;
 
@@ -47,6 +47,8 @@ pub(crate) struct Run {
     pub(crate) pushes: Vec<Pushed>,
     /// Client, change, when.
     pub(crate) links: Vec<(u32, LinkChange, u64)>,
+    /// Client, what it says in passing, when.
+    pub(crate) signals: Vec<(u32, Signal, u64)>,
     /// Client, news, when.
     pub(crate) news: Vec<(u32, News, u64)>,
     /// Client, and up to where it was waited for.
@@ -54,6 +56,8 @@ pub(crate) struct Run {
     /// The wall clock when the run began.
     pub(crate) wall: Option<u64>,
     pub(crate) again: Vec<Again>,
+    /// Operations whose key was used for another command, and what became of that.
+    pub(crate) reused: Vec<((u32, u32), Outcome)>,
     pub(crate) records: Vec<OwnedRecord>,
     /// The last position of the set-up.
     pub(crate) began_at: u64,
@@ -74,10 +78,12 @@ impl Run {
             operations: Vec::new(),
             pushes: Vec::new(),
             links: Vec::new(),
+            signals: Vec::new(),
             news: Vec::new(),
             drained: Vec::new(),
             wall: None,
             again: Vec::new(),
+            reused: Vec::new(),
             records: Vec::new(),
             began_at: u64::from(users) + 1,
             clock: 0,
@@ -269,6 +275,9 @@ impl Run {
         for (at, (_, _, when)) in self.news.iter().enumerate() {
             moments.push((*when, 4, at));
         }
+        for (at, (_, _, when)) in self.signals.iter().enumerate() {
+            moments.push((*when, 5, at));
+        }
         moments.sort_unstable();
         if let Some(at) = self.fault_at {
             laws.handle_fault(at);
@@ -294,9 +303,13 @@ impl Run {
                     let (client, change, _) = self.links[at];
                     laws.handle_link(client, change, now);
                 }
-                _news => {
+                4 => {
                     let (client, news, _) = &self.news[at];
                     laws.handle_news(*client, news, now);
+                }
+                _signal => {
+                    let (client, signal, _) = &self.signals[at];
+                    laws.handle_signal(*client, signal, now);
                 }
             }
         }
@@ -313,6 +326,10 @@ impl Run {
                 again.seq,
                 self.hash(again.seq),
             );
+        }
+        for (id, outcome) in &self.reused {
+            let first = history.iter().find(|op| (op.client, op.counter) == *id);
+            laws.handle_reused(first.unwrap(), *outcome);
         }
         history
     }

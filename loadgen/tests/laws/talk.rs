@@ -11,6 +11,7 @@
 //! push <client> receipt <conversation>:<user>:<delivered>:<read> <seq> <at>
 //! link <client> <from>:<newest> <at>               a connection goes on, or `ended`
 //! news <client> <user>:<here>:<last seen>:<epoch> <at>
+//! watch <client> <user>/<user>... <at>             it asks to be told of these people
 //! drained <client> <seq>                           it was waited for
 //! wall <ms>                                        the wall clock when the run began
 //! log <client>.<counter> <call> <a/b/c> <ok or code>
@@ -24,6 +25,7 @@ use protocol::{
     words::{
         accounts,
         chat::{self, Target},
+        presence::{Signal, WatchPresence},
     },
 };
 
@@ -131,6 +133,15 @@ pub(crate) fn link(parts: &[&str]) -> (u32, LinkChange, u64) {
         LinkChange::Subscribed { from, newest }
     };
     (number(parts[0]), change, number::<u64>(parts[2]) * MS)
+}
+
+/// Whom a client asks to be told of, and when.
+pub(crate) fn watch(parts: &[&str]) -> (u32, Signal, u64) {
+    let users = parts[1].split('/').map(|user| UserId(number(user)));
+    let watch = WatchPresence {
+        users: users.collect(),
+    };
+    (number(parts[0]), watch.into(), number::<u64>(parts[2]) * MS)
 }
 
 /// News, and when.

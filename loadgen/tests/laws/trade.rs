@@ -4,6 +4,7 @@
 //! op  <client>.<counter> <call> <a/b/c> ...        the numbers of the call, as histories keep them
 //!     changed:<0 or 1>:<count>                     shown by an addition or removal of a favourite
 //!     item:<id> ...  count:<n>  digest:wrong       shown by a list of favourites
+//!     found:<id> ...  next:<id>                    shown by a search
 //!     total:<cents>:<sales>  part:<of>:<cents>:<sales>[:<seq>] ...   best:<of>:<cents>:<sales>  best:none
 //!     reflects:<seq>                               of a figure, when it is not the answer's position
 //! log <client>.<counter>|server <call> <a/b/c> <ok or code>
@@ -80,6 +81,11 @@ fn catalogue_seen(call: &CatalogueCall, shown: &[&str]) -> Option<CatalogueSeen>
         let count = u32::try_from(count).unwrap();
         return Some(CatalogueSeen::Favourites(count, digest + wrong, items));
     }
+    if let CatalogueCall::SearchItems { .. } = call {
+        let found = all(shown, "found").map(|parts| parts[0]).collect();
+        let next = all(shown, "next").next().map_or(0, |parts| parts[0]);
+        return Some(CatalogueSeen::Items(found, next));
+    }
     let changed = all(shown, "changed").next()?;
     let count = u32::try_from(changed[1]).unwrap();
     Some(CatalogueSeen::Favourite(changed[0] == 1, count))
@@ -146,6 +152,14 @@ pub(crate) fn logged(name: &str, about: &str, key: Key) -> Option<Words> {
             }
             .into(),
             catalogue::ItemRegistered {}.into(),
+        ),
+        "rename-item" => pair(
+            catalogue::RenameItem {
+                item: at(0),
+                name: item_name(u32::try_from(at(1)).unwrap(), &key),
+            }
+            .into(),
+            catalogue::ItemRenamed {}.into(),
         ),
         "remove-item" => pair(
             catalogue::RemoveItem { item: at(0) }.into(),

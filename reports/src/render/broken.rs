@@ -105,7 +105,7 @@ pub(super) fn recovery_line(found: &FaultsRecord) -> Option<String> {
     let (median, worst) = (times.get(times.len() / 2)?, times.last()?);
     let struck = (found.faults.iter()).filter(|fault| fault.struck_ns.is_some());
     Some(format!(
-        "{} of {} struck; from the strike to the next answer {} in the median, {} at most",
+        "{} of {} struck; calls succeeded again after {} in the median, {} at most",
         struck.count(),
         figure::counted(count(found.faults.len()), "fault"),
         figure::duration(*median),
@@ -123,13 +123,13 @@ pub(super) fn kept_line(found: &FaultsRecord) -> String {
     )
 }
 
-/// What became of commands that lost their connection.
+/// What became of commands of which nobody knew.
 pub(super) fn doubts_line(found: &FaultsRecord) -> String {
     let doubts = &found.doubts;
     format!(
-        "{} cut off from an answer: asked again, {} had happened already and {} had not; never \
-         answered, {} found in the log and {} not in it",
-        figure::counted(doubts.cut_off, "command"),
+        "{} in doubt: {} had happened when asked again and {} had not; of those never answered, {} \
+         are in the log and {} are not",
+        figure::counted(doubts.in_doubt, "command"),
         figure::count(doubts.had_happened),
         figure::count(doubts.had_not_happened),
         figure::count(doubts.found_in_log),

@@ -34,9 +34,11 @@ struct Page<'a> {
     laws: Vec<LawView<'a>>,
     phases: Vec<PhaseView<'a>>,
     over_time: Vec<Chart>,
+    unreadable: Option<String>,
     refusals: Table,
     contention: Vec<Fact>,
-    hottest: Table,
+    hottest: Option<Chart>,
+    durability: String,
     conservation: Table,
     generator: Vec<Fact>,
     environment: Vec<Fact>,
@@ -46,6 +48,7 @@ struct FaultsView {
     recovery: Option<String>,
     kept: String,
     doubts: String,
+    chart: Option<Chart>,
     table: Table,
 }
 
@@ -85,9 +88,14 @@ struct DeliveriesView {
 /// A run as one self-contained page.
 #[must_use]
 pub fn html(record: &RunRecord) -> String {
+    let (heat, unreadable) = match chart::heat(record) {
+        Ok(heat) => (heat, None),
+        Err(error) => (None, Some(format!("no picture: {error}"))),
+    };
     let over_time = [
-        chart::throughput(&record.phases),
-        chart::latency_over_time(&record.phases),
+        heat,
+        chart::latency_over_time(record),
+        chart::throughput(record),
     ];
     let page = Page {
         record,
@@ -108,14 +116,16 @@ pub fn html(record: &RunRecord) -> String {
         exercised: phrase::exercised(record),
         setting: phrase::setting(record),
         headline: fact::headline(record),
-        faults: record.faults.as_ref().map(faults_view),
+        faults: (record.faults.as_ref()).map(|found| faults_view(record, found)),
         thresholds: threshold_table(record),
         laws: record.laws.iter().map(law_view).collect(),
         phases: record.phases.iter().map(phase_view).collect(),
         over_time: over_time.into_iter().flatten().collect(),
+        unreadable,
         refusals: refusal_table(&record.phases),
         contention: fact::contention(record),
-        hottest: hottest_table(record),
+        hottest: chart::hottest(&record.contention),
+        durability: phrase::durability(record),
         conservation: conservation_table(&record.phases),
         generator: fact::generator(record),
         environment: fact::environment(record),
@@ -124,8 +134,9 @@ pub fn html(record: &RunRecord) -> String {
         .expect("the template is checked when it is compiled and is written to memory")
 }
 
-fn faults_view(found: &FaultsRecord) -> FaultsView {
+fn faults_view(record: &RunRecord, found: &FaultsRecord) -> FaultsView {
     FaultsView {
+        chart: chart::recovery(record),
         recovery: broken::recovery_line(found),
         kept: broken::kept_line(found),
         doubts: broken::doubts_line(found),
@@ -354,14 +365,6 @@ fn refusal_table(phases: &[PhaseRecord]) -> Table {
                 ]);
             }
         }
-    }
-    table
-}
-
-fn hottest_table(record: &RunRecord) -> Table {
-    let mut table = Table::of_figures("Most attempted keys", &["key", "attempts"]);
-    for key in &record.contention.hottest {
-        table.push([key.what.clone(), figure::count(key.count)]);
     }
     table
 }

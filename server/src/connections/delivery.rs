@@ -142,6 +142,11 @@ impl Delivery {
         self.items.len()
     }
 
+    /// Connections that are behind and take more.
+    pub(crate) fn behind(&self) -> usize {
+        self.behind.len()
+    }
+
     /// Only what was let go of is told still.
     pub(crate) fn drain(&mut self) {
         self.is_draining = true;
@@ -313,6 +318,10 @@ impl Connections {
             connection.told = from;
             connection.outbox.begin_at(from);
             #[cfg(feature = "planted-bugs")]
+            if self.meddler.stalls(from, self.delivery.reached) {
+                return;
+            }
+            #[cfg(feature = "planted-bugs")]
             let from = self.meddler.resume_from(from);
             connection.following = Following::Behind(Backlog::new(from, follows, feed).into());
             self.queue_behind(index);
@@ -445,6 +454,10 @@ impl Connections {
         let connection = &mut self.slab[index];
         for (seq, frame) in seqs.iter().zip(frames) {
             connection.told = *seq;
+            #[cfg(feature = "planted-bugs")]
+            if self.meddler.leaves_out(&frame) {
+                continue;
+            }
             connection.outbox.push(*seq, frame);
         }
         if seqs.len() < limit {

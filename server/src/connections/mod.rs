@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use protocol::{
     Code, Refusal, Seq, UserId,
-    outcome::encode_accepted,
+    outcome::{Outcome, encode_accepted},
     words::presence::{Answer, Subscribed},
 };
 use slab::Slab;
@@ -29,6 +29,7 @@ use crate::{
     archive,
     domain::accounts::Accounts,
     engine::{Origin, Release},
+    health::Refusals,
     line::Lines,
     log::{Head, LogError, LogReader},
     net::Link,
@@ -103,6 +104,9 @@ pub(crate) struct Connections {
     pub(crate) revoked: Vec<u64>,
     pub(crate) serial: u32,
     pub(crate) admitted: usize,
+    /// Connections that ever came in.
+    pub(crate) accepted: u64,
+    pub(crate) refusals: Refusals,
     #[cfg(feature = "planted-bugs")]
     pub(crate) meddler: crate::planted::Meddler,
 }
@@ -110,6 +114,7 @@ pub(crate) struct Connections {
 impl Connections {
     pub(crate) fn insert(&mut self, session: Session, link: Link) -> u64 {
         self.serial = self.serial.wrapping_add(1);
+        self.accepted += 1;
         let is_admitted = !session.is_closed();
         self.admitted += usize::from(is_admitted);
         let index = self.slab.insert(Connection {
@@ -167,10 +172,18 @@ impl Connections {
     }
 
     pub(crate) fn mark_dirty(&mut self, index: usize) {
+        self.count_refused(index);
         let connection = &mut self.slab[index];
         if connection.has_business() && !connection.is_dirty {
             connection.is_dirty = true;
             self.dirty.push(index);
+        }
+    }
+
+    /// Counts what a conversation has just refused.
+    pub(crate) fn count_refused(&mut self, index: usize) {
+        if let Some(code) = self.slab[index].session.take_refused() {
+            self.refusals.note(code);
         }
     }
 
@@ -182,7 +195,12 @@ impl Connections {
         reader: &mut dyn LogReader,
     ) {
         #[cfg(feature = "planted-bugs")]
-        let release = &self.meddler.release(release);
+        let mut forged = Vec::new();
+        #[cfg(feature = "planted-bugs")]
+        let release = &{
+            let asker = self.asker(release);
+            self.meddler.release(release, asker, &mut forged)
+        };
         match *release {
             Release::Answer {
                 origin,
@@ -244,10 +262,30 @@ impl Connections {
         }
     }
 
+    /// How far the connections of somebody were told things.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn furthest(&self, user: UserId) -> Option<Seq> {
+        let ids = self.people.get(&user)?.iter();
+        ids.filter_map(|id| Some(self.slab[self.find(*id)?].told))
+            .max()
+    }
+
+    /// Whom an answer is for.
+    #[cfg(feature = "planted-bugs")]
+    fn asker(&self, release: &Release<'_>) -> Option<UserId> {
+        let Release::Answer { origin, .. } = release else {
+            return None;
+        };
+        self.slab[self.find(origin.connection)?].user
+    }
+
     fn answer(&mut self, origin: Origin, at: Head, outcome: &[u8], accounts: &Accounts) {
         let Some(index) = self.find(origin.connection) else {
             return;
         };
+        if let Ok(Outcome::Refused(refusal)) = Outcome::decode(outcome) {
+            self.refusals.note(refusal.code);
+        }
         let session = &mut self.slab[index].session;
         let was_somebody = session.person().is_some();
         session.handle_answer(origin.correlation, at, outcome);
@@ -292,6 +330,9 @@ impl Connections {
         let mut asking = Vec::new();
         for (index, connection) in &mut self.slab {
             connection.session.handle_timeout(now, wall);
+            if let Some(code) = connection.session.take_refused() {
+                self.refusals.note(code);
+            }
             asking.extend(connection.asking(now, index));
             if connection.session.is_closed() {
                 connection.cut_if_over(now);

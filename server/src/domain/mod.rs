@@ -150,6 +150,15 @@ pub trait System: Default {
         &[]
     }
 
+    /// The commands whose deciding looks at memory that is likely to be far away, by their number:
+    /// of these, [`System::foresee`] is told when they are known to come.
+    const FORESEEN: &'static [u8] = &[];
+
+    /// Asks for the memory that deciding this command will look at, and waits for nothing.
+    fn foresee(&self, command: &Self::Command) {
+        let _looks_at_nothing_far = command;
+    }
+
     /// What would happen, or why not. Changes nothing.
     ///
     /// # Errors

@@ -55,6 +55,15 @@ macro_rules! systems {
                 Ok(executed)
             }
 
+            /// Asks for the memory that deciding this command will look at. What is no command is
+            /// found out when it is decided.
+            pub fn foresee(&self, kind: Kind, schema: u8, body: &[u8]) {
+                match kind.system() {
+                    $(<$system>::ID => foresee(&self.$name, kind, schema, body),)*
+                    _other => {}
+                }
+            }
+
             /// Applies a record that was decided before, with its body as [`Systems::open`] gives
             /// it. Refused ones change nothing.
             ///
@@ -365,6 +374,14 @@ fn decide<S: System>(
     match S::people(command).iter().find(is_unknown) {
         Some(user) => Err(Refusal::with(Code::UNKNOWN_USER, user.0, 0)),
         None => Ok(event),
+    }
+}
+
+fn foresee<S: System>(system: &S, kind: Kind, schema: u8, body: &[u8]) {
+    if S::FORESEEN.contains(&kind.number())
+        && let Ok(command) = S::Command::decode(kind, schema, body)
+    {
+        system.foresee(&command);
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
         Context, Systems, Word,
         systems::{Answered, CommandBytes, OwnedCommand, Source},
     },
+    health::Progress,
     keyring::Keyring,
     log::{Batch, EventLog, LogReader, MemoryLog, commit},
     recover::recover,
@@ -430,7 +431,9 @@ impl World {
 }
 
 fn restored(log: &mut MemoryLog, seed: u8) -> Engine {
-    recover(log, [seed; 32]).expect("a log of ours").0
+    recover(log, [seed; 32], &Progress::default())
+        .expect("a log of ours")
+        .0
 }
 
 fn visit(reader: &mut dyn LogReader, see: &mut dyn FnMut(crate::log::Row<'_>)) {
@@ -516,7 +519,10 @@ fn a_log_without_its_keys_is_refused_when_somebody_in_it_is_not_erased() {
     world.settle();
     let user = world.person(0).unwrap();
     world.log.destroy_keys(&[user]).unwrap();
-    let refused = recover(&mut world.log, [4; 32]).err().unwrap().to_string();
+    let refused = recover(&mut world.log, [4; 32], &Progress::default())
+        .err()
+        .unwrap()
+        .to_string();
     let expected = format!(
         "the keys of 1 people are missing from the file `people.keys`, the first that of user {user}"
     );

@@ -564,7 +564,7 @@ fn pushed(push: &PushBytes) -> UserId {
 }
 
 fn restored(log: &MemoryLog) -> Engine {
-    crate::recover::recover(&mut log.reopen(), SEED)
+    crate::recover::recover(&mut log.reopen(), SEED, &crate::health::Progress::default())
         .expect("a log of ours")
         .0
 }

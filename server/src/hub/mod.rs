@@ -5,11 +5,12 @@
 //! whichever task has something for it; nothing in it waits. Deliberately absent: reading from
 //! sockets (`net`), hashing passwords (`auth`), syncing (`writer`), answers about the log itself
 //! (`archive`), what a connection may ask
-//! (`query`), what is said in passing (`passing`).
+//! (`query`), what is said in passing (`passing`), how the server is (`vitals`).
 
 mod lines;
 mod passing;
 mod query;
+mod vitals;
 
 pub use lines::NonceSeed;
 
@@ -25,11 +26,12 @@ use protocol::{
 use crate::{
     clock::{Monotonic, wall_ms},
     connections::Connections,
-    engine::{Ask, BUSY_RETRY_MS, Busy, Engine, Origin, Released, Submitted},
+    engine::{Ask, BUSY_RETRY_MS, Busy, Engine, FORESEEN, Origin, Released, Submitted},
+    health::Requests,
     log::{Head, LogError, LogReader},
     net::Link,
     presence::{Presence, Writers},
-    session::{Asked, Demand, Grant, ServerFacts, Session, SessionTimeouts, What},
+    session::{Asked, Demand, Grant, ServerFacts, Session, SessionTimeouts, What, WordBytes},
     writer::{Synced, Writer},
 };
 
@@ -90,6 +92,7 @@ pub struct Hub {
     writers: Writers,
     clock: Monotonic,
     is_draining: bool,
+    requests: Requests,
     /// Whether something was asked outside of a turn.
     is_turn_wanted: bool,
     /// Errands of what was asked outside of a connection's input.
@@ -113,6 +116,7 @@ impl Hub {
             parts,
             clock: Monotonic::start(),
             is_draining: false,
+            requests: Requests::default(),
             is_turn_wanted: false,
             late_errands: Vec::new(),
         }
@@ -169,7 +173,10 @@ impl Hub {
         errands: &mut Vec<Errand>,
     ) -> ControlFlow<()> {
         let (now, wall) = (self.clock.ms(), wall_ms());
-        loop {
+        for nth in 0.. {
+            if nth % FORESEEN == 0 {
+                self.foresee(index, input);
+            }
             let facts = ServerFacts {
                 flags: self.parts.flags,
                 durable: self.parts.engine.durable(),
@@ -177,6 +184,10 @@ impl Hub {
             let connection = &mut self.connections.slab[index];
             let (demand, rest) = connection.session.handle_input(now, input, &facts);
             input = rest;
+            if let Some(code) = connection.session.take_refused() {
+                self.connections.refusals.note(code);
+            }
+            self.requests.note(&demand);
             match demand {
                 Demand::More => {
                     connection.partial.extend_from_slice(input);
@@ -187,6 +198,16 @@ impl Hub {
                 Demand::Ask(asked) => errands.extend(self.handle_asked(wall, id, asked)),
                 Demand::Pass { user, word } => self.handle_signal(id, user, &word.bytes()),
             }
+        }
+        unreachable!("input ends")
+    }
+
+    /// What a client sent at once is looked at ahead of time, but for the command whose turn it is.
+    fn foresee(&self, index: usize, input: &[u8]) {
+        let session = &self.connections.slab[index].session;
+        for (user, key, word) in session.foresee(input).take(FORESEEN).skip(1) {
+            let WordBytes { kind, schema, body } = word;
+            (self.parts.engine).foresee(user, key, kind, schema, body);
         }
     }
 

@@ -133,9 +133,15 @@ impl Hub {
                     let stopped = self.writers.leave(user);
                     self.tell_typing(stopped);
                 }
-                let frame = encode(&changed.into());
-                let delivery = &mut self.connections.delivery;
-                delivery.push_news(Topic::Presence(user), frame, UserId::NOBODY);
+                #[cfg(not(feature = "planted-bugs"))]
+                let told = [changed];
+                #[cfg(feature = "planted-bugs")]
+                let told = self.connections.meddler.announce(changed);
+                for changed in told {
+                    let frame = encode(&changed.into());
+                    let delivery = &mut self.connections.delivery;
+                    delivery.push_news(Topic::Presence(user), frame, UserId::NOBODY);
+                }
             }
         }
     }

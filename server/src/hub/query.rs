@@ -73,6 +73,8 @@ impl Hub {
         let Some(index) = self.connections.find(origin.connection) else {
             return;
         };
+        #[cfg(feature = "planted-bugs")]
+        let furthest = self.connections.furthest(user);
         let connection = &mut self.connections.slab[index];
         let Some(person) = connection.session.person() else {
             return;
@@ -81,6 +83,8 @@ impl Hub {
         // Whose session has just ended has a connection that ends, too.
         let cursor = self.parts.engine.systems().accounts.cursor(person.session);
         let from = subscribe.from.or(cursor).unwrap_or(head);
+        #[cfg(feature = "planted-bugs")]
+        let from = self.connections.meddler.cursor(from, furthest);
         if head < from {
             return self.refuse(origin, Refusal::with(Code::FROM_AHEAD, from.0, head.0));
         }

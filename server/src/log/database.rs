@@ -19,6 +19,9 @@ use super::{Durability, LogError};
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "events.sqlite";
 
+/// The name of its write-ahead log beside it, which SQLite chooses.
+pub const WAL_FILE_NAME: &str = "events.sqlite-wal";
+
 /// "STMP": what `file events.sqlite` and we know it by.
 pub const APPLICATION_ID: i32 = 0x5354_4d50;
 

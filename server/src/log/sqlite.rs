@@ -26,8 +26,10 @@ const ROWS_PER_STATEMENT: usize = 32;
 const COLUMNS: usize = 9;
 
 /// Every column but the position, which SQLite numbers by itself and is checked before the commit:
-/// a row at a given position is looked for first, a row at the end is just put there.
-const INSERT: &str = "INSERT INTO event_log(recorded_at, actor, key, kind, schema, codec, body, outcome, hash) VALUES ";
+/// a row at a given position is looked for first, a row at the end is just put there. A row that
+/// cannot be stored ends the whole transaction, so that SQLite need not be ready to undo one
+/// statement alone: it would copy every page it touches.
+const INSERT: &str = "INSERT OR ROLLBACK INTO event_log(recorded_at, actor, key, kind, schema, codec, body, outcome, hash) VALUES ";
 
 /// When a commit counts as durable. Anything but full is for comparison and says so in reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -150,17 +152,19 @@ impl SqliteLog {
         let mut index = 0;
         if ROWS_PER_STATEMENT <= batch.len() {
             let mut statement = self.connection.prepare_cached(&self.insert_many)?;
+            let mut bound = [Bound::NOTHING; ROWS_PER_STATEMENT];
             while index + ROWS_PER_STATEMENT <= batch.len() {
-                for place in 0..ROWS_PER_STATEMENT {
-                    bind(&mut statement, place, &batch.row(index + place))?;
+                for (place, bound) in bound.iter_mut().enumerate() {
+                    bound.bind(&mut statement, place, &batch.row(index + place))?;
                 }
                 statement.raw_execute()?;
                 index += ROWS_PER_STATEMENT;
             }
         }
         let mut statement = self.connection.prepare_cached(&self.insert_one)?;
+        let mut bound = Bound::NOTHING;
         for index in index..batch.len() {
-            bind(&mut statement, 0, &batch.row(index))?;
+            bound.bind(&mut statement, 0, &batch.row(index))?;
             statement.raw_execute()?;
         }
         Ok(())
@@ -223,18 +227,48 @@ fn insert(rows: usize) -> String {
     format!("{INSERT}{}", vec![row; rows].join(","))
 }
 
-fn bind(statement: &mut CachedStatement<'_>, place: usize, row: &Row<'_>) -> rusqlite::Result<()> {
-    let first = place * COLUMNS + 1;
-    let record = &row.record;
-    statement.raw_bind_parameter(first, sql_unsigned(record.recorded_at))?;
-    statement.raw_bind_parameter(first + 1, sql_unsigned(record.actor.0))?;
-    statement.raw_bind_parameter(first + 2, &record.key.0[..])?;
-    statement.raw_bind_parameter(first + 3, record.kind.0)?;
-    statement.raw_bind_parameter(first + 4, record.schema)?;
-    statement.raw_bind_parameter(first + 5, record.codec)?;
-    statement.raw_bind_parameter(first + 6, record.body)?;
-    statement.raw_bind_parameter(first + 7, record.outcome)?;
-    statement.raw_bind_parameter(first + 8, &row.hash.0[..])
+/// What one place of a statement is bound to, of the columns that hardly differ from row to row:
+/// SQLite keeps it until something else is bound there.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    recorded_at: i64,
+    word: (u16, u8, u8),
+}
+
+impl Bound {
+    /// Nothing yet: no record is as old.
+    const NOTHING: Self = Self {
+        recorded_at: i64::MIN,
+        word: (0, 0, 0),
+    };
+
+    fn bind(
+        &mut self,
+        statement: &mut CachedStatement<'_>,
+        place: usize,
+        row: &Row<'_>,
+    ) -> rusqlite::Result<()> {
+        let (first, record) = (place * COLUMNS + 1, &row.record);
+        let new = Self {
+            recorded_at: sql_unsigned(record.recorded_at),
+            word: (record.kind.0, record.schema, record.codec),
+        };
+        let is_first = self.recorded_at == i64::MIN;
+        if self.recorded_at != new.recorded_at {
+            statement.raw_bind_parameter(first, new.recorded_at)?;
+        }
+        if is_first || self.word != new.word {
+            statement.raw_bind_parameter(first + 3, record.kind.0)?;
+            statement.raw_bind_parameter(first + 4, record.schema)?;
+            statement.raw_bind_parameter(first + 5, record.codec)?;
+        }
+        *self = new;
+        statement.raw_bind_parameter(first + 1, sql_unsigned(record.actor.0))?;
+        statement.raw_bind_parameter(first + 2, &record.key.0[..])?;
+        statement.raw_bind_parameter(first + 6, record.body)?;
+        statement.raw_bind_parameter(first + 7, record.outcome)?;
+        statement.raw_bind_parameter(first + 8, &row.hash.0[..])
+    }
 }
 
 fn sql_unsigned(value: u64) -> i64 {

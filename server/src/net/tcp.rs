@@ -4,7 +4,7 @@
 //! for everybody, at the end of the turn: one batch to the writer, one write a connection. Input
 //! buffers are shared, so an idle connection costs little. Deliberately absent: frames, commands.
 
-use std::{cell::RefCell, io, ops::ControlFlow, rc::Rc, time::Duration};
+use std::{cell::RefCell, io, ops::ControlFlow, rc::Rc, sync::Arc, time::Duration};
 
 use protocol::Seq;
 use tokio::{
@@ -17,6 +17,7 @@ use crate::{
     archive,
     auth::Authenticator,
     engine::Origin,
+    health::{Serving, Vitals},
     hub::{Errand, Hub},
     log::{LogError, LogReader},
     net::{Link, Speech},
@@ -52,6 +53,7 @@ pub struct Shell {
     pub authenticator: Authenticator,
     /// Opens readers for errands.
     pub open_reader: Box<OpenReader>,
+    vitals: Arc<Vitals>,
     input: RefCell<Vec<u8>>,
 }
 
@@ -64,13 +66,19 @@ impl std::fmt::Debug for Shell {
 impl Shell {
     /// A shell around a hub.
     #[must_use]
-    pub fn new(hub: Hub, authenticator: Authenticator, open_reader: Box<OpenReader>) -> Self {
+    pub fn new(
+        hub: Hub,
+        authenticator: Authenticator,
+        open_reader: Box<OpenReader>,
+        vitals: Arc<Vitals>,
+    ) -> Self {
         Self {
             hub: Rc::new(RefCell::new(hub)),
             turn: Notify::new(),
             delivery: Notify::new(),
             authenticator,
             open_reader,
+            vitals,
             input: RefCell::new(vec![0; READ_BYTES]),
         }
     }
@@ -188,13 +196,18 @@ impl Shell {
         }
     }
 
-    /// Looks at the clock now and then.
+    /// Looks at the clock now and then, and lays out how it all stands.
     pub async fn tick(self: Rc<Self>) {
         let mut ticks = time::interval(TICK);
         ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             self.hub.borrow_mut().handle_timeout();
+            let waiting_auths = self.authenticator.waiting();
+            self.vitals.lay_out(Serving {
+                waiting_auths,
+                ..self.hub.borrow().vitals()
+            });
             self.turn.notify_one();
         }
     }

@@ -2,239 +2,210 @@
 
 use std::{fmt, str::FromStr};
 
-/// One lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PlantedBug {
-    /// A full slot is given away once more.
-    DoubleBooking,
-    /// A free slot is refused as taken.
-    FalseRefusal,
-    /// Some slots are refused to everybody, for ever.
-    NobodyWins,
-    /// A cancel is logged and answered, and the booking stays.
-    LostCancel,
-    /// Answers leave before their batch is on the disk.
-    AckBeforeCommit,
-    /// Answers carry a hash that the log does not have.
-    WrongHash,
-    /// Somebody gets a booking nobody asked for.
-    PhantomBooking,
-    /// Slots are shown as they were, at the position where they were so.
-    StaleRead,
-    /// Somebody's own bookings are shown as they were before their own last command.
-    ForgottenWrite,
-    /// A retry is executed again.
-    DuplicateEffect,
-    /// A record read back is not the record that was written.
-    RewrittenRecord,
-    /// The live state changes without a record.
-    UnloggedChange,
-    /// Slots are shown as they were, at a position where they are not so any more.
-    OldView,
-    /// A cancel of somebody's own booking is refused as unknown.
-    DeniedCancel,
-    /// A hold ends before its time.
-    ShortHold,
-    /// A freed place goes to the last in line.
-    QueueJump,
-    /// News come with the position of news that came long before.
-    OldNews,
-    /// One connection is not given a message that is for it.
-    LostMessage,
-    /// One connection is given a message after the next one.
-    ReorderedConversation,
-    /// One connection is given two messages at each other's index.
-    TwoOrders,
-    /// Who comes back is told again what they had.
-    DuplicateAfterReconnect,
-    /// A receipt says less than the one before.
-    FallingReceipt,
-    /// A receipt says more than its reader did.
-    PrematureReceipt,
-    /// Nobody notices that somebody is gone.
-    StuckPresence,
-    /// A favourite that was removed is shown.
-    ResurrectedFavourite,
-    /// An item that was taken out of the catalogue is shown among favourites.
-    FavouriteOfRemovedItem,
-    /// A retry of a sale counts it again.
-    SaleCountedTwice,
-    /// A total has parts of another position.
-    MixedTotals,
+/// Declares the bugs: `Variant = "name", opportunities, "sentence"`.
+macro_rules! bugs {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $every:literal, $sentence:literal;)*) => {
+        /// One lie.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum PlantedBug {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl PlantedBug {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// Its name on the command line.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// Every how-many-th opportunity it takes. Rare enough that finding it means
+            /// something, often enough that a run of a few seconds has it.
+            #[must_use]
+            pub(super) const fn every(self) -> u64 {
+                match self {
+                    $(Self::$variant => $every,)*
+                }
+            }
+
+            /// What it does.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $sentence,)*
+                }
+            }
+        }
+    };
 }
 
-impl PlantedBug {
-    /// All of them.
-    pub const ALL: [Self; 28] = [
-        Self::DoubleBooking,
-        Self::FalseRefusal,
-        Self::NobodyWins,
-        Self::LostCancel,
-        Self::AckBeforeCommit,
-        Self::WrongHash,
-        Self::PhantomBooking,
-        Self::StaleRead,
-        Self::ForgottenWrite,
-        Self::DuplicateEffect,
-        Self::RewrittenRecord,
-        Self::UnloggedChange,
-        Self::OldView,
-        Self::DeniedCancel,
-        Self::ShortHold,
-        Self::QueueJump,
-        Self::OldNews,
-        Self::LostMessage,
-        Self::ReorderedConversation,
-        Self::TwoOrders,
-        Self::DuplicateAfterReconnect,
-        Self::FallingReceipt,
-        Self::PrematureReceipt,
-        Self::StuckPresence,
-        Self::ResurrectedFavourite,
-        Self::FavouriteOfRemovedItem,
-        Self::SaleCountedTwice,
-        Self::MixedTotals,
-    ];
-
-    /// Its name on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::DoubleBooking => "double-booking",
-            Self::FalseRefusal => "false-refusal",
-            Self::NobodyWins => "nobody-wins",
-            Self::LostCancel => "lost-cancel",
-            Self::AckBeforeCommit => "ack-before-commit",
-            Self::WrongHash => "wrong-hash",
-            Self::PhantomBooking => "phantom-booking",
-            Self::StaleRead => "stale-read",
-            Self::ForgottenWrite => "forgotten-write",
-            Self::DuplicateEffect => "duplicate-effect",
-            Self::RewrittenRecord => "rewritten-record",
-            Self::UnloggedChange => "unlogged-change",
-            Self::OldView => "old-view",
-            Self::DeniedCancel => "denied-cancel",
-            Self::ShortHold => "short-hold",
-            Self::QueueJump => "queue-jump",
-            Self::OldNews => "old-news",
-            Self::LostMessage => "lost-message",
-            Self::ReorderedConversation => "reordered-conversation",
-            Self::TwoOrders => "two-orders",
-            Self::DuplicateAfterReconnect => "duplicate-after-reconnect",
-            Self::FallingReceipt => "falling-receipt",
-            Self::PrematureReceipt => "premature-receipt",
-            Self::StuckPresence => "stuck-presence",
-            Self::ResurrectedFavourite => "resurrected-favourite",
-            Self::FavouriteOfRemovedItem => "favourite-of-removed-item",
-            Self::SaleCountedTwice => "sale-counted-twice",
-            Self::MixedTotals => "mixed-totals",
-        }
-    }
-
-    /// Every how-many-th opportunity it takes. Rare enough that finding it means something, often
-    /// enough that a run of a few seconds has it.
-    #[must_use]
-    pub(super) const fn every(self) -> u64 {
-        match self {
-            // Every batch is acknowledged early; the last one is what a crash takes.
-            Self::AckBeforeCommit => 1,
-            // Retries, queues, news and returns are few to begin with.
-            Self::DuplicateEffect
-            | Self::QueueJump
-            | Self::OldNews
-            | Self::DuplicateAfterReconnect
-            | Self::StuckPresence
-            | Self::FavouriteOfRemovedItem
-            | Self::SaleCountedTwice => 3,
-            // Of the slots, not of the requests for them; of receipts, favourites and totals, which
-            // are fewer than places taken.
-            Self::NobodyWins
-            | Self::FallingReceipt
-            | Self::PrematureReceipt
-            | Self::ResurrectedFavourite
-            | Self::MixedTotals => 7,
-            Self::DoubleBooking
-            | Self::FalseRefusal
-            | Self::LostCancel
-            | Self::WrongHash
-            | Self::PhantomBooking
-            | Self::StaleRead
-            | Self::ForgottenWrite
-            | Self::RewrittenRecord
-            | Self::UnloggedChange
-            | Self::OldView
-            | Self::DeniedCancel
-            | Self::ShortHold
-            | Self::LostMessage
-            | Self::ReorderedConversation
-            | Self::TwoOrders => 37,
-        }
-    }
-
-    /// What it does.
-    #[must_use]
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Self::DoubleBooking => "every 37th request for a full slot gets a place nevertheless",
-            Self::FalseRefusal => "every 37th request for a free slot is refused as taken",
-            Self::NobodyWins => "every 7th slot is refused as taken, to everybody, for ever",
-            Self::LostCancel => "every 37th cancel is logged and answered, and the booking stays",
-            Self::AckBeforeCommit => {
-                "answers leave as soon as they are decided; each batch reaches the disk only with the next one"
-            }
-            Self::WrongHash => "every 37th answer carries a hash with one bit flipped",
-            Self::PhantomBooking => {
-                "every 37th reservation makes another one, of the neighbouring slot, that nobody asked for"
-            }
-            Self::StaleRead => {
-                "every 37th look at a day's slots is answered with what the same person saw there last, position and all"
-            }
-            Self::ForgottenWrite => {
-                "every 37th look at one's own bookings is answered with what was seen last, position and all"
-            }
-            Self::DuplicateEffect => "every 3rd retry is executed again",
-            Self::RewrittenRecord => {
-                "every 37th record, if it is a reservation, is read back with another time than it has"
-            }
-            Self::UnloggedChange => {
-                "every 37th reservation makes its holder a manager, without a record"
-            }
-            Self::OldView => {
-                "every 37th changed day is shown as the same person saw it last, but under the newest position"
-            }
-            Self::DeniedCancel => "every 37th cancel of one's own booking is refused as unknown",
-            Self::ShortHold => "every 37th hold ends after half its time",
-            Self::QueueJump => "every 3rd place that two or more wait for goes to the last in line",
-            Self::OldNews => {
-                "every 3rd push to somebody who had two before carries the position of the first"
-            }
-            Self::LostMessage => "every 37th entry on its way to a connection is not sent",
-            Self::ReorderedConversation => {
-                "every 37th entry on its way to a connection is sent after the next push to it"
-            }
-            Self::TwoOrders => {
-                "every 37th entry on its way to a connection changes places with the next one, index and all"
-            }
-            Self::DuplicateAfterReconnect => {
-                "every 3rd connection that subscribes is told again what stands up to 40 positions before its cursor"
-            }
-            Self::FallingReceipt => "every 7th receipt says one less than the one before it said",
-            Self::PrematureReceipt => "every 7th receipt says that one more entry arrived than did",
-            Self::StuckPresence => {
-                "every 3rd connection that ends leaves its person shown as here, for ever"
-            }
-            Self::ResurrectedFavourite => {
-                "every 7th list that lost a favourite is shown as the same person saw it last, under the newest position"
-            }
-            Self::FavouriteOfRemovedItem => {
-                "every 3rd list that lost an item which was taken out of the catalogue is shown as the same person saw it last"
-            }
-            Self::SaleCountedTwice => {
-                "every 3rd retry of a sale counts it once more, without a record"
-            }
-            Self::MixedTotals => "every 7th total that changed has the parts that were shown last",
-        }
-    }
+bugs! {
+    /// A full slot is given away once more.
+    DoubleBooking = "double-booking", 37,
+        "every 37th request for a full slot gets a place nevertheless";
+    /// A free slot is refused as taken.
+    FalseRefusal = "false-refusal", 37,
+        "every 37th request for a free slot is refused as taken";
+    /// Some slots are refused to everybody, for ever.
+    NobodyWins = "nobody-wins", 7,
+        "every 7th slot is refused as taken, to everybody, for ever";
+    /// A cancel is logged and answered, and the booking stays.
+    LostCancel = "lost-cancel", 37,
+        "every 37th cancel is logged and answered, and the booking stays";
+    /// Answers leave before their batch is on the disk.
+    AckBeforeCommit = "ack-before-commit", 1,
+        "answers leave as soon as they are decided; each batch reaches the disk only with the next one";
+    /// Answers carry a hash that the log does not have.
+    WrongHash = "wrong-hash", 37,
+        "every 37th answer carries a hash with one bit flipped";
+    /// Somebody gets a booking nobody asked for.
+    PhantomBooking = "phantom-booking", 37,
+        "every 37th reservation makes another one, of the neighbouring slot, that nobody asked for";
+    /// Slots are shown as they were, at the position where they were so.
+    StaleRead = "stale-read", 37,
+        "every 37th look at a day's slots is answered with what the same person saw there last, position and all";
+    /// Somebody's own bookings are shown as they were before their own last command.
+    ForgottenWrite = "forgotten-write", 37,
+        "every 37th look at one's own bookings is answered with what was seen last, position and all";
+    /// A retry is executed again.
+    DuplicateEffect = "duplicate-effect", 3,
+        "every 3rd retry is executed again";
+    /// A key is used for something else, and the first answer is given.
+    ReusedKey = "reused-key", 3,
+        "every 3rd key that is used again with another body is answered as the first time";
+    /// A record read back is not the record that was written.
+    RewrittenRecord = "rewritten-record", 37,
+        "every 37th record, if it is a reservation, is read back with another time than it has";
+    /// The live state changes without a record.
+    UnloggedChange = "unlogged-change", 37,
+        "every 37th reservation makes its holder a manager, without a record";
+    /// Slots are shown as they were, at a position where they are not so any more.
+    OldView = "old-view", 37,
+        "every 37th changed day is shown as the same person saw it last, but under the newest position";
+    /// A cancel of somebody's own booking is refused as unknown.
+    DeniedCancel = "denied-cancel", 37,
+        "every 37th cancel of one's own booking is refused as unknown";
+    /// A hold ends before its time.
+    ShortHold = "short-hold", 37,
+        "every 37th hold ends after half its time";
+    /// A freed place goes to the last in line.
+    QueueJump = "queue-jump", 3,
+        "every 3rd place that two or more wait for goes to the last in line";
+    /// News come with the position of news that came long before.
+    OldNews = "old-news", 3,
+        "every 3rd push to somebody who had two before carries the position of the first";
+    /// One connection is not given a message that is for it.
+    LostMessage = "lost-message", 37,
+        "every 37th entry on its way to a connection is not sent";
+    /// One connection is given a message after the next one.
+    ReorderedConversation = "reordered-conversation", 37,
+        "every 37th entry on its way to a connection is sent after the next push to it";
+    /// One connection is given two messages at each other's index.
+    TwoOrders = "two-orders", 37,
+        "every 37th entry on its way to a connection changes places with the next one, index and all";
+    /// Who comes back is told again what they had.
+    DuplicateAfterReconnect = "duplicate-after-reconnect", 3,
+        "every 3rd connection that subscribes is told again what stands up to 40 positions before its cursor";
+    /// A receipt says less than the one before.
+    FallingReceipt = "falling-receipt", 7,
+        "every 7th receipt says one less than the one before it said";
+    /// A receipt says more than its reader did.
+    PrematureReceipt = "premature-receipt", 7,
+        "every 7th receipt says that one more entry arrived than did";
+    /// Nobody notices that somebody is gone.
+    StuckPresence = "stuck-presence", 3,
+        "every 3rd connection that ends leaves its person shown as here, for ever";
+    /// A message comes in other words than were said.
+    AlteredWords = "altered-words", 37,
+        "every 37th message on its way to a connection says something else";
+    /// Somebody is told an entry of a conversation they are not in.
+    LeakedMessage = "leaked-message", 37,
+        "every 37th connection that is not in a conversation is told an entry of it";
+    /// A message stands, and its author is told that it was refused.
+    DeniedMessage = "denied-message", 37,
+        "every 37th message stands and is shown, and its author is told that it was refused";
+    /// One connection is told a message twice.
+    ToldTwice = "told-twice", 37,
+        "every 37th entry on its way to a connection is sent twice";
+    /// An author is told an index that another message of theirs has.
+    StaleIndex = "stale-index", 37,
+        "every 37th message is answered with the index of its author's message before it";
+    /// An author is told a position before what they had been shown.
+    StalePosition = "stale-position", 37,
+        "every 37th message is answered with the position of its author's message before it";
+    /// A page of a conversation leaves an entry out.
+    HoledPage = "holed-page", 7,
+        "every 7th page of history leaves out its second entry";
+    /// A page of a conversation leaves out what its reader said.
+    ForgottenMessage = "forgotten-message", 7,
+        "every 7th page of history ends before its reader's own last message";
+    /// An entry is told to half of those it is for.
+    HalfTold = "half-told", 37,
+        "every 37th entry is told to every second connection only";
+    /// Whoever comes back is not told all that they missed.
+    LostBacklog = "lost-backlog", 37,
+        "every 37th entry that a connection missed is left out when it comes back";
+    /// Whoever comes back is told nothing any more.
+    StalledBacklog = "stalled-backlog", 7,
+        "every 7th connection that missed something is told nothing any more";
+    /// A device goes on from where another one is.
+    SharedCursor = "shared-cursor", 3,
+        "every 3rd connection whose person has another device that is further goes on from there";
+    /// What was said long ago is kept no more.
+    ShortMemory = "short-memory", 7,
+        "every 7th page of history ends after ten entries, as if there were no more";
+    /// Nobody is told that somebody went.
+    UntoldGoing = "untold-going", 3,
+        "every 3rd going is told to nobody who watches";
+    /// Somebody was last seen before they were last seen.
+    FallingLastSeen = "falling-last-seen", 3,
+        "every 3rd going is told as if it had been a minute before";
+    /// News of an old going come after the coming.
+    LateGoing = "late-going", 3,
+        "every 3rd coming is told, and then the going before it under the same epoch";
+    /// A favourite that was removed is shown.
+    ResurrectedFavourite = "resurrected-favourite", 7,
+        "every 7th list that lost a favourite is shown as the same person saw it last, under the newest position";
+    /// An item that was taken out of the catalogue is shown among favourites.
+    FavouriteOfRemovedItem = "favourite-of-removed-item", 3,
+        "every 3rd list that lost an item which was taken out of the catalogue is shown as the same person saw it last";
+    /// A retry of a sale counts it again.
+    SaleCountedTwice = "sale-counted-twice", 3,
+        "every 3rd retry of a sale counts it once more, without a record";
+    /// A total has parts of another position.
+    MixedTotals = "mixed-totals", 7,
+        "every 7th total that changed has the parts that were shown last";
+    /// An addition of a favourite says that nothing changed.
+    DeniedFavourite = "denied-favourite", 7,
+        "every 7th new favourite is answered as if it had been one already";
+    /// A favourite counts twice.
+    DoubleFavourite = "double-favourite", 3,
+        "every 3rd favourite added once more is answered as if it had counted again";
+    /// The number of favourites is another one.
+    MiscountedFavourites = "miscounted-favourites", 7,
+        "every 7th list of favourites states one more than there are";
+    /// A search does not find everything.
+    IncompleteSearch = "incomplete-search", 7,
+        "every 7th search leaves out the last item it found";
+    /// A search finds in another order.
+    UnorderedSearch = "unordered-search", 7,
+        "every 7th search shows its first two items in the other order";
+    /// A total has not all its parts.
+    MissingPart = "missing-part", 7,
+        "every 7th total leaves out its last part and counts it";
+    /// A total says more than was sold.
+    InflatedTotal = "inflated-total", 7,
+        "every 7th total, and its first part, says ten million cents more than were sold";
+    /// A total says less than before.
+    FallingTotal = "falling-total", 7,
+        "every 7th total leaves out its last part and does not count it";
+    /// A sale is recorded with other cents.
+    RoundedSale = "rounded-sale", 7,
+        "every sale of a multiple of 7 cents is recorded with one cent less";
 }
 
 impl fmt::Display for PlantedBug {
@@ -245,7 +216,7 @@ impl fmt::Display for PlantedBug {
 
 /// Not the name of a planted bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no planted bug `{given}`; there are {}", PlantedBug::ALL.map(PlantedBug::name).join(", "))]
+#[error("there is no planted bug `{given}`; there are {}", names())]
 pub struct UnknownBug {
     /// What was given.
     given: String,
@@ -255,9 +226,14 @@ impl FromStr for PlantedBug {
     type Err = UnknownBug;
 
     fn from_str(text: &str) -> Result<Self, UnknownBug> {
-        let named = Self::ALL.into_iter().find(|bug| bug.name() == text);
+        let named = Self::ALL.iter().copied().find(|bug| bug.name() == text);
         named.ok_or_else(|| UnknownBug {
             given: text.to_owned(),
         })
     }
+}
+
+fn names() -> String {
+    let names: Vec<&str> = PlantedBug::ALL.iter().map(|bug| bug.name()).collect();
+    names.join(", ")
 }

@@ -20,7 +20,12 @@ use protocol::{
     },
 };
 
-use super::{PlantedBug, teller::Teller, trader::Trader};
+use super::{
+    PlantedBug,
+    answerer::Answerer,
+    teller::Teller,
+    trader::{Trader, round},
+};
 use crate::{
     domain::{
         Context, Stream, System, Systems,
@@ -49,6 +54,7 @@ pub struct Meddler {
     news: BTreeMap<UserId, (Head, u64)>,
     /// Where the read under way is said to be from.
     read_at: Option<Head>,
+    pub(super) answerer: Answerer,
     pub(super) teller: Teller,
     pub(super) trader: Trader,
 }
@@ -221,6 +227,24 @@ impl Meddler {
         cursed
     }
 
+    /// A command as it is understood; `room` is for its new bytes.
+    #[must_use]
+    pub fn hear<'a>(&self, ask: &Ask<'a>, room: &'a mut Vec<u8>) -> Ask<'a> {
+        let mut command = ask.command;
+        if self.bug == Some(PlantedBug::RoundedSale) && round(&command, room) {
+            command.body = room;
+        }
+        Ask { command, ..*ask }
+    }
+
+    /// The digest of a command that comes under a key which was used for one with the digest `used`.
+    pub fn asked<T: PartialEq>(&mut self, asked: T, used: T) -> T {
+        if asked != used && self.strikes(PlantedBug::ReusedKey) {
+            return used;
+        }
+        asked
+    }
+
     /// What a key is said to have been used for.
     pub fn used(&mut self, used: Option<Use>) -> Option<Use> {
         used.filter(|_| !self.strikes(PlantedBug::DuplicateEffect))
@@ -265,14 +289,23 @@ impl Meddler {
         self.read_at.take().unwrap_or(honest)
     }
 
-    /// Changes an answer on its way out.
+    /// Changes an answer on its way out to `user`; `room` is for its new bytes.
     #[must_use]
-    pub fn release<'a>(&mut self, release: &Release<'a>) -> Release<'a> {
+    pub fn release<'a>(
+        &mut self,
+        release: &Release<'a>,
+        user: Option<UserId>,
+        room: &'a mut Vec<u8>,
+    ) -> Release<'a> {
         let mut release = *release;
         match &mut release {
-            Release::Answer { at, .. } => {
+            Release::Answer { at, outcome, .. } => {
                 if self.strikes(PlantedBug::WrongHash) {
                     at.hash.0[0] ^= 1;
+                }
+                if let Some(forged) = user.and_then(|user| self.forge(user, at, outcome)) {
+                    *room = forged;
+                    *outcome = room;
                 }
             }
             // What is in the log comes back here as an answer.

@@ -6,10 +6,11 @@
 //! with the feature `planted-bugs`, which no default build has, and does nothing until a bug is
 //! chosen by name. A server with one says so in its welcome and when it starts.
 //!
-//! `bug` names them, `meddler` is what most of them do to the engine and its answers, `teller` what
-//! they do to pushes and presence, `trader` to the catalogue and the sales; `late_log` is the log that
+//! `bug` names them, `meddler` is what they do to the engine, `answerer` to answers on their way out,
+//! `teller` to pushes and presence, `trader` to the catalogue and the sales; `late_log` is the log that
 //! is asked to keep things and does not yet.
 
+mod answerer;
 mod bug;
 mod late_log;
 mod meddler;

@@ -3,13 +3,20 @@
 //! The connections and the hub ask at each place where a bug can strike; it does the honest thing
 //! unless its bug has its turn. Deliberately absent: what is decided and logged (see `meddler`).
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    rc::Rc,
+};
 
 use protocol::{
     Seq, UserId, frame,
     limits::REPLY_BYTES_MAX,
     message::Reply,
-    words::chat::{Entry, Push, Receipt},
+    words::{
+        chat::{Content, Entry, Push, Receipt},
+        presence::PresenceChanged,
+    },
 };
 
 use super::{Meddler, PlantedBug};
@@ -20,6 +27,8 @@ use crate::{
 
 /// How many positions too early a connection goes on.
 const EARLY: u64 = 40;
+/// By how much the time of a going is wrong, milliseconds.
+const MINUTE: u64 = 60_000;
 
 /// What the teller remembers.
 #[derive(Debug, Default)]
@@ -28,6 +37,21 @@ pub(super) struct Teller {
     held: Option<(u64, Seq, SharedFrame)>,
     /// The newest receipt of everybody, by conversation.
     receipts: BTreeMap<(u64, UserId), Receipt>,
+    /// What connections are being told, and what they were told before.
+    newest: Told,
+    before: Told,
+    /// The last going of everybody.
+    goings: BTreeMap<UserId, PresenceChanged>,
+}
+
+/// A push, and the connections it was handed to.
+#[derive(Debug, Default)]
+struct Told {
+    seq: Seq,
+    frame: Option<SharedFrame>,
+    to: BTreeSet<u64>,
+    /// Whether it is kept from every second one.
+    is_halved: bool,
 }
 
 impl Meddler {
@@ -50,17 +74,101 @@ impl Meddler {
                 vec![honest, late]
             };
         }
-        let is_entry = entry_of(frame).is_some();
-        if is_entry && self.strikes(PlantedBug::LostMessage) {
+        let Some(entry) = entry_of(frame) else {
+            return vec![honest];
+        };
+        self.note(id, seq, frame);
+        if self.strikes(PlantedBug::LostMessage) || self.is_kept_from(id) {
             return Vec::new();
         }
         let holds =
             self.strikes(PlantedBug::ReorderedConversation) || self.strikes(PlantedBug::TwoOrders);
-        if is_entry && holds && self.teller.held.is_none() {
+        if holds && self.teller.held.is_none() {
             self.teller.held = Some((id, seq, Rc::clone(frame)));
             return Vec::new();
         }
-        vec![honest]
+        if self.strikes(PlantedBug::ToldTwice) {
+            return vec![honest.clone(), honest];
+        }
+        if matches!(entry.content, Content::Text(_)) && self.strikes(PlantedBug::AlteredWords) {
+            let content = Content::Text("something else".into());
+            return vec![(seq, with_entry(frame, Entry { content, ..entry }))];
+        }
+        self.leaked_to(id).into_iter().chain([honest]).collect()
+    }
+
+    /// An entry is handed to a connection.
+    fn note(&mut self, id: u64, seq: Seq, frame: &SharedFrame) {
+        if self.teller.newest.seq != seq {
+            let is_halved = self.strikes(PlantedBug::HalfTold);
+            let newest = Told {
+                seq,
+                frame: Some(Rc::clone(frame)),
+                to: BTreeSet::new(),
+                is_halved,
+            };
+            self.teller.before = mem::replace(&mut self.teller.newest, newest);
+        }
+        self.teller.newest.to.insert(id);
+    }
+
+    /// Whether the newest entry is not for this connection after all.
+    fn is_kept_from(&self, id: u64) -> bool {
+        let newest = &self.teller.newest;
+        newest.is_halved && newest.to.contains(&id) && newest.to.len() % 2 == 1
+    }
+
+    /// The entry before the newest one, if this connection was not told it and now is.
+    fn leaked_to(&mut self, id: u64) -> Option<(Seq, SharedFrame)> {
+        let Told { seq, frame, to, .. } = &self.teller.before;
+        let leaked = (*seq, Rc::clone(frame.as_ref()?));
+        let is_stranger = !to.contains(&id);
+        (is_stranger && self.strikes(PlantedBug::LeakedMessage)).then_some(leaked)
+    }
+
+    /// Whether an entry is left out of what a connection missed.
+    pub(crate) fn leaves_out(&mut self, frame: &SharedFrame) -> bool {
+        entry_of(frame).is_some() && self.strikes(PlantedBug::LostBacklog)
+    }
+
+    /// Whether a connection that goes on from `from`, when everything up to `reached` was told
+    /// already, is told nothing any more.
+    pub(crate) fn stalls(&mut self, from: Seq, reached: Seq) -> bool {
+        from < reached && self.strikes(PlantedBug::StalledBacklog)
+    }
+
+    /// Where a connection goes on from, when another one of the same person is at `other`.
+    pub(crate) fn cursor(&mut self, honest: Seq, other: Option<Seq>) -> Seq {
+        match other.filter(|other| honest < *other) {
+            Some(other) if self.strikes(PlantedBug::SharedCursor) => other,
+            Some(_) | None => honest,
+        }
+    }
+
+    /// What is told in the place of a coming or going.
+    pub(crate) fn announce(&mut self, honest: PresenceChanged) -> Vec<PresenceChanged> {
+        let going = self.teller.goings.get(&honest.user).copied();
+        if !honest.online {
+            self.teller.goings.insert(honest.user, honest);
+            return if self.strikes(PlantedBug::UntoldGoing) {
+                Vec::new()
+            } else if self.strikes(PlantedBug::FallingLastSeen) {
+                let last_seen = honest.last_seen.saturating_sub(MINUTE);
+                vec![PresenceChanged {
+                    last_seen,
+                    ..honest
+                }]
+            } else {
+                vec![honest]
+            };
+        }
+        match going {
+            Some(going) if self.strikes(PlantedBug::LateGoing) => {
+                let epoch = honest.epoch;
+                vec![honest, PresenceChanged { epoch, ..going }]
+            }
+            Some(_) | None => vec![honest],
+        }
     }
 
     /// The position behind which a connection really goes on.

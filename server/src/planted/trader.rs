@@ -139,3 +139,17 @@ impl Meddler {
         }
     }
 }
+
+/// Writes a sale of a multiple of so many cents down with one cent less. Whether it is one.
+pub(super) fn round(command: &CommandBytes<'_>, room: &mut Vec<u8>) -> bool {
+    let decoded = sales::Command::decode(command.kind, command.schema, command.body);
+    let Ok(sales::Command::RecordSale(mut word)) = decoded else {
+        return false;
+    };
+    let is_round = word.cents.is_multiple_of(PlantedBug::RoundedSale.every());
+    if is_round && 1 < word.cents {
+        word.cents -= 1;
+        sales::Command::from(word).encode(room);
+    }
+    !room.is_empty()
+}

@@ -7,10 +7,10 @@
 mod auth;
 mod demand;
 
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use protocol::{
-    ChainHash, Code, Refusal, Seq, UserId,
+    ChainHash, Code, Key, Refusal, Seq, UserId,
     frame::{self, FrameError},
     limits::{IN_FLIGHT_MAX, REQUEST_BYTES_MAX, WIRE_VERSION},
     message::{ErrorReply, Reply, Request, Welcome, WelcomeFlags},
@@ -92,6 +92,8 @@ pub struct Session {
     in_flight: u32,
     auth: Option<Auth>,
     login_failures: u32,
+    /// What was refused and not yet counted.
+    refused: Option<Code>,
     outbound: Vec<u8>,
 }
 
@@ -108,6 +110,7 @@ impl Session {
             in_flight: 0,
             auth: None,
             login_failures: 0,
+            refused: None,
             outbound: Vec::new(),
         }
     }
@@ -207,6 +210,28 @@ impl Session {
         Demand::Nothing
     }
 
+    /// The commands that stand whole in `input`, as this connection's person will ask for them
+    /// unless something in between changes who that is: to prepare for them, nothing more.
+    pub fn foresee<'a>(
+        &self,
+        mut input: &'a [u8],
+    ) -> impl Iterator<Item = (UserId, Key, WordBytes<'a>)> + use<'a> {
+        let user = match self.stage {
+            Stage::Person(person) => Some(person.user),
+            Stage::Silent
+            | Stage::Stranger
+            | Stage::Revoked(_)
+            | Stage::Ended(_)
+            | Stage::Closed => None,
+        };
+        iter::from_fn(move || {
+            let (frame, rest) = frame::split(input, REQUEST_BYTES_MAX).ok().flatten()?;
+            input = rest;
+            let (key, kind, schema, body) = Request::command_in(frame)?;
+            Some((user?, key, WordBytes { kind, schema, body }))
+        })
+    }
+
     /// Passes something on for this connection's person, if it may ask anything now.
     fn admit<'a>(&mut self, correlation: u64, what: impl FnOnce(UserId) -> What<'a>) -> Demand<'a> {
         let person = match self.stage {
@@ -260,6 +285,7 @@ impl Session {
     }
 
     fn send_error(&mut self, correlation: u64, refusal: Refusal, retry_after_ms: u32, fatal: bool) {
+        self.refused = Some(refusal.code);
         Reply::Error(ErrorReply {
             correlation,
             refusal,
@@ -371,6 +397,12 @@ impl Session {
     /// The conversation cannot go on.
     pub fn handle_end(&mut self, refusal: Refusal) -> Demand<'static> {
         self.close(refusal)
+    }
+
+    /// What was refused since this was asked last, to be counted. Ask after every input: one input
+    /// leads to one refusal at most, outcomes apart.
+    pub const fn take_refused(&mut self) -> Option<Code> {
+        self.refused.take()
     }
 
     /// Whether this conversation's unread bytes are more than a reader can be allowed.

@@ -35,6 +35,7 @@ impl FavouritesCounted {
     ) {
         let count = match shown.what {
             What::Changed { count, .. } | What::Listed { count, .. } => count,
+            What::Found { .. } => return,
         };
         self.compared += 1;
         let there_are = model.count(user);

@@ -1,4 +1,4 @@
-//! The laws of the catalogue, F1 to F5: who is told what.
+//! The laws of the catalogue, F1 to F6: who is told what.
 //!
 //! Answers go in as they come, then the log through a model of our own; one finding a law comes
 //! out. Favourites are the point: an item of one person's list is a register, the list is a set.
@@ -10,27 +10,33 @@ mod favourites_idempotent;
 mod favourites_listed;
 mod model;
 mod no_resurrection;
+mod searches_agree;
 
 use protocol::{OwnedRecord, UserId, words::catalogue::Command};
 
 use self::{
-    favourite_registers::FavouriteRegisters, favourites_counted::FavouritesCounted,
-    favourites_idempotent::FavouritesIdempotent, favourites_listed::FavouritesListed, model::Model,
+    favourite_registers::FavouriteRegisters,
+    favourites_counted::FavouritesCounted,
+    favourites_idempotent::FavouritesIdempotent,
+    favourites_listed::FavouritesListed,
+    model::Model,
     no_resurrection::NoResurrection,
+    searches_agree::{SearchesAgree, digest_of},
 };
 use super::{finding::Finding, reads::Reads, record::Decided};
 use crate::operation::{CatalogueCall, CatalogueSeen, Observed, Operation, Outcome};
 
 /// The names of these laws, in the order of their verdicts.
-pub(super) const LAWS: [&str; 5] = [
+pub(super) const LAWS: [&str; 6] = [
     "favourite-registers",
     "favourites-listed",
     "favourites-idempotent",
     "favourites-counted",
     "no-resurrection",
+    "searches-agree",
 ];
 
-/// An answer about favourites, kept until the model is where it says it was.
+/// An answer about favourites or items, kept until the model is where it says it was.
 #[derive(Debug)]
 pub(super) struct Shown {
     client: u32,
@@ -38,7 +44,7 @@ pub(super) struct Shown {
     what: What,
 }
 
-/// What an answer about favourites said.
+/// What an answer said.
 #[derive(Debug)]
 pub(super) enum What {
     /// An item was added or removed: whether that changed anything, and how many there are.
@@ -54,6 +60,14 @@ pub(super) enum What {
         digest: u64,
         items: Vec<u64>,
     },
+    /// Items with a word in their name: how many, the digest of them in their order, and the item
+    /// up to which was looked (0: the last one).
+    Found {
+        word: u32,
+        len: u32,
+        digest: u64,
+        next: u64,
+    },
 }
 
 /// Every law of the catalogue.
@@ -66,6 +80,7 @@ pub(super) struct CatalogueLaws {
     idempotent: FavouritesIdempotent,
     counted: FavouritesCounted,
     no_resurrection: NoResurrection,
+    searches: SearchesAgree,
     operations: u64,
 }
 
@@ -79,6 +94,7 @@ impl CatalogueLaws {
             idempotent: FavouritesIdempotent::new(),
             counted: FavouritesCounted::new(),
             no_resurrection: NoResurrection::new(),
+            searches: SearchesAgree::new(),
             operations: 0,
         }
     }
@@ -134,14 +150,26 @@ impl CatalogueLaws {
                     items: items.clone(),
                 }
             }
-            _shows_no_favourites => return,
+            (CatalogueCall::SearchItems { word }, CatalogueSeen::Items(items, next)) => {
+                What::Found {
+                    word: *word,
+                    len: u32::try_from(items.len()).unwrap_or(u32::MAX),
+                    digest: digest_of(items),
+                    next: *next,
+                }
+            }
+            _shows_neither => return,
         };
         let shown = Shown {
             client: operation.client,
             counter: operation.counter,
             what,
         };
-        self.shown.keep(operation.seq, shown);
+        let more = match &shown.what {
+            What::Listed { items, .. } => size_of_val(items.as_slice()),
+            What::Changed { .. } | What::Found { .. } => 0,
+        };
+        self.shown.keep_with(operation.seq, shown, more);
     }
 
     /// One record of the log, decoded if it is the catalogue's.
@@ -159,18 +187,33 @@ impl CatalogueLaws {
             self.idempotent.check(user, record, &shown, before);
             self.counted.check(&self.model, user, record, &shown);
             self.listed.check(&self.model, user, record, &shown);
+            self.searches.check(&self.model, record, &shown);
         }
     }
 
     /// The findings, in the order of [`LAWS`].
     pub(super) fn conclude(self) -> [Finding; LAWS.len()] {
         let skipped = self.shown.skipped();
-        [
-            self.registers.conclude(skipped),
+        let mut compared = [
+            self.registers.conclude(),
             self.listed.conclude(),
             self.idempotent.conclude(),
             self.counted.conclude(),
-            self.no_resurrection.conclude(),
+            self.searches.conclude(),
+        ];
+        if 0 < skipped {
+            let why = format!("{skipped} answers could not be compared with the log");
+            compared.iter_mut().for_each(|law| law.doubt(why.clone()));
+        }
+        let [registers, listed, idempotent, counted, searches] = compared;
+        let no_resurrection = self.no_resurrection.conclude();
+        [
+            registers,
+            listed,
+            idempotent,
+            counted,
+            no_resurrection,
+            searches,
         ]
     }
 }

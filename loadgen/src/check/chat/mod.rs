@@ -29,6 +29,7 @@ mod receipts_truthful;
 mod resume_at_cursor;
 mod retained;
 mod shown_once;
+mod steady;
 mod tell;
 mod watermarks_rise;
 
@@ -59,6 +60,7 @@ use self::{
     resume_at_cursor::ResumeAtCursor,
     retained::{Page, Retained},
     shown_once::ShownOnce,
+    steady::{Steady, Word},
     watermarks_rise::{Told, WatermarksRise},
 };
 use super::{
@@ -126,6 +128,9 @@ pub(super) struct ChatLaws {
     own: Own,
     model: Model,
     kept: Reads<Kept>,
+    /// The last entries of conversations, and watermarks in them by person, as they were told.
+    lasts: Steady<u64, u64>,
+    marks: Steady<(u64, UserId), Marks>,
     no_lost_message: NoLostMessage,
     no_phantom_message: NoPhantomMessage,
     no_aborted_message: NoAbortedMessage,
@@ -151,14 +156,16 @@ pub(super) struct ChatLaws {
 
 impl ChatLaws {
     pub(super) fn new(bytes_max: u64) -> Self {
-        // Entries shown, connections, gaps, reads and the log's entries.
-        let share = bytes_max / 5;
+        // Connections, gaps, the log's entries; and twice as much for entries shown and for reads.
+        let share = bytes_max / 7;
         Self {
             mailbox: Mailbox::new(share),
-            entries: Entries::new(share),
+            entries: Entries::new(2 * share),
             own: Own::new(),
             model: Model::new(share),
-            kept: Reads::new(share),
+            kept: Reads::new(2 * share),
+            lasts: Steady::new(),
+            marks: Steady::new(),
             no_lost_message: NoLostMessage::new(),
             no_phantom_message: NoPhantomMessage::new(),
             no_aborted_message: NoAbortedMessage::new(),
@@ -309,8 +316,14 @@ impl ChatLaws {
         let lists_all = matches!(call, ChatCall::ListConversations {});
         for (conversation, last, delivered, read) in list {
             if lists_all {
-                let last = Kept::Last(id, *conversation, *last);
-                self.kept.keep(operation.seq, last);
+                let word = Word {
+                    seq: operation.seq,
+                    by: id,
+                    value: *last,
+                };
+                for word in self.lasts.note(*conversation, word) {
+                    self.kept.keep(word.seq, last_of(*conversation, word));
+                }
             }
             if let Some(user) = user {
                 self.handle_marks(operation, (*conversation, user), (*delivered, *read));
@@ -324,9 +337,19 @@ impl ChatLaws {
             seq: operation.seq,
             marks,
         };
-        if self.watermarks_rise.check(whose, told) {
-            let marks = Kept::Marks(whose.0, whose.1, told);
-            self.kept.keep(told.seq, marks);
+        self.handle_told(whose, told);
+    }
+
+    /// Somebody was told of somebody's watermarks, by whatever.
+    fn handle_told(&mut self, whose: (u64, UserId), told: Told) {
+        self.watermarks_rise.check(whose, told);
+        let word = Word {
+            seq: told.seq,
+            by: (told.client, 0),
+            value: told.marks,
+        };
+        for word in self.marks.note(whose, word) {
+            self.kept.keep(word.seq, marks_of(whose, word));
         }
     }
 
@@ -354,9 +377,7 @@ impl ChatLaws {
                 };
                 let whose = (*conversation, *user);
                 self.receipts_truthful.check_asked(whose, told);
-                if self.watermarks_rise.check(whose, told) {
-                    self.kept.keep(seq, Kept::Marks(whose.0, whose.1, told));
-                }
+                self.handle_told(whose, told);
             }
             Push::Promoted { .. } | Push::Expired { .. } => {}
         }
@@ -412,13 +433,12 @@ impl ChatLaws {
     /// One record of the log, and who minted its key.
     pub(super) fn handle_record(&mut self, record: &OwnedRecord, minted: Option<OperationId>) {
         self.model.handle_record();
+        self.finish_words();
         if let Some(decided) = Decided::<Command>::of(record)
             && let Some(at) = self.model.apply(record, &decided, minted)
         {
             self.one_entry_per_index
                 .handle_entry(at, record, &self.entries);
-            self.no_aborted_message
-                .handle_entry(at, record, minted, &self.entries);
         }
         while let Some(kept) = self.kept.next_at(record.seq.0) {
             match kept {
@@ -435,9 +455,20 @@ impl ChatLaws {
         }
     }
 
+    /// The log begins: whatever was told was told before.
+    fn finish_words(&mut self) {
+        for (conversation, word) in self.lasts.finish() {
+            self.kept.keep(word.seq, last_of(conversation, word));
+        }
+        for (whose, word) in self.marks.finish() {
+            self.kept.keep(word.seq, marks_of(whose, word));
+        }
+    }
+
     /// Judges what needs the whole log.
-    pub(super) fn judge(&mut self, users: &[Option<UserId>]) {
+    pub(super) fn judge(&mut self, mint: &KeyMint, users: &[Option<UserId>]) {
         self.doubt();
+        self.no_aborted_message.sweep(&self.entries, mint, users);
         if !self.model.is_whole() {
             return;
         }
@@ -483,6 +514,7 @@ impl ChatLaws {
             let why = "there were more entries than could be kept";
             self.one_entry_per_index.doubt(why);
             self.no_phantom_message.doubt(why);
+            self.no_aborted_message.doubt(why);
             self.everybody_has_it.doubt(why);
         }
     }
@@ -502,15 +534,28 @@ impl ChatLaws {
             self.no_gap.conclude(shown),
             self.read_your_messages.conclude(),
             self.watermarks_rise.conclude(),
-            self.receipts_truthful.conclude(self.kept.skipped()),
+            (self.receipts_truthful).conclude(self.marks.told, self.kept.skipped()),
             self.everybody_has_it.conclude(),
             self.resume_at_cursor.conclude(),
             self.backlog_drained.conclude(),
             self.offline_exactly_once.conclude(),
             self.cursors_independent.conclude(),
-            self.retained.conclude(),
+            self.retained.conclude(self.kept.skipped()),
         ]
     }
+}
+
+const fn last_of(conversation: u64, word: Word<u64>) -> Kept {
+    Kept::Last(word.by, conversation, word.value)
+}
+
+const fn marks_of((conversation, user): (u64, UserId), word: Word<Marks>) -> Kept {
+    let told = Told {
+        client: word.by.0,
+        seq: word.seq,
+        marks: word.value,
+    };
+    Kept::Marks(conversation, user, told)
 }
 
 /// Whether a command of this sort, accepted, is an entry of a conversation.

@@ -1,20 +1,24 @@
 //! M3, no aborted read: what was definitely refused is shown to nobody.
 //!
 //! Only definite refusals count: what was not answered may yet take effect. Whether the refusal was
-//! heard before or after the entry was shown does not matter, so each is compared with the other.
+//! heard before or after the entry was shown does not matter: what is shown later is seen at once,
+//! what was shown before when the run is over. The log is not asked.
+
+use std::collections::BTreeMap;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
-use protocol::OwnedRecord;
+use protocol::UserId;
 
 use super::{
     Known,
-    entries::Entries,
+    due::user_of,
+    entries::{Entries, digest},
     tell::{entry_text, of_push, shown_at},
 };
 use crate::{
     check::finding::{About, Finding, OperationId, Violation, Witness},
-    operation::{Operation, Outcome, ShownEntry},
+    operation::{KeyMint, Operation, Outcome, ShownEntry},
 };
 
 const ABOUT: About = About {
@@ -76,32 +80,36 @@ impl NoAbortedMessage {
         }
     }
 
-    /// An entry of the log: was it shown, and its author told that there is none?
-    pub(super) fn handle_entry(
-        &mut self,
-        at: (u64, u64),
-        record: &OwnedRecord,
-        minted: Option<OperationId>,
-        entries: &Entries,
-    ) {
-        let Some(id) = minted.filter(|id| self.refused.contains(id)) else {
-            return;
+    /// Everything that was shown, when all refusals are known: whether one came after its message.
+    pub(super) fn sweep(&mut self, entries: &Entries, mint: &KeyMint, users: &[Option<UserId>]) {
+        let digest_of = |id: &OperationId| {
+            let author = user_of(users, id.0)?;
+            Some((digest(&mint.mint(id.0, id.1), author), *id))
         };
-        let Some(seen) = entries.get(at.0, at.1) else {
+        let refused: BTreeMap<u64, OperationId> =
+            self.refused.iter().filter_map(digest_of).collect();
+        if refused.is_empty() {
             return;
-        };
-        if seen.seq == record.seq.0 {
+        }
+        for (at, seen) in entries.all() {
+            let Some(id) = refused.get(&seen.digest) else {
+                continue;
+            };
             self.finding.convict(|| Violation {
                 sentence: format!(
                     "client {} was shown {}, and its author was told that it was refused",
                     seen.by,
                     entry_text(at.0, at.1),
                 ),
-                witnesses: vec![Witness::Asked(id), shown_at(seen.by, at, seen.seq)],
+                witnesses: vec![Witness::Asked(*id), shown_at(seen.by, at, seen.seq)],
                 order: "the key of the entry is the key of this operation",
                 expected: "shown to nobody".to_owned(),
             });
         }
+    }
+
+    pub(super) fn doubt(&mut self, why: &str) {
+        self.finding.doubt(why);
     }
 
     pub(super) fn conclude(mut self) -> Finding {

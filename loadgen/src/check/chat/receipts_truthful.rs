@@ -105,10 +105,14 @@ impl ReceiptsTruthful {
         }
     }
 
-    pub(super) fn conclude(mut self, skipped: u64) -> Finding {
-        self.finding
-            .count_needed("receipts and lists compared with the log", self.compared);
-        self.finding.count("receipts", self.receipts);
+    /// `told` is how often anybody was told of watermarks, by receipts and by lists.
+    pub(super) fn conclude(mut self, told: u64, skipped: u64) -> Finding {
+        self.finding.count("watermarks told", told);
+        self.finding.count("of them by receipts", self.receipts);
+        self.finding.count_needed(
+            "compared with the log, all others lie between two of these that say the same",
+            self.compared,
+        );
         if 0 < skipped {
             self.finding
                 .doubt(format!("{skipped} reads and receipts were not compared"));

@@ -118,9 +118,13 @@ impl Retained {
         });
     }
 
-    pub(super) fn conclude(mut self) -> Finding {
+    pub(super) fn conclude(mut self, skipped: u64) -> Finding {
         self.finding.count_needed("pages read", self.pages);
         self.finding.count("entries on them", self.entries);
+        if 0 < skipped {
+            self.finding
+                .doubt(format!("{skipped} pages and lists were not compared"));
+        }
         self.finding
     }
 }

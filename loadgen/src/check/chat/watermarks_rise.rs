@@ -45,17 +45,15 @@ impl WatermarksRise {
         }
     }
 
-    /// Somebody was told this. Returns whether it speaks of another position than the last word did.
-    pub(super) fn check(&mut self, whose: (u64, UserId), told: Told) -> bool {
+    /// Somebody was told this.
+    pub(super) fn check(&mut self, whose: (u64, UserId), told: Told) {
         self.told += 1;
         let (delivered, read) = told.marks;
         if delivered < read {
             let how = format!("read up to {read} and delivered up to {delivered} only");
             self.convict(whose, told, &how);
         }
-        let known = self.newest.get(&whose).copied();
-        let is_news = known.is_none_or(|known| known.seq != told.seq);
-        let known = known.unwrap_or(told);
+        let known = self.newest.get(&whose).copied().unwrap_or(told);
         let (low, high) = if known.seq <= told.seq {
             (known, told)
         } else {
@@ -71,7 +69,6 @@ impl WatermarksRise {
             self.convict(whose, told, &how);
         }
         self.newest.insert(whose, high);
-        is_news
     }
 
     fn convict(&mut self, (conversation, user): (u64, UserId), told: Told, how: &str) {

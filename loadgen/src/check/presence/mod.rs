@@ -72,6 +72,8 @@ pub(super) struct PresenceLaws {
     roll: Roll,
     /// By client: who it was told of on this connection, by person.
     watched: HashMap<u32, Vec<News>, FixedState>,
+    /// By client: whom it asked to be told of on this connection, if it said so; sorted.
+    watching: HashMap<u32, Vec<UserId>, FixedState>,
     /// By client: whether its connection is told to be up.
     up: HashMap<u32, UserId, FixedState>,
     slack: Nanos,
@@ -89,6 +91,7 @@ impl PresenceLaws {
         Self {
             roll: Roll::default(),
             watched: HashMap::with_hasher(FixedState::with_seed(0)),
+            watching: HashMap::with_hasher(FixedState::with_seed(0)),
             up: HashMap::with_hasher(FixedState::with_seed(0)),
             slack,
             quiet_until: 0,
@@ -126,6 +129,7 @@ impl PresenceLaws {
     ) {
         self.now = self.now.max(now);
         self.end_watch(client, now);
+        self.watching.remove(&client);
         if let Some(user) = self.up.remove(&client) {
             self.roll.end(user, now);
             self.epochs.handle_ended(user, now);
@@ -138,6 +142,22 @@ impl PresenceLaws {
             }
             LinkChange::Ended => {}
         }
+    }
+
+    /// A client asks to be told of these people from now on, and of no others.
+    pub(super) fn handle_watch(&mut self, client: u32, users: &[UserId], now: Nanos) {
+        self.now = self.now.max(now);
+        let mut users = users.to_vec();
+        users.sort_unstable();
+        let watched = self.watched.remove(&client).unwrap_or_default();
+        let is_kept = |last: &News| users.binary_search(&last.user).is_ok();
+        let (kept, ended) = watched.into_iter().partition::<Vec<News>, _>(is_kept);
+        for last in ended {
+            let seat = self.roll.seat(last.user);
+            self.complete.check(client, &last, seat, now);
+        }
+        self.watched.insert(client, kept);
+        self.watching.insert(client, users);
     }
 
     /// A client is told of nobody any more.
@@ -160,6 +180,8 @@ impl PresenceLaws {
             from: now,
             to: now,
         };
+        let watching = self.watching.get(&viewer);
+        let is_watched = watching.is_none_or(|users| users.binary_search(&news.user).is_ok());
         let of_viewer = self.watched.entry(viewer).or_default();
         let place = of_viewer.binary_search_by_key(&news.user, |known| known.user);
         let last = place.ok().map(|at| of_viewer[at]);
@@ -170,8 +192,9 @@ impl PresenceLaws {
                 let last_seen = news.last_seen.max(of_viewer[at].last_seen);
                 of_viewer[at] = News { last_seen, ..news };
             }
-            Ok(_) => {}
-            Err(at) => of_viewer.insert(at, news),
+            // It may have been on its way when the viewer asked to be told of others.
+            Err(at) if is_watched => of_viewer.insert(at, news),
+            Ok(_) | Err(_) => {}
         }
         if let Some(last) = last {
             self.epochs.check_pair(sighting, &last, &news);

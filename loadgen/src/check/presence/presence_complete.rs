@@ -2,8 +2,8 @@
 //!
 //! For each watcher and person the last news is kept; a person gone for longer than the slack, of
 //! whom a watcher that was connected all the while was last told that they are here, was missed.
-//! Whoever was told of somebody once is taken to watch them until its connection ends: clients of a
-//! run never watch fewer.
+//! Whoever was told of somebody once is taken to watch them until its connection ends, or until it
+//! asks to be told of others.
 
 use super::{News, roll::Seat};
 use crate::{

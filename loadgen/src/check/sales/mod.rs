@@ -124,7 +124,11 @@ impl SalesLaws {
             call: *call,
             figure,
         };
-        self.shown.keep(operation.seq, shown);
+        let more = match &shown.figure {
+            Figure::Total(_, parts) => size_of_val(parts.as_slice()),
+            Figure::Best(_) => 0,
+        };
+        self.shown.keep_with(operation.seq, shown, more);
     }
 
     /// One record of the log, and who minted its key.

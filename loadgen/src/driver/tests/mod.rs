@@ -482,6 +482,10 @@ impl Target for Trickle {
     fn reopen(&mut self, link: u32) -> Result<(), LinkLost> {
         self.null.reopen(link)
     }
+
+    fn redirect(&mut self, address: std::net::SocketAddr) {
+        self.null.redirect(address);
+    }
 }
 
 #[tokio::test]

@@ -135,7 +135,6 @@ impl Relay {
                 self.handle_event(event.data.u64(), event.flags);
             }
             let now = self.clock.now();
-            // Whoever came before a command is there when it is carried out.
             self.accept(now);
             if self.obey(now).is_err() {
                 return Ok(());
@@ -195,6 +194,11 @@ impl Relay {
     }
 
     fn handle_command(&mut self, now: Nanos, command: Command) {
+        // Whoever came before a command is there when it is carried out, told of or not.
+        self.knocking = Some(self.knocking.unwrap_or(now));
+        while self.knocking.is_some_and(|from| from <= now) {
+            self.accept(now);
+        }
         // Whoever does not wait for the answer does not want it.
         match command {
             Command::SetUpstream(upstream, done) => {

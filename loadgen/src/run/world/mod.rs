@@ -18,8 +18,9 @@ use protocol::{
 
 use self::things::Maker;
 use crate::{
+    fault::Proxy,
     plan::World,
-    target::{CallError, Caller},
+    target::{CallError, Caller, Wire},
     world_map::WorldMap,
 };
 
@@ -106,6 +107,21 @@ impl Access {
         bytes[4..8].copy_from_slice(&number.to_le_bytes());
         bytes[8..].copy_from_slice(&self.run_id.to_le_bytes());
         Key(bytes)
+    }
+
+    /// The same, by way of what stands in between, if anything does.
+    pub(super) fn through(&self, proxy: Option<&Proxy>) -> Self {
+        let Some(proxy) = proxy else {
+            return self.clone();
+        };
+        let scheme = match Wire::of(&self.address).0 {
+            Wire::Native => "",
+            Wire::Lines => "jsonl://",
+        };
+        Self {
+            address: format!("{scheme}{}", proxy.address()),
+            ..self.clone()
+        }
     }
 
     /// Connects as the admin.

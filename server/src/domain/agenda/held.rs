@@ -22,6 +22,11 @@ pub(super) struct HeldSlots {
 }
 
 impl HeldSlots {
+    /// Asks for the memory in which a slot is looked for.
+    pub(super) fn prefetch(&self, slot: SlotKey) {
+        self.index.prefetch(hash(slot));
+    }
+
     /// Who has places of a slot, ordered by person.
     pub(super) fn places(&self, slot: SlotKey) -> &[Place] {
         self.row_of(slot)

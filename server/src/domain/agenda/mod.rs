@@ -36,6 +36,9 @@ use super::{Context, Pushed, Stream, System, word};
 
 word!(Command, Event, words::Query, words::Answer);
 
+/// The number of the command that a race is made of.
+const RESERVE: u8 = 2;
+
 /// The agenda a fresh log begins with: 08:00 to 20:00 in one-hour slots for one person each.
 #[must_use]
 pub fn default_agenda() -> OpenAgenda {
@@ -66,6 +69,14 @@ impl System for Agenda {
             | Command::JoinWaitlist(_)
             | Command::LeaveWaitlist(_) => true,
             Command::Expire(_) | Command::Promote(_) => false,
+        }
+    }
+
+    const FORESEEN: &'static [u8] = &[RESERVE];
+
+    fn foresee(&self, command: &Command) {
+        if let Command::Reserve(command) = command {
+            self.prefetch(command.slot);
         }
     }
 

@@ -188,6 +188,13 @@ impl Agenda {
         self.names.get(name).copied()
     }
 
+    /// Asks for the memory in which a slot is looked for.
+    pub(super) fn prefetch(&self, slot: SlotId) {
+        if let Some(agenda) = self.agenda(slot.agenda) {
+            agenda.held.prefetch(slot.into());
+        }
+    }
+
     /// Who has places of this slot, ordered by person.
     pub(super) fn places(&self, slot: SlotId) -> &[Place] {
         self.agenda(slot.agenda)

@@ -1,0 +1,85 @@
+//! F6: a search finds every item that has the words, whatever case and accents, in order.
+//!
+//! A page says how far it looked: up to there it must hold exactly the items whose name has the
+//! word at its position, ordered by name as it searches, then by id.
+
+use protocol::OwnedRecord;
+
+use super::{Shown, What, model::Model};
+use crate::{
+    check::{
+        finding::{About, Finding, Violation, Witness},
+        ledger::fold,
+    },
+    operation::word_text,
+};
+
+const ABOUT: About = About {
+    name: "searches-agree",
+    demands: "A search shows every item with the word in its name, and no other, in the order of their names.",
+    confidence: "certificate: the log replayed through a model of our own",
+};
+
+/// The law.
+#[derive(Debug)]
+pub(super) struct SearchesAgree {
+    compared: u64,
+    items: u64,
+    finding: Finding,
+}
+
+impl SearchesAgree {
+    pub(super) const fn new() -> Self {
+        Self {
+            compared: 0,
+            items: 0,
+            finding: Finding::new(ABOUT),
+        }
+    }
+
+    pub(super) fn check(&mut self, model: &Model, record: &OwnedRecord, shown: &Shown) {
+        let What::Found {
+            word,
+            len,
+            digest,
+            next,
+        } = shown.what
+        else {
+            return;
+        };
+        self.compared += 1;
+        self.items += u64::from(len);
+        let text = word_text(word);
+        let expected = model.found(&text, next);
+        let found = u32::try_from(expected.len()).unwrap_or(u32::MAX);
+        if (len, digest) == (found, digest_of(&expected)) {
+            return;
+        }
+        let how = if len == found {
+            "not these in this order".to_owned()
+        } else {
+            format!("where {found} have it")
+        };
+        self.finding.convict(|| Violation {
+            sentence: format!(
+                "client {} searched for `{text}` and was shown {len} items at position {}, {how}",
+                shown.client, record.seq,
+            ),
+            witnesses: vec![Witness::Asked((shown.client, shown.counter))],
+            order: "the answer states the position it reflects",
+            expected: format!("items {expected:?}"),
+        });
+    }
+
+    pub(super) fn conclude(mut self) -> Finding {
+        self.finding
+            .count_needed("searches compared", self.compared);
+        self.finding.count("items found", self.items);
+        self.finding
+    }
+}
+
+/// Of items in their order.
+pub(super) fn digest_of(items: &[u64]) -> u64 {
+    items.iter().fold(0, |digest, item| fold(digest, *item))
+}

@@ -1,0 +1,125 @@
+//! The files that a run leaves when it is over, beside those that grew while it ran.
+//!
+//! A record goes in; `run.json`, the page, what other programs read, and a row in the table of all
+//! runs come out. Whatever the run came to, interrupted ones included. Deliberately absent: what the
+//! files say (see `reports`).
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use reports::{
+    histogram::merge,
+    record::{LatencyRecord, OperationRecord, RunRecord},
+    render,
+};
+
+use super::RunError;
+
+/// The record.
+pub const RECORD_FILE: &str = "run.json";
+/// The page.
+pub const REPORT_FILE: &str = "report.html";
+/// Every finished operation.
+pub const HISTORY_FILE: &str = "history.bin";
+/// Laws and thresholds as test cases.
+pub const JUNIT_FILE: &str = "junit.xml";
+/// Percentile distributions end like this.
+const PERCENTILES_SUFFIX: &str = ".hgrm";
+
+/// Which clock of an operation.
+type ClockOf = fn(&OperationRecord) -> &LatencyRecord;
+
+/// Writes everything that is rendered from the record.
+///
+/// # Errors
+/// If a file cannot be written.
+pub(super) fn write_all(dir: &Path, record: &RunRecord) -> Result<(), RunError> {
+    // The record first: all others can be made again from it.
+    write(&dir.join(RECORD_FILE), &record.to_json())?;
+    write(&dir.join(REPORT_FILE), &render::html(record))?;
+    write(&dir.join(JUNIT_FILE), &render::junit(record))?;
+    write_percentiles(dir, record)?;
+    append_row(dir, record)
+}
+
+/// Response, service and delay of everything, and response of each operation, over all measured
+/// phases: one distribution a file, as plotters want it.
+fn write_percentiles(dir: &Path, record: &RunRecord) -> Result<(), RunError> {
+    let clocks: [(&str, ClockOf); 3] = [
+        ("latency", |found| &found.response),
+        ("service", |found| &found.service),
+        ("delay", |found| &found.delay),
+    ];
+    for (name, clock) in clocks {
+        write_distribution(dir, name, record, |_operation| true, clock)?;
+    }
+    let phases = record.phases.iter().filter(|phase| !phase.warmup);
+    let names: std::collections::BTreeSet<_> =
+        phases.flat_map(|phase| phase.operations.keys()).collect();
+    for name in names {
+        let file = format!("latency-{name}");
+        write_distribution(
+            dir,
+            &file,
+            record,
+            |operation| operation == name,
+            |found| &found.response,
+        )?;
+    }
+    Ok(())
+}
+
+fn write_distribution(
+    dir: &Path,
+    name: &str,
+    record: &RunRecord,
+    is_wanted: impl Fn(&String) -> bool,
+    clock: ClockOf,
+) -> Result<(), RunError> {
+    let phases = record.phases.iter().filter(|phase| !phase.warmup);
+    let operations = phases.flat_map(|phase| &phase.operations);
+    let wanted = operations.filter(|(operation, _)| is_wanted(operation));
+    let merged = merge(wanted.map(|(_, found)| clock(found)));
+    let merged = merged.expect("the record's histograms were encoded by this run");
+    let path = dir.join(format!("{name}{PERCENTILES_SUFFIX}"));
+    write(&path, &render::hgrm(&merged))
+}
+
+/// Where the table of runs is: beside their directories, its layout in its name.
+
+fn table_of_runs(out: &Path) -> PathBuf {
+    out.join(format!("runs.v{}.csv", render::CSV_VERSION))
+}
+
+/// Adds the run to the table of runs. Runs may end at the same time: a row is one write.
+fn append_row(dir: &Path, record: &RunRecord) -> Result<(), RunError> {
+    let Some(out) = dir.parent() else {
+        return Ok(());
+    };
+    let path = table_of_runs(out);
+    let failed = |source| RunError::File {
+        path: path.clone(),
+        source,
+    };
+    let row = render::csv_row(record, &dir.display().to_string());
+    let begun = OpenOptions::new().write(true).create_new(true).open(&path);
+    match begun {
+        Ok(mut file) => file.write_all(format!("{}{row}", render::csv_header()).as_bytes()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let table = OpenOptions::new().append(true).open(&path);
+            table.and_then(|mut table| table.write_all(row.as_bytes()))
+        }
+        Err(error) => Err(error),
+    }
+    .map_err(failed)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), RunError> {
+    fs::write(path, text).map_err(|source| RunError::File {
+        path: path.to_owned(),
+        source,
+    })
+}

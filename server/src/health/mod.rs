@@ -1,0 +1,31 @@
+//! How the server is, for those who run it: `/live`, `/ready` and `/metrics` over HTTP.
+//!
+//! | file | what |
+//! |---|---|
+//! | `vitals` | the numbers, written by the threads that own them, a few times a second or once a batch |
+//! | `counts` | what they are made of: buckets, refusals by code |
+//! | `judgement` | whether that is alive, and ready |
+//! | `machine` | what the process, its files and its disk say |
+//! | `metrics` | every figure with its name and meaning, as text for a scraper |
+//! | `http` | the listener, on a thread of its own |
+//!
+//! Nothing here is asked for on the way of a command: the serving thread counts in plain numbers of
+//! its own and lays them out beside the clock's tick. Deliberately absent: names, words and
+//! addresses of people, in every figure.
+
+mod counts;
+mod http;
+mod judgement;
+mod machine;
+mod metrics;
+mod vitals;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::vitals::{Progress, Vitals};
+pub(crate) use self::{
+    counts::Refusals,
+    http::Door,
+    vitals::{Requests, Serving, Stage},
+};

@@ -1,0 +1,47 @@
+//! What the hub knows of how the server is.
+//!
+//! Counted in plain numbers as things happen, copied out when somebody keeps vitals. Deliberately
+//! absent: where they go (`health`).
+
+use super::Hub;
+use crate::{
+    health::{Requests, Serving},
+    session::{Demand, What},
+};
+
+impl Requests {
+    /// Counts what a connection demands.
+    pub(super) const fn note(&mut self, demand: &Demand<'_>) {
+        match demand {
+            Demand::Ask(asked) => match asked.what {
+                What::Command { .. } | What::TooLate => self.commands += 1,
+                What::Query { .. } => self.queries += 1,
+                What::Auth { .. } => self.auths += 1,
+            },
+            Demand::Pass { .. } => self.signals += 1,
+            Demand::More | Demand::Close | Demand::Nothing => {}
+        }
+    }
+}
+
+impl Hub {
+    /// How it stands with everything that lives on the thread that serves.
+    pub(crate) fn vitals(&self) -> Serving {
+        let (engine, connections) = (&self.parts.engine, &self.connections);
+        Serving {
+            decided: engine.decided().seq,
+            durable: engine.durable().seq,
+            waiting_records: engine.waiting(),
+            waiting_deliveries: connections.delivery.len(),
+            behind: connections.delivery.behind(),
+            connections: connections.admitted,
+            connections_max: self.parts.connections_max,
+            sessions: connections.people.values().map(Vec::len).sum(),
+            people: connections.people.len(),
+            accepted: connections.accepted,
+            requests: self.requests,
+            refusals: connections.refusals.clone(),
+            ..Serving::default()
+        }
+    }
+}
