@@ -64,7 +64,7 @@ use crate::{
     clock::{self, Clock},
     driver::{DriveError, DriveOptions, Driven, OnProgress, drive},
     fault::{Board, Proxy, Strike, check_room},
-    history::{HistoryEntry, HistoryError, HistoryHead, HistoryReader, HistoryWriter},
+    history::{HistoryError, HistoryFile, HistoryHead, HistoryWriter},
     intervals::{IntervalLog, OnInterval},
     operation::KeyMint,
     plan::{Plan, PlanOptions},
@@ -425,6 +425,8 @@ impl Run<'_> {
         let head = HistoryHead {
             secret,
             started_at: clock::wall_ms(),
+            capacity: u32::from(self.plan.world.capacity),
+            began_at: built.began_at.0,
         };
         let history = HistoryWriter::create(&path, &head)
             .map_err(|source| RunError::File { path, source })?;
@@ -535,26 +537,10 @@ impl Run<'_> {
             Some((replayed.seq.0, replayed.hash)),
         );
         let _newest: Seq = judge::show_log(&mut after.admin, &mut laws).await?;
-        let mut torn = None;
-        let history = HistoryReader::open(&self.dir.join(HISTORY_FILE))?;
-        let operations = history.map_while(|entry| match entry {
-            Ok(HistoryEntry {
-                operation,
-                duplicate,
-            }) => Some((operation, duplicate)),
-            Err(error) => {
-                torn = Some(error);
-                None
-            }
-        });
-        let firsts = operations
-            .filter(|(_, duplicate)| !duplicate)
-            .map(|(operation, _)| operation);
-        let found = laws.conclude_with_tally(firsts);
-        match torn {
-            Some(error) => Err(error.into()),
-            None => Ok(found),
-        }
+        let history = HistoryFile::new(self.dir.join(HISTORY_FILE));
+        let found = laws.conclude_with_tally(|| history.operations());
+        history.finish()?;
+        Ok(found)
     }
 
     fn describe_target(&self, environment: &mut EnvironmentRecord, admin: &Caller) {
