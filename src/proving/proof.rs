@@ -49,7 +49,7 @@ pub(crate) fn prove(args: &Prove) -> Result<ExitCode> {
         fs::write(&scenario, stage.text()).with_context(|| scenario.display().to_string())?;
     }
     let bugs = if args.bugs.is_empty() {
-        PlantedBug::ALL
+        PlantedBug::LIES
     } else {
         &args.bugs
     };
@@ -106,6 +106,7 @@ fn try_bug(
         command,
         stop: Arc::clone(stop),
         progress: None,
+        watcher: None,
         stage: Box::new(|_stage| {}),
     })?;
     judge((stage, bug), ran)

@@ -23,7 +23,7 @@ use crate::{
     fault::Stage,
     intervals::{IntervalLog, WriterGone},
     operation::{Call, ChatCall, Nanos, Operation, Outcome, Push, Watch},
-    pacer::TimerQueue,
+    pacer::{Pacer, TimerQueue},
     plan::{Lane, Plan},
     recorder::Recorder,
     target::Target,
@@ -332,18 +332,34 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     }
 
     /// Notes the end of seconds and tells of them.
-    pub(super) fn roll(&mut self, phase: usize, now: Nanos) {
+    pub(super) fn roll(&mut self, phase: usize, pacer: &Pacer, now: Nanos) {
         self.recorder.roll(now);
         let Some(second) = self.recorder.take_ended() else {
             return;
         };
+        let faults = self.struck();
         if let Some(progress) = &mut self.options.progress {
+            let lateness = pacer.lateness();
             progress(&Progress {
                 phase: &self.plan.phases[phase].name,
                 second,
                 in_flight: self.in_flight,
+                lateness: [lateness.value_at_quantile(0.99), lateness.max()],
+                laws: self.watch.progress(),
+                faults,
             });
         }
+    }
+
+    /// Faults that struck so far: when, and what was done.
+    fn struck(&self) -> Vec<(Nanos, &'static str)> {
+        let Some(board) = &self.options.faults else {
+            return Vec::new();
+        };
+        let strikes = board.strikes().into_iter().zip(&self.plan.faults);
+        let struck =
+            strikes.filter_map(|(strike, planned)| Some((strike.struck_at?, planned.fault.name())));
+        struck.collect()
     }
 
     fn handle_bytes(&mut self, link: u32, bytes: &[u8], now: Nanos) {

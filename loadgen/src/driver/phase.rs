@@ -250,7 +250,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
     fn keep_house(&mut self) {
         let engine = &mut *self.engine;
         let now = engine.options.clock.now();
-        engine.roll(self.index, now);
+        engine.roll(self.index, self.pacer, now);
         engine.reopen(now);
         engine.flush();
         if now < self.sweep_at {

@@ -176,6 +176,9 @@ impl Meddler {
         if self.strikes(PlantedBug::DuplicateAfterReconnect) {
             return Seq(honest.0.saturating_sub(EARLY));
         }
+        if self.strikes(PlantedBug::BacklogLostInCrash) {
+            return honest.max(self.found_at);
+        }
         honest
     }
 
