@@ -86,7 +86,7 @@ steps = [
 [flow.hurry]
 steps = [
   {{ reserve = {{ agenda = "uniform" }} }},
-  {{ my_bookings = {{}} }},
+  {{ reserve = {{ agenda = "uniform" }} }},
   {{ reserve = {{ agenda = "uniform" }} }},
 ]
 [flow.dream]
