@@ -14,16 +14,19 @@ pub(super) enum Stage {
     Talk,
     /// Favourites and sales.
     Trade,
+    /// What outlives the server.
+    Crash,
 }
 
 impl Stage {
-    pub(super) const ALL: [Self; 3] = [Self::Agenda, Self::Talk, Self::Trade];
+    pub(super) const ALL: [Self; 4] = [Self::Agenda, Self::Talk, Self::Trade, Self::Crash];
 
     pub(super) const fn file(self) -> &'static str {
         match self {
             Self::Agenda => "planted.toml",
             Self::Talk => "planted-talk.toml",
             Self::Trade => "planted-trade.toml",
+            Self::Crash => "planted-crash.toml",
         }
     }
 
@@ -32,6 +35,7 @@ impl Stage {
             Self::Agenda => include_str!("../../scenarios/planted.toml"),
             Self::Talk => include_str!("../../scenarios/planted-talk.toml"),
             Self::Trade => include_str!("../../scenarios/planted-trade.toml"),
+            Self::Crash => include_str!("../../scenarios/planted-crash.toml"),
         }
     }
 }
@@ -91,6 +95,7 @@ pub(super) const fn place_of(bug: PlantedBug) -> Place {
         PlantedBug::UntoldGoing => (Stage::Talk, "presence-complete"),
         PlantedBug::FallingLastSeen => (Stage::Talk, "last-seen-rises"),
         PlantedBug::LateGoing => (Stage::Talk, "presence-epochs"),
+        PlantedBug::BacklogLostInCrash => (Stage::Crash, "resume-at-cursor"),
         PlantedBug::ResurrectedFavourite => (Stage::Trade, "no-resurrection"),
         PlantedBug::FavouriteOfRemovedItem => (Stage::Trade, "favourites-listed"),
         PlantedBug::SaleCountedTwice => (Stage::Trade, "sales-agree"),
