@@ -4,6 +4,7 @@
 //! absent: what a crate's own tests can show without a process.
 
 mod checking;
+mod comparing;
 mod crash;
 mod describing;
 mod erase;
