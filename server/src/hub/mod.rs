@@ -105,7 +105,8 @@ impl Hub {
     pub fn new(parts: HubParts) -> Self {
         let mut connections = Connections {
             #[cfg(feature = "planted-bugs")]
-            meddler: crate::planted::Meddler::new(parts.planted_bug),
+            meddler: crate::planted::Meddler::new(parts.planted_bug)
+                .found_at(parts.engine.durable().seq),
             ..Connections::default()
         };
         connections.delivery.reached = parts.engine.durable().seq;
