@@ -629,7 +629,7 @@ impl Run<'_> {
 /// What is to be broken is there, and the run's: a server that somebody else runs is not its to kill.
 fn check_faults(scenario: &Scenario, plan: &Plan, against: &Against) -> Result<(), ScenarioError> {
     if plan.needs_proxy() {
-        check_room(plan.world.clients().into())
+        check_room(plan.world.clients().into(), plan.network_faults())
             .map_err(|error| ScenarioError::without_place(&scenario.label, &error.to_string()))?;
     }
     match (against, plan.first_of_process()) {
