@@ -4,7 +4,7 @@
 //! engine, the log and the sessions know no system by name. Adding a system is one line in
 //! `systems!` below. Deliberately absent: every rule.
 
-use std::{borrow::Cow, hint::black_box};
+use std::borrow::Cow;
 
 use protocol::{
     Code, Kind, Outcome, Record, Refusal, Roles, Seq, UserId,
@@ -57,10 +57,9 @@ macro_rules! systems {
 
             /// Asks for the memory that deciding this command will look at. What is no command is
             /// found out when it is decided.
-            pub fn foresee(&self, actor: UserId, kind: Kind, schema: u8, body: &[u8]) {
-                black_box(self.roles(actor));
-                match kind.system() {
-                    $(<$system>::ID => foresee(&self.$name, actor, (kind, schema), body),)*
+            pub fn foresee(&self, actor: UserId, command: &CommandBytes<'_>) {
+                match command.kind.system() {
+                    $(<$system>::ID => foresee(&self.$name, actor, command),)*
                     _other => {}
                 }
             }
@@ -399,7 +398,10 @@ fn decide<S: System>(
     }
 }
 
-fn foresee<S: System>(system: &S, actor: UserId, (kind, schema): (Kind, u8), body: &[u8]) {
+fn foresee<S: System>(system: &S, actor: UserId, command: &CommandBytes<'_>) {
+    let CommandBytes {
+        kind, schema, body, ..
+    } = *command;
     if S::FORESEEN.contains(&kind.number())
         && let Ok(command) = S::Command::decode(kind, schema, body)
     {

@@ -86,7 +86,7 @@ impl<T: Copy> Shelf<T> {
     }
 
     fn push(&mut self, row: T) {
-        if self.put % PIECE_LEN == 0 {
+        if self.put.is_multiple_of(PIECE_LEN) {
             let rows = Vec::with_capacity(PIECE_LEN);
             self.pieces.push(Some(Piece { rows, left: 0 }));
         }
