@@ -102,6 +102,11 @@ async fn kill_repeatedly() {
         check_log(&records);
         check_acknowledgements(&records, &racers);
         racers = ask_again(&race, racers, &server).await;
+        // The next start begins there, and must know all the same.
+        let made = run(&["log", "snapshot", text(&data)]).await;
+        assert_eq!(made.code, Some(0), "{made:?}");
+        let is_from_snapshot = server.greeting.iter().any(|line| line.contains("snapshot"));
+        assert_eq!(is_from_snapshot, 0 < crash, "{:?}", server.greeting);
     }
     let mut admin = resume_admin(&server, admin_token).await;
     conclude(race, &racers, &mut admin).await;
@@ -405,8 +410,11 @@ async fn conclude(race: Rc<Race>, racers: &[Racer], admin: &mut Caller) {
     for record in &records {
         laws.handle_record(record);
     }
-    let all = racers.iter().flat_map(|racer| &racer.sent);
-    for law in laws.conclude(all.map(|sent| sent.operation)) {
+    let all = || {
+        let sent = racers.iter().flat_map(|racer| &racer.sent);
+        sent.map(|sent| sent.operation)
+    };
+    for law in laws.conclude(all) {
         // What nobody asked for (reads) or what faults excuse (progress) cannot be judged.
         let may_be_unknown = ["someone-wins", "no-lost-cancel"].contains(&law.name.as_str());
         let is_fine =

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use reports::record::{Conclusion, FaultRecord, FaultsRecord, RunRecord, Verdict};
+use reports::record::{Conclusion, FaultRecord, FaultsRecord, RunRecord};
 use tempfile::tempdir;
 
 use crate::{
@@ -39,6 +39,7 @@ steps = [
 steps = [{ list_slots = {} }, { my_bookings = {} }]
 
 [require]
+lateness_max = "500ms"
 laws = [
   "no-double-booking", "refusals-justified", "no-lost-cancel", "durable-acks", "no-phantom",
   "real-time-order", "session-order", "idempotent-answers", "log-chained", "replay-determinism",
@@ -182,4 +183,96 @@ async fn a_server_of_somebody_else_is_not_killed() {
     assert_eq!(said.code, Some(2), "{said:?}");
     assert!(said.err.contains("run it without --target"), "{said:?}");
     assert!(!Path::new(&dir.path().join("run.json")).exists());
+}
+
+/// More calls than clients may have unanswered while nobody answers: the rest is shed, and counted.
+#[tokio::test]
+async fn what_has_no_room_while_the_server_is_down_is_shed_and_counted() {
+    let dir = tempdir().expect("a directory");
+    let kill = "[[fault]]\nat = \"race+300ms\"\ndo = \"kill-server\"\nrestart_after = \"2s\"\n";
+    let crowded = RACE
+        .replace("users = 60", "users = 4")
+        .replace("rate = 300", "rate = 900");
+    let scenario = write(dir.path(), "scenario.toml", &format!("{crowded}{kill}"));
+    let out = dir.path().join("runs");
+    run_load(&["run", &scenario], &out, 12).await;
+    let record = record_of(&only_run(&out));
+    broken(&record);
+    let counts = &record.phases[0].conservation;
+    assert!(counts.holds(), "{counts:?}");
+    assert!(0 < counts.shed, "{counts:?}");
+}
+
+/// All that is done to connections, one after the other.
+#[tokio::test]
+async fn connections_that_are_broken_in_every_way_lose_nothing() {
+    let faults = r#"
+[[fault]]
+at = "race+200ms"
+do = "delay"
+by = "20ms"
+jitter = "10ms"
+for = "200ms"
+
+[[fault]]
+at = "race+600ms"
+do = "split-bytes"
+piece_max = 5
+for = "200ms"
+
+[[fault]]
+at = "race+1s"
+do = "cut"
+share = "30%"
+
+[[fault]]
+at = "race+1300ms"
+do = "throttle"
+bytes_per_second = 200
+for = "300ms"
+
+[[fault]]
+at = "race+1800ms"
+do = "half-open"
+share = "20%"
+for = "300ms"
+
+[[fault]]
+at = "race+2300ms"
+do = "reconnect-storm"
+for = "600ms"
+"#;
+    let record = race(faults, 0).await;
+    let found = broken(&record);
+    assert!(found.through_proxy, "connections are broken in a proxy");
+    let told = "Clients reached the server through a proxy";
+    assert!(record.cautions.iter().any(|it| it.contains(told)));
+    for fault in &found.faults {
+        let network = fault.network.expect("connections were struck");
+        assert!(0 < network.connections, "{fault:?}");
+        assert!(fault.struck_ns <= fault.answered_ns, "{fault:?}");
+    }
+    assert_eq!(found.faults.len(), 6);
+}
+
+#[cfg(feature = "planted-bugs")]
+mod planted {
+    use reports::record::Verdict;
+
+    use super::{RACE, only_run, record_of, run_load, tempdir, write};
+
+    #[tokio::test]
+    async fn a_server_that_answers_before_it_writes_is_convicted_by_a_kill() {
+        let dir = tempdir().expect("a directory");
+        let kill = "[[fault]]\nat = \"race+1s\"\ndo = \"kill-server\"\n";
+        let scenario = write(dir.path(), "scenario.toml", &format!("{RACE}{kill}"));
+        let out = dir.path().join("runs");
+        let args = ["run", &scenario, "--planted-bug", "ack-before-commit"];
+        run_load(&args, &out, 11).await;
+        let record = record_of(&only_run(&out));
+        let law = record.laws.iter().find(|law| law.name == "durable-acks");
+        assert_eq!(law.expect("it is judged").verdict, Verdict::Invalid);
+        let faults = record.faults.expect("one was planned");
+        assert!(0 < faults.lost, "{faults:?}");
+    }
 }

@@ -4,12 +4,14 @@
 //! absent: what a crate's own tests can show without a process.
 
 mod checking;
+mod comparing;
 mod crash;
 mod describing;
 mod erase;
 mod faults;
 mod frozen;
 mod inspecting;
+mod keeping;
 mod live;
 mod mistakes;
 mod program;
@@ -17,6 +19,7 @@ mod prove;
 mod scenario;
 mod showing;
 mod smoke;
+mod snapshots;
 mod surviving;
 mod verdict;
 mod words;

@@ -595,6 +595,9 @@ pub struct NetworkRecord {
     pub pieces: u64,
     /// Connections that were held and then let in all at once.
     pub let_in: u64,
+    /// Connections that carried nothing and that neither side had given up when it was undone.
+    #[serde(default)]
+    pub unnoticed: u64,
 }
 
 /// Commands of which nobody knew for a while whether they had happened: they lost their connection

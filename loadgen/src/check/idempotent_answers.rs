@@ -8,7 +8,7 @@
 
 use protocol::{Code, OwnedRecord};
 
-use crate::operation::{Operation, Outcome};
+use crate::operation::{LawProgress, Operation, Outcome};
 
 use super::finding::{About, Finding, OperationId, Violation, Witness, outcome_text};
 use super::log_chained::of_record;
@@ -121,6 +121,11 @@ impl IdempotentAnswers {
     /// Commands that the log has twice.
     pub(super) const fn doubled(&self) -> u64 {
         self.doubled
+    }
+
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("retries answered", self.duplicates)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -5,7 +5,7 @@
 //! any overlap found really happened. Memory per held slot. Deliberately absent: overlaps that
 //! only might have happened; the linearizability search looks for those.
 
-use crate::operation::{Nanos, Operation, Slot};
+use crate::operation::{LawProgress, Nanos, Operation, Slot};
 
 use super::finding::{About, Finding, OperationId, Violation, Witness, slot_text, time_text};
 use super::subject::Subject;
@@ -152,6 +152,11 @@ impl NoDoubleBooking {
             });
         }
         held.push(new);
+    }
+
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("bookings", self.bookings)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

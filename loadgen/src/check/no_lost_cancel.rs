@@ -5,7 +5,7 @@
 
 use protocol::words::agenda::SlotView;
 
-use crate::operation::{Nanos, Observed, Operation};
+use crate::operation::{LawProgress, Nanos, Observed, Operation};
 
 use super::finding::{About, Finding, OperationId, Violation, Witness};
 use super::pages::Pages;
@@ -88,6 +88,11 @@ impl NoLostCancel {
                 expected: format!("booking {booking} absent"),
             });
         }
+    }
+
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("reads", self.reads)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -5,7 +5,7 @@
 //! operation, and once more after the run against the log: what stands behind a record in the log
 //! was not over before that record's command was sent. Reads from the future are found likewise.
 
-use crate::operation::{Call, Nanos, Operation};
+use crate::operation::{Call, LawProgress, Nanos, Operation};
 
 use super::finding::{About, Finding, Violation, Witness, call_text, time_text};
 use super::ledger::Ledger;
@@ -82,6 +82,10 @@ impl RealTimeOrder {
                 });
             }
         }
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("answers", self.answers)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -323,7 +323,7 @@ fn felt(fault: NetworkFault, struck: Struck, now: Nanos) -> Strike {
         bytes_dropped,
         pieces,
         let_in,
-        unnoticed: _mended_now,
+        unnoticed,
     } = struck;
     let has_struck = fault.has_struck(&struck);
     let proof = match (has_struck, connections) {
@@ -340,6 +340,7 @@ fn felt(fault: NetworkFault, struck: Struck, now: Nanos) -> Strike {
             bytes_dropped,
             pieces,
             let_in,
+            unnoticed,
         }),
         ..Strike::default()
     }

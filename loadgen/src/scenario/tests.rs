@@ -539,6 +539,7 @@ fn every_scenario_that_ships_parses_and_plans() {
             "offline-delivery",
             "offline-delivery-crash",
             "planted",
+            "planted-crash",
             "planted-talk",
             "planted-trade",
             "receipts",

@@ -82,6 +82,7 @@ fn felt(network: NetworkRecord) -> Vec<String> {
         bytes_dropped,
         pieces,
         let_in,
+        unnoticed,
     } = network;
     let figures = [
         (bytes_held, format!("{} held", figure::bytes(bytes_held))),
@@ -91,6 +92,10 @@ fn felt(network: NetworkRecord) -> Vec<String> {
         ),
         (pieces, figure::counted(pieces, "piece")),
         (let_in, format!("{} let in at once", figure::count(let_in))),
+        (
+            unnoticed,
+            format!("{} unnoticed to the end", figure::count(unnoticed)),
+        ),
     ];
     let some = figures.into_iter().filter(|(count, _)| 0 < *count);
     some.map(|(_, words)| words).collect()

@@ -10,10 +10,10 @@
 //! [`Busy`], which tells of no record, is said at once. Time comes in as an argument, batches go out
 //! by value. Deliberately absent: clocks, threads, disks, connections, every rule of every system.
 
-use std::ops::Range;
+use std::{hint::black_box, ops::Range};
 
 use protocol::{
-    Code, Key, Kind, Record, Refusal, Roles, Seq, UserId,
+    Code, Key, Record, Refusal, Roles, Seq, UserId,
     codec::CODEC,
     record::chain,
     words::log::{StateHash, Subject},
@@ -29,6 +29,7 @@ use crate::{
     keyring::Keyring,
     keys::{KeyTable, Use, digest},
     log::{Batch, Committed, Head, Row},
+    snapshot::Saved,
     trail::{NoSuchStep, Step, Trail},
 };
 
@@ -328,6 +329,43 @@ impl Engine {
             .reserve(usize::try_from(records).unwrap_or(usize::MAX));
     }
 
+    /// Every part of the state that a snapshot holds, each by its stable name.
+    pub(crate) fn parts(&self) -> Vec<(&'static str, &dyn Saved)> {
+        let mut parts: Vec<(&'static str, &dyn Saved)> = vec![
+            ("keys", &self.keys),
+            ("trail", &self.trail),
+            ("feed", &self.feed),
+        ];
+        parts.extend(self.systems.parts());
+        parts
+    }
+
+    /// The same, to be loaded, and the keys of people.
+    pub(crate) fn parts_mut(&mut self) -> (Vec<(&'static str, &mut dyn Saved)>, &Keyring) {
+        let mut parts: Vec<(&'static str, &mut dyn Saved)> = vec![
+            ("keys", &mut self.keys),
+            ("trail", &mut self.trail),
+            ("feed", &mut self.feed),
+        ];
+        parts.extend(self.systems.parts_mut());
+        (parts, &self.keyring)
+    }
+
+    /// Every part was loaded, as it was at this position.
+    pub(crate) fn stand_at(&mut self, head: Head, recorded_at: u64) {
+        self.decided = head;
+        self.durable = head;
+        self.recorded_at = recorded_at;
+        for (user, _) in self.systems.accounts.people_after(UserId::NOBODY) {
+            self.keyring.meet(user);
+        }
+    }
+
+    /// The instant of the newest decided record.
+    pub(crate) const fn recorded_at(&self) -> u64 {
+        self.recorded_at
+    }
+
     /// Takes in a durable record, in order, when the server starts.
     ///
     /// # Errors
@@ -394,9 +432,11 @@ impl Engine {
     /// Asks for the memory that a command which is about to be submitted or restored will look at.
     /// With a few others known to come in between, none of them waits for it: what a log of a
     /// million records is looked up in is far from the processor.
-    pub fn foresee(&self, actor: UserId, key: Key, kind: Kind, schema: u8, body: &[u8]) {
+    pub fn foresee(&self, actor: UserId, key: Key, command: &CommandBytes<'_>) {
         self.keys.prefetch(actor, key);
-        self.systems.foresee(kind, schema, body);
+        self.trail.prefetch(actor);
+        black_box(self.systems.roles(actor));
+        self.systems.foresee(actor, command);
     }
 
     /// Answers a query from the newest decided state, and releases it when that is durable; if

@@ -31,7 +31,7 @@ use crate::{
     log::{Head, LogError, LogReader},
     net::Link,
     presence::{Presence, Writers},
-    session::{Asked, Demand, Grant, ServerFacts, Session, SessionTimeouts, What, WordBytes},
+    session::{Asked, Demand, Grant, ServerFacts, Session, SessionTimeouts, What},
     writer::{Synced, Writer},
 };
 
@@ -105,7 +105,8 @@ impl Hub {
     pub fn new(parts: HubParts) -> Self {
         let mut connections = Connections {
             #[cfg(feature = "planted-bugs")]
-            meddler: crate::planted::Meddler::new(parts.planted_bug),
+            meddler: crate::planted::Meddler::new(parts.planted_bug)
+                .found_at(parts.engine.durable().seq),
             ..Connections::default()
         };
         connections.delivery.reached = parts.engine.durable().seq;
@@ -206,8 +207,7 @@ impl Hub {
     fn foresee(&self, index: usize, input: &[u8]) {
         let session = &self.connections.slab[index].session;
         for (user, key, word) in session.foresee(input).take(FORESEEN).skip(1) {
-            let WordBytes { kind, schema, body } = word;
-            (self.parts.engine).foresee(user, key, kind, schema, body);
+            self.parts.engine.foresee(user, key, &word.bytes());
         }
     }
 

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{
-    Code, OwnedRecord, Refusal, Roles, UserId,
+    Code, OwnedRecord, Refusal, Roles, Seq, UserId,
     outcome::{encode_accepted, encode_refused},
     words::{
         accounts,
@@ -41,6 +41,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Meddler {
     bug: Option<PlantedBug>,
+    /// Where the server found its log when it started.
+    pub(super) found_at: Seq,
     opportunities: u64,
     /// Slots that somebody asked for, and whether nobody shall have them.
     slots: BTreeMap<SlotId, bool>,
@@ -73,6 +75,13 @@ impl Meddler {
             bug,
             ..Self::default()
         }
+    }
+
+    /// The same, in a server that found its log up to there.
+    #[must_use]
+    pub const fn found_at(mut self, seq: Seq) -> Self {
+        self.found_at = seq;
+        self
     }
 
     /// Which bug it is.

@@ -6,7 +6,7 @@
 use super::{own::Stands, tell::conversation_text};
 use crate::{
     check::finding::{About, Finding, Violation, Witness},
-    operation::Operation,
+    operation::{LawProgress, Operation},
 };
 
 const ABOUT: About = About {
@@ -57,6 +57,11 @@ impl FifoPerSender {
                 expected: format!("an entry behind {}", before.index),
             });
         }
+    }
+
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("messages", self.messages)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -10,6 +10,7 @@ use protocol::UserId;
 
 use super::{model::Marks, tell::conversation_text};
 use crate::check::finding::{About, Finding, Violation, Witness};
+use crate::operation::LawProgress;
 
 const ABOUT: About = About {
     name: "watermarks-rise",
@@ -82,6 +83,11 @@ impl WatermarksRise {
             order: "log order: the positions at which this was so",
             expected: "watermarks that never fall".to_owned(),
         });
+    }
+
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("watermarks told", self.told)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -11,7 +11,7 @@ use protocol::UserId;
 use super::Sighting;
 use crate::{
     check::finding::{About, Finding, Violation},
-    operation::Nanos,
+    operation::{LawProgress, Nanos},
 };
 
 const ABOUT: About = About {
@@ -100,6 +100,11 @@ impl LastSeenRises {
             order: "session: what this client was told before",
             expected,
         });
+    }
+
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("instants told", self.told)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -4,7 +4,7 @@ use protocol::words::sales::{Part, Sum};
 
 use crate::{
     check::finding::{About, Finding, Violation, Witness},
-    operation::Operation,
+    operation::{LawProgress, Operation},
 };
 
 const ABOUT: About = About {
@@ -47,6 +47,11 @@ impl SalesConserved {
                 expected: "parts that add up to their total".to_owned(),
             });
         }
+    }
+
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("totals added up", self.totals)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -8,7 +8,7 @@ use protocol::words::sales::Sum;
 
 use crate::{
     check::finding::{About, Finding, OperationId, Violation, Witness},
-    operation::{Operation, SalesCall},
+    operation::{LawProgress, Operation, SalesCall},
 };
 
 const ABOUT: About = About {
@@ -81,6 +81,12 @@ impl SalesMonotone {
     /// A question that was not answered.
     pub(super) fn forget(&mut self, operation: &Operation) {
         self.open.remove(&(operation.client, operation.counter));
+    }
+
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding
+            .progress("totals asked for again", self.compared)
     }
 
     pub(super) fn conclude(mut self) -> Finding {
