@@ -54,10 +54,10 @@ pub(crate) struct Check {
     )]
     pub(crate) model: ModelArg,
     /// The data directory of a run's server; without it, the one that the run kept beside its history
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, env = "STAMPEDE_LOG", value_name = "DIR")]
     pub(crate) log: Option<PathBuf>,
     /// Leave a timeline as a page: in this file, or for several histories in this directory
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, env = "STAMPEDE_HTML", value_name = "PATH")]
     pub(crate) html: Option<PathBuf>,
 }
 
