@@ -86,6 +86,9 @@ fn log_error(error: &anyhow::Error) -> Option<&LogError> {
     if let Some(SnapshotError::Log(error)) = error.downcast_ref() {
         return Some(error);
     }
+    if let Some(error) = error.downcast_ref() {
+        return Some(error);
+    }
     match (error.downcast_ref(), error.downcast_ref()) {
         (Some(ServeError::Log(error)), _) | (_, Some(InspectError::Log(error))) => Some(error),
         _neither => None,
