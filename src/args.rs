@@ -294,6 +294,9 @@ pub(crate) enum UsageError {
         "--target needs the server's admin password, to make users and agendas there; give the file that `stampede serve` names with --admin-password-file"
     )]
     AdminPassword,
+    /// Only a register history has one.
+    #[error("--html makes a timeline of a register history; a run has its report.html")]
+    NoTimeline,
     /// Not a history that can be read.
     #[error("{}: {reason}", .path.display())]
     History {

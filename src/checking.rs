@@ -6,18 +6,29 @@
 use std::{
     fs,
     io::{self, IsTerminal, Read, Write},
+    ops::ControlFlow,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::{Context, Result};
 use clap::{Args as ClapArgs, ValueEnum};
-use loadgen::register::{self, RegisterHistory, RegisterModel};
+use loadgen::{
+    history::HISTORY_MAGIC,
+    register::{self, RegisterHistory, RegisterModel},
+    rejudge::Rejudge,
+    run::{HISTORY_FILE, RECORD_FILE},
+};
+use protocol::{OwnedRecord, Seq};
 use reports::{
-    judged::JudgedRecord,
-    record::Verdict,
+    judged::{JudgedRecord, RejudgedRecord},
+    record::{LawRecord, RunRecord, Verdict},
     render::{self, Style},
     verdict::{EXIT_INCONCLUSIVE, EXIT_INVARIANT, EXIT_PASS, EXIT_USAGE, more_severe},
+};
+use server::{
+    inspect::InspectError,
+    log::{LogReader as _, Row, SqliteReader},
 };
 
 use crate::args::UsageError;
@@ -42,6 +53,9 @@ pub(crate) struct Check {
         default_value = "cas-register"
     )]
     pub(crate) model: ModelArg,
+    /// The data directory of a run's server; without it, the one that the run kept beside its history
+    #[arg(long, value_name = "DIR")]
+    pub(crate) log: Option<PathBuf>,
     /// Leave a timeline as a page: in this file, or for several histories in this directory
     #[arg(long, value_name = "PATH")]
     pub(crate) html: Option<PathBuf>,
@@ -65,6 +79,14 @@ impl ModelArg {
     }
 }
 
+/// A history that was judged.
+enum Judged {
+    /// Of another tool.
+    Text(JudgedRecord),
+    /// Of a run of this program.
+    Run(RejudgedRecord),
+}
+
 /// Judges every history; the exit code is the worst of theirs.
 pub(crate) fn check(args: &Check) -> Result<ExitCode> {
     let mut out = io::stdout().lock();
@@ -76,13 +98,17 @@ pub(crate) fn check(args: &Check) -> Result<ExitCode> {
         color: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
         width: WIDTH,
     };
-    let text = render::judged(&history.display().to_string(), &judged, style);
+    let path = history.display().to_string();
+    let text = match &judged {
+        Judged::Text(judged) => render::judged(&path, judged, style),
+        Judged::Run(judged) => render::rejudged(&path, judged, style),
+    };
     out.write_all(text.as_bytes())?;
     if let Some(page) = &args.html {
         write_page(page, history, &judged)?;
         writeln!(out, "\nTimeline\n  {}", page.display())?;
     }
-    Ok(ExitCode::from(exit_code(judged.verdict)))
+    Ok(ExitCode::from(judged.exit_code()))
 }
 
 /// A line each. One that cannot be read does not keep the others from being judged.
@@ -95,11 +121,15 @@ fn check_all(args: &Check, out: &mut impl Write) -> Result<ExitCode> {
         match judge(history, args) {
             Ok(judged) => {
                 let path = history.display().to_string();
-                writeln!(out, "{}", render::judged_line(&path, &judged))?;
+                let line = match &judged {
+                    Judged::Text(judged) => render::judged_line(&path, judged),
+                    Judged::Run(judged) => render::rejudged_line(&path, judged),
+                };
+                writeln!(out, "{line}")?;
                 if let Some(dir) = &args.html {
                     write_page(&page_in(dir, history), history, &judged)?;
                 }
-                worst = more_severe(worst, exit_code(judged.verdict));
+                worst = more_severe(worst, judged.exit_code());
             }
             Err(error) => {
                 writeln!(out, "UNREAD  {error:#}")?;
@@ -110,11 +140,118 @@ fn check_all(args: &Check, out: &mut impl Write) -> Result<ExitCode> {
     Ok(ExitCode::from(worst))
 }
 
-fn judge(path: &Path, args: &Check) -> Result<JudgedRecord> {
+impl Judged {
+    const fn exit_code(&self) -> u8 {
+        let verdict = match self {
+            Self::Text(judged) => judged.verdict,
+            Self::Run(judged) => judged.verdict,
+        };
+        match verdict {
+            Verdict::Valid => EXIT_PASS,
+            Verdict::Unknown => EXIT_INCONCLUSIVE,
+            Verdict::Invalid => EXIT_INVARIANT,
+        }
+    }
+}
+
+fn judge(path: &Path, args: &Check) -> Result<Judged> {
+    if let Some(history) = own_history(path)? {
+        return rejudge(&history, args).map(Judged::Run);
+    }
     let text = read_text(path)?;
     let model = args.model.model();
     let history = RegisterHistory::parse(&text, model, &path.display().to_string())?;
-    Ok(register::judge(&history, model, register::STEPS_MAX))
+    Ok(Judged::Text(register::judge(
+        &history,
+        model,
+        register::STEPS_MAX,
+    )))
+}
+
+/// The history of a run of this program, if that is what `path` is.
+fn own_history(path: &Path) -> Result<Option<PathBuf>> {
+    if path.is_dir() {
+        return Ok(Some(path.join(HISTORY_FILE)));
+    }
+    let mut magic = [0; 8];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    Ok((read.is_ok() && magic == HISTORY_MAGIC).then(|| path.to_owned()))
+}
+
+/// Judges a run again, on its history and its log where that was kept.
+fn rejudge(history: &Path, args: &Check) -> Result<RejudgedRecord> {
+    let dir = history.parent().unwrap_or(Path::new("."));
+    let own = read_record(&dir.join(RECORD_FILE))?;
+    let required = own.iter().flat_map(|own| &own.laws);
+    let required = required.filter(|law| law.required);
+    let required: Vec<String> = required.map(|law| law.name.clone()).collect();
+    let mut rejudge = Rejudge::open(history, &required)?;
+    let kept = Some(dir.join("log")).filter(|log| log.is_dir());
+    if let Some(log) = args.log.clone().or(kept) {
+        let mut reader = SqliteReader::open(&log).map_err(InspectError::from)?;
+        let read = reader.read(Seq(1), &mut |row| {
+            rejudge.handle_record(&owned(&row));
+            ControlFlow::Continue(())
+        });
+        read.map_err(InspectError::from)?;
+    }
+    let judged = rejudge.conclude()?;
+    let unjudged = judged.unjudged.iter();
+    let mut record = RejudgedRecord {
+        verdict: verdict(&judged.laws),
+        operations: judged.operations,
+        records: judged.records,
+        unjudged: unjudged
+            .map(|unjudged| (unjudged.law.to_owned(), unjudged.why.to_owned()))
+            .collect(),
+        laws: judged.laws,
+        differences: None,
+    };
+    if let Some(own) = own {
+        record.compare(&own.laws);
+    }
+    Ok(record)
+}
+
+/// The worst of the laws: one that is broken, one that is required and could not be told; and no
+/// verdict at all where none was kept.
+fn verdict(laws: &[LawRecord]) -> Verdict {
+    let is = |verdict: Verdict| move |law: &&LawRecord| law.verdict == verdict;
+    if laws.iter().any(|law| is(Verdict::Invalid)(&law)) {
+        return Verdict::Invalid;
+    }
+    let doubtful = laws.iter().filter(is(Verdict::Unknown));
+    let is_kept = laws.iter().any(|law| is(Verdict::Valid)(&law));
+    // Of a law with nothing to look at, nobody asks.
+    let matters = |law: &LawRecord| law.required || law.exercised.iter().all(|c| 0 < c.count);
+    if !is_kept || doubtful.into_iter().any(matters) {
+        return Verdict::Unknown;
+    }
+    Verdict::Valid
+}
+
+fn read_record(path: &Path) -> Result<Option<RunRecord>> {
+    let Ok(json) = fs::read_to_string(path) else {
+        return Ok(None);
+    };
+    let record = RunRecord::read(&json).with_context(|| path.display().to_string())?;
+    Ok(Some(record))
+}
+
+fn owned(row: &Row<'_>) -> OwnedRecord {
+    let record = &row.record;
+    OwnedRecord {
+        seq: record.seq,
+        recorded_at: record.recorded_at,
+        actor: record.actor,
+        key: record.key,
+        kind: record.kind,
+        schema: record.schema,
+        codec: record.codec,
+        body: record.body.to_vec(),
+        outcome: record.outcome.to_vec(),
+        hash: row.hash,
+    }
 }
 
 fn read_text(path: &Path) -> Result<String> {
@@ -138,7 +275,11 @@ fn read_text(path: &Path) -> Result<String> {
     })
 }
 
-fn write_page(page: &Path, history: &Path, judged: &JudgedRecord) -> Result<()> {
+fn write_page(page: &Path, history: &Path, judged: &Judged) -> Result<()> {
+    let judged = match judged {
+        Judged::Text(judged) => judged,
+        Judged::Run(_) => return Err(UsageError::NoTimeline.into()),
+    };
     let name = history.file_name().unwrap_or(history.as_os_str());
     let html = render::timeline(&name.to_string_lossy(), judged);
     fs::write(page, html).with_context(|| page.display().to_string())
@@ -149,12 +290,4 @@ fn page_in(dir: &Path, history: &Path) -> PathBuf {
     let mut name = history.file_name().unwrap_or_default().to_owned();
     name.push(".html");
     dir.join(name)
-}
-
-const fn exit_code(verdict: Verdict) -> u8 {
-    match verdict {
-        Verdict::Valid => EXIT_PASS,
-        Verdict::Unknown => EXIT_INCONCLUSIVE,
-        Verdict::Invalid => EXIT_INVARIANT,
-    }
 }

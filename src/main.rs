@@ -23,7 +23,9 @@ use std::{
 
 use args::{Args, Command, LogCommand};
 use clap::Parser;
-use loadgen::{register::HistoryTextError, run::RunError, scenario::ScenarioError};
+use loadgen::{
+    history::HistoryError, register::HistoryTextError, run::RunError, scenario::ScenarioError,
+};
 use reports::verdict::{EXIT_INTERNAL, EXIT_INVARIANT, EXIT_USAGE};
 use server::{
     ServeError, copies::CopyError, inspect::InspectError, log::LogError, snapshot::SnapshotError,
@@ -87,6 +89,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         || error.is::<args::UsageError>()
         || error.is::<comparing::CompareError>()
         || error.is::<HistoryTextError>()
+        || error.is::<HistoryError>()
         || error.is::<showing::ShowError>()
         || error.is::<describing::NoSuchCommand>()
         || matches!(error.downcast_ref(), Some(ServeError::Listen { .. }))

@@ -410,8 +410,11 @@ async fn conclude(race: Rc<Race>, racers: &[Racer], admin: &mut Caller) {
     for record in &records {
         laws.handle_record(record);
     }
-    let all = racers.iter().flat_map(|racer| &racer.sent);
-    for law in laws.conclude(all.map(|sent| sent.operation)) {
+    let all = || {
+        let sent = racers.iter().flat_map(|racer| &racer.sent);
+        sent.map(|sent| sent.operation)
+    };
+    for law in laws.conclude(all) {
         // What nobody asked for (reads) or what faults excuse (progress) cannot be judged.
         let may_be_unknown = ["someone-wins", "no-lost-cancel"].contains(&law.name.as_str());
         let is_fine =

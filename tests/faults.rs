@@ -39,6 +39,7 @@ steps = [
 steps = [{ list_slots = {} }, { my_bookings = {} }]
 
 [require]
+lateness_max = "500ms"
 laws = [
   "no-double-booking", "refusals-justified", "no-lost-cancel", "durable-acks", "no-phantom",
   "real-time-order", "session-order", "idempotent-answers", "log-chained", "replay-determinism",

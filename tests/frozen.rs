@@ -29,7 +29,7 @@ const RATE: u64 = 2_000;
 const SECONDS: u64 = 16;
 /// What must be above this is 1,240 ms by reckoning; the rest is for clocks.
 const P99_MIN: u64 = 1_200_000_000;
-/// Runs that may end without a verdict because the machine had other things to do.
+/// Runs that may be too late to send everything because the machine had other things to do.
 const ATTEMPTS: usize = 8;
 
 const SCENARIO: &str = r#"
@@ -73,12 +73,16 @@ async fn who_asked_while_the_server_stood_still_is_in_the_percentiles() {
     for attempt in 0..ATTEMPTS {
         let out = dir.path().join(format!("runs-{attempt}"));
         let (code, said) = run_frozen(&server, &scenario, &out).await;
-        // A machine that also compiles may be too late to judge anything, and says so.
-        if code == Some(12) && attempt + 1 < ATTEMPTS {
+        let record = record_of(&only_run(&out));
+        let phase = measured_phase(&record);
+        let books = &phase.conservation;
+        // A machine that also compiles may be too late to send all, or to judge anything (12): that
+        // is the right answer, and what was measured holds all the same.
+        if books.sent < books.intended && attempt + 1 < ATTEMPTS {
             continue;
         }
-        assert_eq!(code, Some(0), "{said}");
-        check_record(&record_of(&only_run(&out)));
+        assert!(matches!(code, Some(0 | 12)), "{code:?}: {said}");
+        check_phase(phase);
         assert!(said.contains("service p99"), "beside the response: {said}");
         return;
     }
@@ -128,9 +132,12 @@ async fn measured(run: &mut Child) {
     panic!("the run ended before its measured phase");
 }
 
-fn check_record(record: &RunRecord) {
+fn measured_phase(record: &RunRecord) -> &PhaseRecord {
     let is_measured = |phase: &&PhaseRecord| phase.name == "measured";
-    let phase = record.phases.iter().find(is_measured).expect("it ran");
+    record.phases.iter().find(is_measured).expect("it ran")
+}
+
+fn check_phase(phase: &PhaseRecord) {
     let books = &phase.conservation;
     assert!(books.holds(), "{books:?}");
     assert_eq!(books.intended, RATE * SECONDS, "{books:?}");

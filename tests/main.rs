@@ -3,6 +3,7 @@
 //! Every test starts the built binary, in directories of its own and on free ports. Deliberately
 //! absent: what a crate's own tests can show without a process.
 
+mod checking;
 mod comparing;
 mod crash;
 mod describing;

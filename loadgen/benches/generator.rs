@@ -107,6 +107,8 @@ async fn measure(name: &str, load: (u32, u32), target: &mut impl Target) {
     let head = HistoryHead {
         secret,
         started_at: wall_ms(),
+        capacity: 1,
+        began_at: 7,
     };
     let history = HistoryWriter::create(&directory.path().join("history.bin"), &head);
     let options = DriveOptions {
@@ -143,6 +145,8 @@ fn keep_and_read() {
         let head = HistoryHead {
             secret: [7; 32],
             started_at: 1,
+            capacity: 1,
+            began_at: 7,
         };
         let mut history = HistoryWriter::new(out, &head).expect("a history");
         for operation in &operations {

@@ -188,7 +188,7 @@ fn laws(criterion: &mut Criterion) {
         bencher.iter(|| {
             let mut laws = new();
             records.iter().for_each(|record| laws.handle_record(record));
-            laws.conclude(operations.iter().copied())
+            laws.conclude(|| operations.iter().copied())
         });
     });
     group.finish();

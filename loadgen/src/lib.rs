@@ -21,6 +21,7 @@ pub mod pacer;
 pub mod plan;
 pub mod recorder;
 pub mod register;
+pub mod rejudge;
 pub mod run;
 pub mod scenario;
 pub mod shown;

@@ -3,7 +3,7 @@
 //! The checker fills it in; `render` makes text and a page of it. Deliberately absent: what the
 //! object is that the history is about, which is all in the words.
 
-use crate::record::{Count, Verdict};
+use crate::record::{Count, LawRecord, Verdict};
 
 /// A judged history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,4 +72,44 @@ pub struct MomentRecord {
     pub line: usize,
     /// The time of day, as the history writes it.
     pub at: Option<String>,
+}
+
+/// A recorded run that was judged again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RejudgedRecord {
+    /// What all of it comes to.
+    pub verdict: Verdict,
+    /// Operations of its history.
+    pub operations: u64,
+    /// Records of its log; 0 where there was none to read.
+    pub records: u64,
+    /// The laws that could be judged.
+    pub laws: Vec<LawRecord>,
+    /// The others, each with the reason.
+    pub unjudged: Vec<(String, String)>,
+    /// Where this and the run's own verdict differ, as sentences; `None` if its record was not read.
+    pub differences: Option<Vec<String>>,
+}
+
+impl RejudgedRecord {
+    /// Fills in where these verdicts and counts differ from those that the run itself came to.
+    pub fn compare(&mut self, own: &[LawRecord]) {
+        let differences = self.laws.iter().filter_map(|law| {
+            let before = own.iter().find(|other| other.name == law.name)?;
+            let told = |law: &LawRecord| {
+                let counts = law.exercised.iter();
+                let counts = counts.map(|count| format!("{} {}", count.count, count.what));
+                let counts: Vec<String> = counts.collect();
+                (law.verdict, law.violation_count, counts.join(", "))
+            };
+            let (now, then) = (told(law), told(before));
+            (now != then).then(|| {
+                format!(
+                    "`{}`: {:?} with {} violations ({}), and the run itself said {:?} with {} ({})",
+                    law.name, now.0, now.1, now.2, then.0, then.1, then.2
+                )
+            })
+        });
+        self.differences = Some(differences.collect());
+    }
 }

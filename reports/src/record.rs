@@ -339,6 +339,26 @@ pub struct LawRecord {
     pub violation_count: u64,
     /// The first few, told in full.
     pub violations: Vec<ViolationRecord>,
+    /// How far all of them reach; `None` where there are none.
+    #[serde(default)]
+    pub scope: Option<ScopeRecord>,
+}
+
+/// How far the violations of a law reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScopeRecord {
+    /// How many of them these figures are of: of very many, the first.
+    pub looked_at: u64,
+    /// The clients whose operations they tell of.
+    pub clients: u64,
+    /// The things (slots, conversations, items, stores) that they are about.
+    pub subjects: u64,
+    /// The thing with most of them, and how many.
+    pub worst: Option<Count>,
+    /// When the first operation that they tell of was called, nanoseconds after the run's start.
+    pub first_ns: Option<u64>,
+    /// When the last one was over.
+    pub last_ns: Option<u64>,
 }
 
 /// A figure with its name.
@@ -355,12 +375,46 @@ pub struct Count {
 pub struct ViolationRecord {
     /// One sentence in the words of the domain.
     pub sentence: String,
+    /// The thing it is about: a slot, a conversation, an item, a store.
+    #[serde(default)]
+    pub about: Option<String>,
     /// The two to six operations that contradict each other.
     pub operations: Vec<WitnessRecord>,
     /// Why they are ordered as they are.
     pub order: String,
+    /// The same, pair by pair, where both of a pair have times or positions.
+    #[serde(default)]
+    pub pairs: Vec<PairRecord>,
     /// What should have been.
     pub expected: String,
+    /// What else was asked of the same thing around that time: a few before, during and after.
+    #[serde(default)]
+    pub window: Vec<WitnessRecord>,
+}
+
+/// Why one operation of a violation comes before another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PairRecord {
+    /// The earlier one, by its index in `operations`.
+    pub earlier: u32,
+    /// The later one.
+    pub later: u32,
+    /// By what.
+    pub by: OrderReason,
+    /// The same as a sentence.
+    pub sentence: String,
+}
+
+/// What puts one operation before another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderReason {
+    /// One was answered before the other was asked.
+    RealTime,
+    /// The same, by one client.
+    Session,
+    /// One stands before the other in the log.
+    Log,
 }
 
 /// One operation of a violation.

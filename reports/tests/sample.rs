@@ -29,6 +29,17 @@ pub(crate) fn violated() -> RunRecord {
     law.verdict = Verdict::Invalid;
     law.violation_count = 3;
     law.violations = vec![double_booking()];
+    law.scope = Some(ScopeRecord {
+        looked_at: 3,
+        clients: 4,
+        subjects: 2,
+        worst: Some(Count {
+            what: "slot 17:30 of agenda 4".to_owned(),
+            count: 2,
+        }),
+        first_ns: Some(12_801_300_000),
+        last_ns: Some(19_402_000_000),
+    });
     record.thresholds[0].measured = Some("61.2 ms".to_owned());
     record.thresholds[0].passed = Some(false);
     record.conclude(RunEnd::Complete);
@@ -370,6 +381,7 @@ fn law(name: &str, demands: &str, confidence: &str, exercised: &[(&str, u64)]) -
         exercised: exercised.iter().map(count).collect(),
         violation_count: 0,
         violations: Vec::new(),
+        scope: None,
     }
 }
 
@@ -424,6 +436,7 @@ fn double_booking() -> ViolationRecord {
         sentence: "Slot 17:30 of agenda 4 was held by user-17 (booking 8113) and user-42 (booking \
                    8140) at once, from 12.806 s to 13.220 s."
             .to_owned(),
+        about: Some("slot 17:30 of agenda 4".to_owned()),
         operations: vec![
             witness(
                 "user-17",
@@ -446,7 +459,23 @@ fn double_booking() -> ViolationRecord {
         order: "user-17 had its answer before user-42 asked (real time), and cancelled after \
                 user-42 had its answer."
             .to_owned(),
+        pairs: vec![PairRecord {
+            earlier: 0,
+            later: 1,
+            by: OrderReason::RealTime,
+            sentence: "real time: user-17 had its answer at 12.803 s, before user-42 asked at \
+                       12.804 s"
+                .to_owned(),
+        }],
         expected: "The second reserve is refused with slot-taken.".to_owned(),
+        window: vec![witness(
+            "user-9",
+            "reserve 17:30",
+            "refused: slot-taken",
+            12_803_000,
+            Some(12_805_500),
+            8_139,
+        )],
     }
 }
 

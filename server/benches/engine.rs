@@ -199,10 +199,7 @@ impl Whole {
             let some = first..self.commands.len().min(first + FORESEEN);
             for nth in some.clone() {
                 let ask = ask(&self.commands, self.asked, nth);
-                let CommandBytes {
-                    kind, schema, body, ..
-                } = ask.command;
-                (self.engine).foresee(ask.actor, ask.key, kind, schema, body);
+                self.engine.foresee(ask.actor, ask.key, &ask.command);
             }
             for nth in some {
                 let ask = ask(&self.commands, self.asked, nth);

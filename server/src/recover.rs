@@ -20,6 +20,7 @@ use std::{
 use protocol::{ChainHash, Seq, UserId};
 
 use crate::{
+    domain::systems::{CommandBytes, Source},
     engine::{Engine, FORESEEN},
     health::Progress,
     keyring::Keyring,
@@ -330,13 +331,13 @@ fn apply(
 fn foresee(engine: &Engine, stretch: &Batch, first: usize) {
     for index in first..stretch.len().min(first + FORESEEN) {
         let record = stretch.row(index).record;
-        engine.foresee(
-            record.actor,
-            record.key,
-            record.kind,
-            record.schema,
-            record.body,
-        );
+        let command = CommandBytes {
+            kind: record.kind,
+            schema: record.schema,
+            body: record.body,
+            source: Source::Client,
+        };
+        engine.foresee(record.actor, record.key, &command);
     }
 }
 

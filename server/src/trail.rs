@@ -4,6 +4,8 @@
 //! names the one before it on both of its trails, so that a step costs one entry at the end of one
 //! list, whoever's it is. Deliberately absent: the records themselves (they are read from the log).
 
+use std::{collections::BTreeMap, hint::black_box};
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use protocol::{Record, Seq, UserId, words};
@@ -34,22 +36,62 @@ pub struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoSuchStep;
 
-/// A record and the steps before it; [`Seq::START`] where there is none.
+/// A record and the steps before it; [`Seq::START`] where there is none. There is one for every
+/// record of the log, so it is as small as it can be.
 #[derive(Debug, Clone, Copy)]
 struct Link {
-    actor: UserId,
-    target: u64,
-    is_agenda: bool,
+    actor: Short,
+    target: Short,
+    before_of_user: Short,
+    before_of_agenda: Short,
+    flags: u8,
+}
+
+const _: () = assert!(size_of::<Link>() == 21);
+
+/// A number below 2^40: no memory holds the links of so many records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Short([u8; 5]);
+
+impl Short {
+    const ZERO: Self = Self([0; 5]);
+
+    const fn new(number: u64) -> Option<Self> {
+        match number.to_le_bytes() {
+            [a, b, c, d, e, 0, 0, 0] => Some(Self([a, b, c, d, e])),
+            _ => None,
+        }
+    }
+
+    /// # Panics
+    /// If it is not: only what a client made up is not a position, and no such thing comes here.
+    fn of_position(number: u64) -> Self {
+        Self::new(number).expect("a log has fewer than 2^40 records")
+    }
+
+    const fn get(self) -> u64 {
+        let [a, b, c, d, e] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])
+    }
+}
+
+impl Link {
+    const fn is_agenda(&self) -> bool {
+        self.flags & IS_AGENDA != 0
+    }
+
     /// Whether whoever took this step was erased: it only links its neighbours.
-    is_forgotten: bool,
-    before_of_user: Seq,
-    before_of_agenda: Seq,
+    const fn is_forgotten(&self) -> bool {
+        self.flags & IS_FORGOTTEN != 0
+    }
 }
 
 /// Every step, by position, and where each trail ends.
 #[derive(Debug, Default)]
 pub struct Trail {
     links: Pieces<Link>,
+    /// Targets that are no position, since a client made them up, by the position of the step.
+    odd_targets: BTreeMap<Seq, u64>,
     newest_of_user: HashMap<UserId, Seq, FixedState>,
     newest_of_agenda: HashMap<u64, Seq, FixedState>,
 }
@@ -62,20 +104,21 @@ impl Trail {
     pub fn insert(&mut self, record: &Record<'_>, target: u64) {
         let is_agenda = record.kind.system() == words::agenda::SYSTEM && target != 0;
         let mut link = Link {
-            actor: record.actor,
-            target,
-            is_agenda,
-            is_forgotten: false,
-            before_of_user: Seq::START,
-            before_of_agenda: Seq::START,
+            actor: Short::of_position(record.actor.0),
+            target: self.short_target(record.seq, target),
+            before_of_user: Short::ZERO,
+            before_of_agenda: Short::ZERO,
+            flags: if is_agenda { IS_AGENDA } else { 0 },
         };
         if record.actor != UserId::NOBODY {
             let newest = self.newest_of_user.entry(record.actor).or_default();
-            link.before_of_user = std::mem::replace(newest, record.seq);
+            let before = std::mem::replace(newest, record.seq);
+            link.before_of_user = Short::of_position(before.0);
         }
         if is_agenda {
             let newest = self.newest_of_agenda.entry(target).or_default();
-            link.before_of_agenda = std::mem::replace(newest, record.seq);
+            let before = std::mem::replace(newest, record.seq);
+            link.before_of_agenda = Short::of_position(before.0);
         }
         assert_eq!(
             index_of(record.seq),
@@ -85,13 +128,18 @@ impl Trail {
         self.links.push(link);
     }
 
+    /// Asks for the memory in which a person's trail ends.
+    pub fn prefetch(&self, user: UserId) {
+        black_box(self.newest_of_user.get(&user));
+    }
+
     /// Forgets what this person tried: it is on nobody's trail any more.
     pub fn forget(&mut self, user: UserId) {
         let mut next = self.newest_of_user.remove(&user).unwrap_or_default();
         while let Some(link) = self.link_mut(next) {
-            link.actor = UserId::NOBODY;
-            link.is_forgotten = true;
-            next = std::mem::take(&mut link.before_of_user);
+            link.actor = Short::ZERO;
+            link.flags |= IS_FORGOTTEN;
+            next = Seq(std::mem::replace(&mut link.before_of_user, Short::ZERO).get());
         }
     }
 
@@ -117,8 +165,8 @@ impl Trail {
         while steps.len() < limit
             && let Some(link) = self.link(next)
         {
-            if next <= upto && !link.is_forgotten {
-                let (seq, target) = (next, link.target);
+            if next <= upto && !link.is_forgotten() {
+                let (seq, target) = (next, self.target(next, link));
                 steps.push(Step { seq, target });
             }
             next = self.before(subject, next).unwrap_or_default();
@@ -138,11 +186,27 @@ impl Trail {
     fn before(&self, subject: Subject, seq: Seq) -> Option<Seq> {
         let link = self.link(seq)?;
         match subject {
-            Subject::User(user) => (link.actor == user).then_some(link.before_of_user),
-            Subject::Agenda(agenda) => {
-                (link.is_agenda && link.target == agenda).then_some(link.before_of_agenda)
+            Subject::User(user) => {
+                (link.actor.get() == user.0).then_some(Seq(link.before_of_user.get()))
             }
+            Subject::Agenda(agenda) => (link.is_agenda() && self.target(seq, link) == agenda)
+                .then_some(Seq(link.before_of_agenda.get())),
         }
+    }
+
+    /// What the step at `seq` was about.
+    fn target(&self, seq: Seq, link: &Link) -> u64 {
+        if link.target != Short::ZERO || self.odd_targets.is_empty() {
+            return link.target.get();
+        }
+        self.odd_targets.get(&seq).copied().unwrap_or_default()
+    }
+
+    fn short_target(&mut self, seq: Seq, target: u64) -> Short {
+        Short::new(target).unwrap_or_else(|| {
+            self.odd_targets.insert(seq, target);
+            Short::ZERO
+        })
     }
 
     fn link_mut(&mut self, seq: Seq) -> Option<&mut Link> {
@@ -158,59 +222,53 @@ impl Saved for Trail {
     fn save(&self, out: &mut SectionWriter<'_>, _keyring: &Keyring) {
         let Self {
             links,
+            // They stand with their links.
+            odd_targets: _,
             newest_of_user,
             newest_of_agenda,
         } = self;
         out.count(links.len());
-        links.iter().for_each(|link| link.save(out));
+        for (seq, link) in (1..).zip(links.iter()) {
+            let Link {
+                actor,
+                target: _,
+                before_of_user,
+                before_of_agenda,
+                flags,
+            } = link;
+            out.u64(actor.get());
+            out.u64(self.target(Seq(seq), link));
+            out.u64(before_of_user.get());
+            out.u64(before_of_agenda.get());
+            out.u8(*flags);
+        }
         save_ends(newest_of_user.iter().map(|(user, seq)| (user.0, *seq)), out);
         save_ends(newest_of_agenda.iter().map(|(id, seq)| (*id, *seq)), out);
     }
 
     fn load(&mut self, from: &mut SectionReader<'_>, _keyring: &Keyring) -> Result<(), Unsound> {
-        let mut links = Pieces::default();
-        for _ in 0..from.count(LINK_BYTES)? {
-            links.push(Link::load(from)?);
+        *self = Self::default();
+        for seq in (1..).take(from.count(LINK_BYTES)?) {
+            let actor = load_position(from)?;
+            let target = from.u64()?;
+            let link = Link {
+                actor,
+                target: self.short_target(Seq(seq), target),
+                before_of_user: load_position(from)?,
+                before_of_agenda: load_position(from)?,
+                flags: from.u8()?,
+            };
+            self.links.push(link);
         }
-        *self = Self {
-            links,
-            newest_of_user: load_ends(from, UserId)?,
-            newest_of_agenda: load_ends(from, |id| id)?,
-        };
+        self.newest_of_user = load_ends(from, UserId)?;
+        self.newest_of_agenda = load_ends(from, |id| id)?;
         Ok(())
     }
 }
 
-impl Link {
-    fn save(&self, out: &mut SectionWriter<'_>) {
-        let Self {
-            actor,
-            target,
-            is_agenda,
-            is_forgotten,
-            before_of_user,
-            before_of_agenda,
-        } = self;
-        out.u64(actor.0);
-        out.u64(*target);
-        out.u64(before_of_user.0);
-        out.u64(before_of_agenda.0);
-        out.u8(u8::from(*is_agenda) * IS_AGENDA | u8::from(*is_forgotten) * IS_FORGOTTEN);
-    }
-
-    fn load(from: &mut SectionReader<'_>) -> Result<Self, Unsound> {
-        let [actor, target, of_user, of_agenda] =
-            [from.u64()?, from.u64()?, from.u64()?, from.u64()?];
-        let flags = from.u8()?;
-        Ok(Self {
-            actor: UserId(actor),
-            target,
-            is_agenda: flags & IS_AGENDA != 0,
-            is_forgotten: flags & IS_FORGOTTEN != 0,
-            before_of_user: Seq(of_user),
-            before_of_agenda: Seq(of_agenda),
-        })
-    }
+fn load_position(from: &mut SectionReader<'_>) -> Result<Short, Unsound> {
+    let position = from.u64()?;
+    Short::new(position).ok_or_else(|| from.lacks("positions of a log"))
 }
 
 /// Where trails end, sorted, so that a state has one form.
@@ -309,6 +367,26 @@ mod tests {
         check(&trail, Subject::Agenda(0), (0, 9, 9), &[]);
         check(&trail, Subject::User(UserId::NOBODY), (0, 9, 9), &[]);
         check(&trail, Subject::User(UserId(7)), (0, 9, 9), &[4, 3, 1]);
+    }
+
+    #[test]
+    fn an_agenda_that_a_client_made_up_has_a_trail_of_its_own() {
+        let agenda = words::agenda::SYSTEM;
+        let odd = u64::MAX - 1;
+        let trail = trail(&[
+            (7, agenda, odd),
+            (8, agenda, 4),
+            (7, agenda, odd),
+            (7, 1, 0),
+        ]);
+        check(&trail, Subject::Agenda(odd), (0, 9, 9), &[3, 1]);
+        check(&trail, Subject::Agenda(odd), (3, 9, 9), &[1]);
+        check(&trail, Subject::User(UserId(7)), (0, 9, 9), &[4, 3, 1]);
+        let steps = trail.page(Subject::User(UserId(7)), Seq::START, Seq(9), 9);
+        let targets = steps.map(|steps| steps.iter().map(|step| step.target).collect());
+        assert_eq!(targets, Ok(vec![0, odd, odd]));
+        let again = crate::snapshot::tests::reloaded(&trail);
+        check(&again, Subject::Agenda(odd), (0, 9, 9), &[3, 1]);
     }
 
     #[test]

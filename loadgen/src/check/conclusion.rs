@@ -3,6 +3,8 @@
 //! Records and operations stream by once; what is kept of them is in the ledger and the slot
 //! histories, within a budget. Deliberately absent: what happens while operations still run.
 
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
 use protocol::{
     Kind, Outcome as Logged, OwnedRecord, Refusal, UserId,
     words::{
@@ -15,12 +17,14 @@ use crate::operation::{Call, Observed, Operation, Outcome, Slot};
 
 use super::{
     catalogue, chat,
-    durable_acks::Counts,
-    finding::{Finding, OperationId, Wanted},
+    durable_acks::{Counts, DurableAcks},
+    finding::{Concluded, Finding, OperationId, Wanted},
     laws::{FIRST_LAWS, LAWS, Laws},
-    ledger::{Decided, asked, asked_by, asked_bytes, asked_target},
+    ledger::{Decided, Ledger, asked, asked_by, asked_bytes, asked_target},
     model_agrees::place_of,
     presence, sales,
+    slot_history::{Part, SlotHistory, is_of_slot},
+    window::Window,
 };
 
 /// The laws that speak of nothing but slots.
@@ -161,29 +165,27 @@ impl Laws {
         self.model_agrees.handle_read(operation, observed);
     }
 
-    /// Judges: streams the history once and says what each law found, in the order of [`LAWS`].
+    /// Judges, and says what each law found, in the order of [`LAWS`]. `history` is asked for as
+    /// often as there is something to look for in it.
     #[must_use]
-    pub fn conclude(self, history: impl Iterator<Item = Operation>) -> Vec<LawRecord> {
+    pub fn conclude<H: Iterator<Item = Operation>>(
+        self,
+        history: impl Fn() -> H,
+    ) -> Vec<LawRecord> {
         self.conclude_with_tally(history).0
     }
 
     /// The same, and what became of commands by the log.
     #[must_use]
-    pub fn conclude_with_tally(
+    pub fn conclude_with_tally<H: Iterator<Item = Operation>>(
         mut self,
-        history: impl Iterator<Item = Operation>,
+        history: impl Fn() -> H,
     ) -> (Vec<LawRecord>, Tally) {
         self.chat.judge(&self.options.mint, &self.users);
         self.presence.judge();
-        let mut wanted = self.wanted();
-        for operation in history {
-            let id = (operation.client, operation.counter);
-            if !wanted.is_empty()
-                && let Some(found) = wanted.get_mut(&id)
-            {
-                *found = Some(operation);
-            }
-            self.handle_operation(&operation);
+        let mut unseen = Unseen::default();
+        for operation in history() {
+            self.handle_operation(&operation, &mut unseen);
         }
         for late in std::mem::take(&mut self.late) {
             self.durable_acks.check(&late, &self.ledger);
@@ -191,12 +193,21 @@ impl Laws {
         if let Some(seq) = self.live_at {
             self.durable_acks.check_live(seq, &self.ledger);
         }
-        self.history.sort();
-        self.someone_wins.judge(&self.history, &self.held_before);
-        self.linearizable.judge(&self.history, &self.held_before);
         self.real_time_order.sweep(&self.ledger);
         let tally = self.tally();
-        (self.verdicts(&wanted), tally)
+        let durable_acks = std::mem::replace(&mut self.durable_acks, DurableAcks::new());
+        let durable_acks = durable_acks.conclude(&self.ledger);
+        // Its memory is the slots' now.
+        self.ledger = Ledger::new(0);
+        self.judge_slots(&history, &unseen);
+        let required = self.options.required.clone();
+        let findings = self.findings(durable_acks);
+        let told = tell(findings, &required, &history);
+        let unknown = required
+            .iter()
+            .filter(|name| !LAWS.contains(&name.as_str()));
+        let unknown = unknown.map(|name| unheard_of(name));
+        (told.into_iter().chain(unknown).collect(), tally)
     }
 
     const fn tally(&self) -> Tally {
@@ -215,31 +226,29 @@ impl Laws {
         }
     }
 
-    /// Operations that violations found so far are to be told with.
-    fn wanted(&self) -> Wanted {
-        let mut wanted = Wanted::new();
-        self.no_double_booking.finding().want(&mut wanted);
-        self.no_lost_cancel.finding().want(&mut wanted);
-        self.idempotent_answers.finding().want(&mut wanted);
-        self.log_chained.finding().want(&mut wanted);
-        self.model_agrees.finding().want(&mut wanted);
-        for finding in self.chat.findings() {
-            finding.want(&mut wanted);
+    /// Slot by slot, in as many parts as fit into memory.
+    fn judge_slots<H: Iterator<Item = Operation>>(
+        &mut self,
+        history: &impl Fn() -> H,
+        unseen: &Unseen,
+    ) {
+        // The ledger's share.
+        let bytes_max = self.options.memory_bytes_max / 4;
+        for part in Part::all(unseen.of_slots, bytes_max) {
+            let mut slots = SlotHistory::new(part, bytes_max);
+            for operation in history() {
+                let won = unseen.won.contains(&(operation.client, operation.counter));
+                slots.push(&operation, won);
+            }
+            slots.sort();
+            self.someone_wins.judge(&slots, &self.held_before);
+            self.linearizable.judge(&slots, &self.held_before);
         }
-        for finding in self.presence.findings() {
-            finding.want(&mut wanted);
-        }
-        for finding in self.catalogue.findings() {
-            finding.want(&mut wanted);
-        }
-        for finding in self.sales.findings() {
-            finding.want(&mut wanted);
-        }
-        wanted
     }
 
     /// One operation of the history, when the whole log is known.
-    fn handle_operation(&mut self, operation: &Operation) {
+    fn handle_operation(&mut self, operation: &Operation, unseen: &mut Unseen) {
+        unseen.of_slots += u64::from(is_of_slot(operation));
         self.ledger.note(operation);
         if !self.ledger.is_empty() {
             self.durable_acks.check(operation, &self.ledger);
@@ -247,7 +256,7 @@ impl Laws {
         let found = self.ledger.find((operation.client, operation.counter));
         let own = found.and_then(|seq| self.ledger.get(seq).map(|entry| (seq, entry)));
         if let Some((seq, entry)) = own {
-            let key = (self.options.mint).mint(operation.client, operation.counter);
+            let key = || (self.options.mint).mint(operation.client, operation.counter);
             if let Some(asked) = asked_by(&operation.call, key) {
                 self.no_phantom.handle_pair(operation, seq, &entry, asked);
             }
@@ -260,23 +269,25 @@ impl Laws {
         if let Call::Sales(call) = operation.call {
             self.sales.handle_operation(operation, &call);
         }
-        let unseen = match operation.outcome {
+        let is_unseen = match operation.outcome {
             Outcome::Timeout | Outcome::Unknown => true,
             // An earlier attempt may have been heard.
             Outcome::Error(_) => 1 < operation.attempts,
             Outcome::Ok | Outcome::Refused(_) => false,
         };
-        let won = own.is_some_and(|(_, entry)| entry.refused().is_none());
-        self.history.push(operation, unseen && won);
+        if is_unseen && own.is_some_and(|(_, entry)| entry.refused().is_none()) {
+            unseen.won.insert((operation.client, operation.counter));
+        }
     }
 
-    fn verdicts(self, wanted: &Wanted) -> Vec<LawRecord> {
+    /// What each law found; of a system that nobody asked anything of, only if it must be judged.
+    fn findings(self, durable_acks: Finding) -> Vec<Finding> {
         let first: [Finding; FIRST_LAWS.len()] = [
             self.no_double_booking.conclude(),
             self.refusals_justified.conclude(),
             self.someone_wins.conclude(),
             self.no_lost_cancel.conclude(),
-            self.durable_acks.conclude(&self.ledger),
+            durable_acks,
             self.no_phantom.conclude(),
             self.real_time_order.conclude(),
             self.session_order.conclude(),
@@ -287,7 +298,6 @@ impl Laws {
             self.linearizable.conclude(),
         ];
         let required = &self.options.required;
-        // A system that nobody asked anything of has nothing to be judged, unless it must.
         let asked = |laws: &[&str], is_exercised| {
             is_exercised || required.iter().any(|name| laws.contains(&name.as_str()))
         };
@@ -298,19 +308,66 @@ impl Laws {
             .then(|| self.catalogue.conclude());
         let sales = asked(&sales::LAWS, self.sales.is_exercised()).then(|| self.sales.conclude());
         let agenda = asked(&OF_SLOTS, !self.slots.is_empty());
-        let known = first
+        first
             .into_iter()
             .filter(|finding| agenda || !OF_SLOTS.contains(&finding.name()))
             .chain(chat.into_iter().flatten())
             .chain(presence.into_iter().flatten())
             .chain(catalogue.into_iter().flatten())
             .chain(sales.into_iter().flatten())
-            .map(|finding| finding.conclude(required, wanted));
-        let unknown = required
-            .iter()
-            .filter(|name| !LAWS.contains(&name.as_str()));
-        known.chain(unknown.map(|name| unheard_of(name))).collect()
+            .collect()
     }
+}
+
+/// What the history tells while it streams by.
+#[derive(Debug)]
+struct Unseen {
+    /// Operations that no answer came to and that the log says were accepted.
+    won: HashSet<OperationId, FixedState>,
+    /// Operations on single slots.
+    of_slots: u64,
+}
+
+impl Default for Unseen {
+    fn default() -> Self {
+        Self {
+            won: HashSet::with_hasher(FixedState::with_seed(0)),
+            of_slots: 0,
+        }
+    }
+}
+
+/// Puts findings into words. Where there are violations, the history is asked for the operations
+/// that they know by name only, and then for what happened around them.
+fn tell<H: Iterator<Item = Operation>>(
+    findings: Vec<Finding>,
+    required: &[String],
+    history: &impl Fn() -> H,
+) -> Vec<LawRecord> {
+    let mut wanted = Wanted::new();
+    for finding in &findings {
+        finding.want(&mut wanted);
+    }
+    if !wanted.is_empty() {
+        for operation in history() {
+            if let Some(found) = wanted.get_mut(&(operation.client, operation.counter)) {
+                *found = Some(operation);
+            }
+        }
+    }
+    let conclude = |finding: Finding| finding.conclude(required, &wanted);
+    let mut all: Vec<Concluded> = findings.into_iter().map(conclude).collect();
+    let mut windows: Vec<&mut Window> = (all.iter_mut())
+        .flat_map(|concluded| concluded.windows.iter_mut().flatten())
+        .collect();
+    if !windows.is_empty() {
+        for operation in history() {
+            for window in &mut windows {
+                window.handle(&operation);
+            }
+        }
+    }
+    all.into_iter().map(Concluded::finish).collect()
 }
 
 /// The verdict on a law that a scenario asks for and nobody wrote.
@@ -328,6 +385,7 @@ fn unheard_of(name: &str) -> LawRecord {
         exercised: Vec::new(),
         violation_count: 0,
         violations: Vec::new(),
+        scope: None,
     }
 }
 

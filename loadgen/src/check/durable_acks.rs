@@ -5,7 +5,7 @@
 
 use crate::operation::{Operation, Outcome};
 
-use super::finding::{About, Finding, Violation, Witness, outcome_text};
+use super::finding::{About, Finding, Violation, Witness, call_text, outcome_text};
 use super::ledger::{Entry, Ledger};
 use super::real_time_order::is_write;
 
@@ -119,9 +119,10 @@ impl DurableAcks {
     fn convict(&mut self, operation: &Operation, what: &str, expected: &str) {
         self.finding.convict(|| Violation {
             sentence: format!(
-                "client {} was answered `{}` at position {}, but {what}",
+                "client {} was answered `{}` to `{}` at position {}, but {what}",
                 operation.client,
                 outcome_text(operation.outcome),
+                call_text(&operation.call),
                 operation.seq,
             ),
             witnesses: vec![Witness::Operation(*operation)],

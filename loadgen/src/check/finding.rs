@@ -11,6 +11,8 @@ use reports::record::{Count, LawRecord, Verdict, ViolationRecord, WitnessRecord}
 
 use crate::operation::{Call, LawProgress, Nanos, Operation, Outcome, Slot};
 
+use super::{pair::pairs, scope::Scope, subject::Subject, window::Window};
+
 /// Violations told in full; the others are counted.
 const TOLD_MAX: usize = 5;
 /// Operations told for one violation.
@@ -69,9 +71,27 @@ pub(super) struct About {
 pub(super) struct Finding {
     about: About,
     counts: Vec<(&'static str, u64)>,
-    violations: Vec<Violation>,
+    violations: Vec<(Option<Subject>, Violation)>,
     violation_count: u64,
+    scope: Scope,
     unknown: Option<String>,
+}
+
+/// A law's verdict, and for each violation that it tells what is to be looked at around it.
+#[derive(Debug)]
+pub(super) struct Concluded {
+    pub(super) record: LawRecord,
+    pub(super) windows: Vec<Option<Window>>,
+}
+
+impl Concluded {
+    /// The verdict, when the windows have seen the history.
+    pub(super) fn finish(mut self) -> LawRecord {
+        for (violation, window) in self.record.violations.iter_mut().zip(self.windows) {
+            violation.window = window.map(Window::records).unwrap_or_default();
+        }
+        self.record
+    }
 }
 
 impl Finding {
@@ -81,6 +101,7 @@ impl Finding {
             counts: Vec::new(),
             violations: Vec::new(),
             violation_count: 0,
+            scope: Scope::new(),
             unknown: None,
         }
     }
@@ -102,9 +123,24 @@ impl Finding {
 
     /// Counts a violation; `tell` is asked for it only while there is room.
     pub(super) fn convict(&mut self, tell: impl FnOnce() -> Violation) {
+        self.convict_of(None, tell);
+    }
+
+    /// The same, of something that its operations do not name.
+    pub(super) fn convict_of(
+        &mut self,
+        subject: Option<Subject>,
+        tell: impl FnOnce() -> Violation,
+    ) {
         self.violation_count += 1;
+        if !self.scope.has_room() {
+            return;
+        }
+        let violation = tell();
+        let subject = subject.or_else(|| violation.subject());
+        self.scope.note(subject, &violation);
         if self.violations.len() < TOLD_MAX {
-            self.violations.push(tell());
+            self.violations.push((subject, violation));
         }
     }
 
@@ -128,7 +164,7 @@ impl Finding {
 
     /// The operations to look up in the history.
     pub(super) fn want(&self, wanted: &mut Wanted) {
-        for violation in &self.violations {
+        for (_, violation) in &self.violations {
             for witness in &violation.witnesses {
                 if let Witness::Asked(id) = witness {
                     wanted.insert(*id, None);
@@ -138,13 +174,21 @@ impl Finding {
     }
 
     /// The verdict.
-    pub(super) fn conclude(self, required: &[String], wanted: &Wanted) -> LawRecord {
+    pub(super) fn conclude(self, required: &[String], wanted: &Wanted) -> Concluded {
         let verdict = match (self.violation_count, &self.unknown) {
             (1.., _) => Verdict::Invalid,
             (0, Some(_)) => Verdict::Unknown,
             (0, None) => Verdict::Valid,
         };
-        LawRecord {
+        let (mut windows, mut violations) = (Vec::new(), Vec::new());
+        for (subject, violation) in &self.violations {
+            let operations = violation.operations(wanted);
+            let named = || operations.iter().find_map(|op| Subject::of(&op.call));
+            let subject = subject.or_else(named);
+            windows.push(Window::around(subject, &operations));
+            violations.push(tell(subject, violation, wanted));
+        }
+        let record = LawRecord {
             name: self.about.name.to_owned(),
             demands: self.about.demands.to_owned(),
             required: required.iter().any(|name| name == self.about.name),
@@ -153,12 +197,10 @@ impl Finding {
             confidence: self.about.confidence.to_owned(),
             exercised: self.counts.iter().map(counted).collect(),
             violation_count: self.violation_count,
-            violations: self
-                .violations
-                .iter()
-                .map(|violation| tell(violation, wanted))
-                .collect(),
-        }
+            violations,
+            scope: self.scope.record(),
+        };
+        Concluded { record, windows }
     }
 }
 
@@ -169,13 +211,40 @@ fn counted((what, count): &(&'static str, u64)) -> Count {
     }
 }
 
-fn tell(violation: &Violation, wanted: &Wanted) -> ViolationRecord {
+impl Violation {
+    /// What its operations are about, if they say so.
+    fn subject(&self) -> Option<Subject> {
+        let operations = self.witnesses.iter().filter_map(|witness| match witness {
+            Witness::Operation(operation) => Some(operation),
+            Witness::Asked(_) | Witness::Told(_) => None,
+        });
+        (operations.map(|operation| Subject::of(&operation.call)))
+            .flatten()
+            .next()
+    }
+
+    /// Its operations, as far as they are known.
+    fn operations(&self, wanted: &Wanted) -> Vec<Operation> {
+        let known = |witness: &Witness| match witness {
+            Witness::Operation(operation) => Some(*operation),
+            Witness::Asked(id) => wanted.get(id).copied().flatten(),
+            Witness::Told(_) => None,
+        };
+        self.witnesses.iter().filter_map(known).collect()
+    }
+}
+
+fn tell(subject: Option<Subject>, violation: &Violation, wanted: &Wanted) -> ViolationRecord {
     let operations = violation.witnesses.iter().take(WITNESSES_MAX);
+    let operations: Vec<WitnessRecord> = operations.map(|w| witness(w, wanted)).collect();
     ViolationRecord {
         sentence: violation.sentence.clone(),
-        operations: operations.map(|w| witness(w, wanted)).collect(),
+        about: subject.map(Subject::text),
+        pairs: pairs(&operations),
+        operations,
         order: violation.order.to_owned(),
         expected: violation.expected.clone(),
+        window: Vec::new(),
     }
 }
 
@@ -197,7 +266,7 @@ fn witness(witness: &Witness, wanted: &Wanted) -> WitnessRecord {
     }
 }
 
-fn of_operation(operation: &Operation) -> WitnessRecord {
+pub(super) fn of_operation(operation: &Operation) -> WitnessRecord {
     let answered = !matches!(operation.outcome, Outcome::Timeout | Outcome::Unknown);
     WitnessRecord {
         client: format!("client {}", operation.client),

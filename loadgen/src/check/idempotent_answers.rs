@@ -123,10 +123,6 @@ impl IdempotentAnswers {
         self.doubled
     }
 
-    /// What was found so far.
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
     /// How far it is.
     pub(super) const fn progress(&self) -> LawProgress {
         self.finding.progress("retries answered", self.duplicates)

@@ -31,7 +31,6 @@ use super::{
     replay_determinism::ReplayDeterminism,
     sales::{self, SalesLaws},
     session_order::SessionOrder,
-    slot_history::SlotHistory,
     someone_wins::SomeoneWins,
 };
 
@@ -145,7 +144,6 @@ pub struct Laws {
     /// Answers that came when nobody waited for them any more.
     pub(super) late: Vec<Operation>,
     pub(super) ledger: Ledger,
-    pub(super) history: SlotHistory,
     pub(super) no_double_booking: NoDoubleBooking,
     pub(super) refusals_justified: RefusalsJustified,
     pub(super) someone_wins: SomeoneWins,
@@ -170,8 +168,8 @@ impl Laws {
     #[must_use]
     pub fn new(options: LawOptions) -> Self {
         let (capacity, clients) = (options.capacity, options.clients);
-        // Seven things grow with the run: the ledger, the cancels, the slot histories, the reads of
-        // the agenda, of favourites and of sales, and all that the chat shows, which is most.
+        // What grows with the run: the ledger, which the slots follow when it is no longer needed, the
+        // cancels, the reads of the agenda, of favourites and of sales, and all that the chat shows.
         let share = options.memory_bytes_max / 8;
         Self {
             slots: HashMap::with_hasher(FixedState::with_seed(0)),
@@ -180,8 +178,7 @@ impl Laws {
             began_at: 0,
             held_before: HashSet::with_hasher(FixedState::with_seed(0)),
             late: Vec::new(),
-            ledger: Ledger::new(share),
-            history: SlotHistory::new(share),
+            ledger: Ledger::new(2 * share),
             no_double_booking: NoDoubleBooking::new(capacity, options.hold_slack),
             refusals_justified: RefusalsJustified::new(capacity),
             someone_wins: SomeoneWins::new(capacity),

@@ -1,10 +1,8 @@
-//! What is kept of each record of the log to hold the answers against: forty bytes a record.
+//! What is kept of each record of the log to hold the answers against: forty-four bytes a record.
 //!
 //! Records go in once, in order; operations are then looked up by position or by identity.
 //! Deliberately absent: bodies, which the model reads once while they stream by.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use protocol::{
     Code, Key, Kind, OwnedRecord,
     words::chat::{self, Target},
@@ -77,7 +75,11 @@ pub(super) struct Decided {
 #[derive(Debug)]
 pub(super) struct Ledger {
     entries: Pages<Entry>,
-    by_id: HashMap<u64, u64, FixedState>,
+    /// By client and counter, which are dense: how far behind `first` the record is, from 1; 0 for
+    /// none.
+    by_id: Vec<Vec<u32>>,
+    /// Operations that may still be numbered there.
+    room: usize,
     first: u64,
     last: u64,
     overflowed: bool,
@@ -86,8 +88,10 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn new(bytes_max: u64) -> Self {
         Self {
-            entries: Pages::new(bytes_max),
-            by_id: HashMap::with_hasher(FixedState::with_seed(0)),
+            // An entry takes ten times as much as its number, whose list may be half empty.
+            entries: Pages::new(bytes_max / 12 * 10),
+            by_id: Vec::new(),
+            room: usize::try_from(bytes_max / 12 / 4).unwrap_or(usize::MAX),
             first: 1,
             last: 0,
             overflowed: false,
@@ -116,14 +120,39 @@ impl Ledger {
             }
             None => self.overflowed = true,
         }
-        let id = decided.minted.map(packed)?;
-        match self.by_id.entry(id) {
-            hashbrown::hash_map::Entry::Occupied(earlier) => Some(*earlier.get()),
-            hashbrown::hash_map::Entry::Vacant(place) => {
-                place.insert(seq);
-                None
-            }
+        let distance = (seq + 1).checked_sub(self.first).map(u32::try_from);
+        let Some(Ok(distance)) = distance else {
+            self.overflowed = true;
+            return None;
+        };
+        let number = self.number(decided.minted?)?;
+        let earlier = *number;
+        if earlier == 0 {
+            *number = distance;
+            return None;
         }
+        Some(self.first + u64::from(earlier) - 1)
+    }
+
+    /// Where an operation's record is noted; `None` beyond the budget.
+    fn number(&mut self, (client, counter): OperationId) -> Option<&mut u32> {
+        let client = usize::try_from(client).ok()?;
+        let counter = usize::try_from(counter).ok()?;
+        let known = self.by_id.get(client).map_or(0, Vec::len);
+        let more = (counter + 1).saturating_sub(known);
+        if self.room < more {
+            self.overflowed = true;
+            return None;
+        }
+        self.room -= more;
+        if self.by_id.len() <= client {
+            self.by_id.resize_with(client + 1, Vec::new);
+        }
+        let numbers = &mut self.by_id[client];
+        if numbers.len() <= counter {
+            numbers.resize(counter + 1, 0);
+        }
+        numbers.get_mut(counter)
     }
 
     /// Notes what the history says of the record an answer shows.
@@ -146,8 +175,12 @@ impl Ledger {
     }
 
     /// The position of an operation's record.
-    pub(super) fn find(&self, id: OperationId) -> Option<u64> {
-        self.by_id.get(&packed(id)).copied()
+    pub(super) fn find(&self, (client, counter): OperationId) -> Option<u64> {
+        let numbers = self.by_id.get(usize::try_from(client).ok()?)?;
+        match numbers.get(usize::try_from(counter).ok()?) {
+            None | Some(0) => None,
+            Some(number) => Some(self.first + u64::from(*number) - 1),
+        }
     }
 
     /// Every position there may be a record at.
@@ -164,10 +197,6 @@ impl Ledger {
     pub(super) const fn is_overflowed(&self) -> bool {
         self.overflowed
     }
-}
-
-const fn packed((client, counter): OperationId) -> u64 {
-    (client as u64) << 32 | counter as u64
 }
 
 /// The part of a hash that operations keep.
@@ -195,7 +224,7 @@ pub(super) fn asked_target(to: Target) -> u32 {
 
 /// The digest of a call under this key, as [`asked`], [`asked_bytes`] and [`asked_target`] make it of
 /// its record. `None` for what only asks, and for a cursor, which belongs to a session.
-pub(super) fn asked_by(call: &Call, key: Key) -> Option<u32> {
+pub(super) fn asked_by(call: &Call, key: impl FnOnce() -> Key) -> Option<u32> {
     match *call {
         Call::Reserve { slot } => Some(asked(2, slot.0, 0)),
         Call::Cancel { booking, .. } => Some(asked(3, booking, 0)),
@@ -206,7 +235,11 @@ pub(super) fn asked_by(call: &Call, key: Key) -> Option<u32> {
         Call::ListSlots { .. } | Call::MyBookings | Call::Chat(ChatCall::MoveCursor { .. }) => None,
         Call::Chat(ChatCall::Send { to, .. }) => Some(asked_target(to)),
         Call::Chat(_) | Call::Catalogue(_) | Call::Sales(_) => {
-            let (asker, mut body) = (Asker { key, session: 0 }, Vec::new());
+            let asker = Asker {
+                key: key(),
+                session: 0,
+            };
+            let mut body = Vec::new();
             let (kind, _) = wire::encode_command(call, &asker, &mut body)?;
             Some(asked_bytes(kind, &body))
         }

@@ -279,6 +279,7 @@ impl<'a, M: Model> Search<'a, M> {
         let mut number = self.by_call.first;
         // As soon as what returned first is placed, more have been called: they follow in the line.
         while self.is_open(number) {
+            self.steps += 1;
             let next = self.by_call.next[number];
             if self.returned[number].observes && self.step(state, What::Returned(number)).is_some()
             {
@@ -305,6 +306,7 @@ impl<'a, M: Model> Search<'a, M> {
     fn place_next(&mut self, state: &M::State, choice: Choice) -> Option<M::State> {
         let mut choice = choice;
         loop {
+            self.steps += 1;
             let (what, next) = match choice {
                 Choice::First => {
                     let next = Choice::Called(self.by_call.first);
@@ -338,7 +340,7 @@ impl<'a, M: Model> Search<'a, M> {
         matches!(choice, Choice::Called(number) if number == self.by_return.first)
     }
 
-    fn try_step(&mut self, state: &M::State, what: What) -> Option<M::State> {
+    fn try_step(&self, state: &M::State, what: What) -> Option<M::State> {
         match what {
             // It would have been placed already.
             What::Returned(number) if self.returned[number].observes => None,
@@ -355,8 +357,7 @@ impl<'a, M: Model> Search<'a, M> {
         }
     }
 
-    fn step(&mut self, state: &M::State, what: What) -> Option<M::State> {
-        self.steps += 1;
+    fn step(&self, state: &M::State, what: What) -> Option<M::State> {
         let index = self.index(what);
         self.model.step(state, &self.history[index].op)
     }

@@ -14,6 +14,7 @@ use super::finding::{About, Finding, Violation, slot_text};
 use super::linearizability::{Found, Model, Timed, search};
 use super::slot_history::{CANCEL, RESERVE, SlotHistory, SlotOperation};
 use super::someone_wins::is_race;
+use super::subject::Subject;
 
 const ABOUT: About = About {
     name: "linearizable",
@@ -158,7 +159,9 @@ impl Linearizable {
                 slot_text(slot),
             )),
             Found::Impossible { longest, stuck, .. } => {
-                self.finding.convict(|| told(slot, &timed, &longest, stuck));
+                let subject = Some(Subject::Slot(slot));
+                self.finding
+                    .convict_of(subject, || told(slot, &timed, &longest, stuck));
             }
         }
     }

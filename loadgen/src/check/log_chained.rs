@@ -115,11 +115,6 @@ impl LogChained {
         });
     }
 
-    /// What was found so far.
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding.count_needed("records", self.records);
         self.finding

@@ -276,11 +276,6 @@ impl ModelAgrees {
         }
     }
 
-    /// What was found so far.
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.sort();
         let beyond = u64::try_from(self.reads.len()).unwrap_or(u64::MAX);

@@ -8,6 +8,7 @@
 use crate::operation::{LawProgress, Nanos, Operation, Slot};
 
 use super::finding::{About, Finding, OperationId, Violation, Witness, slot_text, time_text};
+use super::subject::Subject;
 
 const ABOUT: About = About {
     name: "no-double-booking",
@@ -146,16 +147,13 @@ impl NoDoubleBooking {
         let definite = |held: &&Held| held.is_definite(now);
         if new.is_definite(now) && capacity <= held.iter().filter(definite).count() {
             let others: Vec<Held> = held.iter().filter(definite).copied().collect();
-            self.finding
-                .convict(|| violation(slot, capacity, &others, &new));
+            self.finding.convict_of(Some(Subject::Slot(slot)), || {
+                violation(slot, capacity, &others, &new)
+            });
         }
         held.push(new);
     }
 
-    /// What was found so far.
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
     /// How far it is.
     pub(super) const fn progress(&self) -> LawProgress {
         self.finding.progress("bookings", self.bookings)

@@ -90,10 +90,6 @@ impl NoLostCancel {
         }
     }
 
-    /// What was found so far.
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
     /// How far it is.
     pub(super) const fn progress(&self) -> LawProgress {
         self.finding.progress("reads", self.reads)

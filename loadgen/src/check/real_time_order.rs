@@ -5,11 +5,9 @@
 //! operation, and once more after the run against the log: what stands behind a record in the log
 //! was not over before that record's command was sent. Reads from the future are found likewise.
 
-use reports::record::WitnessRecord;
-
 use crate::operation::{Call, LawProgress, Nanos, Operation};
 
-use super::finding::{About, Finding, Violation, Witness};
+use super::finding::{About, Finding, Violation, Witness, call_text, time_text};
 use super::ledger::Ledger;
 
 const ABOUT: About = About {
@@ -74,16 +72,13 @@ impl RealTimeOrder {
                     sentence: format!(
                         "position {later} was shown to somebody before the command at position {seq} was even sent",
                     ),
-                    witnesses: vec![Witness::Told(WitnessRecord {
-                        client: format!("client {}", entry.client),
-                        call: format!("its operation {}", entry.counter),
-                        answer: "in the log".to_owned(),
-                        invoked_ns: entry.sent_at,
-                        completed_ns: None,
-                        seq,
-                    })],
+                    witnesses: vec![Witness::Asked((entry.client, entry.counter))],
                     order: "log order against real time",
-                    expected: format!("the command sent at {} ns behind what was shown at {at} ns", entry.sent_at),
+                    expected: format!(
+                        "the command sent at {} behind what was shown at {}",
+                        time_text(entry.sent_at),
+                        time_text(at)
+                    ),
                 });
             }
         }
@@ -112,8 +107,12 @@ fn stale(operation: &Operation, write: bool) -> Violation {
     };
     Violation {
         sentence: format!(
-            "client {} was {kind} position {} although position {} had been shown to somebody before it asked",
-            operation.client, operation.seq, operation.floor,
+            "`{}` of client {} was {kind} position {} although position {} had been shown to somebody before it was asked at {}",
+            call_text(&operation.call),
+            operation.client,
+            operation.seq,
+            operation.floor,
+            time_text(operation.sent_at),
         ),
         witnesses: vec![Witness::Operation(*operation)],
         order: "real time: the higher position was shown before this call was sent",

@@ -5,7 +5,7 @@
 
 use crate::operation::{LawProgress, Operation};
 
-use super::finding::{About, Finding, Violation, Witness};
+use super::finding::{About, Finding, Violation, Witness, call_text, time_text};
 use super::real_time_order::is_write;
 
 const ABOUT: About = About {
@@ -132,8 +132,11 @@ fn stepped_back(operation: &Operation, floor: u64) -> Violation {
     };
     Violation {
         sentence: format!(
-            "client {} got a {kind} at position {} after it had seen position {floor}",
-            operation.client, operation.seq,
+            "client {} got a {kind} at position {} after it had seen position {floor}: `{}`, asked at {}",
+            operation.client,
+            operation.seq,
+            call_text(&operation.call),
+            time_text(operation.sent_at),
         ),
         witnesses: vec![Witness::Operation(*operation)],
         order: "session: this client had seen the higher position before it asked",

@@ -3,11 +3,10 @@
 //! Operations of the whole history go in; slices of one slot each, in the order of their calls,
 //! come out. Within a budget.
 
-use reports::record::WitnessRecord;
-
 use crate::operation::{Call, Nanos, Operation, Outcome, Slot};
 
-use super::finding::{Finding, OperationId, Witness, outcome_text, slot_text};
+use super::finding::{Finding, OperationId, Witness};
+use super::ledger::fold;
 
 /// One operation on one slot.
 #[derive(Debug, Clone, Copy)]
@@ -18,8 +17,6 @@ pub(super) struct SlotOperation {
     /// The booking it is about, or the one it made; 0 for none.
     pub(super) booking: u64,
     pub(super) id: OperationId,
-    /// The position in the answer; told, never judged by.
-    pub(super) seq: u64,
     /// The index of the call's name.
     pub(super) call: u8,
     pub(super) outcome: Outcome,
@@ -34,20 +31,53 @@ impl SlotOperation {
     }
 
     /// The operation, told.
-    pub(super) fn witness(&self) -> Witness {
-        let name = Call::NAMES.get(usize::from(self.call)).unwrap_or(&"");
-        let booking = match self.booking {
-            0 => String::new(),
-            booking => format!("booking {booking}, "),
-        };
-        Witness::Told(WitnessRecord {
-            client: format!("client {}", self.id.0),
-            call: format!("{name} {booking}{}", slot_text(self.slot)),
-            answer: outcome_text(self.outcome),
-            invoked_ns: self.sent_at,
-            completed_ns: self.is_decided().then_some(self.completed_at),
-            seq: self.seq,
-        })
+    pub(super) const fn witness(&self) -> Witness {
+        Witness::Asked(self.id)
+    }
+}
+
+/// Which slots of a history are looked at together: all, or one of several parts, so that a
+/// history of any length fits into the budget.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    number: u64,
+    of: u64,
+}
+
+impl Part {
+    /// As many parts as it takes for this many operations to fit into `bytes_max`, one by one.
+    pub(super) fn all(operations: u64, bytes_max: u64) -> impl Iterator<Item = Self> {
+        let each = u64::try_from(size_of::<SlotOperation>()).unwrap_or(64);
+        // No part is just as large as the others.
+        let of = (operations * each * 5 / 4)
+            .div_ceil(bytes_max.max(1))
+            .max(1);
+        (0..of).map(move |number| Self { number, of })
+    }
+
+    const fn has(self, slot: Slot) -> bool {
+        self.of == 1 || (fold(0, slot.0) >> 32) % self.of == self.number
+    }
+}
+
+/// Whether a law of slots looks at this operation.
+pub(super) const fn is_of_slot(operation: &Operation) -> bool {
+    target(&operation.call).is_some()
+}
+
+/// The slot, and the booking it names.
+const fn target(call: &Call) -> Option<(Slot, Option<u64>)> {
+    match *call {
+        Call::Reserve { slot } | Call::Hold { slot, .. } => Some((slot, None)),
+        Call::Cancel { slot, booking } | Call::Confirm { slot, booking } => {
+            Some((slot, Some(booking)))
+        }
+        Call::JoinWaitlist { slot } | Call::LeaveWaitlist { slot } => Some((slot, Some(0))),
+        Call::ListSlots { .. }
+        | Call::MyBookings
+        | Call::Chat(_)
+        | Call::Catalogue(_)
+        | Call::Sales(_) => None,
     }
 }
 
@@ -55,15 +85,17 @@ impl SlotOperation {
 #[derive(Debug)]
 pub(super) struct SlotHistory {
     operations: Vec<SlotOperation>,
+    part: Part,
     len_max: usize,
     overflowed: bool,
 }
 
 impl SlotHistory {
-    pub(super) fn new(bytes_max: u64) -> Self {
+    pub(super) fn new(part: Part, bytes_max: u64) -> Self {
         let each = u64::try_from(size_of::<SlotOperation>()).unwrap_or(64);
         Self {
             operations: Vec::new(),
+            part,
             len_max: usize::try_from(bytes_max / each).unwrap_or(usize::MAX),
             overflowed: false,
         }
@@ -71,16 +103,12 @@ impl SlotHistory {
 
     /// Takes an operation in, unless it is about no single slot or was never considered.
     pub(super) fn push(&mut self, operation: &Operation, won_unseen: bool) {
-        let (slot, booking) = match operation.call {
-            Call::Reserve { slot } | Call::Hold { slot, .. } => (slot, operation.seq),
-            Call::Cancel { slot, booking } | Call::Confirm { slot, booking } => (slot, booking),
-            Call::JoinWaitlist { slot } | Call::LeaveWaitlist { slot } => (slot, 0),
-            Call::ListSlots { .. }
-            | Call::MyBookings
-            | Call::Chat(_)
-            | Call::Catalogue(_)
-            | Call::Sales(_) => return,
+        let Some((slot, booking)) = target(&operation.call) else {
+            return;
         };
+        if !self.part.has(slot) {
+            return;
+        }
         if self.operations.len() == self.len_max {
             self.overflowed = true;
             return;
@@ -94,10 +122,9 @@ impl SlotHistory {
             slot,
             sent_at: operation.sent_at,
             completed_at: operation.completed_at,
-            booking,
+            booking: booking.unwrap_or(operation.seq),
             id: (operation.client, operation.counter),
             call: u8::try_from(operation.call.index()).unwrap_or(u8::MAX),
-            seq: operation.seq,
             outcome,
             won_unseen,
         });

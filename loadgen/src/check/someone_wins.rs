@@ -11,6 +11,7 @@ use protocol::Code;
 
 use super::finding::{About, Finding, Violation, slot_text};
 use super::slot_history::{RESERVE, SlotHistory, SlotOperation};
+use super::subject::Subject;
 use crate::operation::{Outcome, Slot};
 
 const ABOUT: About = About {
@@ -72,7 +73,7 @@ impl SomeoneWins {
         let places = usize::try_from(self.capacity).unwrap_or(usize::MAX);
         let wanted = places.min(people.len());
         if won < wanted {
-            self.finding.convict(|| Violation {
+            self.finding.convict_of(Some(Subject::Slot(slot)), || Violation {
                 sentence: format!(
                     "{} was free, {} people tried for it {decided} times, and {won} of them got a place",
                     slot_text(slot),

@@ -394,6 +394,15 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             }
             Told::Reused { first, outcome } => {
                 self.in_flight -= 1;
+                let probe = Operation {
+                    completed_at: now,
+                    outcome,
+                    seq: 0,
+                    hash: 0,
+                    attempts: 0,
+                    ..first
+                };
+                self.keep(&probe, true);
                 self.watch.handle_reused(&first, outcome);
             }
             Told::Pushed { seq, push } => self.handle_push(link, seq, &push, now),

@@ -54,8 +54,6 @@ use crate::{
     target::Target,
 };
 
-/// A pacer whose 99th percentile wakes later than this did not keep its schedule.
-const LATENESS_P99_MAX: u64 = 5_000_000;
 /// The share of intended operations that must have been sent.
 const SENT_SHARE_MIN: f64 = 0.9;
 
@@ -70,6 +68,8 @@ pub struct DriveOptions {
     pub timeout: Duration,
     /// How long a phase waits at its end for what is in flight.
     pub drain: Duration,
+    /// How late the generator may wake at its 99th percentile, and have kept its schedule.
+    pub lateness_max: Duration,
     /// Ask every n-th decided command again, under the same key, to see the same answer.
     pub duplicate_every: Option<NonZeroU32>,
     /// Where finished operations are kept.
@@ -85,13 +85,14 @@ pub struct DriveOptions {
 }
 
 impl DriveOptions {
-    /// The usual: 10 s for an answer, 5 s to drain, nothing asked twice, nothing kept.
+    /// The usual: 10 s for an answer, 5 s to drain, 5 ms to be late, nothing asked twice, nothing kept.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
             timeout: Duration::from_secs(10),
             drain: Duration::from_secs(5),
+            lateness_max: Duration::from_millis(5),
             duplicate_every: None,
             history: None,
             intervals: None,
@@ -201,7 +202,8 @@ pub async fn drive<T: Target, W: Watch>(
     engine.enter_stage(Stage::Over);
     let mut generator = record_generator(&costs, &pacer);
     generator.connections = u64::try_from(engine.target.links()).unwrap_or(u64::MAX);
-    generator.saturated = find_saturation(&generator, &phases);
+    let lateness_max = phase::nanos(engine.options.lateness_max);
+    generator.saturated = find_saturation(&generator, &phases, lateness_max);
     generator.history_bytes = finish_files(&mut engine).map_err(DriveError::Keeping)?;
     Ok(Driven {
         phases,
@@ -260,14 +262,18 @@ fn record_generator(costs: &[PhaseCost], pacer: &Pacer) -> GeneratorRecord {
 }
 
 /// Why the generator did not keep up, if it did not.
-fn find_saturation(generator: &GeneratorRecord, phases: &[PhaseRecord]) -> Option<String> {
+fn find_saturation(
+    generator: &GeneratorRecord,
+    phases: &[PhaseRecord],
+    lateness_max: Nanos,
+) -> Option<String> {
     if let Some(p99) = generator.lateness.p99
-        && LATENESS_P99_MAX < p99
+        && lateness_max < p99
     {
         return Some(format!(
             "its pacer woke {} us late at the 99th percentile and {} us is the most",
             p99 / 1_000,
-            LATENESS_P99_MAX / 1_000
+            lateness_max / 1_000
         ));
     }
     phases.iter().find_map(|phase| {

@@ -9,10 +9,10 @@
 //! header, 64 bytes                         record
 //!  0 magic "STMPHIST"                       call u8: its number
 //!  8 version u32                            flags u8: 0-4 ok, refused, error, timeout, unknown
-//! 12 zeros                                            + 8 the second answer to an operation
+//! 12 capacity u32, 0 for not told                     + 8 the second answer to an operation
 //! 16 started_at u64, ms since 1970                    + 16 attempts follow, else it took 1
 //! 24 secret of the keys, 32 bytes                     + 32 seq and hash follow, else they are 0
-//! 56 zeros                                  client n
+//! 56 began_at u64                           client n
 //!                                           counter n
 //! block                                     completed_at d, ticks rounded up
 //!  0 bytes of its records u32, >= 1         response n: completed_at - sent_at, ticks
@@ -37,6 +37,7 @@
 //!
 //! [`Call::for_each_operand`]: crate::operation::Call::for_each_operand
 
+mod file;
 mod number;
 mod reader;
 mod record;
@@ -47,9 +48,9 @@ mod tests;
 
 use std::{io, path::PathBuf};
 
-use crate::operation::Operation;
+use crate::operation::{Nanos, Operation};
 
-pub use self::{reader::HistoryReader, writer::HistoryWriter};
+pub use self::{file::HistoryFile, reader::HistoryReader, writer::HistoryWriter};
 
 /// The version of this layout.
 pub const HISTORY_VERSION: u32 = 2;
@@ -57,13 +58,17 @@ pub const HISTORY_VERSION: u32 = 2;
 /// operations.
 pub const BLOCK_BYTES_MAX: usize = 128 * 1_024;
 
+/// What the times of a history are counted in.
+pub const TICK: Nanos = 100;
+
 /// Room for the longest record: 69 bytes and five operands of nine, and seven bytes more because
 /// numbers are written eight bytes at a time.
 const RECORD_BYTES_MAX: usize = 128;
 const HEADER_BYTES: usize = 64;
 const BLOCK_HEAD_BYTES: usize = 16;
 
-const MAGIC: [u8; 8] = *b"STMPHIST";
+/// What a history begins with.
+pub const HISTORY_MAGIC: [u8; 8] = *b"STMPHIST";
 // Taken for the length of a block, it is too long.
 const DONE: [u8; 8] = *b"STMPDONE";
 
@@ -74,6 +79,10 @@ pub struct HistoryHead {
     pub secret: [u8; 32],
     /// When the run began, milliseconds since 1970-01-01 UTC.
     pub started_at: u64,
+    /// Places in each slot of the run's agendas; 0 in a history that does not tell.
+    pub capacity: u32,
+    /// The last position of the world's set-up; 0 in a history that does not tell.
+    pub began_at: u64,
 }
 
 /// One entry of a history.
@@ -81,7 +90,8 @@ pub struct HistoryHead {
 pub struct HistoryEntry {
     /// What happened; its instants to 100 ns.
     pub operation: Operation,
-    /// Whether this is the second answer to a command asked again on purpose.
+    /// Whether this is the answer to a command asked again on purpose; with no attempts, to another
+    /// command asked under its key.
     pub duplicate: bool,
 }
 

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, DONE, HEADER_BYTES, HISTORY_VERSION, HistoryEntry,
-    HistoryError, HistoryHead, MAGIC, checksum,
+    BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, DONE, HEADER_BYTES, HISTORY_MAGIC, HISTORY_VERSION,
+    HistoryEntry, HistoryError, HistoryHead, checksum,
     record::{Base, decode},
 };
 
@@ -55,7 +55,7 @@ impl<R: Read> HistoryReader<R> {
         let path = path.to_owned();
         let mut header = [0; HEADER_BYTES];
         match input.read_exact(&mut header) {
-            Ok(()) if header.starts_with(&MAGIC) => {}
+            Ok(()) if header.starts_with(&HISTORY_MAGIC) => {}
             Ok(()) => return Err(HistoryError::Foreign { path }),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(HistoryError::Foreign { path });
@@ -69,6 +69,8 @@ impl<R: Read> HistoryReader<R> {
         let head = HistoryHead {
             secret: part(&header, 24),
             started_at: u64::from_le_bytes(part(&header, 16)),
+            capacity: u32::from_le_bytes(part(&header, 12)),
+            began_at: u64::from_le_bytes(part(&header, 56)),
         };
         Ok(Self {
             input,

@@ -6,13 +6,10 @@
 use protocol::Code;
 
 use super::{
-    HistoryEntry, RECORD_BYTES_MAX,
+    HistoryEntry, RECORD_BYTES_MAX, TICK,
     number::{Pen, take, take_bytes, take_distance, take_number},
 };
 use crate::operation::{Call, Nanos, Operation, Outcome};
-
-/// What times are counted in.
-pub(super) const TICK: Nanos = 100;
 
 const OUTCOME: u8 = 0b0000_0111;
 const DUPLICATE: u8 = 0b0000_1000;

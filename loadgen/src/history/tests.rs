@@ -7,7 +7,6 @@ use protocol::Code;
 
 use super::{
     number::{Pen, take_distance, take_number},
-    record::TICK,
     *,
 };
 use crate::operation::{Call, Nanos, Outcome, Slot};
@@ -15,6 +14,8 @@ use crate::operation::{Call, Nanos, Outcome, Slot};
 const HEAD: HistoryHead = HistoryHead {
     secret: [7; 32],
     started_at: 1_700_000_000_000,
+    capacity: 1,
+    began_at: 7,
 };
 
 fn written(entries: &[HistoryEntry]) -> Vec<u8> {

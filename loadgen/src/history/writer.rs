@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, DONE, HEADER_BYTES, HISTORY_VERSION, HistoryEntry,
-    HistoryHead, MAGIC, RECORD_BYTES_MAX, checksum,
+    BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, DONE, HEADER_BYTES, HISTORY_MAGIC, HISTORY_VERSION,
+    HistoryEntry, HistoryHead, RECORD_BYTES_MAX, checksum,
     record::{Base, encode},
 };
 use crate::operation::Operation;
@@ -59,10 +59,12 @@ impl<W: Write> HistoryWriter<W> {
             written: 0,
         };
         let mut header = [0; HEADER_BYTES];
-        header[..8].copy_from_slice(&MAGIC);
+        header[..8].copy_from_slice(&HISTORY_MAGIC);
         header[8..12].copy_from_slice(&HISTORY_VERSION.to_le_bytes());
+        header[12..16].copy_from_slice(&head.capacity.to_le_bytes());
         header[16..24].copy_from_slice(&head.started_at.to_le_bytes());
         header[24..56].copy_from_slice(&head.secret);
+        header[56..64].copy_from_slice(&head.began_at.to_le_bytes());
         writer.write(&header)?;
         Ok(writer)
     }

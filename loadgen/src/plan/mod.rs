@@ -18,7 +18,7 @@ mod world;
 
 use std::time::Duration;
 
-use crate::operation::Nanos;
+use crate::{fault::NetworkFault, operation::Nanos};
 
 pub use self::{
     compile::PlanOptions,
@@ -59,6 +59,16 @@ impl Plan {
         self.faults
             .iter()
             .any(|planned| !planned.fault.is_of_process())
+    }
+
+    /// What is done to the connections.
+    pub fn network_faults(&self) -> impl Iterator<Item = NetworkFault> {
+        self.faults
+            .iter()
+            .filter_map(|planned| match planned.fault {
+                Fault::Network(fault) => Some(fault),
+                Fault::KillServer | Fault::RestartServer | Fault::PauseServer => None,
+            })
     }
 
     /// The first strike that needs a server of the run's own.

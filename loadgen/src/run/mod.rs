@@ -64,7 +64,7 @@ use crate::{
     clock::{self, Clock},
     driver::{DriveError, DriveOptions, Driven, OnProgress, drive},
     fault::{Board, Proxy, Strike, check_room},
-    history::{HistoryEntry, HistoryError, HistoryHead, HistoryReader, HistoryWriter},
+    history::{HistoryError, HistoryFile, HistoryHead, HistoryWriter},
     intervals::{IntervalLog, OnInterval},
     operation::KeyMint,
     plan::{Plan, PlanOptions},
@@ -425,6 +425,8 @@ impl Run<'_> {
         let head = HistoryHead {
             secret,
             started_at: clock::wall_ms(),
+            capacity: u32::from(self.plan.world.capacity),
+            began_at: built.began_at.0,
         };
         let history = HistoryWriter::create(&path, &head)
             .map_err(|source| RunError::File { path, source })?;
@@ -441,6 +443,7 @@ impl Run<'_> {
             .collect();
         let mut options = DriveOptions::new(clock);
         options.drain = self.scenario.require.drain;
+        options.lateness_max = self.scenario.require.lateness_max;
         options.faults = (!self.plan.faults.is_empty()).then(|| Rc::clone(board));
         let started_at = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
         let intervals = IntervalLog::watched(self.dir, started_at, self.options.watcher.take());
@@ -534,26 +537,10 @@ impl Run<'_> {
             Some((replayed.seq.0, replayed.hash)),
         );
         let _newest: Seq = judge::show_log(&mut after.admin, &mut laws).await?;
-        let mut torn = None;
-        let history = HistoryReader::open(&self.dir.join(HISTORY_FILE))?;
-        let operations = history.map_while(|entry| match entry {
-            Ok(HistoryEntry {
-                operation,
-                duplicate,
-            }) => Some((operation, duplicate)),
-            Err(error) => {
-                torn = Some(error);
-                None
-            }
-        });
-        let firsts = operations
-            .filter(|(_, duplicate)| !duplicate)
-            .map(|(operation, _)| operation);
-        let found = laws.conclude_with_tally(firsts);
-        match torn {
-            Some(error) => Err(error.into()),
-            None => Ok(found),
-        }
+        let history = HistoryFile::new(self.dir.join(HISTORY_FILE));
+        let found = laws.conclude_with_tally(|| history.operations());
+        history.finish()?;
+        Ok(found)
     }
 
     fn describe_target(&self, environment: &mut EnvironmentRecord, admin: &Caller) {
@@ -642,7 +629,7 @@ impl Run<'_> {
 /// What is to be broken is there, and the run's: a server that somebody else runs is not its to kill.
 fn check_faults(scenario: &Scenario, plan: &Plan, against: &Against) -> Result<(), ScenarioError> {
     if plan.needs_proxy() {
-        check_room(plan.world.clients().into())
+        check_room(plan.world.clients().into(), plan.network_faults())
             .map_err(|error| ScenarioError::without_place(&scenario.label, &error.to_string()))?;
     }
     match (against, plan.first_of_process()) {

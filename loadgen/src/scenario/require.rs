@@ -13,7 +13,8 @@ use super::{
 use crate::operation::Call;
 
 /// Keys of `[require]`.
-pub(super) const REQUIRE_KEYS: [&str; 4] = ["laws", "contention", "drain", "thresholds"];
+pub(super) const REQUIRE_KEYS: [&str; 5] =
+    ["laws", "contention", "drain", "lateness_max", "thresholds"];
 /// Keys of `contention`.
 pub(super) const CONTENTION_KEYS: [&str; 1] = ["per_key_min"];
 
@@ -31,6 +32,12 @@ const DRAIN_DEFAULT: Duration = Duration::from_secs(5);
 /// again within 16 s.
 const DRAIN_AFTER_FAULTS: Duration = Duration::from_secs(30);
 
+/// What a scenario may let pass as punctual: whoever asks whether answers are right and not how fast
+/// they are can do with more, and on a busy machine must.
+const LATENESSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_secs(1));
+/// The same when the file does not say.
+const LATENESS_DEFAULT: Duration = Duration::from_millis(5);
+
 /// What must be true for a run to pass.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Require {
@@ -40,6 +47,9 @@ pub struct Require {
     pub per_key_min: Option<u64>,
     /// How long the end of a phase waits for answers and deliveries that are on their way.
     pub drain: Duration,
+    /// How late the generator may wake, at its 99th percentile, and still be said to have kept its
+    /// schedule.
+    pub lateness_max: Duration,
     /// In the order of the file.
     pub thresholds: Vec<Threshold>,
 }
@@ -284,6 +294,7 @@ pub(super) fn read_require(value: Option<&Value<'_>>, faults: &[FaultSpec]) -> R
         } else {
             DRAIN_AFTER_FAULTS
         },
+        lateness_max: LATENESS_DEFAULT,
         thresholds: Vec::new(),
     };
     let Some(value) = value else {
@@ -301,6 +312,9 @@ pub(super) fn read_require(value: Option<&Value<'_>>, faults: &[FaultSpec]) -> R
     }
     if let Some(drain) = table.get("drain") {
         require.drain = drain.duration(DRAINS)?;
+    }
+    if let Some(lateness) = table.get("lateness_max") {
+        require.lateness_max = lateness.duration(LATENESSES)?;
     }
     if let Some(thresholds) = table.get("thresholds") {
         let entries = thresholds.open_table("[require.thresholds]")?.entries();

@@ -537,6 +537,8 @@ struct RequireTable {
     contention: Option<ContentionTable>,
     /// How long the end of a phase waits for what is on its way, `5s` by default, `30s` with faults.
     drain: Option<String>,
+    /// How late the generator may wake at its 99th percentile, `5ms` by default.
+    lateness_max: Option<String>,
     /// Bounds by metric: `"reserve.response.p99" = "< 50ms"`.
     thresholds: Option<BTreeMap<String, String>>,
 }

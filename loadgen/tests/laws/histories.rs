@@ -32,7 +32,7 @@ use protocol::{
     code::CODES,
     words::agenda::{self as words, SlotView},
 };
-use reports::record::Verdict;
+use reports::record::{OrderReason, Verdict};
 
 use super::run::{Again, DAY, EPOCH, MS, Pushed, Run, law};
 use super::{talk, trade};
@@ -385,4 +385,42 @@ fn words_of(
         }
         other => panic!("`{other}` is no command"),
     }
+}
+
+#[test]
+fn a_violation_says_what_it_is_about_why_its_operations_are_ordered_and_what_else_happened() {
+    let cancelled_again = parse(
+        "law no-lost-cancel\n\
+         world 3 1\n\
+         op 0.0 reserve 5 10 20 ok 5\n\
+         op 0.1 cancel 5/5 30 40 ok 6\n\
+         op 2.0 reserve 5 42 48 ok 7\n\
+         op 0.2 my-bookings - 50 60 ok 7 5:5:0.0\n",
+    );
+    let verdicts = cancelled_again.run.judge();
+    let found = law(&verdicts, "no-lost-cancel");
+    let told = found.violations.first().unwrap();
+    assert_eq!(
+        told.about.as_deref(),
+        Some("slot 5 of agenda 4 on day 20000")
+    );
+    let [pair] = told.pairs.as_slice() else {
+        panic!("{told:#?}");
+    };
+    assert_eq!(
+        (pair.earlier, pair.later, pair.by),
+        (0, 1, OrderReason::Session)
+    );
+    let around: Vec<&str> = told.window.iter().map(|op| op.call.as_str()).collect();
+    assert_eq!(around.len(), 2, "{told:#?}");
+    assert!(
+        around.iter().all(|call| call.starts_with("reserve slot 5")),
+        "{around:?}"
+    );
+    let scope = found.scope.as_ref().unwrap();
+    assert_eq!((scope.looked_at, scope.clients), (1, 1));
+    assert_eq!(
+        (scope.first_ns, scope.last_ns),
+        (Some(50 * MS), Some(60 * MS))
+    );
 }

@@ -256,7 +256,7 @@ impl Run {
             laws.handle_record(record);
         }
         laws.handle_state_hashes(self.live, self.replayed);
-        laws.conclude(history.into_iter())
+        laws.conclude(|| history.iter().copied())
     }
 
     /// Tells the laws what happened while it ran, in the order of time.

@@ -118,7 +118,7 @@ pub fn html(record: &RunRecord) -> String {
         headline: fact::headline(record),
         faults: (record.faults.as_ref()).map(|found| faults_view(record, found)),
         thresholds: threshold_table(record),
-        laws: record.laws.iter().map(law_view).collect(),
+        laws: law_views(&record.laws),
         phases: record.phases.iter().map(phase_view).collect(),
         over_time: over_time.into_iter().flatten().collect(),
         unreadable,
@@ -175,6 +175,13 @@ fn threshold_table(record: &RunRecord) -> Table {
     table
 }
 
+/// What is wrong first, then what is not known.
+fn law_views(laws: &[LawRecord]) -> Vec<LawView<'_>> {
+    let mut laws: Vec<_> = laws.iter().collect();
+    laws.sort_by_key(|law| std::cmp::Reverse(law.verdict));
+    laws.into_iter().map(law_view).collect()
+}
+
 fn law_view(law: &LawRecord) -> LawView<'_> {
     LawView {
         law,
@@ -191,8 +198,17 @@ fn law_view(law: &LawRecord) -> LawView<'_> {
             law.violations.len(),
             figure::counted(law.violation_count, "violation")
         ),
-        violations: law.violations.iter().map(violation_view).collect(),
+        violations: violation_views(law),
     }
+}
+
+/// What to see is said of the first picture.
+fn violation_views(law: &LawRecord) -> Vec<ViolationView<'_>> {
+    let mut views: Vec<_> = law.violations.iter().map(violation_view).collect();
+    for view in views.iter_mut().skip(1) {
+        view.chart = view.chart.take().map(Chart::without_caption);
+    }
+    views
 }
 
 fn violation_view(violation: &ViolationRecord) -> ViolationView<'_> {

@@ -5,7 +5,8 @@
 use super::figure;
 use super::screen::{Screen, Style, Tone};
 use super::table::Table;
-use crate::judged::{JudgedOperation, JudgedRecord, MomentRecord};
+use super::terminal::{write_laws, write_violations};
+use crate::judged::{JudgedOperation, JudgedRecord, MomentRecord, RejudgedRecord};
 use crate::record::Verdict;
 
 /// Places of the order that are shown before a break.
@@ -32,6 +33,57 @@ pub fn judged(path: &str, record: &JudgedRecord, style: Style) -> String {
         write_break(&mut screen, record, stuck);
     }
     screen.finish()
+}
+
+/// A run that was judged again, in one line; `path` is where it is from.
+#[must_use]
+pub fn rejudged_line(path: &str, record: &RejudgedRecord) -> String {
+    format!("{}  {path}: {}", word(record.verdict), extent(record))
+}
+
+/// A run that was judged again, for a terminal; `path` is where it is from.
+#[must_use]
+pub fn rejudged(path: &str, record: &RejudgedRecord, style: Style) -> String {
+    let mut screen = Screen::new(style);
+    let lead = format!("{path}: {}", extent(record));
+    let mark = format!("{}  ", word(record.verdict));
+    screen.emphasised(&mark, tone(record.verdict), &lead);
+    write_laws(&mut screen, &record.laws);
+    write_violations(&mut screen, &record.laws);
+    if !record.unjudged.is_empty() {
+        screen.heading("Not judged");
+    }
+    for (law, why) in &record.unjudged {
+        screen.marked("-", Tone::Plain, &format!("{law}: {why}"));
+    }
+    write_differences(&mut screen, record);
+    screen.finish()
+}
+
+fn extent(record: &RejudgedRecord) -> String {
+    let log = match record.records {
+        0 => "no log".to_owned(),
+        records => format!("{} records of the log", figure::count(records)),
+    };
+    format!(
+        "{} judged on {} operations and {log}, {} not judged",
+        figure::counted(record.laws.len() as u64, "law"),
+        figure::count(record.operations),
+        figure::count(record.unjudged.len() as u64),
+    )
+}
+
+fn write_differences(screen: &mut Screen, record: &RejudgedRecord) {
+    screen.heading("Compared with the run");
+    match record.differences.as_deref() {
+        None => screen.text("  ", "its run.json is not beside the history"),
+        Some([]) => screen.text("  ", "every verdict and every count is the run's own"),
+        Some(differences) => {
+            for difference in differences {
+                screen.marked("✗", Tone::Bad, difference);
+            }
+        }
+    }
 }
 
 /// A verdict as people and scripts look for it.

@@ -118,13 +118,26 @@ fn told(law: &LawRecord) -> String {
             sentence,
             operations,
             order,
+            pairs,
             expected,
+            about: _,
+            window,
         } = violation;
-        let operations: Vec<_> = operations.iter().map(witness).collect();
+        let lines = |witnesses: &[WitnessRecord]| -> String {
+            let lines: Vec<_> = witnesses.iter().map(witness).collect();
+            lines.join("\n")
+        };
         text.push_str(&format!(
-            "\n{sentence}\n{}\norder: {order}\nexpected: {expected}\n",
-            operations.join("\n")
+            "\n{sentence}\n{}\norder: {order}\n",
+            lines(operations)
         ));
+        for pair in pairs {
+            text.push_str(&format!("  {}\n", pair.sentence));
+        }
+        text.push_str(&format!("expected: {expected}\n"));
+        if !window.is_empty() {
+            text.push_str(&format!("around it:\n{}\n", lines(window)));
+        }
     }
     text
 }

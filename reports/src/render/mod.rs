@@ -23,7 +23,7 @@ pub use comparison::{comparison_html, comparison_terminal};
 pub use csv::{CSV_VERSION, csv_header, csv_row};
 pub use hgrm::hgrm;
 pub use html::html;
-pub use judged::{judged, judged_line};
+pub use judged::{judged, judged_line, rejudged, rejudged_line};
 pub use junit::junit;
 pub use terminal::{Style, terminal};
 pub use timeline::timeline;

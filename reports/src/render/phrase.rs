@@ -3,7 +3,7 @@
 use super::figure;
 use crate::record::{
     Conclusion, ConservationRecord, DeliveryRecord, LawRecord, MemoryRecord, PhaseRecord,
-    RunRecord, RunVerdict, Verdict,
+    RunRecord, RunVerdict, ScopeRecord, Verdict,
 };
 
 /// A conclusion in the words that open a report.
@@ -298,4 +298,30 @@ mod tests {
             assert_eq!(pieces(sentence), expected, "{sentence}");
         }
     }
+}
+
+/// How far the violations of a law reach, to follow their number.
+pub(super) fn scope(scope: &ScopeRecord) -> String {
+    let mut text = String::new();
+    if 1 < scope.subjects {
+        text += &format!(", about {} different things", figure::count(scope.subjects));
+    }
+    if let Some(worst) = scope.worst.as_ref().filter(|worst| 1 < worst.count) {
+        text += &format!(
+            ", {} of them about {}",
+            figure::count(worst.count),
+            worst.what
+        );
+    }
+    if 1 < scope.clients {
+        text += &format!(", seen by {} clients", figure::count(scope.clients));
+    }
+    if let (Some(first), Some(last)) = (scope.first_ns, scope.last_ns) {
+        text += &format!(
+            ", from {} to {}",
+            figure::instant(first),
+            figure::instant(last)
+        );
+    }
+    text
 }

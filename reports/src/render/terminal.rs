@@ -183,7 +183,7 @@ fn write_faults(screen: &mut Screen, found: &FaultsRecord) {
     screen.text("  ", &broken::doubts_line(found));
 }
 
-fn write_laws(screen: &mut Screen, laws: &[LawRecord]) {
+pub(super) fn write_laws(screen: &mut Screen, laws: &[LawRecord]) {
     screen.heading("Laws");
     if laws.is_empty() {
         screen.text(
@@ -289,7 +289,7 @@ fn write_cost(screen: &mut Screen, record: &RunRecord) {
     }
 }
 
-fn write_violations(screen: &mut Screen, laws: &[LawRecord]) {
+pub(super) fn write_violations(screen: &mut Screen, laws: &[LawRecord]) {
     for law in laws.iter().filter(|law| !law.violations.is_empty()) {
         let shown = law.violations.len();
         screen.heading(&format!("How {} was broken", law.name));
@@ -299,8 +299,9 @@ fn write_violations(screen: &mut Screen, laws: &[LawRecord]) {
         }
         screen.blank();
         let scope = format!(
-            "{shown} of {} shown; confidence: {}",
+            "{shown} of {} shown{}; confidence: {}",
             figure::counted(law.violation_count, "violation"),
+            law.scope.as_ref().map(phrase::scope).unwrap_or_default(),
             law.confidence
         );
         screen.text("  ", &scope);
@@ -314,7 +315,19 @@ fn write_violation(screen: &mut Screen, violation: &ViolationRecord) {
         screen.text("      ", &witness_line(witness));
     }
     screen.text("    order: ", &violation.order);
-    screen.text("    expected: ", &violation.expected);
+    for pair in &violation.pairs {
+        screen.text("      ", &pair.sentence);
+    }
+    if !violation.expected.is_empty() {
+        screen.text("    expected: ", &violation.expected);
+    }
+    if !violation.window.is_empty() {
+        let about = violation.about.as_deref().unwrap_or("the same");
+        screen.text("    around it, on ", &format!("{about}:"));
+    }
+    for witness in &violation.window {
+        screen.text("      ", &witness_line(witness));
+    }
 }
 
 fn witness_line(witness: &WitnessRecord) -> String {

@@ -14,10 +14,11 @@ use crate::record::Verdict;
 
 /// Between two lines of the history.
 const STEP: usize = 30;
-const ROW: usize = 30;
-const BAR: usize = 20;
+/// A name, a bar, and the number of a place.
+const ROW: usize = 44;
+const NAME: usize = 11;
 const LEFT: usize = 12;
-const TOP: usize = 10;
+const TOP: usize = 4;
 /// Lines shown before a break, and behind it.
 const BEFORE: usize = 26;
 const BEHIND: usize = 6;
@@ -52,6 +53,8 @@ struct Lanes {
     caption: String,
     width: usize,
     height: usize,
+    /// Whether its end is to be in sight first.
+    ends_in_sight: bool,
     names: Vec<Name>,
     rows: Vec<usize>,
     bars: Vec<Bar>,
@@ -189,15 +192,16 @@ impl<'a> Sheet<'a> {
         };
         let bars = shown.iter().map(|(index, start, end)| {
             let span = (*start, end.unwrap_or(to));
-            self.bar(*index, row_of(*index), span, (from, to))
+            self.bar(*index, row_of(*index) + NAME, span, (from, to))
         });
         Lanes {
             caption: caption.to_owned(),
+            ends_in_sight: from != 0,
             width,
             height: TOP * 2 + rows.len() * ROW,
             names: names(&rows, width),
             bars: bars.collect(),
-            rows: rows.values().map(|row| row + BAR + 4).collect(),
+            rows: rows.values().copied().collect(),
         }
     }
 
@@ -246,7 +250,7 @@ impl<'a> Sheet<'a> {
 /// Each row's name, again and again, so that one is in sight wherever the page is scrolled to.
 fn names(rows: &BTreeMap<(usize, &str), usize>, width: usize) -> Vec<Name> {
     let of_row = |((_, process), y): (&(usize, &str), &usize)| {
-        let (text, y) = (format!("process {process}"), y + BAR + 2);
+        let (text, y) = (format!("process {process}"), y + NAME - 2);
         (0..width).step_by(NAME_EVERY).map(move |x| Name {
             x: x + 2,
             y,

@@ -157,8 +157,8 @@ pub trait System: Default + Saved {
     const FORESEEN: &'static [u8] = &[];
 
     /// Asks for the memory that deciding this command will look at, and waits for nothing.
-    fn foresee(&self, command: &Self::Command) {
-        let _looks_at_nothing_far = command;
+    fn foresee(&self, actor: UserId, command: &Self::Command) {
+        let _look_at_nothing_far = (actor, command);
     }
 
     /// What would happen, or why not. Changes nothing.

@@ -57,9 +57,9 @@ macro_rules! systems {
 
             /// Asks for the memory that deciding this command will look at. What is no command is
             /// found out when it is decided.
-            pub fn foresee(&self, kind: Kind, schema: u8, body: &[u8]) {
-                match kind.system() {
-                    $(<$system>::ID => foresee(&self.$name, kind, schema, body),)*
+            pub fn foresee(&self, actor: UserId, command: &CommandBytes<'_>) {
+                match command.kind.system() {
+                    $(<$system>::ID => foresee(&self.$name, actor, command),)*
                     _other => {}
                 }
             }
@@ -398,11 +398,14 @@ fn decide<S: System>(
     }
 }
 
-fn foresee<S: System>(system: &S, kind: Kind, schema: u8, body: &[u8]) {
+fn foresee<S: System>(system: &S, actor: UserId, command: &CommandBytes<'_>) {
+    let CommandBytes {
+        kind, schema, body, ..
+    } = *command;
     if S::FORESEEN.contains(&kind.number())
         && let Ok(command) = S::Command::decode(kind, schema, body)
     {
-        system.foresee(&command);
+        system.foresee(actor, &command);
     }
 }
 

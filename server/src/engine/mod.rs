@@ -10,10 +10,10 @@
 //! [`Busy`], which tells of no record, is said at once. Time comes in as an argument, batches go out
 //! by value. Deliberately absent: clocks, threads, disks, connections, every rule of every system.
 
-use std::ops::Range;
+use std::{hint::black_box, ops::Range};
 
 use protocol::{
-    Code, Key, Kind, Record, Refusal, Roles, Seq, UserId,
+    Code, Key, Record, Refusal, Roles, Seq, UserId,
     codec::CODEC,
     record::chain,
     words::log::{StateHash, Subject},
@@ -432,9 +432,11 @@ impl Engine {
     /// Asks for the memory that a command which is about to be submitted or restored will look at.
     /// With a few others known to come in between, none of them waits for it: what a log of a
     /// million records is looked up in is far from the processor.
-    pub fn foresee(&self, actor: UserId, key: Key, kind: Kind, schema: u8, body: &[u8]) {
+    pub fn foresee(&self, actor: UserId, key: Key, command: &CommandBytes<'_>) {
         self.keys.prefetch(actor, key);
-        self.systems.foresee(kind, schema, body);
+        self.trail.prefetch(actor);
+        black_box(self.systems.roles(actor));
+        self.systems.foresee(actor, command);
     }
 
     /// Answers a query from the newest decided state, and releases it when that is durable; if

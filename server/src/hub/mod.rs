@@ -31,7 +31,7 @@ use crate::{
     log::{Head, LogError, LogReader},
     net::Link,
     presence::{Presence, Writers},
-    session::{Asked, Demand, Grant, ServerFacts, Session, SessionTimeouts, What, WordBytes},
+    session::{Asked, Demand, Grant, ServerFacts, Session, SessionTimeouts, What},
     writer::{Synced, Writer},
 };
 
@@ -207,8 +207,7 @@ impl Hub {
     fn foresee(&self, index: usize, input: &[u8]) {
         let session = &self.connections.slab[index].session;
         for (user, key, word) in session.foresee(input).take(FORESEEN).skip(1) {
-            let WordBytes { kind, schema, body } = word;
-            (self.parts.engine).foresee(user, key, kind, schema, body);
+            self.parts.engine.foresee(user, key, &word.bytes());
         }
     }
 

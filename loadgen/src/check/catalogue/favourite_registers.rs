@@ -80,10 +80,6 @@ impl FavouriteRegisters {
         });
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("additions and removals compared", self.compared);

@@ -53,9 +53,6 @@ impl FavouritesCounted {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
     /// How far it is.
     pub(super) const fn progress(&self) -> LawProgress {
         self.finding.progress("numbers compared", self.compared)

@@ -74,10 +74,6 @@ impl FavouritesIdempotent {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("additions and removals repeated", self.repeated);

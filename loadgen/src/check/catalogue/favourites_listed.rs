@@ -62,10 +62,6 @@ impl FavouritesListed {
         });
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding.count_needed("lists compared", self.compared);
         self.finding.count("items looked at", self.items);

@@ -196,18 +196,6 @@ impl CatalogueLaws {
         }
     }
 
-    /// Everything these laws want to tell with operations out of the history.
-    pub(super) fn findings(&self) -> [&Finding; LAWS.len()] {
-        [
-            self.registers.finding(),
-            self.listed.finding(),
-            self.idempotent.finding(),
-            self.counted.finding(),
-            self.no_resurrection.finding(),
-            self.searches.finding(),
-        ]
-    }
-
     /// The findings, in the order of [`LAWS`].
     pub(super) fn conclude(self) -> [Finding; LAWS.len()] {
         let skipped = self.shown.skipped();

@@ -71,10 +71,6 @@ impl SearchesAgree {
         });
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("searches compared", self.compared);

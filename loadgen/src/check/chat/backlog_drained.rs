@@ -82,10 +82,6 @@ impl BacklogDrained {
         self.finding.doubt(why);
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("clients that were waited for", self.clients);

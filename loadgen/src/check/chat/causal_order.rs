@@ -74,10 +74,6 @@ impl CausalOrder {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding.count_needed(
             "commands by somebody who had been shown something",

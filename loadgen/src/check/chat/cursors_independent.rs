@@ -96,10 +96,6 @@ impl CursorsIndependent {
         });
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("devices that came back", self.returns);

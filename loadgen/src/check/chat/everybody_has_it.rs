@@ -88,10 +88,6 @@ impl EverybodyHasIt {
         self.finding.doubt(why);
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("entries that were for somebody", self.entries);

@@ -528,30 +528,6 @@ impl ChatLaws {
         }
     }
 
-    /// Everything these laws want to tell with operations out of the history.
-    pub(super) fn findings(&self) -> [&Finding; LAWS.len()] {
-        [
-            self.no_lost_message.finding(),
-            self.no_phantom_message.finding(),
-            self.no_aborted_message.finding(),
-            self.shown_once.finding(),
-            self.one_entry_per_index.finding(),
-            self.one_order.finding(),
-            self.fifo_per_sender.finding(),
-            self.causal_order.finding(),
-            self.no_gap.finding(),
-            self.read_your_messages.finding(),
-            self.watermarks_rise.finding(),
-            self.receipts_truthful.finding(),
-            self.everybody_has_it.finding(),
-            self.resume_at_cursor.finding(),
-            self.backlog_drained.finding(),
-            self.offline_exactly_once.finding(),
-            self.cursors_independent.finding(),
-            self.retained.finding(),
-        ]
-    }
-
     /// The findings, in the order of [`LAWS`].
     pub(super) fn conclude(self) -> [Finding; LAWS.len()] {
         let (shown, pairs) = (self.mailbox.shown, self.mailbox.pairs());

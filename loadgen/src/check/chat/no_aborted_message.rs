@@ -112,10 +112,6 @@ impl NoAbortedMessage {
         self.finding.doubt(why);
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         let refused = u64::try_from(self.refused.len()).unwrap_or(u64::MAX);
         self.finding.count_needed("entries shown", self.shown);

@@ -121,10 +121,6 @@ impl NoGap {
         self.finding.doubt(why);
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self, shown: u64) -> Finding {
         self.finding.count_needed("entries shown", shown);
         self.finding.count("pages of history", self.pages);

@@ -75,10 +75,6 @@ impl NoLostMessage {
         self.finding.doubt(why);
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding.count_needed("entries due", self.due);
         self.finding

@@ -129,10 +129,6 @@ impl NoPhantomMessage {
         self.finding.doubt(why);
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding.count_needed("entries shown", self.entries);
         self.finding

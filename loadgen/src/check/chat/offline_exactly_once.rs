@@ -89,10 +89,6 @@ impl OfflineExactlyOnce {
         self.finding.doubt(why);
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("returns to something missed", self.returns);

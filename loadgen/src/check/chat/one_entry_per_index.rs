@@ -71,10 +71,6 @@ impl OneEntryPerIndex {
         self.finding.doubt(why);
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self, compared: u64) -> Finding {
         self.finding.count_needed("entries shown", self.shown);
         self.finding

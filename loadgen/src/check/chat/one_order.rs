@@ -62,10 +62,6 @@ impl OneOrder {
         });
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self, shown: u64, pairs: u64) -> Finding {
         self.finding.count_needed("entries shown", shown);
         self.finding.count("clients times conversations", pairs);

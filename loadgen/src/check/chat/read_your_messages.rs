@@ -96,10 +96,6 @@ impl ReadYourMessages {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("reads after a message of the reader's own", self.reads);

@@ -105,10 +105,6 @@ impl ReceiptsTruthful {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     /// `told` is how often anybody was told of watermarks, by receipts and by lists.
     pub(super) fn conclude(mut self, told: u64, skipped: u64) -> Finding {
         self.finding.count("watermarks told", told);

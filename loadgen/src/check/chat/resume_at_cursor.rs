@@ -101,10 +101,6 @@ impl ResumeAtCursor {
         self.finding.doubt(why);
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("connections that were shown something", self.links);

@@ -118,10 +118,6 @@ impl Retained {
         });
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self, skipped: u64) -> Finding {
         self.finding.count_needed("pages read", self.pages);
         self.finding.count("entries on them", self.entries);

@@ -45,10 +45,6 @@ impl ShownOnce {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self, shown: u64, redelivered: u64) -> Finding {
         self.finding.count_needed("entries shown", shown);
         self.finding

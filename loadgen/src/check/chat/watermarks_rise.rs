@@ -85,9 +85,6 @@ impl WatermarksRise {
         });
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
     /// How far it is.
     pub(super) const fn progress(&self) -> LawProgress {
         self.finding.progress("watermarks told", self.told)

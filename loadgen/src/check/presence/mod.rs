@@ -257,16 +257,6 @@ impl PresenceLaws {
         self.epochs.judge(now);
     }
 
-    /// Everything these laws want to tell with operations out of the history.
-    pub(super) fn findings(&self) -> [&Finding; LAWS.len()] {
-        [
-            self.accurate.finding(),
-            self.complete.finding(),
-            self.last_seen.finding(),
-            self.epochs.finding(),
-        ]
-    }
-
     /// The findings, in the order of [`LAWS`].
     pub(super) fn conclude(self) -> [Finding; LAWS.len()] {
         [

@@ -82,10 +82,6 @@ impl PresenceAccurate {
         });
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     /// The run is over at `now`.
     pub(super) fn judge(&mut self, now: Nanos) {
         for early in std::mem::take(&mut self.early) {

@@ -70,10 +70,6 @@ impl PresenceComplete {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("times somebody who was watched was gone", self.absences);

@@ -107,10 +107,6 @@ impl PresenceEpochs {
         });
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     /// The run is over at `now`.
     pub(super) fn judge(&mut self, now: Nanos) {
         self.settle(now, |_all| true);

@@ -156,18 +156,6 @@ impl SalesLaws {
         self.exact.handle_operation(operation, call);
     }
 
-    /// Everything these laws want to tell with operations out of the history.
-    pub(super) fn findings(&self) -> [&Finding; LAWS.len()] {
-        [
-            self.conserved.finding(),
-            self.bounded.finding(),
-            self.monotone.finding(),
-            self.agree.finding(),
-            self.one_snapshot.finding(),
-            self.exact.finding(),
-        ]
-    }
-
     /// The findings, in the order of [`LAWS`].
     pub(super) fn conclude(self) -> [Finding; LAWS.len()] {
         let skipped = self.shown.skipped();

@@ -45,10 +45,6 @@ impl SalesAgree {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self, skipped: u64) -> Finding {
         self.finding.count_needed("figures compared", self.compared);
         if 0 < skipped {

@@ -132,10 +132,6 @@ impl SalesBounded {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding
             .count_needed("totals of stores and sellers compared", self.compared);

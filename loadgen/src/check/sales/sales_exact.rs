@@ -131,10 +131,6 @@ impl SalesExact {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
     pub(super) fn conclude(mut self) -> Finding {
         self.finding.count_needed("sales compared", self.compared);
         self.finding

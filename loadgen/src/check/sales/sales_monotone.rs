@@ -83,9 +83,6 @@ impl SalesMonotone {
         self.open.remove(&(operation.client, operation.counter));
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
     /// How far it is.
     pub(super) const fn progress(&self) -> LawProgress {
         self.finding

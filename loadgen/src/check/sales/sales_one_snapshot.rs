@@ -50,9 +50,6 @@ impl SalesOneSnapshot {
         }
     }
 
-    pub(super) const fn finding(&self) -> &Finding {
-        &self.finding
-    }
     /// How far it is.
     pub(super) const fn progress(&self) -> LawProgress {
         self.finding.progress("figures", self.figures)

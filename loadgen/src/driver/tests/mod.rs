@@ -86,7 +86,7 @@ steps = [
 [flow.hurry]
 steps = [
   {{ reserve = {{ agenda = "uniform" }} }},
-  {{ my_bookings = {{}} }},
+  {{ reserve = {{ agenda = "uniform" }} }},
   {{ reserve = {{ agenda = "uniform" }} }},
 ]
 [flow.dream]
@@ -403,6 +403,8 @@ async fn the_history_holds_what_the_watch_saw() {
     let head = crate::history::HistoryHead {
         secret: [7; 32],
         started_at: 1,
+        capacity: 1,
+        began_at: 7,
     };
     let kept = DriveOptions {
         history: Some(HistoryWriter::create(&path, &head).unwrap()),

@@ -139,6 +139,12 @@ fn path(points: &[(f64, f64)]) -> String {
 }
 
 impl Chart {
+    /// The same, where what to see was said of the one before.
+    pub(super) fn without_caption(mut self) -> Self {
+        self.caption.clear();
+        self
+    }
+
     fn has_faults(&self) -> bool {
         self.marks.iter().any(|mark| !mark.tip.is_empty())
     }
@@ -216,7 +222,7 @@ fn short(duration: &str) -> String {
 
 /// As much of a name as fits over its band.
 fn fitting(name: &str, width: f64) -> String {
-    const GLYPH: f64 = 7.0;
+    const GLYPH: f64 = 8.5;
     if name.chars().count() as f64 * GLYPH <= width {
         return name.to_owned();
     }

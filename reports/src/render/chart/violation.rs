@@ -1,6 +1,6 @@
 //! The operations of a violation as bars over time, a lane a client: who was under way while whom.
 
-use super::{BOTTOM, Band, Bar, Chart, HEIGHT, LEFT, RIGHT, TOP, coordinate, fitting, ticks};
+use super::{BOTTOM, Band, Bar, Chart, HEIGHT, LEFT, RIGHT, coordinate, fitting, ticks};
 use crate::{
     record::{ViolationRecord, WitnessRecord},
     render::{
@@ -9,6 +9,8 @@ use crate::{
     },
 };
 
+/// Nothing stands above the first lane.
+const TOP: f64 = 12.0;
 /// Room for one witness.
 const ROW: f64 = 36.0;
 /// Where time begins: left of it are the clients' names.
@@ -43,6 +45,7 @@ pub(in crate::render) fn witnesses(violation: &ViolationRecord) -> Option<Chart>
     );
     let mut chart = Chart::empty("When each operation was under way", description, CAPTION);
     chart.left = LANES;
+    chart.top = TOP;
     chart.bottom = TOP + ROW * found.len() as f64;
     chart.height = chart.bottom + HEIGHT - BOTTOM;
     chart.x_label = format!("after {} of the run", figure::instant(first));

@@ -9,6 +9,8 @@ use std::{
     ops::Bound::{Excluded, Unbounded},
 };
 
+use prefetch_index::prefetch_index;
+
 use crate::snapshot::{SectionReader, SectionWriter, Unsound};
 
 /// From this length on a person's bookings are a tree: taking one out of the middle of a vector
@@ -106,6 +108,13 @@ impl BookingIds {
             Self::Many(many) => {
                 many.insert(booking);
             }
+        }
+    }
+
+    /// Asks for the memory into which the next booking goes.
+    pub(super) fn prefetch_end(&self) {
+        if let Self::Few(Few::Many(ids)) = self {
+            prefetch_index(ids, ids.len());
         }
     }
 

@@ -74,9 +74,9 @@ impl System for Agenda {
 
     const FORESEEN: &'static [u8] = &[RESERVE];
 
-    fn foresee(&self, command: &Command) {
+    fn foresee(&self, actor: UserId, command: &Command) {
         if let Command::Reserve(command) = command {
-            self.prefetch(command.slot);
+            self.prefetch(actor, command.slot);
         }
     }
 

@@ -1,35 +1,50 @@
-//! Rows by position: a shelf with a place for every position of the log.
+//! Rows by position, of which there are far fewer than positions.
 //!
 //! Ids are positions and only ever rise, so new rows go to the end, next to the last one: no
-//! hashing, no moving when it grows, and what was written last is still at hand. Places are made
-//! sixteen at a time and only where a row is, since most positions of a log hold no row of any one
-//! kind. Deliberately absent: order by anything but the position.
+//! hashing, no moving when it grows, and what was written last is still at hand. Where a row is, is
+//! counted: a bit for each position says whether a row was ever put there, and a number for each 64
+//! of them how many were before. (The rank of a bit vector, as Jacobson has it in "Space-efficient
+//! Static Trees and Graphs", 1989.) Deliberately absent: order by anything but the position.
 
 use crate::snapshot::{SectionReader, SectionWriter, Unsound};
 
-/// Places made at once. Fewer, and each costs more to find; more, and a lone row wastes more.
-const BOARD_LEN: usize = 16;
-
 const ID_BYTES: usize = size_of::<u64>();
 
-/// Some of the places, and how many of them are taken.
+/// Rows of one piece of memory, which goes when none of them is left.
+const PIECE_LEN: usize = 64;
+
+/// What is known of 64 positions.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    /// Rows ever put before these positions.
+    before: usize,
+    /// At which of these positions a row was ever put, the lowest bit first.
+    put: u64,
+}
+
+/// Rows that were put one after the other, and how many of them are left.
 #[derive(Debug)]
-struct Board<T> {
-    places: [Option<T>; BOARD_LEN],
-    taken: usize,
+struct Piece<T> {
+    rows: Vec<Option<T>>,
+    left: usize,
 }
 
 /// At most one row for each position.
 #[derive(Debug)]
 pub(super) struct Shelf<T> {
-    boards: Vec<Option<Box<Board<T>>>>,
+    blocks: Vec<Block>,
+    pieces: Vec<Option<Piece<T>>>,
+    /// Rows ever put.
+    put: usize,
     len: usize,
 }
 
 impl<T> Default for Shelf<T> {
     fn default() -> Self {
         Self {
-            boards: Vec::new(),
+            blocks: Vec::new(),
+            pieces: Vec::new(),
+            put: 0,
             len: 0,
         }
     }
@@ -44,46 +59,66 @@ impl<T: Copy> Shelf<T> {
 
     /// The row at `id`.
     pub(super) fn get(&self, id: u64) -> Option<&T> {
-        let (board, place) = split(id)?;
-        self.boards.get(board)?.as_ref()?.places[place].as_ref()
+        let nth = self.nth(id)?;
+        let piece = self.pieces.get(nth / PIECE_LEN)?.as_ref()?;
+        piece.rows.get(nth % PIECE_LEN)?.as_ref()
     }
 
     /// The row at `id`, to change.
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut T> {
-        let (board, place) = split(id)?;
-        self.boards.get_mut(board)?.as_mut()?.places[place].as_mut()
+        let nth = self.nth(id)?;
+        let piece = self.pieces.get_mut(nth / PIECE_LEN)?.as_mut()?;
+        piece.rows.get_mut(nth % PIECE_LEN)?.as_mut()
     }
 
-    /// Puts a row at `id`, which must be free.
+    /// Puts a row at `id`, which must be above every one that a row was put at before.
     pub(super) fn insert(&mut self, id: u64, row: T) {
-        let (board, place) = split(id).expect("positions fit memory");
-        if self.boards.len() <= board {
-            self.boards.resize_with(board + 1, || None);
+        let (block, bit) = split(id).expect("positions fit memory");
+        if self.blocks.len() <= block {
+            let (before, put) = (self.put, 0);
+            self.blocks.resize(block + 1, Block { before, put });
         }
-        let board = self.boards[board].get_or_insert_with(|| {
-            Box::new(Board {
-                places: [None; BOARD_LEN],
-                taken: 0,
-            })
-        });
-        let before = board.places[place].replace(row);
-        assert!(before.is_none(), "an id is given once");
-        board.taken += 1;
+        let is_last = self.blocks.len() == block + 1;
+        let block = &mut self.blocks[block];
+        assert!(is_last && block.put >> bit == 0, "ids rise");
+        block.put |= 1 << bit;
+        self.push(row);
+    }
+
+    fn push(&mut self, row: T) {
+        if self.put.is_multiple_of(PIECE_LEN) {
+            let rows = Vec::with_capacity(PIECE_LEN);
+            self.pieces.push(Some(Piece { rows, left: 0 }));
+        }
+        let piece = self.pieces.last_mut().and_then(Option::as_mut);
+        let piece = piece.expect("a piece that is not full stays");
+        piece.rows.push(Some(row));
+        piece.left += 1;
+        self.put += 1;
         self.len += 1;
     }
 
-    /// Takes the row at `id` out; a board with nothing on it goes too.
+    /// Takes the row at `id` out; a full piece of which nothing is left goes too.
     pub(super) fn remove(&mut self, id: u64) -> Option<T> {
-        let (index, place) = split(id)?;
-        let slot = self.boards.get_mut(index)?;
-        let board = slot.as_mut()?;
-        let row = board.places[place].take()?;
-        board.taken -= 1;
+        let nth = self.nth(id)?;
+        let slot = self.pieces.get_mut(nth / PIECE_LEN)?;
+        let piece = slot.as_mut()?;
+        let row = piece.rows.get_mut(nth % PIECE_LEN)?.take()?;
+        piece.left -= 1;
         self.len -= 1;
-        if board.taken == 0 {
+        if piece.left == 0 && piece.rows.len() == PIECE_LEN {
             *slot = None;
         }
         Some(row)
+    }
+
+    /// Rows ever put before the one at `id`, if one ever was.
+    fn nth(&self, id: u64) -> Option<usize> {
+        let (block, bit) = split(id)?;
+        let block = self.blocks.get(block)?;
+        let below = (1 << bit) - 1;
+        let is_put = block.put >> bit & 1 == 1;
+        is_put.then(|| block.before + usize_of((block.put & below).count_ones()))
     }
 
     /// Writes every row with its position; `save` writes a row.
@@ -106,8 +141,13 @@ impl<T: Copy> Shelf<T> {
         mut load: impl FnMut(u64, &mut SectionReader<'_>) -> Result<T, Unsound>,
     ) -> Result<Self, Unsound> {
         let mut shelf = Self::default();
+        let mut above = 0;
         for _ in 0..from.count(ID_BYTES + bytes_min)? {
             let id = from.u64()?;
+            if id < above {
+                return Err(from.lacks("ids that rise"));
+            }
+            above = id.saturating_add(1);
             let row = load(id, from)?;
             shelf.insert(id, row);
         }
@@ -116,19 +156,23 @@ impl<T: Copy> Shelf<T> {
 
     /// Every row with its position, rising.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
-        let boards = (0_u64..).zip(&self.boards);
-        boards.flat_map(|(index, board)| {
-            let first = index * BOARD_LEN as u64;
-            let places = board.iter().flat_map(|board| (0_u64..).zip(&board.places));
-            places.filter_map(move |(place, row)| Some((first + place, row.as_ref()?)))
-        })
+        let blocks = (0_u64..).zip(&self.blocks);
+        let ids = blocks.flat_map(|(index, block)| {
+            let bits = (0..64).filter(|bit| block.put >> bit & 1 == 1);
+            bits.map(move |bit| index * 64 + bit)
+        });
+        ids.filter_map(|id| Some((id, self.get(id)?)))
     }
 }
 
-/// Which board, and which place on it.
-fn split(id: u64) -> Option<(usize, usize)> {
-    let id = usize::try_from(id).ok()?;
-    Some((id / BOARD_LEN, id % BOARD_LEN))
+/// Which block, and which bit of it.
+fn split(id: u64) -> Option<(usize, u32)> {
+    let bit = u32::try_from(id % 64).expect("a remainder of 64");
+    Some((usize::try_from(id / 64).ok()?, bit))
+}
+
+fn usize_of(bits: u32) -> usize {
+    usize::try_from(bits).expect("usize has 32 bits")
 }
 
 #[cfg(test)]
@@ -154,11 +198,21 @@ mod tests {
     }
 
     #[test]
-    fn a_board_goes_with_its_last_row() {
+    fn a_piece_goes_with_its_last_row_once_it_is_full() {
         let mut shelf = Shelf::default();
-        shelf.insert(33, ());
-        assert!(shelf.boards[2].is_some());
-        shelf.remove(33);
-        assert!(shelf.boards[2].is_none());
+        (0..100).for_each(|id| shelf.insert(id, ()));
+        (0..100).for_each(|id| assert_eq!(shelf.remove(id), Some(())));
+        assert!(shelf.pieces[0].is_none() && shelf.pieces[1].is_some());
+        shelf.insert(1_000, ());
+        assert_eq!(shelf.get(1_000), Some(&()));
+        assert!(shelf.iter().eq([(1_000, &())]));
+    }
+
+    #[test]
+    #[should_panic(expected = "ids rise")]
+    fn an_id_below_the_last_one_is_a_mistake() {
+        let mut shelf = Shelf::default();
+        shelf.insert(7, ());
+        shelf.insert(6, ());
     }
 }

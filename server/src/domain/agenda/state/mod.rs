@@ -190,8 +190,11 @@ impl Agenda {
         self.names.get(name).copied()
     }
 
-    /// Asks for the memory in which a slot is looked for.
-    pub(super) fn prefetch(&self, slot: SlotId) {
+    /// Asks for the memory in which a slot is looked for and a person's bookings end.
+    pub(super) fn prefetch(&self, user: UserId, slot: SlotId) {
+        if let Some(ids) = self.by_user.get(&user) {
+            ids.prefetch_end();
+        }
         if let Some(agenda) = self.agenda(slot.agenda) {
             agenda.held.prefetch(slot.into());
         }

@@ -1,0 +1,176 @@
+//! `stampede check`: verdicts and exit codes, on histories of other tools and on runs of our own.
+
+use std::{fs, path::Path};
+
+use tempfile::tempdir;
+
+use crate::{
+    mistakes::write,
+    program::{only_run, record_of, run, run_load, text},
+};
+
+const RIGHT: &str = "INFO  jepsen.util - 0\t:invoke\t:write\t3\n\
+    INFO  jepsen.util - 1\t:invoke\t:cas\t[3 4]\n\
+    INFO  jepsen.util - 0\t:ok\t:write\t3\n\
+    INFO  jepsen.util - 1\t:info\t:cas\t:timed-out\n\
+    INFO  jepsen.util - :nemesis\t:info\t:start\tnil\n\
+    INFO  jepsen.util - 2\t:invoke\t:read\tnil\n\
+    INFO  jepsen.util - 2\t:ok\t:read\t4\n";
+
+const WRONG: &str = "INFO  jepsen.util - 0\t:invoke\t:write\t3\n\
+    INFO  jepsen.util - 0\t:ok\t:write\t3\n\
+    INFO  jepsen.util - 2\t:invoke\t:read\tnil\n\
+    INFO  jepsen.util - 2\t:ok\t:read\t<5>\n";
+
+/// Nothing but what a history tells all of.
+const RACE: &str = r#"
+name = "again"
+[world]
+users   = 40
+agendas = 2
+days    = 1
+slots   = 6
+[server]
+password_cost = "test"
+[[phase]]
+name     = "race"
+duration = "1s"
+load     = [{ flow = "churn", clients = 12, think = "exp(5ms)" }]
+[flow.churn]
+steps = [
+  { reserve = { agenda = "uniform", day = 0, slot = "uniform" }, save = "booking" },
+  { cancel = { booking = "$booking" } },
+]
+[require]
+laws = ["no-double-booking", "session-order", "idempotent-answers", "linearizable"]
+"#;
+
+#[tokio::test]
+async fn a_register_history_gets_a_verdict_and_an_exit_code() {
+    let dir = tempdir().expect("a directory");
+    let right = write(dir.path(), "right.log", RIGHT);
+    let said = run(&["check", &right]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.starts_with("VALID  "), "{}", said.out);
+    assert!(said.out.contains("1 lines skipped"), "{}", said.out);
+
+    let wrong = write(dir.path(), "wrong.log", &WRONG.replace("<5>", "5"));
+    let page = dir.path().join("wrong.html");
+    let said = run(&["check", &wrong, "--html", text(&page)]).await;
+    assert_eq!(said.code, Some(11), "{said:?}");
+    assert!(said.out.starts_with("INVALID  "), "{}", said.out);
+    for word in [
+        "process 2 read 5 (line 4)",
+        "held 3",
+        "longest linearizable prefix",
+    ] {
+        let flat = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(word), "{word:?} is not said: {}", said.out);
+    }
+    let page = fs::read_to_string(page).expect("the page is left");
+    assert!(page.contains("class=\"bar stuck\""), "{page}");
+    assert!(!page.contains("http"), "the page needs nothing else");
+}
+
+#[tokio::test]
+async fn several_histories_get_a_line_each_and_the_worst_exit_code() {
+    let dir = tempdir().expect("a directory");
+    let right = write(dir.path(), "right.log", RIGHT);
+    let wrong = write(dir.path(), "wrong.log", &WRONG.replace("<5>", "5"));
+    let pages = dir.path().join("pages");
+    let said = run(&["check", &right, &wrong, &right, "--html", text(&pages)]).await;
+    assert_eq!(said.code, Some(11), "{said:?}");
+    assert_eq!(said.out.lines().count(), 3, "{}", said.out);
+    let pages = fs::read_dir(pages).expect("the pages are left");
+    assert_eq!(pages.count(), 2);
+    let broken = write(dir.path(), "broken.log", WRONG);
+    let said = run(&["check", &broken, &right]).await;
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(
+        said.out.contains("broken.log:4: the value of this read"),
+        "{}",
+        said.out
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_history_is_refused_with_its_name_and_a_way_on() {
+    let dir = tempdir().expect("a directory");
+    let missing = dir.path().join("missing.log");
+    let binary = dir.path().join("binary.log");
+    fs::write(&binary, [b'a', 0xff]).expect("the directory is writable");
+    let empty = write(dir.path(), "empty.log", "");
+    let cas = write(dir.path(), "cas.log", RIGHT);
+    let cases: [(&[&str], &str); 5] = [
+        (&[text(&missing)], "missing.log: No such file"),
+        (&[text(&binary)], "byte 1 is no UTF-8"),
+        (&[&empty], "there is no operation in its 0 lines"),
+        (
+            &[&cas, "--model", "register"],
+            "cas.log:2: a plain register knows no :cas",
+        ),
+        (&[text(dir.path())], "history.bin"),
+    ];
+    for (args, expected) in cases {
+        let said = run(&[&["check"], args].concat()).await;
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.err.contains(expected), "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_judged_again_gets_its_own_verdict_and_counts() {
+    let dir = tempdir().expect("a directory");
+    let out = dir.path().join("runs");
+    let scenario = write(dir.path(), "again.toml", RACE);
+    let _said = run_load(&["run", &scenario, "--quiet"], &out, 0).await;
+    let kept = only_run(&out);
+
+    let said = run(&["check", text(&kept)]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let same = "every verdict and every count is the run's own";
+    assert!(said.out.contains(same), "{}", said.out);
+    for law in [
+        "no-double-booking",
+        "linearizable",
+        "durable-acks",
+        "log-chained",
+    ] {
+        assert!(
+            said.out.contains(&format!("✓ {law}: ")),
+            "{law}: {}",
+            said.out
+        );
+    }
+    assert!(said.out.contains("- model-agrees: "), "{}", said.out);
+
+    // Without its log less can be said, and that is said.
+    fs::remove_dir_all(kept.join("log")).expect("the log is there");
+    let said = run(&["check", text(&kept.join("history.bin"))]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out.contains("- durable-acks: it is about the log"),
+        "{}",
+        said.out
+    );
+    assert!(record_of(&kept).laws.len() > 5);
+}
+
+/// Histories of others with known verdicts, where somebody has them: `verdicts.tsv` names them.
+#[tokio::test]
+async fn histories_of_others_get_their_known_verdicts() {
+    let Some(dir) = std::env::var_os("STAMPEDE_HISTORIES") else {
+        println!("!!! NOT TESTED: STAMPEDE_HISTORIES names no folder of known histories");
+        return;
+    };
+    let dir = Path::new(&dir);
+    let verdicts = fs::read_to_string(dir.join("verdicts.tsv")).expect("the verdicts are there");
+    for line in verdicts.lines().skip(1) {
+        let [name, _model, expected] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("three columns in {line:?}");
+        };
+        let said = run(&["check", text(&dir.join(name))]).await;
+        let code = if expected == "linearizable" { 0 } else { 11 };
+        assert_eq!(said.code, Some(code), "{name}: {said:?}");
+    }
+}
