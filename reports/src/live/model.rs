@@ -116,7 +116,8 @@ impl Live {
         let known = self.operations.entry(name.to_owned()).or_default();
         let mut medians = std::mem::take(&mut known.medians);
         keep(&mut medians, figures.p50);
-        *known = Operation { medians, ..figures };
+        *known = figures;
+        known.medians = medians;
     }
 
     /// The phase that runs.
