@@ -11,6 +11,7 @@ use reports::verdict::EXIT_INVARIANT;
 use server::{
     clock::Monotonic,
     inspect::{self, InspectError},
+    snapshot::survey,
 };
 
 use crate::args::{Cat, Verify};
@@ -36,8 +37,22 @@ pub(crate) fn verify(args: &Verify) -> Result<ExitCode> {
     let report = inspect::verify(&args.data)?;
     let mut out = io::stdout().lock();
     writeln!(out, "{report}")?;
+    let mut are_sound = true;
+    for snapshot in survey(&args.data)? {
+        let path = snapshot.listed.path.display();
+        match snapshot.found {
+            Ok(header) => writeln!(out, "snapshot seq {}, sound: {path}", header.head.seq)?,
+            Err(unsound) => {
+                are_sound = false;
+                writeln!(
+                    out,
+                    "snapshot UNSOUND: {unsound}: {path}; a start passes it over, remove it"
+                )?;
+            }
+        }
+    }
     writeln!(out, "verified in {} ms", clock.ms())?;
-    if report.is_sound() {
+    if report.is_sound() && are_sound {
         return Ok(ExitCode::SUCCESS);
     }
     Ok(ExitCode::from(EXIT_INVARIANT))

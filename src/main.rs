@@ -105,6 +105,9 @@ fn log_error(error: &anyhow::Error) -> Option<&LogError> {
     if let Some(SnapshotError::Log(error)) = error.downcast_ref() {
         return Some(error);
     }
+    if let Some(error) = error.downcast_ref() {
+        return Some(error);
+    }
     match (
         inspect_error(error),
         error.downcast_ref(),

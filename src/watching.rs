@@ -108,7 +108,7 @@ impl Screen {
         Box::new(move |operations| {
             let live = &mut locked(&known).live;
             for operation in operations {
-                live.handle_operation(operation.name, figures(operation));
+                live.handle_operation(operation.name, &figures(operation));
             }
         })
     }

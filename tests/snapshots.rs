@@ -58,6 +58,8 @@ async fn one_is_made_beside_a_running_server_and_the_next_start_begins_there() {
     assert_eq!(snapshots(&data).len(), 2);
     let verified = run(&["log", "verify", text(&data)]).await;
     assert_eq!(verified.code, Some(0), "{verified:?}");
+    let sound = "snapshot seq 5, sound: ";
+    assert!(verified.out.contains(sound), "{verified:?}");
     let server = Server::start(&data).await;
     assert!(
         server
@@ -81,6 +83,9 @@ async fn an_unsound_one_is_told_of_and_passed_over() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 16;
     fs::write(snapshot, bytes).expect("it can be written");
+    let verified = run(&["log", "verify", text(&data)]).await;
+    assert_eq!(verified.code, Some(11), "{verified:?}");
+    assert!(verified.out.contains("snapshot UNSOUND: "), "{verified:?}");
     let server = Server::start(&data).await;
     let greeting = server.greeting.join("\n");
     let told = format!("Warning: the snapshot {} is not used: ", text(snapshot));

@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use ::client::{Broken, Conversation, Event, OnBusy, Session, Word};
+use ::client::{Answered, Broken, Conversation, Event, OnBusy, Session, Word};
 use protocol::{
     ChainHash, Seq,
     outcome::Outcome as Decided,
@@ -386,31 +386,7 @@ impl Client {
             return Ok(None);
         };
         Ok(Some(match event {
-            Event::Answered(answer) => {
-                let attempts = answer.attempts.min(ATTEMPTS_MAX);
-                let position = (answer.seq, answer.hash);
-                match answer.tag {
-                    Tag::Call(call) => {
-                        let finished = finish(call, attempts, position, answer.outcome, now)?;
-                        Told::Finished(Finished {
-                            newest_at_return: self.newest_at_return,
-                            ..finished
-                        })
-                    }
-                    Tag::Again { first, sent_at } => {
-                        let outcome = outcome(&answer.outcome);
-                        tell_again(*first, sent_at, position, outcome, now)
-                    }
-                    Tag::Reused { first, .. } => Told::Reused {
-                        first: *first,
-                        outcome: outcome(&answer.outcome),
-                    },
-                    Tag::Standing => {
-                        self.shown.reflect(answer.seq.0);
-                        self.handle_standing(answer.outcome, now)?
-                    }
-                }
-            }
+            Event::Answered(answer) => self.handle_answer(answer, now)?,
             Event::Unconsidered(it) => match it.tag {
                 Tag::Call(mut call) => {
                     call.operation.attempts = it.attempts.min(ATTEMPTS_MAX);
@@ -454,6 +430,36 @@ impl Client {
                 Told::News(wire::decode_news(kind, schema, body)?)
             }
         }))
+    }
+
+    fn handle_answer(
+        &mut self,
+        answer: Answered<'_, Tag>,
+        now: Nanos,
+    ) -> Result<Told, ClientError> {
+        let attempts = answer.attempts.min(ATTEMPTS_MAX);
+        let position = (answer.seq, answer.hash);
+        Ok(match answer.tag {
+            Tag::Call(call) => {
+                let finished = finish(call, attempts, position, answer.outcome, now)?;
+                Told::Finished(Finished {
+                    newest_at_return: self.newest_at_return,
+                    ..finished
+                })
+            }
+            Tag::Again { first, sent_at } => {
+                let outcome = outcome(&answer.outcome);
+                tell_again(*first, sent_at, position, outcome, now)
+            }
+            Tag::Reused { first, .. } => Told::Reused {
+                first: *first,
+                outcome: outcome(&answer.outcome),
+            },
+            Tag::Standing => {
+                self.shown.reflect(answer.seq.0);
+                self.handle_standing(answer.outcome, now)?
+            }
+        })
     }
 
     fn handle_standing(&mut self, outcome: Decided<'_>, now: Nanos) -> Result<Told, ClientError> {

@@ -71,7 +71,7 @@ fn running() -> Live {
                 max: 40 * p50,
                 ..Operation::default()
             };
-            live.handle_operation(name, figures);
+            live.handle_operation(name, &figures);
         }
     }
     live
@@ -121,7 +121,7 @@ fn before_the_first_second_there_is_nothing_to_show_and_it_says_so() {
 fn what_has_no_room_is_counted_and_too_small_a_terminal_is_told() {
     let mut live = running();
     for at in 0..20 {
-        live.handle_operation(&format!("operation-{at}"), Operation::default());
+        live.handle_operation(&format!("operation-{at}"), &Operation::default());
     }
     assert!(screen(&live, 80, 24).contains("and 16 more in the report"));
     live.laws

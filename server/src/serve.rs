@@ -197,6 +197,16 @@ fn address_of(listener: &TcpListener, wanted: SocketAddr) -> Result<SocketAddr, 
     })
 }
 
+/// What a fresh log begins with is durable before anybody is let in.
+fn commit_prepared(engine: &mut Engine, log: &mut dyn EventLog) -> Result<(), LogError> {
+    if let Some(batch) = engine.take_batch() {
+        let proof = log::commit(log, &batch)?;
+        let released = engine.handle_committed(&proof, batch);
+        engine.recycle(released);
+    }
+    Ok(())
+}
+
 /// Opens the log, rebuilds the state and makes the shell.
 fn start(
     config: &ServerConfig,
@@ -225,11 +235,7 @@ fn start(
     let secret = secret(&config.data_dir)?;
     let admin_password_file = config.data_dir.join(ADMIN_PASSWORD_FILE);
     prepare(&mut engine, &secret, config, &admin_password_file)?;
-    if let Some(batch) = engine.take_batch() {
-        let proof = log::commit(&mut *log, &batch)?;
-        let released = engine.handle_committed(&proof, batch);
-        engine.recycle(released);
-    }
+    commit_prepared(&mut engine, &mut *log)?;
     let address = address_of(&doors.native, config.listen)?;
     let jsonl = match (&doors.lines, config.jsonl) {
         (Some(listener), Some(wanted)) => Some(address_of(listener, wanted)?),

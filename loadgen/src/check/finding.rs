@@ -218,8 +218,8 @@ impl Violation {
             Witness::Operation(operation) => Some(operation),
             Witness::Asked(_) | Witness::Told(_) => None,
         });
-        (operations.map(|operation| Subject::of(&operation.call)))
-            .flatten()
+        operations
+            .filter_map(|operation| Subject::of(&operation.call))
             .next()
     }
 

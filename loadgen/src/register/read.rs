@@ -97,7 +97,7 @@ impl RegisterHistory {
         for (number, text) in (1..).zip(text.lines()) {
             lines = number;
             let taken = match line::parse(text) {
-                Ok(Some(line)) => reader.take(line, number),
+                Ok(Some(line)) => reader.take(&line, number),
                 Ok(None) => {
                     skipped += u64::from(!text.trim().is_empty());
                     Ok(())
@@ -159,7 +159,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn take(&mut self, line: Line, number: usize) -> Result<(), String> {
+    fn take(&mut self, line: &Line, number: usize) -> Result<(), String> {
         if line.call == CallName::Cas && self.model == RegisterModel::Register {
             return Err(
                 "a plain register knows no :cas; judge this history with --model cas-register"
@@ -169,8 +169,8 @@ impl Reader {
         let at = line.at.clone();
         let moment = Moment { line: number, at };
         match line.kind {
-            Kind::Invoke => self.invoke(&line, moment),
-            Kind::Ok | Kind::Fail | Kind::Info => self.end(&line, moment),
+            Kind::Invoke => self.invoke(line, moment),
+            Kind::Ok | Kind::Fail | Kind::Info => self.end(line, moment),
         }
     }
 

@@ -89,7 +89,6 @@ fn write_distribution(
 }
 
 /// Where the table of runs is: beside their directories, its layout in its name.
-
 fn table_of_runs(out: &Path) -> PathBuf {
     out.join(format!("runs.v{}.csv", render::CSV_VERSION))
 }

@@ -259,8 +259,8 @@ impl Run {
         laws.conclude(|| history.iter().copied())
     }
 
-    /// Tells the laws what happened while it ran, in the order of time.
-    fn play(&self, laws: &mut Laws) -> Vec<Operation> {
+    /// When, what and which of that kind, in the order of time.
+    fn moments(&self) -> Vec<(u64, u8, usize)> {
         let mut moments: Vec<(u64, u8, usize)> = Vec::new();
         for (at, (operation, _)) in self.operations.iter().enumerate() {
             moments.push((operation.sent_at, 0, at));
@@ -279,6 +279,12 @@ impl Run {
             moments.push((*when, 5, at));
         }
         moments.sort_unstable();
+        moments
+    }
+
+    /// Tells the laws what happened while it ran, in the order of time.
+    fn play(&self, laws: &mut Laws) -> Vec<Operation> {
+        let moments = self.moments();
         if let Some(at) = self.fault_at {
             laws.handle_fault(at);
         }

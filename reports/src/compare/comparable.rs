@@ -70,6 +70,17 @@ pub enum Incomparable {
         /// Which.
         run: String,
     },
+    /// A run of the generator.
+    #[error(
+        "in `{run}` the generator did not keep up ({why}): its figures are of the generator and not of the server; leave it \
+         out, or run it again with less load (--rate-scale 0.5) or on a machine that has time"
+    )]
+    Saturated {
+        /// Which.
+        run: String,
+        /// Why.
+        why: String,
+    },
     /// Too short for a noise floor of its own.
     #[error(
         "`{run}` measured {seconds} s, and a run that stands alone needs {PARTS} s to show how much it differs from \
@@ -81,9 +92,10 @@ pub enum Incomparable {
         /// Measured seconds.
         seconds: usize,
     },
-    /// No operation in all of them.
+    /// No figure in all of them.
     #[error(
-        "no operation was answered in the measured phases of every run: there is nothing to compare"
+        "no operation was answered often enough in every part of every run to compare it: ten answers must lie beyond a \
+         percentile; run longer (--time-scale 10), or compare several runs a side"
     )]
     Nothing,
 }
@@ -100,6 +112,12 @@ pub(super) fn check(base: &[StoredRun], new: &[StoredRun]) -> Result<(), Incompa
         if run.record.verdict.conclusion == Conclusion::Interrupted {
             return Err(Incomparable::Interrupted {
                 run: run.name.clone(),
+            });
+        }
+        if let Some(why) = &run.record.generator.saturated {
+            return Err(Incomparable::Saturated {
+                run: run.name.clone(),
+                why: why.clone(),
             });
         }
         check_alike(first, run)?;
@@ -168,9 +186,6 @@ pub(super) fn cautions(base: &[StoredRun], new: &[StoredRun]) -> Vec<String> {
     cautions.extend(vanished(base, new));
     cautions.extend(differing_machines(runs()));
     for run in runs() {
-        cautions.extend(run.record.generator.saturated.as_ref().map(|why| {
-            format!("In `{}` the generator did not keep up: {why}. Its own lateness is part of every figure.", run.name)
-        }));
         cautions.extend(broken_law(&run.name, &run.record));
         cautions.extend(
             run.record

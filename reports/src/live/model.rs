@@ -112,11 +112,14 @@ impl Live {
     }
 
     /// An operation was answered in a second, of which these are the figures.
-    pub fn handle_operation(&mut self, name: &str, figures: Operation) {
+    pub fn handle_operation(&mut self, name: &str, figures: &Operation) {
         let known = self.operations.entry(name.to_owned()).or_default();
         let mut medians = std::mem::take(&mut known.medians);
         keep(&mut medians, figures.p50);
-        *known = Operation { medians, ..figures };
+        *known = Operation {
+            medians,
+            ..*figures
+        };
     }
 
     /// The phase that runs.

@@ -104,7 +104,7 @@ const COLUMNS: [Column; 43] = [
 /// The first line of a table of runs.
 #[must_use]
 pub fn csv_header() -> String {
-    line(COLUMNS.map(|(name, _)| name.to_owned()))
+    line(&COLUMNS.map(|(name, _)| name.to_owned()))
 }
 
 /// A run as a line of it. `dir` is where the run's files are.
@@ -120,13 +120,13 @@ pub fn csv_row(record: &RunRecord, dir: &str) -> String {
         response: quantiles(record, |found| &found.response),
         service: quantiles(record, |found| &found.service),
     };
-    line(COLUMNS.map(|(_, cell)| cell(&row)))
+    line(&COLUMNS.map(|(_, cell)| cell(&row)))
 }
 
-fn line(cells: [String; COLUMNS.len()]) -> String {
+fn line(cells: &[String; COLUMNS.len()]) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer
-        .write_record(&cells)
+        .write_record(cells)
         .expect("a row is written to memory");
     let bytes = writer.into_inner().expect("a row is written to memory");
     String::from_utf8(bytes).expect("cells are text and quoting adds ASCII")

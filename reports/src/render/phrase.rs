@@ -278,28 +278,6 @@ pub(super) fn crash(record: &RunRecord) -> String {
     )
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn backticks_mark_code_only_in_pairs() {
-        let code = |text| Piece { code: true, text };
-        let plain = |text| Piece { code: false, text };
-        for (sentence, expected) in [
-            (
-                "law `a` was broken",
-                vec![plain("law "), code("a"), plain(" was broken")],
-            ),
-            ("`a``b`", vec![code("a"), code("b")]),
-            ("one ` alone", vec![plain("one ` alone")]),
-            ("", vec![]),
-        ] {
-            assert_eq!(pieces(sentence), expected, "{sentence}");
-        }
-    }
-}
-
 /// How far the violations of a law reach, to follow their number.
 pub(super) fn scope(scope: &ScopeRecord) -> String {
     let mut text = String::new();
@@ -324,4 +302,26 @@ pub(super) fn scope(scope: &ScopeRecord) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backticks_mark_code_only_in_pairs() {
+        let code = |text| Piece { code: true, text };
+        let plain = |text| Piece { code: false, text };
+        for (sentence, expected) in [
+            (
+                "law `a` was broken",
+                vec![plain("law "), code("a"), plain(" was broken")],
+            ),
+            ("`a``b`", vec![code("a"), code("b")]),
+            ("one ` alone", vec![plain("one ` alone")]),
+            ("", vec![]),
+        ] {
+            assert_eq!(pieces(sentence), expected, "{sentence}");
+        }
+    }
 }

@@ -71,13 +71,11 @@ fn stored(seconds: Vec<Counts>) -> StoredRun {
     let mut record = sample::pass();
     record.phases.retain(|phase| !phase.warmup);
     record.phases.truncate(1);
-    let tracks = BTreeMap::from([(("reserve".to_owned(), Clock::Response), seconds.clone())]);
+    let count = seconds.len();
+    let tracks = BTreeMap::from([(("reserve".to_owned(), Clock::Response), seconds)]);
     StoredRun {
         name: "run".to_owned(),
         record,
-        phases: vec![PhaseSeconds {
-            count: seconds.len(),
-            tracks,
-        }],
+        phases: vec![PhaseSeconds { count, tracks }],
     }
 }

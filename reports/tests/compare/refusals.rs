@@ -1,5 +1,7 @@
 //! Runs that cannot be compared, and what one is told to do instead; and what one must know.
 
+use std::slice;
+
 use reports::compare::{ComparedAs, Comparison, Finding, Incomparable, StoredRun};
 use reports::record::Conclusion;
 
@@ -32,12 +34,16 @@ fn runs_of_different_things_are_refused_with_what_to_do() {
             "run it to its end",
         ),
         (
+            refused(|run| run.record.generator.saturated = Some("it slept".to_owned())),
+            "did not keep up (it slept)",
+        ),
+        (
             refused(|run| run.phases[0].count = 3),
             "measured 3 s, and a run that stands alone needs 8 s",
         ),
         (
             refused(|run| run.phases[0].tracks.clear()),
-            "there is nothing to compare",
+            "no operation was answered often enough",
         ),
     ] {
         assert!(refusal.to_string().contains(told), "{refusal}");
@@ -68,7 +74,7 @@ fn what_a_slower_disk_explains_is_no_regression() {
     };
     let (base, mut new) = (run(Weather::CALM, 1), run(slow, 2));
     let compare = |new: &StoredRun| {
-        Comparison::of(&[base.clone()], &[new.clone()], 0.05).expect("comparable")
+        Comparison::of(slice::from_ref(&base), slice::from_ref(new), 0.05).expect("comparable")
     };
     assert_eq!(compare(&new).conclusion, ComparedAs::Regression);
     new.record.environment.fdatasync_ns.p50 *= 2;
@@ -90,7 +96,6 @@ fn a_reader_is_told_what_makes_runs_differ_beside_the_server() {
     let (base, mut new) = (run(Weather::CALM, 1), run(Weather::CALM, 2));
     new.record.environment.kernel = "7.0.0".to_owned();
     new.record.environment.planted_bug = Some("slow".to_owned());
-    new.record.generator.saturated = Some("it slept".to_owned());
     new.record.verdict.conclusion = Conclusion::InvariantViolated;
     let gone = new.phases[0].tracks.clone();
     let mut base = base;
@@ -102,7 +107,6 @@ fn a_reader_is_told_what_makes_runs_differ_beside_the_server() {
     for told in [
         "different machines",
         "planted bug `slow`",
-        "did not keep up: it slept",
         "a law was broken",
         "`hold`",
     ] {

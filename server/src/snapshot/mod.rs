@@ -21,6 +21,7 @@ mod keeper;
 mod make;
 mod section;
 mod store;
+mod survey;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -32,6 +33,7 @@ pub use keeper::Keeper;
 pub use make::{Made, Making, make};
 pub use section::{SectionReader, SectionWriter};
 pub use store::{Listed, Snapshots};
+pub use survey::{Surveyed, survey};
 
 use crate::keyring::Keyring;
 

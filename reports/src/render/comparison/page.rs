@@ -6,10 +6,11 @@
 use askama::Template;
 
 use super::{forest::Forest, phrase, table};
-use crate::compare::{ComparedAs, Comparison};
+use crate::compare::Comparison;
 use crate::render::{
     figure,
     phrase::{Piece, pieces},
+    screen::Tone,
     table::Table,
 };
 
@@ -45,9 +46,10 @@ pub fn comparison_html(comparison: &Comparison) -> String {
         css: include_str!("../../../templates/report.css"),
         own_css: include_str!("../../../templates/comparison.css"),
         conclusion: phrase::conclusion(comparison.conclusion),
-        tone: match comparison.conclusion {
-            ComparedAs::Regression => "bad",
-            ComparedAs::NoRegression => "good",
+        tone: match phrase::tone(comparison) {
+            Tone::Bad => "bad",
+            Tone::Doubtful => "doubtful",
+            Tone::Good | Tone::Plain | Tone::Strong => "good",
         },
         sides: sides(comparison),
         findings: phrase::findings(comparison),

@@ -1,7 +1,7 @@
 //! What a comparison comes to, in sentences that the terminal and the page share.
 
 use crate::compare::{Change, Clock, ComparedAs, Comparison, Figure, Finding, Noise};
-use crate::render::figure;
+use crate::render::{figure, screen::Tone};
 
 /// The conclusion in the words that open a report.
 pub(super) const fn conclusion(conclusion: ComparedAs) -> &'static str {
@@ -128,6 +128,15 @@ pub(super) fn noise(comparison: &Comparison) -> String {
     }
 }
 
+/// How good the news is: nothing seen is no good news where nothing could have been.
+pub(super) fn tone(comparison: &Comparison) -> Tone {
+    match comparison.conclusion {
+        ComparedAs::Regression => Tone::Bad,
+        ComparedAs::NoRegression if remedy(comparison).is_some() => Tone::Doubtful,
+        ComparedAs::NoRegression => Tone::Good,
+    }
+}
+
 /// What to do where only coarse changes could be seen.
 pub(super) fn remedy(comparison: &Comparison) -> Option<String> {
     let keenest = comparison.keenest()?;
@@ -164,6 +173,7 @@ pub(super) fn share(share: f64) -> String {
     match percent.abs() {
         size if size < 9.95 => format!("{percent:.1} %"),
         size if size < 999.5 => format!("{percent:.0} %"),
+        size if 10_000.0 <= size => "over 100 times".to_owned(),
         _ => format!("{} times", figure::number(share + 1.0)),
     }
 }
@@ -193,6 +203,7 @@ mod tests {
             (share(0.05), "5.0 %"),
             (share(0.123), "12 %"),
             (share(11.4), "12.4 times"),
+            (share(5e6), "over 100 times"),
             (signed(-0.031), "−3.1 %"),
             (signed(0.25), "+25 %"),
             (chance(0.000_1), "under 0.001"),

@@ -1,7 +1,7 @@
 //! A comparison for a terminal: the verdict first, then what a reader must know, then the figures.
 
 use super::{phrase, table};
-use crate::compare::{ComparedAs, Comparison};
+use crate::compare::Comparison;
 use crate::render::screen::{Screen, Style, Tone};
 
 /// A comparison as text. `page` is the path of the page, where one was written.
@@ -39,16 +39,12 @@ pub fn comparison_terminal(comparison: &Comparison, style: Style, page: Option<&
 }
 
 fn write_verdict(screen: &mut Screen, comparison: &Comparison) {
-    let tone = match comparison.conclusion {
-        ComparedAs::Regression => Tone::Bad,
-        ComparedAs::NoRegression => Tone::Good,
-    };
     let word = phrase::conclusion(comparison.conclusion).to_uppercase();
     let findings = phrase::findings(comparison);
     let first = findings.first().map_or("", String::as_str);
     screen.emphasised(
         "",
-        tone,
+        phrase::tone(comparison),
         &format!("{word}  {}: {first}", comparison.scenario),
     );
     for finding in findings.iter().skip(1) {
