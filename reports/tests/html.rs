@@ -144,8 +144,8 @@ fn poison(value: &mut serde_json::Value, attack: &str) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                let closed =
-                    ["verdict", "conclusion", "histogram", "columns"].contains(&name.as_str());
+                let closed = ["verdict", "conclusion", "by", "histogram", "columns"]
+                    .contains(&name.as_str());
                 let is_word = field.is_string() || field.is_array() && name == "columns";
                 if !(closed && is_word) {
                     poison(field, attack);
