@@ -131,6 +131,7 @@ fn options(scenario: &Path, dir: &Path) -> RunOptions {
         command: "cargo bench --bench end_to_end".to_owned(),
         stop: Arc::default(),
         progress: None,
+        watcher: None,
         stage: Box::new(|_stage| {}),
     }
 }

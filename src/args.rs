@@ -2,9 +2,17 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use crate::snapshotting::Snapshot;
+
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::{checking::Check, describing, showing};
+use crate::{
+    checking::Check,
+    comparing::Compare,
+    describing,
+    keeping::{Backup, Export, Import, Restore},
+    showing,
+};
 
 /// Load tests an event-sourced server and judges every answer.
 ///
@@ -31,6 +39,8 @@ pub(crate) enum Command {
     /// Look into an event log
     #[command(subcommand)]
     Log(LogCommand),
+    /// Compare stored runs: is the new side slower, or is it chance?
+    Compare(Compare),
     /// Show a run that is over once more
     Show(showing::Show),
     /// Print the JSON Schema of scenario files, or of run.json
@@ -47,11 +57,24 @@ pub(crate) enum Command {
 
 /// What can be done with a log.
 #[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 the system refused something; 2 something else must be named or started;\n11 the log, or the lines, were altered or lack something"
+)]
 pub(crate) enum LogCommand {
     /// Print the records as JSON lines
     Cat(Cat),
-    /// Replay the log twice, check positions, hashes and the database, and print the state hash
+    /// Replay the log twice, check every position, hash and byte, and print the state hash
     Verify(Verify),
+    /// Make a snapshot of the newest state, so that the next start need not replay the log
+    Snapshot(Snapshot),
+    /// Copy the log of a server, running or not, with the keys of its people
+    Backup(Backup),
+    /// Make a data directory of a backup, and verify it
+    Restore(Restore),
+    /// Print the whole log as JSON lines that can be imported, keys included
+    Export(Export),
+    /// Make a data directory of exported lines, and verify it
+    Import(Import),
 }
 
 /// `stampede run`
@@ -188,9 +211,18 @@ pub(crate) struct Serve {
         value_name = "N"
     )]
     pub(crate) connections: usize,
-    /// Start although acknowledged records are missing at the log's end
-    #[arg(long, env = "STAMPEDE_ACCEPT_LOSS")]
-    pub(crate) accept_loss: bool,
+    /// Start although what was acknowledged behind this position is missing: the number that the refusal to start named
+    #[arg(long, env = "STAMPEDE_ACCEPT_LOSS_AFTER", value_name = "SEQ")]
+    pub(crate) accept_loss_after: Option<u64>,
+    /// Records between two snapshots, or a quarter of the log if that is more; 0 for none. Each
+    /// needs as much memory as the state once more while it is made
+    #[arg(
+        long,
+        env = "STAMPEDE_SNAPSHOT_EVERY",
+        default_value_t = 1_000_000,
+        value_name = "N"
+    )]
+    pub(crate) snapshot_every: u64,
     /// Misbehave on purpose, to see a law find it
     #[cfg(feature = "planted-bugs")]
     #[arg(long, env = "STAMPEDE_PLANTED_BUG", value_name = "BUG")]

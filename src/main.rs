@@ -2,14 +2,19 @@
 
 mod args;
 mod checking;
+mod comparing;
 mod describing;
 mod descriptors;
+mod file_size;
 mod inspecting;
+mod keeping;
 mod printing;
 mod proving;
 mod running;
 mod serving;
 mod showing;
+mod snapshotting;
+mod watching;
 
 use std::{
     io::{self, Write},
@@ -20,15 +25,19 @@ use args::{Args, Command, LogCommand};
 use clap::Parser;
 use loadgen::{register::HistoryTextError, run::RunError, scenario::ScenarioError};
 use reports::verdict::{EXIT_INTERNAL, EXIT_INVARIANT, EXIT_USAGE};
-use server::{ServeError, inspect::InspectError, log::LogError};
+use server::{
+    ServeError, copies::CopyError, inspect::InspectError, log::LogError, snapshot::SnapshotError,
+};
 
 fn main() -> ExitCode {
     let args = Args::parse();
     descriptors::raise_limit();
+    file_size::hear_of_limit();
     let done = match &args.command {
         Command::Run(run) => running::run(run),
         Command::Plan(plan) => running::plan(plan),
         Command::Serve(serve) => serving::serve(serve),
+        Command::Compare(compare) => comparing::compare(compare),
         Command::Show(show) => showing::show(show),
         Command::Schema(schema) => describing::schema(schema),
         Command::Completions(completions) => describing::completions(completions),
@@ -37,6 +46,11 @@ fn main() -> ExitCode {
         Command::Check(check) => checking::check(check),
         Command::Log(LogCommand::Cat(cat)) => inspecting::cat(cat),
         Command::Log(LogCommand::Verify(verify)) => inspecting::verify(verify),
+        Command::Log(LogCommand::Snapshot(snapshot)) => snapshotting::snapshot(snapshot),
+        Command::Log(LogCommand::Backup(backup)) => keeping::backup(backup),
+        Command::Log(LogCommand::Restore(restore)) => keeping::restore(restore),
+        Command::Log(LogCommand::Export(export)) => keeping::export(export),
+        Command::Log(LogCommand::Import(import)) => keeping::import(import),
     };
     done.unwrap_or_else(|error| {
         // Nobody can be told if the standard error is closed.
@@ -63,11 +77,15 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(error) = log_error(error) {
         return log_exit_code(error);
     }
-    if let Some(InspectError::Integrity(_)) = error.downcast_ref() {
-        return EXIT_INVARIANT;
+    if let Some(error) = inspect_error(error) {
+        return inspect_exit_code(error);
+    }
+    if let Some(error) = error.downcast_ref() {
+        return copy_exit_code(error);
     }
     let is_usage = error.is::<ScenarioError>()
         || error.is::<args::UsageError>()
+        || error.is::<comparing::CompareError>()
         || error.is::<HistoryTextError>()
         || error.is::<showing::ShowError>()
         || error.is::<describing::NoSuchCommand>()
@@ -81,9 +99,47 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 
 /// What is wrong with a log, whoever found it.
 fn log_error(error: &anyhow::Error) -> Option<&LogError> {
-    match (error.downcast_ref(), error.downcast_ref()) {
-        (Some(ServeError::Log(error)), _) | (_, Some(InspectError::Log(error))) => Some(error),
-        _neither => None,
+    if let Some(SnapshotError::Log(error)) = error.downcast_ref() {
+        return Some(error);
+    }
+    match (
+        inspect_error(error),
+        error.downcast_ref(),
+        error.downcast_ref(),
+    ) {
+        (Some(InspectError::Log(error)), _, _)
+        | (_, Some(ServeError::Log(error)), _)
+        | (_, _, Some(CopyError::Log(error))) => Some(error),
+        _none => None,
+    }
+}
+
+/// What `log verify` would say, whoever verified.
+fn inspect_error(error: &anyhow::Error) -> Option<&InspectError> {
+    match error.downcast_ref() {
+        Some(CopyError::Inspect(error)) => Some(error),
+        _other => error.downcast_ref(),
+    }
+}
+
+const fn inspect_exit_code(error: &InspectError) -> u8 {
+    match error {
+        InspectError::Log(error) => log_exit_code(error),
+        InspectError::Integrity(_) | InspectError::Unsound(_) => EXIT_INVARIANT,
+        InspectError::Replay { .. } => EXIT_USAGE,
+        InspectError::Write(_) => EXIT_INTERNAL,
+    }
+}
+
+const fn copy_exit_code(error: &CopyError) -> u8 {
+    match error {
+        CopyError::Log(error) => log_exit_code(error),
+        CopyError::Inspect(error) => inspect_exit_code(error),
+        CopyError::Line { .. } | CopyError::KeysMissing { .. } | CopyError::Differs { .. } => {
+            EXIT_INVARIANT
+        }
+        CopyError::Occupied(_) | CopyError::Served { .. } | CopyError::Replay { .. } => EXIT_USAGE,
+        CopyError::Restless | CopyError::Io { .. } => EXIT_INTERNAL,
     }
 }
 
@@ -92,6 +148,10 @@ const fn log_exit_code(error: &LogError) -> u8 {
         LogError::Damaged(_) | LogError::TailMissing { .. } => EXIT_INVARIANT,
         // There is no log, it is somebody else's, or somebody has it: another one must be named.
         LogError::Foreign(_) | LogError::Locked { .. } => EXIT_USAGE,
-        LogError::Sqlite { .. } | LogError::Io { .. } | LogError::Busy { .. } => EXIT_INTERNAL,
+        LogError::Sqlite { .. }
+        | LogError::Io { .. }
+        | LogError::NoRoom { .. }
+        | LogError::NotWritable { .. }
+        | LogError::Busy { .. } => EXIT_INTERNAL,
     }
 }

@@ -15,12 +15,16 @@ use std::{
 
 use anyhow::{Context, Result};
 use loadgen::{
-    driver::Progress,
+    driver::{OnProgress, Progress},
+    intervals::OnInterval,
     plan::{Plan, PlanOptions},
-    run::{self, Against, REPORT_FILE, Ran, RunOptions, Stage},
+    run::{self, Against, OnStage, REPORT_FILE, Ran, RunOptions, Stage},
     scenario::Scenario,
 };
-use reports::render::{self, Style, figure};
+use reports::{
+    live::{self, Live},
+    render::{self, Style, figure},
+};
 use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
@@ -29,6 +33,7 @@ use tokio::{
 use crate::{
     args::{self, ScenarioArgs, UsageError},
     printing,
+    watching::{self, Screen},
 };
 
 /// Runs a scenario and prints what it came to.
@@ -36,6 +41,11 @@ pub(crate) fn run(args: &args::Run) -> Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(Arc::clone(&stop))?;
     let is_talkative = !args.quiet;
+    let screen = match Screen::has_room(is_talkative && args.json.is_none()) {
+        true => Some(Screen::start(what_runs(args)?, Arc::clone(&stop))?),
+        false => None,
+    };
+    let told = Told::of(is_talkative, screen.as_ref());
     let ran = run::run(RunOptions {
         scenario: args.scenario.file.clone(),
         plan: plan_options(&args.scenario),
@@ -43,15 +53,63 @@ pub(crate) fn run(args: &args::Run) -> Result<ExitCode> {
         against: against(args)?,
         command: command_line(args),
         stop,
-        progress: is_talkative.then(|| Box::new(print_progress) as _),
-        stage: if is_talkative {
-            Box::new(print_stage)
-        } else {
-            Box::new(|_stage| {})
-        },
-    })?;
+        progress: told.progress,
+        watcher: told.watcher,
+        stage: told.stage,
+    });
+    // Before anything is said: the screen takes it away.
+    drop(screen);
+    let ran = ran?;
     print_outcome(args, &ran)?;
     Ok(ExitCode::from(ran.record.verdict.conclusion.exit_code()))
+}
+
+/// Who is told how a run goes.
+struct Told {
+    progress: Option<OnProgress>,
+    watcher: Option<OnInterval>,
+    stage: OnStage,
+}
+
+impl Told {
+    /// The screen where there is one, lines where somebody may read them, else nobody.
+    fn of(is_talkative: bool, screen: Option<&Screen>) -> Self {
+        match screen {
+            Some(screen) => Self {
+                progress: Some(screen.on_progress()),
+                watcher: Some(screen.on_interval()),
+                stage: screen.on_stage(),
+            },
+            None if is_talkative => Self {
+                progress: Some(Box::new(print_progress)),
+                watcher: None,
+                stage: Box::new(print_stage),
+            },
+            None => Self {
+                progress: None,
+                watcher: None,
+                stage: Box::new(|_stage| {}),
+            },
+        }
+    }
+}
+
+/// What the screen shows before anything has happened.
+fn what_runs(args: &args::Run) -> Result<Live> {
+    let scenario = Scenario::load(&args.scenario.file)?;
+    let plan = Plan::new(&scenario, &plan_options(&args.scenario))?;
+    let phase = |phase: &loadgen::plan::Phase| live::Phase {
+        name: phase.name.clone(),
+        warmup: phase.warmup,
+        planned_s: phase.duration.as_secs_f64(),
+        began_s: None,
+    };
+    Ok(Live {
+        scenario: scenario.name,
+        seed: plan.seed,
+        phases: plan.phases.iter().map(phase).collect(),
+        ..Live::default()
+    })
 }
 
 /// Shows what a scenario would do.
@@ -152,12 +210,16 @@ pub(crate) fn stop_on_signal(stop: Arc<AtomicBool>) -> Result<()> {
                         _ = terminates.recv() => {}
                     }
                     if stop.swap(true, Ordering::Relaxed) {
+                        watching::give_back_terminal();
                         std::process::abort();
                     }
-                    let _unheard = writeln!(
-                        io::stderr(),
-                        "stopping early; the report is still written (once more to end at once)"
-                    );
+                    // A screen shows it by itself.
+                    if !watching::has_terminal() {
+                        let _unheard = writeln!(
+                            io::stderr(),
+                            "stopping early; the report is still written (once more to end at once)"
+                        );
+                    }
                 }
             });
         })?;
@@ -165,18 +227,22 @@ pub(crate) fn stop_on_signal(stop: Arc<AtomicBool>) -> Result<()> {
 }
 
 fn print_stage(stage: &Stage) {
-    let line = match stage {
+    // Progress is a courtesy: a closed standard error must not end the run.
+    let _unheard = writeln!(io::stderr(), "{} ...", stage_words(stage));
+}
+
+/// What a run is doing.
+pub(crate) fn stage_words(stage: &Stage) -> String {
+    match stage {
         Stage::Building { users, agendas } => format!(
-            "setting up {} and {} ...",
+            "setting up {} and {}",
             figure::counted(u64::from(*users), "user"),
             figure::counted(u64::from(*agendas), "agenda"),
         ),
-        Stage::Driving => "offering load ...".to_owned(),
-        Stage::Crashing => "killing the server and starting another on its log ...".to_owned(),
-        Stage::Judging => "judging ...".to_owned(),
-    };
-    // Progress is a courtesy: a closed standard error must not end the run.
-    let _unheard = writeln!(io::stderr(), "{line}");
+        Stage::Driving => "offering load".to_owned(),
+        Stage::Crashing => "killing the server and starting another on its log".to_owned(),
+        Stage::Judging => "judging".to_owned(),
+    }
 }
 
 fn print_progress(progress: &Progress<'_>) {

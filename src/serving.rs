@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
+use protocol::Seq;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use server::{
     Ready, ServerConfig, log::Durability, passwords::PasswordCost, session::SessionTimeouts,
@@ -60,7 +61,7 @@ fn config(args: &Serve) -> ServerConfig {
             DurabilityArg::Normal => Durability::Normal,
             DurabilityArg::None => Durability::None,
         },
-        accept_loss: args.accept_loss,
+        accept_loss_after: args.accept_loss_after.map(Seq),
         password_cost: match args.password_cost {
             PasswordCostArg::Default => PasswordCost::DEFAULT,
             PasswordCostArg::Test => PasswordCost::TEST,
@@ -69,6 +70,7 @@ fn config(args: &Serve) -> ServerConfig {
         http: args.http,
         connections_max: args.connections,
         timeouts: SessionTimeouts::default(),
+        snapshot_every: args.snapshot_every,
         #[cfg(feature = "planted-bugs")]
         planted_bug: args.planted_bug,
     }
@@ -103,9 +105,13 @@ fn ready_text(ready: &Ready) -> String {
         .map(|warning| format!("Warning: {warning}\n"))
         .collect();
     let lines = ready.jsonl.map(lines_text).unwrap_or_default();
+    let from = match ready.recovered_from {
+        Seq::START => String::new(),
+        seq => format!(" from the snapshot at seq {seq}"),
+    };
     let http = ready.http.map(http_text).unwrap_or_default();
     format!(
-        "{warnings}Listening on tcp://{address}; log in {data} at seq {seq}, rebuilt in {ms} ms.\n\
+        "{warnings}Listening on tcp://{address}; log in {data} at seq {seq}, rebuilt in {ms} ms{from}.\n\
          \n\
          Run a scenario against it:\n\
          \x20 stampede run scenarios/smoke.toml --target tcp://{address} --admin-password-file {password}\n\
@@ -150,6 +156,7 @@ fn ready_json(ready: &Ready) -> String {
         "data_dir": ready.data_dir,
         "admin_password_file": ready.admin_password_file,
         "recovered_seq": ready.recovered.0,
+        "recovered_from_seq": ready.recovered_from.0,
         "recovered_ms": u64::try_from(ready.recovered_in.as_millis()).unwrap_or(u64::MAX),
         "warnings": ready.warnings,
     });

@@ -102,6 +102,11 @@ async fn kill_repeatedly() {
         check_log(&records);
         check_acknowledgements(&records, &racers);
         racers = ask_again(&race, racers, &server).await;
+        // The next start begins there, and must know all the same.
+        let made = run(&["log", "snapshot", text(&data)]).await;
+        assert_eq!(made.code, Some(0), "{made:?}");
+        let is_from_snapshot = server.greeting.iter().any(|line| line.contains("snapshot"));
+        assert_eq!(is_from_snapshot, 0 < crash, "{:?}", server.greeting);
     }
     let mut admin = resume_admin(&server, admin_token).await;
     conclude(race, &racers, &mut admin).await;

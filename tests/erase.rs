@@ -1,7 +1,7 @@
 //! Somebody is erased: what was about them is in no file any more, whenever the server dies.
 //!
 //! The files are searched as they are, byte by byte: the database, its write-ahead log and its
-//! index, the high-water mark and the keys. Everybody else's are opened to show that the search
+//! index, the high-water mark, the keys, and snapshots made before and after. Everybody else's are opened to show that the search
 //! would have found something. Deliberately absent: what a disk keeps below its file system.
 
 use std::{collections::BTreeMap, fs, path::Path};
@@ -61,6 +61,9 @@ async fn erase_one() {
     let refused = stranger.register(Key([30; 16]), &ana.name, PASSWORD).await;
     assert!(refused.expect("an answer").accepted().is_err());
     let keys = keys_of(&data);
+    let made = run(&["log", "snapshot", text(&data)]).await;
+    assert_eq!(made.code, Some(0), "{made:?}");
+    assert!(has_snapshot(&data), "the search has one to look into");
     let erased = erase(&mut ana).await.expect("the server lives");
     assert!(erased.accepted().is_ok(), "{erased:?}");
     // She was told, so it must be true: now, after a crash, and after a clean end.
@@ -212,6 +215,14 @@ fn check_files(data: &Path, gone: &[u8; 32], kept: &[u8; 32]) {
         is_found |= has(&bytes, kept);
     }
     assert!(is_found, "the search finds what is there");
+}
+
+fn has_snapshot(data: &Path) -> bool {
+    let mut snapshots = fs::read_dir(data).expect("the directory is there");
+    snapshots.any(|entry| {
+        let name = entry.expect("it can be listed").file_name();
+        name.to_string_lossy().starts_with("snapshot-")
+    })
 }
 
 fn has(bytes: &[u8], part: &[u8]) -> bool {

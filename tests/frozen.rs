@@ -6,10 +6,7 @@
 //! 1 % of 16 s, however fast the server is before and after. A generator that waited for answers
 //! before it asked again would have asked a few times and seen next to nothing.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Duration};
 
 use reports::{
     histogram::merge,
@@ -99,10 +96,9 @@ async fn run_frozen(server: &Server, scenario: &Path, out: &Path) -> (Option<i32
         .await
         .expect("the measured phase begins");
     server.signal(Signal::STOP);
-    let stopped_at = Instant::now();
+    // What is slept here is the fault itself; nothing is waited for.
     tokio::time::sleep(FREEZE).await;
     server.signal(Signal::CONT);
-    assert!(FREEZE <= stopped_at.elapsed());
     let output = timeout(DEADLINE, run.wait_with_output());
     let output = output.await.expect("it ends in time").expect("it ran");
     let said = String::from_utf8(output.stdout).expect("its output is text");

@@ -11,7 +11,7 @@ use std::{
 };
 
 use reports::record::RunRecord;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
     process::{Child, ChildStderr, ChildStdout, Command},
@@ -97,9 +97,12 @@ pub(crate) fn text(path: &Path) -> &str {
 
 /// Sends a signal to a child.
 pub(crate) fn send(child: &Child, signal: Signal) {
+    kill_process(pid_of(child), signal).expect("the child can be signalled");
+}
+
+fn pid_of(child: &Child) -> Pid {
     let id = child.id().expect("the child runs");
-    let pid = Pid::from_raw(i32::try_from(id).expect("ids are small")).expect("ids are not 0");
-    kill_process(pid, signal).expect("the child can be signalled");
+    Pid::from_raw(i32::try_from(id).expect("ids are small")).expect("ids are not 0")
 }
 
 /// The one run that is kept in this directory.
@@ -137,6 +140,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one and waits until it says that it takes connections.
     pub(crate) async fn start(data: &Path) -> Self {
+        Self::start_with(data, &[]).await
+    }
+
+    /// The same with more options.
+    pub(crate) async fn start_with(data: &Path, options: &[&str]) -> Self {
         let mut child = stampede([
             "serve",
             "--listen",
@@ -146,6 +154,7 @@ impl Server {
         ])
         .arg("--data")
         .arg(data)
+        .args(options)
         .spawn()
         .expect("the server starts");
         let out = child.stdout.take().expect("the output is piped");
@@ -194,9 +203,24 @@ impl Server {
             .expect("it ran until now");
     }
 
+    /// No file that it writes may be longer from now on.
+    pub(crate) fn limit_file_size(&self, bytes: u64) {
+        let limit = Rlimit {
+            current: Some(bytes),
+            maximum: Some(bytes),
+        };
+        let limited = prlimit(Some(pid_of(&self.child)), Resource::Fsize, limit);
+        limited.expect("a child can be limited");
+    }
+
     /// Ctrl-C, and everything that it says from then on.
-    pub(crate) async fn interrupt(mut self) -> Said {
+    pub(crate) async fn interrupt(self) -> Said {
         send(&self.child, Signal::INT);
+        self.end().await
+    }
+
+    /// Everything that it says until it ends by itself.
+    pub(crate) async fn end(mut self) -> Said {
         let ending = async {
             let mut out = String::new();
             while let Some(line) = self.lines.next_line().await.expect("it speaks text") {

@@ -34,8 +34,14 @@ async fn the_smoke_scenario_passes_and_leaves_a_run_that_can_be_looked_into() {
     let verified = run(&["log", "verify", text(&kept.join("log"))]).await;
     assert_eq!(verified.code, Some(0), "{verified:?}");
     let newest = record.crash.expect("the plug was pulled").recovered_seq;
-    let head = format!("head     seq {newest}\n");
-    assert!(verified.out.starts_with(&head), "{}", verified.out);
+    let head = verified.out.lines().next().expect("it says something");
+    let head = head.strip_prefix("head     seq ").map(str::parse::<u64>);
+    // The server that came back lets holds expire while it is asked about its log.
+    assert!(
+        matches!(head, Some(Ok(head)) if newest <= head),
+        "{}",
+        verified.out
+    );
 }
 
 /// What lies in the directory is named at the end of the summary.

@@ -34,6 +34,7 @@ use server::{
     passwords::{self, PasswordCost},
     recover::recover,
     session::SessionTimeouts,
+    snapshot::Snapshots,
 };
 
 /// What a process is to be, in its environment.
@@ -56,11 +57,11 @@ pub(crate) fn token(nth: u32) -> Token {
 pub(crate) fn prepare(data_dir: &Path, crowd: u32) -> Result<u64> {
     let options = SqliteOptions {
         durability: Durability::None,
-        accept_loss: false,
+        accept_loss_after: None,
     };
     let mut log = SqliteLog::open(data_dir, options)?;
     // A log that is thrown away has no secrets.
-    let (mut engine, _reader) = recover(&mut log, [7; 32], &Progress::default())?;
+    let mut engine = recover(&mut log, [7; 32], &Snapshots::none(), &Progress::default())?.engine;
     let mut scribe = Scribe {
         engine: &mut engine,
     };
@@ -240,10 +241,11 @@ fn serve() -> Result<()> {
         data_dir: env::var(ARGUMENT)?.into(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         durability: Durability::Full,
-        accept_loss: false,
+        accept_loss_after: None,
         password_cost: PasswordCost::TEST,
         connections_max: 19_000,
         timeouts: SessionTimeouts::default(),
+        snapshot_every: 0,
         #[cfg(feature = "planted-bugs")]
         planted_bug: None,
     };

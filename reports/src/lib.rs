@@ -3,8 +3,10 @@
 //! Knows no server and no socket: a record goes in, text goes out.
 
 pub mod caution;
+pub mod compare;
 pub mod histogram;
 pub mod judged;
+pub mod live;
 pub mod read;
 pub mod record;
 pub mod render;

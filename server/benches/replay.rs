@@ -20,6 +20,7 @@ use server::{
     keyring::Keyring,
     log::{Durability, EventLog, SqliteLog, SqliteOptions, commit, verify_chain},
     recover::recover,
+    snapshot::Snapshots,
 };
 
 use race::{AGENDAS, NOW, USERS, open_agenda, register, reserve, scattered};
@@ -33,7 +34,7 @@ fn main() {
     // The log is thrown away: nobody needs it synced.
     let options = SqliteOptions {
         durability: Durability::None,
-        accept_loss: false,
+        accept_loss_after: None,
     };
     let mut log = SqliteLog::open(disk.path(), options).expect("a new log opens");
     let accepted = fill(&mut log);
@@ -65,7 +66,8 @@ fn verify(log: &SqliteLog) {
 }
 
 fn rebuild(log: &mut SqliteLog) -> Engine {
-    let (engine, _reader) = recover(log, [7; 32], &Progress::default()).expect("the log is sound");
+    let recovered = recover(log, [7; 32], &Snapshots::none(), &Progress::default());
+    let engine = recovered.expect("the log is sound").engine;
     assert_eq!(engine.decided(), log.head());
     engine
 }

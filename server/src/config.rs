@@ -5,6 +5,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use protocol::Seq;
+
 use crate::{log::Durability, passwords::PasswordCost, session::SessionTimeouts};
 
 /// How to run a server.
@@ -20,14 +22,16 @@ pub struct ServerConfig {
     pub http: Option<SocketAddr>,
     /// When a commit counts as durable.
     pub durability: Durability,
-    /// Start although acknowledged records are missing at the log's end.
-    pub accept_loss: bool,
+    /// Start although acknowledged records are missing behind this position, where the log ends.
+    pub accept_loss_after: Option<Seq>,
     /// What hashing one password costs.
     pub password_cost: PasswordCost,
     /// Connections held at once; the next one is told so and closed. Each needs a descriptor.
     pub connections_max: usize,
     /// How patient conversations are.
     pub timeouts: SessionTimeouts,
+    /// Records between two snapshots, at least; 0 for no snapshots at all.
+    pub snapshot_every: u64,
     /// What it does wrong, on purpose.
     #[cfg(feature = "planted-bugs")]
     pub planted_bug: Option<crate::planted::PlantedBug>,

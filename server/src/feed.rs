@@ -7,9 +7,13 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use protocol::Seq;
+use protocol::{Seq, UserId};
 
-use crate::domain::{PageWanted, Stream};
+use crate::{
+    domain::{PageWanted, Stream},
+    keyring::Keyring,
+    snapshot::{Saved, SectionReader, SectionWriter, Unsound},
+};
 
 /// See the head of this file. The entry with index n is at offset n - 1.
 #[derive(Debug, Default)]
@@ -58,6 +62,54 @@ impl Feed {
             let skipped = index.saturating_sub(1);
             entries.iter().skip(skipped).take(limit).copied().collect()
         }
+    }
+}
+
+impl Saved for Feed {
+    fn save(&self, out: &mut SectionWriter<'_>, _keyring: &Keyring) {
+        let Self { streams } = self;
+        // Sorted, so that a state has one form.
+        let mut names: Vec<Stream> = streams.keys().copied().collect();
+        names.sort_unstable();
+        out.count(names.len());
+        for stream in names {
+            let (sort, id) = numbers(stream);
+            out.u8(sort);
+            out.u64(id);
+            out.count(self.entries(stream).len());
+            (self.entries(stream).iter()).for_each(|seq| out.u64(seq.0));
+        }
+    }
+
+    fn load(&mut self, from: &mut SectionReader<'_>, _keyring: &Keyring) -> Result<(), Unsound> {
+        let mut streams = HashMap::default();
+        for _ in 0..from.count(1 + 8 + 8)? {
+            let numbers = (from.u8()?, from.u64()?);
+            let stream = stream_of(numbers).ok_or_else(|| from.lacks("a stream"))?;
+            let len = from.count(8)?;
+            let entries: Result<Vec<Seq>, _> = (0..len).map(|_| from.u64().map(Seq)).collect();
+            streams.insert(stream, entries?);
+        }
+        *self = Self { streams };
+        Ok(())
+    }
+}
+
+/// A stream in a snapshot.
+const fn numbers(stream: Stream) -> (u8, u64) {
+    match stream {
+        Stream::Everybody => (1, 0),
+        Stream::Person(user) => (2, user.0),
+        Stream::Conversation(id) => (3, id),
+    }
+}
+
+const fn stream_of(numbers: (u8, u64)) -> Option<Stream> {
+    match numbers {
+        (1, 0) => Some(Stream::Everybody),
+        (2, user) => Some(Stream::Person(UserId(user))),
+        (3, id) => Some(Stream::Conversation(id)),
+        (_, _) => None,
     }
 }
 

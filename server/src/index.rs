@@ -8,6 +8,8 @@
 
 use prefetch_index::prefetch_index;
 
+use crate::snapshot::{SectionReader, SectionWriter, Unsound};
+
 /// No entry.
 const FREE: u64 = 0;
 
@@ -31,6 +33,26 @@ impl Index {
         if self.slots.len() < slots {
             self.grow(slots.max(SLOTS_MIN));
         }
+    }
+
+    /// Writes the table as it is.
+    pub(crate) fn save(&self, out: &mut SectionWriter<'_>) {
+        let Self { slots, len } = self;
+        out.count(*len);
+        out.count(slots.len());
+        slots.iter().for_each(|slot| out.u64(*slot));
+    }
+
+    /// Reads a table that was saved.
+    pub(crate) fn load(from: &mut SectionReader<'_>) -> Result<Self, Unsound> {
+        let len = from.count(0)?;
+        let count = from.count(size_of::<u64>())?;
+        let slots: Box<[u64]> = (0..count).map(|_| from.u64()).collect::<Result<_, _>>()?;
+        let is_table = slots.is_empty() || slots.len().is_power_of_two();
+        if is_table && len <= slots.len() {
+            return Ok(Self { slots, len });
+        }
+        Err(from.lacks("a table with room"))
     }
 
     /// Asks for the memory in which a thing with this hash is looked for first.

@@ -101,9 +101,15 @@ impl Keyring {
         PersonKey { user, key: made }
     }
 
+    /// Whether there is a key of this person.
+    #[must_use]
+    pub fn has(&self, user: UserId) -> bool {
+        self.keys.contains_key(&user)
+    }
+
     /// Notes that the log has this person, with a key or without.
     pub fn meet(&mut self, user: UserId) {
-        if !self.keys.contains_key(&user) {
+        if !self.has(user) {
             self.keyless.insert(user);
         }
     }

@@ -10,7 +10,12 @@ use foldhash::fast::FixedState;
 use protocol::{Key, Kind, Seq, UserId};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::{index::Index, pieces::Pieces};
+use crate::{
+    index::Index,
+    keyring::Keyring,
+    pieces::Pieces,
+    snapshot::{Saved, SectionReader, SectionWriter, Unsound},
+};
 
 /// Commands for which a retry is recognised: at least this many of the newest. At a sustained
 /// 100,000 a second that is over a minute, at 1,000 a second over two hours; a client that gives up
@@ -20,6 +25,9 @@ pub const KEYS_RETAINED_MIN: usize = 8 * 1024 * 1024;
 /// Small tables that grow one at a time: growing one big table would stop the engine for as long
 /// as moving millions of entries takes.
 const SHARDS: usize = 256;
+
+/// Bytes of a key in a snapshot.
+const KEY_BYTES: usize = 8 + 16 + 8;
 
 /// What a key was used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +95,34 @@ impl KeyTable {
     }
 }
 
+impl Saved for KeyTable {
+    fn save(&self, out: &mut SectionWriter<'_>, _keyring: &Keyring) {
+        let Self {
+            young,
+            old,
+            capacity,
+        } = self;
+        out.u64(witness());
+        out.count(*capacity);
+        old.save(out);
+        young.save(out);
+    }
+
+    fn load(&mut self, from: &mut SectionReader<'_>, _keyring: &Keyring) -> Result<(), Unsound> {
+        if from.u64()? != witness() || from.count(0)? != self.capacity {
+            return Err(from.lacks("a table of this version"));
+        }
+        self.old = Generation::load(from)?;
+        self.young = Generation::load(from)?;
+        Ok(())
+    }
+}
+
+/// What a saved table was hashed with: another version of that finds nothing in it.
+fn witness() -> u64 {
+    FixedState::default().hash_one((1_u64, 2_u128))
+}
+
 /// A key and whose it is: everybody's keys are their own.
 type OwnedKey = (UserId, Key);
 
@@ -141,6 +177,41 @@ impl Generation {
             None => shard.insert(fingerprint.hash, index),
         }
         self.keys.push((owned, used.digest));
+    }
+
+    fn save(&self, out: &mut SectionWriter<'_>) {
+        let Self {
+            first,
+            keys,
+            shards,
+        } = self;
+        out.u64(first.0);
+        out.count(keys.len());
+        for ((actor, key), digest) in keys.iter() {
+            out.u64(actor.0);
+            out.array(&key.0);
+            out.u64(*digest);
+        }
+        for shard in shards {
+            shard.save(out);
+        }
+    }
+
+    fn load(from: &mut SectionReader<'_>) -> Result<Self, Unsound> {
+        let first = Seq(from.u64()?);
+        let mut keys = Pieces::default();
+        for _ in 0..from.count(KEY_BYTES)? {
+            let owned = (UserId(from.u64()?), Key(from.array()?));
+            keys.push((owned, from.u64()?));
+        }
+        let shards = (0..SHARDS)
+            .map(|_| Index::load(from))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            first,
+            keys,
+            shards,
+        })
     }
 
     fn index_of(&self, fingerprint: Fingerprint, owned: OwnedKey) -> Option<u32> {

@@ -2,13 +2,14 @@
 //!
 //! Bytes arrive at `net`, become demands in `session`, are decided by `engine` with the rules of
 //! `domain`, made durable by `writer` on `log`, and leave again only then. `hub` holds the
-//! conversations together; `serve` starts and stops all of it.
+//! conversations together; `serve` starts and stops all of it; `snapshot` keeps states for the next start.
 
 pub mod archive;
 pub mod auth;
 pub mod clock;
 pub mod config;
 mod connections;
+pub mod copies;
 pub mod domain;
 pub mod engine;
 pub mod feed;
@@ -29,6 +30,7 @@ pub mod presence;
 pub mod recover;
 pub mod serve;
 pub mod session;
+pub mod snapshot;
 pub mod trail;
 pub mod writer;
 

@@ -38,6 +38,11 @@ impl<T> Pieces<T> {
         }
     }
 
+    /// The entries, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.pieces.iter().flatten()
+    }
+
     /// The entry at `index`, counted from 0.
     pub(crate) fn get(&self, index: usize) -> Option<&T> {
         self.pieces.get(index / PIECE_LEN)?.get(index % PIECE_LEN)

@@ -1,24 +1,30 @@
-//! Rebuilding the state from the log when a server starts.
+//! Rebuilding the state when a server starts, and for a snapshot.
 //!
-//! A log goes in; an engine that stands where the log ends comes out, or the reason why not. Two
-//! threads share the work, since it is what a crash makes everybody wait for: one reads the records
-//! and checks every position and every hash, the other applies what was found sound. Deliberately
-//! absent: rules, and opening the log.
+//! A log goes in; an engine that stands where the log ends comes out, or the reason why not. It
+//! begins at the newest snapshot that is sound, if there is one, and applies the records behind it;
+//! what is wrong with others is told as a warning. Two threads share the records, since they are
+//! what a crash makes everybody wait for: one reads them and checks every position and every hash,
+//! the other applies what was found sound. Deliberately absent: rules, opening the log, and the
+//! chain below the snapshot, of which only the end is checked (`inspect::verify` checks all of it).
 
 use std::{
     io,
     ops::ControlFlow,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
     thread,
 };
 
-use protocol::UserId;
+use protocol::{ChainHash, Seq, UserId};
 
 use crate::{
     engine::{Engine, FORESEEN},
     health::Progress,
     keyring::Keyring,
-    log::{self, Batch, EventLog, Head, LogError, LogReader},
+    log::{self, Batch, EventLog, Head, LogError, LogReader, PersonKey},
+    snapshot::{self, Listed, Loaded, Snapshots, Unsound},
 };
 
 /// Records handed over at once: waking the other thread costs as much as applying a few dozen.
@@ -27,9 +33,34 @@ const STRETCH_LEN: usize = 2_048;
 /// Stretches that may wait to be applied; reading stops when it is that far ahead.
 const STRETCHES_MAX: usize = 4;
 
-/// Rebuilds the state from the log, checking every position and every hash on the way. Keys of
-/// people who are not there any more, or never came to be, are destroyed. `seed` is where the keys
-/// of new people come from: 256 random bits. `progress` is told how far it is.
+/// Records below a snapshot that are checked all the same: what a crash or a copy damages is mostly
+/// the end of a log.
+const CHECKED_BELOW: u64 = 1_000;
+
+/// A server's state as it starts.
+pub struct Recovered {
+    /// It stands where the log ends.
+    pub engine: Engine,
+    /// A view of the log.
+    pub reader: Box<dyn LogReader>,
+    /// The position of the snapshot it began at; [`Seq::START`] for none.
+    pub from: Seq,
+    /// What is wrong with snapshots.
+    pub warnings: Vec<String>,
+}
+
+impl std::fmt::Debug for Recovered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recovered")
+            .field("from", &self.from)
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Rebuilds the state from the newest sound snapshot and the log. Keys of people who are not there
+/// any more, or never came to be, are destroyed. `seed` is where the keys of new people come from:
+/// 256 random bits. `progress` is told how far it is.
 ///
 /// # Errors
 /// If the log is damaged, from a version this one cannot read, or the key of somebody in it is
@@ -37,49 +68,177 @@ const STRETCHES_MAX: usize = 4;
 pub fn recover(
     log: &mut dyn EventLog,
     seed: [u8; 32],
+    snapshots: &Snapshots,
     progress: &Progress,
-) -> Result<(Engine, Box<dyn LogReader>), LogError> {
+) -> Result<Recovered, LogError> {
     let mut reader = log.reader()?;
     let keys = reader.keys()?;
     let found: Vec<UserId> = keys.iter().map(|key| key.user).collect();
-    let mut keyring = Keyring::new(seed);
-    keyring.extend(keys);
-    let mut engine = Engine::new(keyring);
-    engine.expect(log.head().seq.0);
-    progress.expect(log.head().seq.0);
-    let (read, applied) = thread::scope(|scope| {
-        let (stretches, inbox) = sync_channel(STRETCHES_MAX);
-        let reading = thread::Builder::new()
-            .name("log checker".to_owned())
-            .spawn_scoped(scope, || {
-                // Moved in, so that the inbox hears when there is no more.
-                let stretches = stretches;
-                read_checked(&mut *reader, &stretches)
-            });
-        match reading {
-            Ok(reading) => {
-                let applied = apply(&mut engine, &inbox, progress);
-                // A reader that has more to say than is listened to stops by itself.
-                drop(inbox);
-                let read = reading
-                    .join()
-                    .expect("a panic of the reader ends the process");
-                (read, applied)
-            }
-            Err(error) => (Err(no_thread(error)), Ok(())),
-        }
-    });
-    applied?;
-    let head = read?;
-    if head != log.head() {
+    let mut rebuilt = rebuild(Rebuild {
+        reader: &mut *reader,
+        head: log.head(),
+        keys,
+        seed,
+        snapshots,
+        progress,
+        is_given_up: &AtomicBool::new(false),
+    })?;
+    settle_keys(log, &mut rebuilt.engine, found)?;
+    Ok(Recovered {
+        engine: rebuilt.engine,
+        reader,
+        from: rebuilt.from,
+        warnings: rebuilt.warnings,
+    })
+}
+
+/// What to rebuild.
+pub(crate) struct Rebuild<'a> {
+    /// The log.
+    pub(crate) reader: &'a mut dyn LogReader,
+    /// Up to where; there may be more.
+    pub(crate) head: Head,
+    /// The keys of people.
+    pub(crate) keys: Vec<PersonKey>,
+    /// Where new ones come from.
+    pub(crate) seed: [u8; 32],
+    /// Where to begin.
+    pub(crate) snapshots: &'a Snapshots,
+    /// Is told how far it is.
+    pub(crate) progress: &'a Progress,
+    /// Becomes true when nobody wants it any more; what comes out then is of no use.
+    pub(crate) is_given_up: &'a AtomicBool,
+}
+
+/// A state and where it came from.
+pub(crate) struct Rebuilt {
+    /// The state.
+    pub(crate) engine: Engine,
+    /// The position of the snapshot it began at; [`Seq::START`] for none.
+    pub(crate) from: Seq,
+    /// What is wrong with snapshots.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Rebuilds a state that stands at `head`.
+///
+/// # Errors
+/// See [`recover`].
+pub(crate) fn rebuild(rebuild: Rebuild<'_>) -> Result<Rebuilt, LogError> {
+    let Rebuild { reader, head, .. } = rebuild;
+    let keyring = || {
+        let mut keyring = Keyring::new(rebuild.seed);
+        keyring.extend(rebuild.keys.clone());
+        keyring
+    };
+    let mut warnings = Vec::new();
+    let mut engine = newest(reader, rebuild.snapshots, &keyring, &mut warnings)?
+        .unwrap_or_else(|| Engine::new(keyring()));
+    let from = engine.decided();
+    let behind = head.seq.0.saturating_sub(from.seq.0);
+    engine.expect(behind);
+    rebuild.progress.expect(behind);
+    let replaying = Replaying {
+        upto: head.seq,
+        progress: rebuild.progress,
+        is_given_up: rebuild.is_given_up,
+    };
+    let reached = replaying.run(&mut engine, reader)?;
+    if reached != head && !rebuild.is_given_up.load(Ordering::Relaxed) {
         return Err(LogError::Damaged(format!(
             "the log's last position is {} but only {} could be read; restore a backup",
-            log.head().seq,
-            head.seq
+            head.seq, reached.seq
         )));
     }
-    settle_keys(log, &mut engine, found)?;
-    Ok((engine, reader))
+    Ok(Rebuilt {
+        engine,
+        from: from.seq,
+        warnings,
+    })
+}
+
+/// The state of the newest snapshot that is sound and of this log.
+fn newest(
+    reader: &mut dyn LogReader,
+    snapshots: &Snapshots,
+    keyring: &dyn Fn() -> Keyring,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Engine>, LogError> {
+    let listed = snapshots.list().unwrap_or_else(|error| {
+        warnings.push(format!("snapshots cannot be looked for: {error}"));
+        Vec::new()
+    });
+    for Listed { path, .. } in listed {
+        let unsound = match snapshot::load(&path, keyring()) {
+            Ok(Loaded { engine, header }) => {
+                let seq = header.head.seq;
+                if hash_at(reader, seq)? == Some(header.head.hash) {
+                    return Ok(Some(engine));
+                }
+                Unsound::OtherPast { seq }
+            }
+            Err(unsound) => unsound,
+        };
+        warnings.push(format!(
+            "the snapshot {} is not used: {unsound}; an older one or the whole log is read instead, and the next snapshot replaces it",
+            path.display()
+        ));
+    }
+    Ok(None)
+}
+
+fn hash_at(reader: &mut dyn LogReader, seq: Seq) -> Result<Option<ChainHash>, LogError> {
+    let mut hash = None;
+    reader.read(seq, &mut |row| {
+        hash = (row.record.seq == seq).then_some(row.hash);
+        ControlFlow::Break(())
+    })?;
+    Ok(hash)
+}
+
+/// Records to be applied.
+struct Replaying<'a> {
+    upto: Seq,
+    progress: &'a Progress,
+    is_given_up: &'a AtomicBool,
+}
+
+impl Replaying<'_> {
+    /// Applies the records behind where `engine` stands and returns how far they were sound. Begins
+    /// to check a little before it.
+    fn run(&self, engine: &mut Engine, reader: &mut dyn LogReader) -> Result<Head, LogError> {
+        let stands = engine.decided().seq;
+        let seq = Seq(stands.0.saturating_sub(CHECKED_BELOW));
+        let hash = match seq {
+            Seq::START => ChainHash::START,
+            seq => hash_at(reader, seq)?.unwrap_or(ChainHash::START),
+        };
+        let mut reading = Reading {
+            reader,
+            from: Head { seq, hash },
+            behind: stands,
+            upto: self.upto,
+            is_given_up: self.is_given_up,
+        };
+        thread::scope(|scope| {
+            let (stretches, inbox) = sync_channel(STRETCHES_MAX);
+            let thread = thread::Builder::new()
+                .name("log checker".to_owned())
+                .spawn_scoped(scope, move || {
+                    // Moved in, so that the inbox hears when there is no more.
+                    let stretches = stretches;
+                    reading.read_checked(&stretches)
+                })
+                .map_err(no_thread)?;
+            let applied = apply(engine, &inbox, self.progress);
+            // A reader that has more to say than is listened to stops by itself.
+            drop(inbox);
+            let read = thread
+                .join()
+                .expect("a panic of the reader ends the process");
+            applied.and(read)
+        })
+    }
 }
 
 /// After a crash there may be keys whose person is erased, or whose registration was lost. A key
@@ -102,27 +261,48 @@ fn settle_keys(
     log.destroy_keys(&found)
 }
 
-/// Reads every record, checks it, and hands it over. Returns how far it got.
-fn read_checked(
-    reader: &mut dyn LogReader,
-    stretches: &SyncSender<Batch>,
-) -> Result<Head, LogError> {
-    let mut stretch = Batch::default();
-    let head = log::replay(reader, Head::default(), &mut |row| {
-        stretch.push(&row.record, row.hash);
-        if stretch.len() < STRETCH_LEN {
-            return ControlFlow::Continue(());
+/// The part of the thread that reads.
+struct Reading<'a> {
+    reader: &'a mut dyn LogReader,
+    /// Where checking begins.
+    from: Head,
+    /// What is behind this is handed over.
+    behind: Seq,
+    upto: Seq,
+    is_given_up: &'a AtomicBool,
+}
+
+impl Reading<'_> {
+    /// Reads every record, checks it, and hands it over. Returns how far it got.
+    fn read_checked(&mut self, stretches: &SyncSender<Batch>) -> Result<Head, LogError> {
+        if self.upto <= self.from.seq {
+            return Ok(self.from);
         }
-        match stretches.send(std::mem::take(&mut stretch)) {
-            Ok(()) => ControlFlow::Continue(()),
-            // Nobody listens: what was applied last could not be, and is told of there.
-            Err(_unheard) => ControlFlow::Break(()),
+        let (behind, upto, is_given_up) = (self.behind, self.upto, self.is_given_up);
+        let mut stretch = Batch::default();
+        let head = log::replay(self.reader, self.from, &mut |row| {
+            let seq = row.record.seq;
+            if behind < seq {
+                stretch.push(&row.record, row.hash);
+            }
+            if stretch.len() == STRETCH_LEN {
+                let sent = stretches.send(std::mem::take(&mut stretch));
+                if sent.is_err() || is_given_up.load(Ordering::Relaxed) {
+                    // Nobody listens: what was applied last could not be, and is told of there.
+                    return ControlFlow::Break(());
+                }
+            }
+            if seq < upto {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        if !stretch.is_empty() {
+            let _unheard_is_told_elsewhere = stretches.send(stretch);
         }
-    })?;
-    if !stretch.is_empty() {
-        let _unheard_is_told_elsewhere = stretches.send(stretch);
+        Ok(head)
     }
-    Ok(head)
 }
 
 fn apply(

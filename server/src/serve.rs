@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
     pin::pin,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     task::Poll,
     time::Duration,
 };
@@ -46,7 +46,8 @@ use crate::{
         tcp::{self, Shell},
     },
     passwords::{self, Secret},
-    recover::recover,
+    recover::{Recovered, recover},
+    snapshot::{Keeper, Making, SnapshotError, Snapshots, make},
     writer::{Synced, Writer},
 };
 
@@ -63,7 +64,8 @@ pub const ADMIN_NAME: &str = "admin";
 /// The file in the data directory that holds the first admin's password.
 pub const ADMIN_PASSWORD_FILE: &str = "admin-password";
 
-const SECRET_FILE: &str = "secret";
+/// The file in the data directory that holds the server's secret.
+pub(crate) const SECRET_FILE: &str = "secret";
 
 /// What is known once the server takes connections.
 #[derive(Debug, Clone)]
@@ -78,6 +80,8 @@ pub struct Ready {
     pub data_dir: PathBuf,
     /// The newest position found in the log.
     pub recovered: Seq,
+    /// The position of the snapshot that it began at; [`Seq::START`] for none.
+    pub recovered_from: Seq,
     /// How long rebuilding the state took.
     pub recovered_in: Duration,
     /// Where the first admin's password is.
@@ -151,7 +155,7 @@ pub fn serve(
             stopped.await;
             vitals.enter(Stage::Stopping);
         };
-        run(shell, synced, doors, stopped).await
+        run(config, shell, synced, doors, stopped).await
     })
 }
 
@@ -201,14 +205,21 @@ fn start(
 ) -> Result<(Shell, tokio::sync::mpsc::Receiver<Synced>, Ready), ServeError> {
     let options = SqliteOptions {
         durability: config.durability,
-        accept_loss: config.accept_loss,
+        accept_loss_after: config.accept_loss_after,
     };
     let log = SqliteLog::open(&config.data_dir, options)?;
-    let warnings = warnings(&log);
+    let mut warnings = warnings(&log);
     let mut log: Box<dyn EventLog> = Box::new(log);
     let clock = Monotonic::start();
     vitals.enter(Stage::Replaying);
-    let (mut engine, reader) = recover(&mut *log, random()?, &vitals.progress)?;
+    let snapshots = Snapshots::of(&config.data_dir);
+    let Recovered {
+        mut engine,
+        reader,
+        from: recovered_from,
+        warnings: of_snapshots,
+    } = recover(&mut *log, random()?, &snapshots, &vitals.progress)?;
+    warnings.extend(of_snapshots);
     let recovered = engine.decided().seq;
     let recovered_in = Duration::from_millis(clock.ms());
     let secret = secret(&config.data_dir)?;
@@ -257,6 +268,7 @@ fn start(
         http: None,
         data_dir: config.data_dir.clone(),
         recovered,
+        recovered_from,
         recovered_in,
         admin_password_file,
         warnings,
@@ -301,11 +313,13 @@ fn prepare(
 
 /// Serves until told to stop, then finishes what was taken.
 async fn run(
+    config: &ServerConfig,
     shell: Shell,
     synced: tokio::sync::mpsc::Receiver<Synced>,
     doors: Doors,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
+    let keeper = keep_snapshots(config)?;
     let shell = Rc::new(shell);
     let accepting = task::spawn_local(Rc::clone(&shell).accept(doors.native, Speech::Native));
     let speech = Speech::Lines(random()?);
@@ -334,9 +348,39 @@ async fn run(
     ticks.abort();
     turns.abort();
     delivery.abort();
+    drop(keeper);
+    keep_last(config, &shell);
     shell.hub.borrow_mut().close()?;
     releases.abort();
     Ok(())
+}
+
+/// The thread that makes snapshots, unless none are wanted.
+fn keep_snapshots(config: &ServerConfig) -> Result<Option<Keeper>, ServeError> {
+    if config.snapshot_every == 0 {
+        return Ok(None);
+    }
+    Keeper::spawn(&config.data_dir, config.snapshot_every)
+        .map(Some)
+        .map_err(|error| ServeError::System(error.to_string()))
+}
+
+/// A snapshot of the state at the end. What the log gives must be what was served, and the log has
+/// all of it already: without the snapshot the next start takes longer.
+fn keep_last(config: &ServerConfig, shell: &Shell) {
+    if config.snapshot_every == 0 {
+        return;
+    }
+    let made = make(&Making {
+        data_dir: &config.data_dir,
+        expected: Some(shell.hub.borrow().engine().state_hash()),
+        is_given_up: &AtomicBool::new(false),
+    });
+    match made {
+        Ok(_) => {}
+        Err(error @ SnapshotError::Differs { .. }) => tracing::error!(%error),
+        Err(error) => tracing::warn!(%error, "no snapshot was made at the end"),
+    }
 }
 
 fn warnings(log: &SqliteLog) -> Vec<String> {

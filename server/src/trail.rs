@@ -10,7 +10,16 @@ use protocol::{Record, Seq, UserId, words};
 
 use words::log::Subject;
 
-use crate::pieces::Pieces;
+use crate::{
+    keyring::Keyring,
+    pieces::Pieces,
+    snapshot::{Saved, SectionReader, SectionWriter, Unsound},
+};
+
+/// Bytes of a step in a snapshot.
+const LINK_BYTES: usize = 4 * 8 + 1;
+const IS_AGENDA: u8 = 1;
+const IS_FORGOTTEN: u8 = 2;
 
 /// One thing that was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +152,88 @@ impl Trail {
     fn link(&self, seq: Seq) -> Option<&Link> {
         self.links.get(index_of(seq)?)
     }
+}
+
+impl Saved for Trail {
+    fn save(&self, out: &mut SectionWriter<'_>, _keyring: &Keyring) {
+        let Self {
+            links,
+            newest_of_user,
+            newest_of_agenda,
+        } = self;
+        out.count(links.len());
+        links.iter().for_each(|link| link.save(out));
+        save_ends(newest_of_user.iter().map(|(user, seq)| (user.0, *seq)), out);
+        save_ends(newest_of_agenda.iter().map(|(id, seq)| (*id, *seq)), out);
+    }
+
+    fn load(&mut self, from: &mut SectionReader<'_>, _keyring: &Keyring) -> Result<(), Unsound> {
+        let mut links = Pieces::default();
+        for _ in 0..from.count(LINK_BYTES)? {
+            links.push(Link::load(from)?);
+        }
+        *self = Self {
+            links,
+            newest_of_user: load_ends(from, UserId)?,
+            newest_of_agenda: load_ends(from, |id| id)?,
+        };
+        Ok(())
+    }
+}
+
+impl Link {
+    fn save(&self, out: &mut SectionWriter<'_>) {
+        let Self {
+            actor,
+            target,
+            is_agenda,
+            is_forgotten,
+            before_of_user,
+            before_of_agenda,
+        } = self;
+        out.u64(actor.0);
+        out.u64(*target);
+        out.u64(before_of_user.0);
+        out.u64(before_of_agenda.0);
+        out.u8(u8::from(*is_agenda) * IS_AGENDA | u8::from(*is_forgotten) * IS_FORGOTTEN);
+    }
+
+    fn load(from: &mut SectionReader<'_>) -> Result<Self, Unsound> {
+        let [actor, target, of_user, of_agenda] =
+            [from.u64()?, from.u64()?, from.u64()?, from.u64()?];
+        let flags = from.u8()?;
+        Ok(Self {
+            actor: UserId(actor),
+            target,
+            is_agenda: flags & IS_AGENDA != 0,
+            is_forgotten: flags & IS_FORGOTTEN != 0,
+            before_of_user: Seq(of_user),
+            before_of_agenda: Seq(of_agenda),
+        })
+    }
+}
+
+/// Where trails end, sorted, so that a state has one form.
+fn save_ends(ends: impl Iterator<Item = (u64, Seq)>, out: &mut SectionWriter<'_>) {
+    let mut ends: Vec<(u64, Seq)> = ends.collect();
+    ends.sort_unstable();
+    out.count(ends.len());
+    for (id, seq) in ends {
+        out.u64(id);
+        out.u64(seq.0);
+    }
+}
+
+fn load_ends<K: Eq + std::hash::Hash>(
+    from: &mut SectionReader<'_>,
+    key: fn(u64) -> K,
+) -> Result<HashMap<K, Seq, FixedState>, Unsound> {
+    let count = from.count(8 + 8)?;
+    let mut ends = HashMap::with_capacity_and_hasher(count, FixedState::default());
+    for _ in 0..count {
+        ends.insert(key(from.u64()?), Seq(from.u64()?));
+    }
+    Ok(ends)
 }
 
 fn index_of(seq: Seq) -> Option<usize> {

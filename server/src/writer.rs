@@ -6,7 +6,7 @@
 //! deciding, answering.
 
 use std::{
-    io,
+    io::{self, Write as _},
     sync::{
         Arc,
         mpsc::{SyncSender, TrySendError, sync_channel},
@@ -28,6 +28,9 @@ pub struct Writer {
     batches: Option<SyncSender<Batch>>,
     thread: Option<JoinHandle<Result<(), LogError>>>,
 }
+
+/// How the process ends when a batch cannot be made durable.
+const EXIT_NOT_DURABLE: i32 = 1;
 
 /// A synced batch and the proof of it.
 pub type Synced = (Committed, Batch);
@@ -100,23 +103,25 @@ impl Writer {
     }
 }
 
+#[expect(
+    clippy::exit,
+    reason = "nothing may be acknowledged any more, whatever other threads are about to do"
+)]
 fn end_the_process(error: &LogError, batch: &Batch) -> ! {
     let first = batch.row(0).record.seq;
-    tracing::error!(
-        %error,
-        %first,
-        records = batch.len(),
-        "the log could not be made durable; ending the process without acknowledging anything more"
+    let records = batch.len();
+    // Nobody can be told if the standard error is closed.
+    let _unheard = writeln!(
+        io::stderr(),
+        "stampede: {error}\nstampede: seq {first} could not be made durable ({records} records were on their way and are not acknowledged); the server ends"
     );
-    std::process::abort();
+    // No abort: what the kernel would keep of this process holds the keys of people.
+    std::process::exit(EXIT_NOT_DURABLE);
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        os::unix::process::ExitStatusExt,
-        process::{Command, Stdio},
-    };
+    use std::process::{Command, Stdio};
 
     use protocol::{ChainHash, Key, Kind, Record, Seq, UserId};
 
@@ -169,7 +174,6 @@ mod tests {
 
     /// Runs only in a process of its own, which the test below starts: it does not come back.
     fn be_the_victim() {
-        tracing_subscriber::fmt().with_writer(io::stderr).init();
         let (writer, mut synced) =
             Writer::spawn(Box::new(FailingLog), Arc::default()).expect("a thread");
         writer.sync(batch_of_one());
@@ -196,8 +200,7 @@ mod tests {
             String::from_utf8_lossy(&ended.stderr),
         );
         assert!(out.contains("running 1 test"), "{out}");
-        const ABORTED: i32 = 6;
-        assert_eq!(ended.status.signal(), Some(ABORTED), "{out}{err}");
+        assert_eq!(ended.status.code(), Some(EXIT_NOT_DURABLE), "{out}{err}");
         assert!(!out.contains("ACKNOWLEDGED"), "{out}");
         let told = format!("{out}{err}");
         assert!(told.contains("the disk is gone"), "{told}");

@@ -1,4 +1,8 @@
 //! How the server is, asked over HTTP while clients use it.
+#![expect(
+    clippy::unwrap_used,
+    reason = "test support: whatever fails, fails the test"
+)]
 
 use std::{
     io::{Read, Write},
@@ -45,7 +49,12 @@ fn figure(page: &str, name: &str, label: Option<(&str, &str)>) -> Option<f64> {
 /// Scrapes until a figure has risen this far: what the serving thread counts is laid out beside the
 /// tick of its clock.
 fn wait_for(server: &Server, name: &str, label: Option<(&str, &str)>, least: f64) {
-    while figure(&get(server, "/metrics"), name, label).unwrap() < least {}
+    const SCRAPES_MAX: u32 = 20_000;
+    let has_risen = |_| least <= figure(&get(server, "/metrics"), name, label).unwrap();
+    assert!(
+        (0..SCRAPES_MAX).any(has_risen),
+        "{name} {label:?} did not reach {least}"
+    );
 }
 
 #[test]

@@ -4,7 +4,9 @@ use protocol::{
     Code,
     words::{accounts, agenda, log as log_words},
 };
-use server::{ServeError, ServerConfig, log::LogError, passwords::PasswordCost};
+use server::{
+    ServeError, ServerConfig, log::LogError, passwords::PasswordCost, snapshot::Snapshots,
+};
 
 use crate::support::{
     Answer, Heard, PAGES, PASSWORD, block, config, reserve, start, start_fresh, try_start,
@@ -65,6 +67,39 @@ fn everything_acknowledged_is_there_after_a_restart() {
             })
             .accepted(),
         live
+    );
+}
+
+#[test]
+fn snapshots_are_made_while_it_runs_and_a_start_begins_at_one() {
+    let data_dir = tempfile::tempdir().expect("a temporary directory");
+    let often = || ServerConfig {
+        snapshot_every: 2,
+        ..config(data_dir.path())
+    };
+    let server = try_start(often()).unwrap_or_else(|error| panic!("{error}"));
+    let (mut client, _) = server.member("ana");
+    let agenda = server.agenda(&mut client);
+    let snapshots = Snapshots::of(data_dir.path());
+    for nth in 0..2 {
+        // Two records make one due, wherever the last one stands.
+        let first = client.agenda(reserve(agenda, nth)).seq;
+        client.agenda(reserve(agenda, nth));
+        let is_made = || {
+            let listed = snapshots.list().expect("the directory can be read");
+            listed.first().is_some_and(|newest| first <= newest.seq)
+        };
+        while !is_made() {
+            client.ping();
+        }
+    }
+    let state = server.admin().log(log_words::ReadState {});
+    server.stop();
+    let server = try_start(often()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(server.ready.warnings, [""; 0]);
+    assert_eq!(
+        server.ready.recovered_from, state.seq,
+        "one is made at the end"
     );
 }
 

@@ -48,10 +48,11 @@ pub(crate) fn config(data_dir: &Path) -> ServerConfig {
         jsonl: None,
         http: None,
         durability: Durability::Full,
-        accept_loss: false,
+        accept_loss_after: None,
         password_cost: PasswordCost::TEST,
         connections_max: 1_000,
         timeouts: SessionTimeouts::default(),
+        snapshot_every: 1_000_000,
         #[cfg(feature = "planted-bugs")]
         planted_bug: None,
     }

@@ -49,7 +49,7 @@ pub(crate) fn prove(args: &Prove) -> Result<ExitCode> {
         fs::write(&scenario, stage.text()).with_context(|| scenario.display().to_string())?;
     }
     let bugs = if args.bugs.is_empty() {
-        PlantedBug::ALL
+        PlantedBug::LIES
     } else {
         &args.bugs
     };
@@ -106,6 +106,7 @@ fn try_bug(
         command,
         stop: Arc::clone(stop),
         progress: None,
+        watcher: None,
         stage: Box::new(|_stage| {}),
     })?;
     judge((stage, bug), ran)
@@ -234,10 +235,11 @@ const HEAD: &str = "\
 # Planted bugs
 
 A law that has never convicted anybody proves nothing. So the server can be built to lie: each bug
-below is one lie that a real server might tell, told only now and then. Every law has a bug that it
-is there for. Each bug is run through the one of three scenarios in which it can show itself ([places](../scenarios/planted.toml),
-[talk](../scenarios/planted-talk.toml), [trade](../scenarios/planted-trade.toml)), some seconds of load
-after which the server is killed; so is an honest server, which no law may accuse.
+below is one lie that a real server might tell, told only now and then, and every law is there for
+at least one of them. Each bug is run through the one of three scenarios in which it can show itself
+([places](../scenarios/planted.toml), [talk](../scenarios/planted-talk.toml),
+[trade](../scenarios/planted-trade.toml)), some seconds of load after which the server is killed; so is
+an honest server, which no law may accuse.
 
 This page is what the command prints:
 

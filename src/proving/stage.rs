@@ -52,6 +52,8 @@ pub(super) struct Place {
 /// Where `bug` is tried.
 pub(super) const fn place_of(bug: PlantedBug) -> Place {
     let (stage, law) = match bug {
+        // Found by comparing with an honest server, and by no law.
+        PlantedBug::Slow => (Stage::Agenda, "none"),
         PlantedBug::DoubleBooking => (Stage::Agenda, "no-double-booking"),
         PlantedBug::FalseRefusal => (Stage::Agenda, "refusals-justified"),
         PlantedBug::NobodyWins => (Stage::Agenda, "someone-wins"),
@@ -122,11 +124,11 @@ mod tests {
         for law in LAWS {
             let is_there = |bug: &&PlantedBug| place_of(**bug).law == law;
             assert!(
-                PlantedBug::ALL.iter().any(|bug| is_there(&bug)),
+                PlantedBug::LIES.iter().any(|bug| is_there(&bug)),
                 "{law} has found nothing"
             );
         }
-        for bug in PlantedBug::ALL {
+        for bug in PlantedBug::LIES {
             assert!(LAWS.contains(&place_of(*bug).law), "{bug}");
         }
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use protocol::Code;
 use reports::record::{Count, LawRecord, Verdict, ViolationRecord, WitnessRecord};
 
-use crate::operation::{Call, Nanos, Operation, Outcome, Slot};
+use crate::operation::{Call, LawProgress, Nanos, Operation, Outcome, Slot};
 
 /// Violations told in full; the others are counted.
 const TOLD_MAX: usize = 5;
@@ -88,6 +88,16 @@ impl Finding {
     /// The name of its law.
     pub(super) const fn name(&self) -> &'static str {
         self.about.name
+    }
+
+    /// How far its law is, which has looked at so many of these.
+    pub(super) const fn progress(&self, what: &'static str, count: u64) -> LawProgress {
+        LawProgress {
+            name: self.about.name,
+            what,
+            count,
+            violations: self.violation_count,
+        }
     }
 
     /// Counts a violation; `tell` is asked for it only while there is room.

@@ -8,7 +8,7 @@
 
 use protocol::{Code, OwnedRecord};
 
-use crate::operation::{Operation, Outcome};
+use crate::operation::{LawProgress, Operation, Outcome};
 
 use super::finding::{About, Finding, OperationId, Violation, Witness, outcome_text};
 use super::log_chained::of_record;
@@ -126,6 +126,10 @@ impl IdempotentAnswers {
     /// What was found so far.
     pub(super) const fn finding(&self) -> &Finding {
         &self.finding
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("retries answered", self.duplicates)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -9,8 +9,8 @@ use hashbrown::{HashMap, HashSet};
 use protocol::{Code, UserId, words::presence::Signal};
 
 use crate::operation::{
-    Call, ChatCall, ChatSeen, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push,
-    Slot, Watch,
+    Call, ChatCall, ChatSeen, KeyMint, LawProgress, LinkChange, Nanos, News, Observed, Operation,
+    Outcome, Push, Slot, Watch,
 };
 
 use super::{
@@ -491,5 +491,41 @@ impl Watch for Laws {
 
     fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {
         self.chat.handle_drained(client, seq, now);
+    }
+
+    /// Those that looked at something or are required; then the required ones that the log decides.
+    fn progress(&self) -> Vec<LawProgress> {
+        let first = [
+            self.no_double_booking.progress(),
+            self.refusals_justified.progress(),
+            self.no_lost_cancel.progress(),
+            self.real_time_order.progress(),
+            self.session_order.progress(),
+            self.idempotent_answers.progress(),
+        ];
+        let systems = [
+            self.chat.progress(),
+            self.presence.progress(),
+            self.catalogue.progress(),
+            self.sales.progress(),
+        ];
+        let required = &self.options.required;
+        let is_required = |name: &str| required.iter().any(|required| required == name);
+        let online = first.into_iter().chain(systems.into_iter().flatten());
+        let mut told: Vec<LawProgress> = online
+            .filter(|law| 0 < law.count || is_required(law.name))
+            .collect();
+        let later = LAWS.iter().filter(|name| is_required(name));
+        for name in later {
+            if told.iter().all(|law| law.name != *name) {
+                told.push(LawProgress {
+                    name,
+                    what: "",
+                    count: 0,
+                    violations: 0,
+                });
+            }
+        }
+        told
     }
 }

@@ -5,7 +5,7 @@
 //! any overlap found really happened. Memory per held slot. Deliberately absent: overlaps that
 //! only might have happened; the linearizability search looks for those.
 
-use crate::operation::{Nanos, Operation, Slot};
+use crate::operation::{LawProgress, Nanos, Operation, Slot};
 
 use super::finding::{About, Finding, OperationId, Violation, Witness, slot_text, time_text};
 
@@ -155,6 +155,10 @@ impl NoDoubleBooking {
     /// What was found so far.
     pub(super) const fn finding(&self) -> &Finding {
         &self.finding
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("bookings", self.bookings)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -5,7 +5,7 @@
 
 use protocol::words::agenda::SlotView;
 
-use crate::operation::{Nanos, Observed, Operation};
+use crate::operation::{LawProgress, Nanos, Observed, Operation};
 
 use super::finding::{About, Finding, OperationId, Violation, Witness};
 use super::pages::Pages;
@@ -93,6 +93,10 @@ impl NoLostCancel {
     /// What was found so far.
     pub(super) const fn finding(&self) -> &Finding {
         &self.finding
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("reads", self.reads)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

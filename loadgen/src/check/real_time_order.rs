@@ -7,7 +7,7 @@
 
 use reports::record::WitnessRecord;
 
-use crate::operation::{Call, Nanos, Operation};
+use crate::operation::{Call, LawProgress, Nanos, Operation};
 
 use super::finding::{About, Finding, Violation, Witness};
 use super::ledger::Ledger;
@@ -87,6 +87,10 @@ impl RealTimeOrder {
                 });
             }
         }
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("answers", self.answers)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

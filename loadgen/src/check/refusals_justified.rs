@@ -4,7 +4,7 @@
 //! over, people waiting. A refusal is justified when at some instant of its call the others could
 //! have filled the slot. Whatever may still take effect counts, so there is never a false alarm.
 
-use crate::operation::{Nanos, Operation};
+use crate::operation::{LawProgress, Nanos, Operation};
 
 use super::finding::{About, Finding, Violation, Witness, slot_text};
 
@@ -71,6 +71,10 @@ impl RefusalsJustified {
             self.finding
                 .convict(|| violation(operation, capacity, others));
         }
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("refusals", self.refusals)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

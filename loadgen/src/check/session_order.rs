@@ -3,7 +3,7 @@
 //! Each client's own floor is noted when it asks; the answer must not come from before it. Pushes
 //! count as seen. The same test as real-time order, for one client alone and across reconnects.
 
-use crate::operation::Operation;
+use crate::operation::{LawProgress, Operation};
 
 use super::finding::{About, Finding, Violation, Witness};
 use super::real_time_order::is_write;
@@ -109,6 +109,10 @@ impl SessionOrder {
                 expected: format!("a position beyond {last}"),
             });
         }
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("answers", self.answers)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -23,7 +23,7 @@ use crate::{
     fault::Stage,
     intervals::{IntervalLog, WriterGone},
     operation::{Call, ChatCall, Nanos, Operation, Outcome, Push, Watch},
-    pacer::TimerQueue,
+    pacer::{Pacer, TimerQueue},
     plan::{Lane, Plan},
     recorder::Recorder,
     target::Target,
@@ -57,6 +57,8 @@ pub(super) struct Engine<'a, T, W> {
     pub(super) links: Links,
     /// No new calls: the phase is over.
     pub(super) is_stopping: bool,
+    /// When it was over.
+    pub(super) stopped_at: Nanos,
     pub(super) failure: Option<io::Error>,
     commands: u32,
     asked_again: u32,
@@ -89,6 +91,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             doubts: DoubtRecord::default(),
             links: Links::default(),
             is_stopping: false,
+            stopped_at: 0,
             failure: None,
             commands: 0,
             asked_again: 0,
@@ -203,12 +206,12 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     }
 
     /// Sends a call, or counts it as shed or cancelled. Whether it was sent. What is due after the
-    /// phase was never intended: its instance only thought that far. Whoever the plan has sent away
+    /// phase was never intended: its instance only thought that far, or was answered then. Whoever the plan has sent away
     /// intends nothing meanwhile.
     fn send(&mut self, run: u32, call: &Call, intended_at: Nanos, now: Nanos) -> bool {
         let number = self.runs.run(run).client;
         let client = client_of(&mut self.clients, number);
-        let is_over = self.is_stopping && now < intended_at;
+        let is_over = self.is_stopping && self.stopped_at <= intended_at;
         let is_away = client.is_offline(intended_at) && client.is_offline(now);
         if is_over || is_away {
             return false;
@@ -329,18 +332,34 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     }
 
     /// Notes the end of seconds and tells of them.
-    pub(super) fn roll(&mut self, phase: usize, now: Nanos) {
+    pub(super) fn roll(&mut self, phase: usize, pacer: &Pacer, now: Nanos) {
         self.recorder.roll(now);
         let Some(second) = self.recorder.take_ended() else {
             return;
         };
+        let faults = self.struck();
         if let Some(progress) = &mut self.options.progress {
+            let lateness = pacer.lateness();
             progress(&Progress {
                 phase: &self.plan.phases[phase].name,
                 second,
                 in_flight: self.in_flight,
+                lateness: [lateness.value_at_quantile(0.99), lateness.max()],
+                laws: self.watch.progress(),
+                faults,
             });
         }
+    }
+
+    /// Faults that struck so far: when, and what was done.
+    fn struck(&self) -> Vec<(Nanos, &'static str)> {
+        let Some(board) = &self.options.faults else {
+            return Vec::new();
+        };
+        let strikes = board.strikes().into_iter().zip(&self.plan.faults);
+        let struck =
+            strikes.filter_map(|(strike, planned)| Some((strike.struck_at?, planned.fault.name())));
+        struck.collect()
     }
 
     fn handle_bytes(&mut self, link: u32, bytes: &[u8], now: Nanos) {

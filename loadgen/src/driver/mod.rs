@@ -47,7 +47,7 @@ use crate::{
     fault::{Board, Stage},
     history::HistoryWriter,
     intervals::IntervalLog,
-    operation::{Nanos, Watch},
+    operation::{LawProgress, Nanos, Watch},
     pacer::Pacer,
     plan::{Load, Pace, Plan},
     recorder::{float, seconds},
@@ -122,6 +122,12 @@ pub struct Progress<'a> {
     pub second: TimelinePoint,
     /// Unanswered calls.
     pub in_flight: u64,
+    /// How late the generator woke so far, 99th percentile and at most, nanoseconds.
+    pub lateness: [Nanos; 2],
+    /// What the laws looked at so far.
+    pub laws: Vec<LawProgress>,
+    /// Faults that struck so far: when, and what was done.
+    pub faults: Vec<(Nanos, &'static str)>,
 }
 
 /// What a run came to.

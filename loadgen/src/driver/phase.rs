@@ -250,7 +250,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
     fn keep_house(&mut self) {
         let engine = &mut *self.engine;
         let now = engine.options.clock.now();
-        engine.roll(self.index, now);
+        engine.roll(self.index, self.pacer, now);
         engine.reopen(now);
         engine.flush();
         if now < self.sweep_at {
@@ -317,8 +317,8 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
 
     /// Cancels what has not begun, and waits for what is in flight, for a bounded time.
     async fn drain(&mut self) -> Result<(), DriveError> {
-        self.engine.is_stopping = true;
         let now = self.engine.options.clock.now();
+        (self.engine.is_stopping, self.engine.stopped_at) = (true, now);
         // Whatever is still broken is mended now.
         self.engine.enter_stage(Stage::Before(self.index + 1));
         self.cancel_arrivals(now);

@@ -47,6 +47,26 @@ const BATCH_LEN: usize = 2_048;
 /// Batches that wait for the writer: some 5 MiB. Beyond, the driver waits, and is late, and says so.
 const BATCHES_MAX: usize = 64;
 
+/// Told of every interval by the thread that writes them: how each operation went.
+pub type OnInterval = Box<dyn FnMut(&[OperationInterval]) + Send>;
+
+/// Response times of one operation in one interval, nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperationInterval {
+    /// Its name.
+    pub name: &'static str,
+    /// How many were answered.
+    pub answered: u64,
+    /// The median.
+    pub p50: u64,
+    /// The 90th percentile, of however few.
+    pub p90: u64,
+    /// The 99th percentile, of however few.
+    pub p99: u64,
+    /// The largest.
+    pub max: u64,
+}
+
 /// One finished operation, as far as it is of interest here.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
@@ -90,11 +110,23 @@ impl IntervalLog {
     /// # Errors
     /// If a file cannot be created, or the writer's thread.
     pub fn create(dir: &Path, started_at: SystemTime) -> io::Result<Self> {
+        Self::watched(dir, started_at, None)
+    }
+
+    /// The same, with somebody who is told of every interval.
+    ///
+    /// # Errors
+    /// If a file cannot be created, or the writer's thread.
+    pub fn watched(
+        dir: &Path,
+        started_at: SystemTime,
+        watcher: Option<OnInterval>,
+    ) -> io::Result<Self> {
         let files = Files::create(dir)?;
         let (to, from) = sync_channel(BATCHES_MAX);
         let writer = thread::Builder::new()
             .name("intervals".to_owned())
-            .spawn(move || keep(files, started_at, &from))?;
+            .spawn(move || keep(files, started_at, watcher, &from))?;
         Ok(Self {
             samples: Vec::with_capacity(BATCH_LEN),
             running: None,

@@ -19,7 +19,10 @@ use hdrhistogram::{
     },
 };
 
-use super::{DELAY_FILE, LATENCY_FILE, OPERATIONS_FILE, SERVICE_FILE, Sample, Told};
+use super::{
+    DELAY_FILE, LATENCY_FILE, OPERATIONS_FILE, OnInterval, OperationInterval, SERVICE_FILE, Sample,
+    Told,
+};
 use crate::{
     operation::{Call, Nanos},
     recorder::{DIGITS, LATENCY_MAX},
@@ -55,7 +58,12 @@ impl Files {
 }
 
 /// Writes what it is told until nobody tells any more.
-pub(super) fn keep(files: Files, started_at: SystemTime, from: &Receiver<Told>) -> io::Result<()> {
+pub(super) fn keep(
+    files: Files,
+    started_at: SystemTime,
+    watcher: Option<OnInterval>,
+    from: &Receiver<Told>,
+) -> io::Result<()> {
     let Files([mut latency, mut operations, mut service, mut delay]) = files;
     let mut serializers = [(); 4].map(|()| V2DeflateSerializer::new());
     let [first, second, third, fourth] = &mut serializers;
@@ -68,6 +76,7 @@ pub(super) fn keep(files: Files, started_at: SystemTime, from: &Receiver<Told>) 
         ],
         tallies: [const { None }; Call::NAMES.len()],
         total: empty(),
+        watcher,
     };
     for told in from {
         match told {
@@ -104,6 +113,7 @@ struct Logs<'a> {
     clocks: [Log<'a>; 3],
     tallies: [Option<Box<Tally>>; Call::NAMES.len()],
     total: Histogram<u64>,
+    watcher: Option<OnInterval>,
 }
 
 /// One operation in the running interval: response, service, delay.
@@ -127,6 +137,7 @@ impl Logs<'_> {
         let at = Duration::from_nanos(from);
         let length = Duration::from_nanos(to - from);
         self.total.reset();
+        self.tell_watcher();
         for (name, tally) in Call::NAMES.iter().zip(&mut self.tallies) {
             let Some(Tally(clocks)) = tally.as_deref_mut() else {
                 continue;
@@ -141,6 +152,27 @@ impl Logs<'_> {
             }
         }
         written(self.latency.write_histogram(&self.total, at, length, None))
+    }
+}
+
+impl Logs<'_> {
+    fn tell_watcher(&mut self) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        let tallies = Call::NAMES.iter().zip(&self.tallies);
+        let told = tallies.filter_map(|(name, tally)| {
+            let Tally([response, ..]) = tally.as_deref()?;
+            (!response.is_empty()).then(|| OperationInterval {
+                name,
+                answered: response.len(),
+                p50: response.value_at_quantile(0.5),
+                p90: response.value_at_quantile(0.9),
+                p99: response.value_at_quantile(0.99),
+                max: response.max(),
+            })
+        });
+        watcher(&told.collect::<Vec<_>>());
     }
 }
 

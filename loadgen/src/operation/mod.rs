@@ -426,6 +426,23 @@ pub trait Watch {
     fn handle_fault(&mut self, now: Nanos) {
         let _nobody_judges_it = now;
     }
+    /// What the laws looked at so far, for somebody who watches.
+    fn progress(&self) -> Vec<LawProgress> {
+        Vec::new()
+    }
+}
+
+/// What a law looked at so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LawProgress {
+    /// Its name.
+    pub name: &'static str,
+    /// What it looks at while the run goes on; nothing for one that is judged after it.
+    pub what: &'static str,
+    /// How much of that.
+    pub count: u64,
+    /// Violations found.
+    pub violations: u64,
 }
 
 /// What became of a client's connection.

@@ -65,7 +65,7 @@ use crate::{
     driver::{DriveError, DriveOptions, Driven, OnProgress, drive},
     fault::{Board, Proxy, Strike, check_room},
     history::{HistoryEntry, HistoryError, HistoryHead, HistoryReader, HistoryWriter},
-    intervals::IntervalLog,
+    intervals::{IntervalLog, OnInterval},
     operation::KeyMint,
     plan::{Plan, PlanOptions},
     scenario::{Scenario, ScenarioError},
@@ -74,6 +74,9 @@ use crate::{
 
 /// Every how-many-th command is asked again under its key, to see that the answer is the same.
 const DUPLICATE_EVERY: u32 = 50;
+
+/// Told when something new begins.
+pub type OnStage = Box<dyn FnMut(&Stage)>;
 
 /// What to run, against what.
 pub struct RunOptions {
@@ -91,8 +94,10 @@ pub struct RunOptions {
     pub stop: Arc<AtomicBool>,
     /// Told once a second.
     pub progress: Option<OnProgress>,
+    /// Told once a second, by another thread, how each operation went.
+    pub watcher: Option<OnInterval>,
     /// Told when something new begins.
-    pub stage: Box<dyn FnMut(&Stage)>,
+    pub stage: OnStage,
 }
 
 impl std::fmt::Debug for RunOptions {
@@ -439,7 +444,7 @@ impl Run<'_> {
         options.lateness_max = self.scenario.require.lateness_max;
         options.faults = (!self.plan.faults.is_empty()).then(|| Rc::clone(board));
         let started_at = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
-        let intervals = IntervalLog::create(self.dir, started_at);
+        let intervals = IntervalLog::watched(self.dir, started_at, self.options.watcher.take());
         options.intervals = Some(intervals.map_err(|source| RunError::File {
             path: self.dir.to_owned(),
             source,

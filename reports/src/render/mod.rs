@@ -5,6 +5,7 @@
 mod axis;
 mod broken;
 mod chart;
+mod comparison;
 mod csv;
 mod fact;
 pub mod figure;
@@ -18,6 +19,7 @@ mod table;
 mod terminal;
 mod timeline;
 
+pub use comparison::{comparison_html, comparison_terminal};
 pub use csv::{CSV_VERSION, csv_header, csv_row};
 pub use hgrm::hgrm;
 pub use html::html;

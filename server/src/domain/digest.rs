@@ -18,6 +18,12 @@ const TEXT_BYTES: usize = size_of::<u128>();
 pub struct Digest(u128);
 
 impl Digest {
+    /// The sum of rows that were summed before.
+    #[must_use]
+    pub const fn of(sum: u128) -> Self {
+        Self(sum)
+    }
+
     /// A row appeared: `table` keeps tables with equal columns apart.
     pub fn insert<const N: usize>(&mut self, table: u8, columns: [u64; N]) {
         self.0 = self.0.wrapping_add(hash(table, columns, None));

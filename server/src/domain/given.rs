@@ -6,6 +6,7 @@
 use protocol::{Key, Refusal, Roles, Seq, UserId};
 
 use super::{Context, Passage, System};
+use crate::snapshot::tests::reloaded;
 
 /// Somebody with roles.
 #[derive(Debug, Clone, Copy)]
@@ -128,6 +129,11 @@ impl<S: System> Given<S> {
             }
         }
         system
+    }
+
+    /// The same system after it was saved and loaded, as a start from a snapshot has it.
+    pub(crate) fn reload(&mut self) {
+        self.system = reloaded(&self.system);
     }
 
     fn context(&self, actor: Actor, now: u64) -> Context {

@@ -24,6 +24,8 @@ use protocol::{Key, Kind, Refusal, Roles, Seq, UserId, words::WordError};
 
 use personal::AboutSomebody;
 
+use crate::snapshot::Saved;
+
 pub use systems::Systems;
 
 /// Where, when and for whom a command is decided, or a query answered.
@@ -113,8 +115,8 @@ pub enum Passage {
     Leaves(UserId),
 }
 
-/// One of the systems that live on the log.
-pub trait System: Default {
+/// One of the systems that live on the log. It says itself how its state is saved.
+pub trait System: Default + Saved {
     /// The high byte of its kinds.
     const ID: u8;
     /// What can be asked for.

@@ -21,7 +21,7 @@ use super::{
     personal::{self, Place},
     sales::Sales,
 };
-use crate::keyring::Keyring;
+use crate::{keyring::Keyring, snapshot::Saved};
 
 macro_rules! systems {
     ($($name:ident: $system:ty,)*) => {
@@ -145,6 +145,17 @@ macro_rules! systems {
                 }
             }
 
+            /// Who begins or ceases to exist by a record, without replaying what was before it.
+            ///
+            /// # Errors
+            /// If its outcome does not decode.
+            pub fn passage(record: &Record<'_>) -> Result<Option<Passage>, ReplayError> {
+                match record.kind.system() {
+                    $(<$system>::ID => passage::<$system>(record),)*
+                    _other => Err(WordError::Unknown { kind: record.kind, schema: record.schema }.into()),
+                }
+            }
+
             /// Shows every stream that `user` follows, and the first position of it that is for
             /// them.
             pub fn follow(&self, user: UserId, visit: &mut dyn FnMut(Stream, Seq)) {
@@ -164,6 +175,16 @@ macro_rules! systems {
                     return Some(OwnedCommand::new(&command));
                 })*
                 None
+            }
+
+            /// Every system, to be saved.
+            pub(crate) fn parts(&self) -> Vec<(&'static str, &dyn Saved)> {
+                vec![$((stringify!($name), &self.$name as &dyn Saved)),*]
+            }
+
+            /// Every system, to be loaded.
+            pub(crate) fn parts_mut(&mut self) -> Vec<(&'static str, &mut dyn Saved)> {
+                vec![$((stringify!($name), &mut self.$name as &mut dyn Saved)),*]
             }
 
             /// The hash of the whole state.
@@ -446,6 +467,11 @@ fn push<S: System>(record: &Record<'_>) -> Result<Option<PushBytes>, ReplayError
         .map(|pushed| PushBytes::new(&pushed)))
 }
 
+fn passage<S: System>(record: &Record<'_>) -> Result<Option<Passage>, ReplayError> {
+    let event = decode_event::<S>(record)?;
+    Ok(event.and_then(|event| S::passage(&context_of(record), &event)))
+}
+
 /// What happened at a record, if it was accepted.
 fn decode_event<S: System>(record: &Record<'_>) -> Result<Option<S::Event>, ReplayError> {
     match Outcome::decode(record.outcome)? {
@@ -551,7 +577,10 @@ mod tests {
     use protocol::{Key, Seq};
 
     use super::*;
-    use crate::domain::NoWord;
+    use crate::{
+        domain::NoWord,
+        snapshot::{SectionReader, SectionWriter, Unsound},
+    };
 
     systems! {
         accounts: Accounts,
@@ -624,6 +653,20 @@ mod tests {
         }
         fn state_hash(&self) -> u128 {
             self.0.into()
+        }
+    }
+
+    impl Saved for Counter {
+        fn save(&self, out: &mut SectionWriter<'_>, _keyring: &Keyring) {
+            out.u64(self.0);
+        }
+        fn load(
+            &mut self,
+            from: &mut SectionReader<'_>,
+            _keyring: &Keyring,
+        ) -> Result<(), Unsound> {
+            self.0 = from.u64()?;
+            Ok(())
         }
     }
 

@@ -17,6 +17,8 @@ use protocol::{
     },
 };
 
+use tempfile::TempDir;
+
 use super::{Ask, Engine, Submitted};
 use crate::{
     domain::{
@@ -27,6 +29,10 @@ use crate::{
     keyring::Keyring,
     log::{Batch, EventLog, LogReader, MemoryLog, commit},
     recover::recover,
+    snapshot::{
+        Snapshots,
+        tests::{assert_same, put},
+    },
 };
 
 const NOW: u64 = 1_700_000_000_000;
@@ -51,6 +57,7 @@ enum Step {
     Erase { who: usize },
     PassTime { ms: u64 },
     Settle,
+    Snapshot,
     Crash { batch_survives: bool },
 }
 
@@ -68,6 +75,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => who.prop_map(|who| Step::Erase { who }),
         1 => (0..3_000_u64).prop_map(|ms| Step::PassTime { ms }),
         2 => Just(Step::Settle),
+        1 => Just(Step::Snapshot),
         1 => any::<bool>().prop_map(|batch_survives| Step::Crash { batch_survives }),
     ]
 }
@@ -100,6 +108,8 @@ struct View {
 struct World {
     engine: Engine,
     log: MemoryLog,
+    /// For snapshots, which outlive crashes, and people.
+    dir: TempDir,
     now: u64,
     asked: u64,
     /// Whoever is here, with the key that registered them.
@@ -111,6 +121,7 @@ impl World {
         let mut world = Self {
             engine: Engine::new(Keyring::new([1; 32])),
             log: MemoryLog::new(),
+            dir: tempfile::tempdir().unwrap(),
             now: NOW,
             asked: 0,
             people: BTreeMap::new(),
@@ -156,6 +167,7 @@ impl World {
                 self.engine.handle_timeout(self.now);
             }
             Step::Settle => self.settle(),
+            Step::Snapshot => put(self.dir.path(), &self.restored()),
             Step::Crash { batch_survives } => self.crash(batch_survives),
         }
         self.check_nobody_waits_for_a_free_place();
@@ -385,9 +397,24 @@ impl World {
         if batch_survives && !batch.is_empty() {
             let _nobody_hears_of_it = commit(&mut self.log, &batch).unwrap();
         }
-        self.engine = restored(&mut self.log, 2);
+        self.engine = self.restored();
         self.find_people();
         self.check_log();
+    }
+
+    /// What the next process begins with, from whatever snapshot there is: the same as without one.
+    fn restored(&self) -> Engine {
+        let snapshots = Snapshots::of(self.dir.path());
+        let recovered = recover(
+            &mut self.log.reopen(),
+            [2; 32],
+            &snapshots,
+            &Progress::default(),
+        )
+        .expect("a log of ours");
+        assert_eq!(recovered.warnings, [""; 0]);
+        assert_same(&recovered.engine, &restored(&mut self.log.reopen(), 2));
+        recovered.engine
     }
 
     /// A registration that got lost did not happen, nor did an erasure.
@@ -431,9 +458,9 @@ impl World {
 }
 
 fn restored(log: &mut MemoryLog, seed: u8) -> Engine {
-    recover(log, [seed; 32], &Progress::default())
+    recover(log, [seed; 32], &Snapshots::none(), &Progress::default())
         .expect("a log of ours")
-        .0
+        .engine
 }
 
 fn visit(reader: &mut dyn LogReader, see: &mut dyn FnMut(crate::log::Row<'_>)) {
@@ -519,10 +546,15 @@ fn a_log_without_its_keys_is_refused_when_somebody_in_it_is_not_erased() {
     world.settle();
     let user = world.person(0).unwrap();
     world.log.destroy_keys(&[user]).unwrap();
-    let refused = recover(&mut world.log, [4; 32], &Progress::default())
-        .err()
-        .unwrap()
-        .to_string();
+    let refused = recover(
+        &mut world.log,
+        [4; 32],
+        &Snapshots::none(),
+        &Progress::default(),
+    )
+    .err()
+    .unwrap()
+    .to_string();
     let expected = format!(
         "the keys of 1 people are missing from the file `people.keys`, the first that of user {user}"
     );

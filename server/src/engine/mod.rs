@@ -29,6 +29,7 @@ use crate::{
     keyring::Keyring,
     keys::{KeyTable, Use, digest},
     log::{Batch, Committed, Head, Row},
+    snapshot::Saved,
     trail::{NoSuchStep, Step, Trail},
 };
 
@@ -326,6 +327,43 @@ impl Engine {
     pub fn expect(&mut self, records: u64) {
         self.keys
             .reserve(usize::try_from(records).unwrap_or(usize::MAX));
+    }
+
+    /// Every part of the state that a snapshot holds, each by its stable name.
+    pub(crate) fn parts(&self) -> Vec<(&'static str, &dyn Saved)> {
+        let mut parts: Vec<(&'static str, &dyn Saved)> = vec![
+            ("keys", &self.keys),
+            ("trail", &self.trail),
+            ("feed", &self.feed),
+        ];
+        parts.extend(self.systems.parts());
+        parts
+    }
+
+    /// The same, to be loaded, and the keys of people.
+    pub(crate) fn parts_mut(&mut self) -> (Vec<(&'static str, &mut dyn Saved)>, &Keyring) {
+        let mut parts: Vec<(&'static str, &mut dyn Saved)> = vec![
+            ("keys", &mut self.keys),
+            ("trail", &mut self.trail),
+            ("feed", &mut self.feed),
+        ];
+        parts.extend(self.systems.parts_mut());
+        (parts, &self.keyring)
+    }
+
+    /// Every part was loaded, as it was at this position.
+    pub(crate) fn stand_at(&mut self, head: Head, recorded_at: u64) {
+        self.decided = head;
+        self.durable = head;
+        self.recorded_at = recorded_at;
+        for (user, _) in self.systems.accounts.people_after(UserId::NOBODY) {
+            self.keyring.meet(user);
+        }
+    }
+
+    /// The instant of the newest decided record.
+    pub(crate) const fn recorded_at(&self) -> u64 {
+        self.recorded_at
     }
 
     /// Takes in a durable record, in order, when the server starts.

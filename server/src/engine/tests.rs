@@ -13,6 +13,8 @@ use protocol::{
     words::{accounts, agenda},
 };
 
+use tempfile::TempDir;
+
 use super::{Ask, BATCH_LEN_MAX, Busy, Engine, Origin, Release, Released, Submitted};
 use crate::{
     archive,
@@ -20,8 +22,13 @@ use crate::{
         Stream,
         systems::{CommandBytes, OwnedCommand, PushBytes, Source, Systems},
     },
+    health::Progress,
     keyring::Keyring,
     log::{Batch, EventLog, Head, MemoryLog, commit, replay},
+    snapshot::{
+        Snapshots,
+        tests::{assert_same, put},
+    },
 };
 
 const SEED: [u8; 32] = [7; 32];
@@ -50,6 +57,7 @@ enum Step {
     ReuseKey { nth: usize, wish: Wish },
     TakeBatch,
     Commit,
+    Snapshot,
     Crash { batch_survives: bool },
     PassTime { ms: u64 },
     TurnClockBack { ms: u64 },
@@ -76,6 +84,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any::<usize>(), wish()).prop_map(|(nth, wish)| Step::ReuseKey { nth, wish }),
         4 => Just(Step::TakeBatch),
         4 => Just(Step::Commit),
+        1 => Just(Step::Snapshot),
         1 => any::<bool>().prop_map(|batch_survives| Step::Crash { batch_survives }),
         3 => (0..3_000_u64).prop_map(|ms| Step::PassTime { ms }),
         1 => (0..3_000_u64).prop_map(|ms| Step::TurnClockBack { ms }),
@@ -118,6 +127,8 @@ struct Told {
 struct World {
     engine: Engine,
     log: MemoryLog,
+    /// For snapshots, which outlive crashes.
+    dir: TempDir,
     /// The batch that is with the log.
     syncing: Option<Batch>,
     now: u64,
@@ -136,6 +147,7 @@ impl World {
         let mut world = Self {
             engine: Engine::new(Keyring::new(SEED)),
             log: MemoryLog::new(),
+            dir: tempfile::tempdir().unwrap(),
             syncing: None,
             now: START,
             sent: Vec::new(),
@@ -159,6 +171,7 @@ impl World {
             Step::Retry { .. } | Step::ReuseKey { .. } => {}
             Step::TakeBatch => self.take_batch(),
             Step::Commit => self.commit(),
+            Step::Snapshot => put(self.dir.path(), &self.restored()),
             Step::Crash { batch_survives } => {
                 self.crash(*batch_survives);
                 self.retry_everything();
@@ -263,9 +276,24 @@ impl World {
             let _nobody_hears_of_it = commit(&mut self.log, &batch).unwrap();
         }
         self.log = self.log.reopen();
-        self.engine = restored(&self.log);
+        self.engine = self.restored();
         assert!(self.engine.is_settled());
         self.check_acknowledged();
+    }
+
+    /// What the next process begins with, from whatever snapshot there is: the same as without one.
+    fn restored(&self) -> Engine {
+        let snapshots = Snapshots::of(self.dir.path());
+        let recovered = crate::recover::recover(
+            &mut self.log.reopen(),
+            SEED,
+            &snapshots,
+            &Progress::default(),
+        );
+        let recovered = recovered.expect("a log of ours");
+        assert_eq!(recovered.warnings, [""; 0]);
+        assert_same(&recovered.engine, &restored(&self.log));
+        recovered.engine
     }
 
     fn retry_everything(&mut self) {
@@ -564,9 +592,14 @@ fn pushed(push: &PushBytes) -> UserId {
 }
 
 fn restored(log: &MemoryLog) -> Engine {
-    crate::recover::recover(&mut log.reopen(), SEED, &crate::health::Progress::default())
-        .expect("a log of ours")
-        .0
+    crate::recover::recover(
+        &mut log.reopen(),
+        SEED,
+        &Snapshots::none(),
+        &Progress::default(),
+    )
+    .expect("a log of ours")
+    .engine
 }
 
 fn row_at(log: &MemoryLog, seq: Seq) -> OwnedRecord {

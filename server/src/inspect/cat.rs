@@ -60,7 +60,7 @@ pub fn cat(
 
 /// A record as `log cat` writes it. Fields are in the order people read them.
 #[derive(Serialize)]
-struct Line<'a> {
+pub(crate) struct Line<'a> {
     seq: u64,
     at: String,
     actor: u64,
@@ -98,12 +98,24 @@ enum What<'a> {
 }
 
 fn write_line(row: &Row<'_>, keyring: &Keyring, out: &mut dyn Write) -> io::Result<()> {
+    line_of(row, keyring, &mut |line| {
+        serde_json::to_writer(&mut *out, &line)?;
+        out.write_all(b"\n")
+    })
+}
+
+/// Shows `visit` a record as people read it.
+pub(crate) fn line_of<T>(
+    row: &Row<'_>,
+    keyring: &Keyring,
+    visit: &mut dyn FnMut(Line<'_>) -> T,
+) -> T {
     let body = Systems::open(&row.record, keyring, ERASED);
     let described = Systems::describe(&Record {
         body: &body,
         ..row.record
     });
-    let line = Line {
+    visit(Line {
         seq: row.record.seq.0,
         at: timestamp(row.record.recorded_at),
         actor: row.record.actor.0,
@@ -113,9 +125,7 @@ fn write_line(row: &Row<'_>, keyring: &Keyring, out: &mut dyn Write) -> io::Resu
         },
         key: row.record.key.to_string(),
         hash: row.hash.to_string(),
-    };
-    serde_json::to_writer(&mut *out, &line)?;
-    out.write_all(b"\n")
+    })
 }
 
 fn decoded(described: &Described) -> What<'static> {
@@ -192,7 +202,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Milliseconds since 1970-01-01 UTC as RFC 3339 writes them.
-pub(super) fn timestamp(millis: u64) -> String {
+#[must_use]
+pub fn timestamp(millis: u64) -> String {
     let (seconds, millis) = (millis / 1_000, millis % 1_000);
     let (year, month, day) = civil_date(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);

@@ -14,7 +14,9 @@ use protocol::Seq;
 use crate::{domain::systems::ReplayError, log::LogError};
 
 pub use cat::cat;
-pub use verify::{VerifyReport, verify};
+pub(crate) use cat::line_of;
+pub use cat::timestamp;
+pub use verify::{FilesRead, VerifyReport, verify};
 
 /// Why a log could not be shown or did not pass.
 #[derive(Debug, thiserror::Error)]
@@ -33,10 +35,13 @@ pub enum InspectError {
     /// SQLite found its own file damaged.
     #[error("SQLite finds {} problems in the file, the first: {}; restore a backup of the data directory", .0.len(), .0.first().map_or("none", String::as_str))]
     Integrity(Vec<String>),
+    /// It was walked to its end and is not what a server needs.
+    #[error("the log does not pass, see what is in capitals:\n{0}")]
+    Unsound(Box<VerifyReport>),
     /// Where the lines go.
     #[error("write the lines: {0}")]
     Write(#[from] io::Error),
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

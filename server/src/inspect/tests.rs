@@ -1,7 +1,7 @@
 //! Logs of real words, shown and verified.
 
 use protocol::{
-    ChainHash, Code, Key, Kind, Record, Refusal, Seq, UserId,
+    Code, Key, Kind, Record, Refusal, Seq, UserId,
     outcome::{encode_accepted, encode_refused},
     record::chain,
     words::{accounts, agenda},
@@ -9,12 +9,7 @@ use protocol::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{
-    cat,
-    cat::{hex, timestamp},
-    verify,
-    verify::Fold,
-};
+use super::{cat, cat::hex, timestamp, verify, verify::Fold};
 use crate::{
     domain::{
         Systems,
@@ -102,7 +97,7 @@ fn without_the_keys_a_log_is_verified_and_its_people_are_not_shown() {
     let report = verify(dir.path()).unwrap();
     assert_eq!((report.head, report.keyless), (with_keys.head, 1));
     assert!(report.is_reproducible());
-    assert!(report.to_string().contains("keys     missing for 1 people"));
+    assert!(report.to_string().contains("keys     MISSING for 1 people"));
     let line = lines(&dir, 1, Some(1)).remove(0);
     assert!(line.contains(r#""fields":{"name":"<erased>","#), "{line}");
 }
@@ -200,7 +195,7 @@ fn instants_are_written_as_rfc_3339() {
 }
 
 /// A record to be.
-struct Stored {
+pub(crate) struct Stored {
     actor: u64,
     kind: Kind,
     schema: u8,
@@ -227,7 +222,7 @@ impl Stored {
 }
 
 /// Somebody registers, cancels what is not there, and logs in.
-fn sample() -> Vec<Stored> {
+pub(crate) fn sample() -> Vec<Stored> {
     let register = accounts::Command::from(accounts::Register {
         name: "ada".into(),
         password_hash: "$argon2id$v=19$secret".into(),
@@ -251,7 +246,7 @@ fn sample() -> Vec<Stored> {
     ]
 }
 
-fn stored<C: crate::domain::Word, E: crate::domain::Word>(
+pub(crate) fn stored<C: crate::domain::Word, E: crate::domain::Word>(
     actor: u64,
     command: &C,
     decided: &Result<E, Refusal>,
@@ -277,13 +272,20 @@ fn stored<C: crate::domain::Word, E: crate::domain::Word>(
     }
 }
 
-fn batch(words: &[Stored]) -> Batch {
-    let mut batch = Batch::default();
-    let mut hash = ChainHash::START;
+pub(crate) fn batch(words: &[Stored]) -> Batch {
     let mut keyring = Keyring::new([7; 32]);
-    batch.push_joining(keyring.make(UserId(1)));
-    for (seq, word) in (1..).zip(words) {
-        let sealed = word.sealed(Seq(seq), &keyring);
+    let joining = keyring.make(UserId(1));
+    let mut batch = batch_behind(Head::default(), words, &keyring);
+    batch.push_joining(joining);
+    batch
+}
+
+/// Records of these words behind `head`, sealed with these keys.
+pub(crate) fn batch_behind(head: Head, words: &[Stored], keyring: &Keyring) -> Batch {
+    let mut batch = Batch::default();
+    let mut hash = head.hash;
+    for (seq, word) in (head.seq.0 + 1..).zip(words) {
+        let sealed = word.sealed(Seq(seq), keyring);
         let record = Record {
             seq: Seq(seq),
             recorded_at: 1_700_000_000_000 + seq,
@@ -305,7 +307,7 @@ fn log_of(words: &[Stored]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let options = SqliteOptions {
         durability: Durability::Full,
-        accept_loss: false,
+        accept_loss_after: None,
     };
     let mut log = SqliteLog::open(dir.path(), options).unwrap();
     log.append(&batch(words)).unwrap();

@@ -1,7 +1,8 @@
 //! The whole log, walked twice.
 //!
-//! What is checked, in this order: SQLite's own pages, every position, every chain hash, that every
-//! record means something, the high-water mark, and that two walks make the same state.
+//! What is checked, in this order: every position, every chain hash, that every record means
+//! something, the high-water mark, that two walks make the same state, SQLite's own pages, and every
+//! byte of the files. The last only where nobody writes meanwhile.
 //! Deliberately absent: deciding again; what was decided is a fact.
 
 use std::{fmt, ops::ControlFlow, path::Path};
@@ -13,8 +14,10 @@ use crate::{
     domain::{Passage, Systems},
     keyring::Keyring,
     log::{
-        Head, LogReader as _, Row, SqliteReader,
+        Head, LogError, LogReader as _, Row, SqliteReader, lock,
         mark::{self, MarkRead},
+        pages::{self, FileReport},
+        people,
         replay::ChainCheck,
     },
 };
@@ -42,6 +45,17 @@ pub struct VerifyReport {
     pub keyless: usize,
     /// What the high-water mark said.
     pub mark: MarkRead,
+    /// What stands in the files.
+    pub files: FilesRead,
+}
+
+/// Whether the files were looked at byte by byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FilesRead {
+    /// Every byte of them.
+    Whole(FileReport),
+    /// No: this process was writing them.
+    Served(String),
 }
 
 impl VerifyReport {
@@ -49,6 +63,12 @@ impl VerifyReport {
     #[must_use]
     pub const fn is_reproducible(&self) -> bool {
         self.state_hash == self.state_hash_second
+    }
+
+    /// Whether a server would start on it and have what it had.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.is_reproducible() && self.keyless == 0 && self.mark != MarkRead::Unreadable
     }
 }
 
@@ -62,10 +82,11 @@ impl fmt::Display for VerifyReport {
             self.records, self.accepted, self.refused
         )?;
         writeln!(f, "mark     {}", describe_mark(self.mark))?;
+        writeln!(f, "files    {}", describe_files(&self.files))?;
         if self.keyless != 0 {
             writeln!(
                 f,
-                "keys     missing for {} people: what is about them cannot be read, and the state is not the server's",
+                "keys     MISSING for {} people: what is about them cannot be read, and the state is not the server's",
                 self.keyless
             )?;
         }
@@ -92,14 +113,15 @@ pub fn verify(data_dir: &Path) -> Result<VerifyReport, InspectError> {
     // Before the log is read: a server may go on while we look, and the mark follows the log.
     let mark = mark::read(data_dir)?;
     let mut reader = SqliteReader::open(data_dir)?;
-    let problems = reader.integrity_problems()?;
-    if !problems.is_empty() {
-        return Err(InspectError::Integrity(problems));
-    }
     let first = Fold::run(&mut reader, Seq(u64::MAX), u64::MAX)?;
     let head = first.chain.head();
     mark.check(head, |seq| reader.hash_at(seq))?;
     let second = Fold::run(&mut reader, head.seq, SECOND_PAGE_LEN)?;
+    let problems = reader.integrity_problems()?;
+    if !problems.is_empty() {
+        return Err(InspectError::Integrity(problems));
+    }
+    let files = read_files(data_dir, &mut reader)?;
     Ok(VerifyReport {
         head,
         records: first.accepted + first.refused,
@@ -109,7 +131,21 @@ pub fn verify(data_dir: &Path) -> Result<VerifyReport, InspectError> {
         state_hash_second: second.systems.state_hash(),
         keyless: first.keyring.keyless().len(),
         mark,
+        files,
     })
+}
+
+/// Accounts for every byte, if nobody writes meanwhile.
+fn read_files(data_dir: &Path, reader: &mut SqliteReader) -> Result<FilesRead, LogError> {
+    if let Some(holder) = lock::holder(data_dir)? {
+        return Ok(FilesRead::Served(holder));
+    }
+    let read = people::check_file(data_dir).and_then(|()| pages::account(data_dir, reader));
+    // Somebody may have started a server while we looked, and then the files moved on.
+    match (read, lock::holder(data_dir)?) {
+        (Err(_), Some(holder)) => Ok(FilesRead::Served(holder)),
+        (read, _) => read.map(FilesRead::Whole),
+    }
 }
 
 /// A state being built from checked records.
@@ -192,11 +228,36 @@ impl Fold {
     }
 }
 
+fn describe_files(files: &FilesRead) -> String {
+    let report = match files {
+        FilesRead::Whole(report) => report,
+        FilesRead::Served(holder) => {
+            return format!(
+                "not looked at byte by byte, since process {holder} writes them; `stampede log backup` makes a copy to verify"
+            );
+        }
+    };
+    let mut text = format!("{} pages, every byte accounted for", report.pages);
+    if report.pages_ahead != 0 {
+        text += &format!(
+            "; {} of them are newer in the write-ahead log",
+            report.pages_ahead
+        );
+    }
+    if report.dead_bytes != 0 {
+        text += &format!(
+            "; but for {} bytes that nothing reads, which SQLite left behind",
+            report.dead_bytes
+        );
+    }
+    text
+}
+
 fn describe_mark(mark: MarkRead) -> String {
     match mark {
         MarkRead::Missing => "there is none, so a lost tail could not be noticed".to_owned(),
         MarkRead::Unreadable => {
-            "unreadable (torn or edited), so a lost tail could not be noticed".to_owned()
+            "UNREADABLE (torn by a loss of power, or altered), so a lost tail could not be noticed; starting the server writes it anew".to_owned()
         }
         MarkRead::At(head) => format!("seq {}, which the log reaches", head.seq),
     }

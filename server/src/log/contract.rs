@@ -318,7 +318,7 @@ pub(super) fn batch(head: Head, len: u64) -> Batch {
     batch
 }
 
-fn record(seq: Seq, body: &[u8]) -> Record<'_> {
+pub(super) fn record(seq: Seq, body: &[u8]) -> Record<'_> {
     Record {
         seq,
         recorded_at: 1_700_000_000_000 + seq.0,

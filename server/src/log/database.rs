@@ -48,6 +48,9 @@ const CACHE_KIBIBYTES: i64 = -16_384;
 /// How long to wait for somebody who locks the database by hand, before the write has failed.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The file that stands in a data directory for as long as a log is being copied into it.
+pub(crate) const UNFINISHED_FILE: &str = "unfinished";
+
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// Makes the data directory if there is none.
@@ -72,6 +75,7 @@ pub(super) fn open_for_writing(
     durability: Durability,
 ) -> Result<Connection, LogError> {
     check_sqlite_version()?;
+    check_finished(data_dir)?;
     let path = data_dir.join(FILE_NAME);
     create_private(&path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -90,6 +94,7 @@ pub(super) fn open_for_writing(
 /// A connection that cannot write, to a database that exists.
 pub(super) fn open_for_reading(data_dir: &Path) -> Result<Connection, LogError> {
     check_sqlite_version()?;
+    check_finished(data_dir)?;
     let path = data_dir.join(FILE_NAME);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = connect(&path, flags)?;
@@ -125,6 +130,17 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, LogError> {
     Connection::open_with_flags(path, flags).map_err(|source| failed("open", path, source))
 }
 
+/// A copy that was cut short looks like a shorter log.
+fn check_finished(data_dir: &Path) -> Result<(), LogError> {
+    if !data_dir.join(UNFINISHED_FILE).exists() {
+        return Ok(());
+    }
+    Err(LogError::Foreign(format!(
+        "{} is an unfinished copy: a backup, restore or import into it was cut short; remove the directory and copy again",
+        data_dir.display()
+    )))
+}
+
 /// Whether the file holds nothing at all, as opposed to something of somebody else.
 fn is_blank(connection: &Connection, path: &Path) -> Result<bool, LogError> {
     connection
@@ -144,6 +160,45 @@ fn create_schema(connection: &Connection) -> rusqlite::Result<()> {
          {SCHEMA}
          COMMIT;"
     ))
+}
+
+/// One row of the schema.
+pub(super) struct SchemaRow {
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) table: String,
+    pub(super) root: u32,
+    pub(super) sql: String,
+}
+
+/// What the schema of a log says, and how often it was changed until it said so.
+pub(super) struct Schema {
+    pub(super) rows: Vec<SchemaRow>,
+    pub(super) changes: u32,
+}
+
+/// The schema as this version makes it.
+pub(super) fn fresh_schema() -> Result<Schema, LogError> {
+    let read = || {
+        let connection = Connection::open_in_memory()?;
+        create_schema(&connection)?;
+        let changes = connection.pragma_query_value(None, "schema_version", |row| row.get(0))?;
+        let mut rows = connection.prepare(
+            "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema ORDER BY rowid",
+        )?;
+        let rows = rows.query_map([], |row| {
+            Ok(SchemaRow {
+                kind: row.get(0)?,
+                name: row.get(1)?,
+                table: row.get(2)?,
+                root: row.get(3)?,
+                sql: row.get(4)?,
+            })
+        })?;
+        let rows = rows.collect::<rusqlite::Result<_>>()?;
+        Ok(Schema { rows, changes })
+    };
+    read().map_err(|source| sqlite_error("make an empty log in memory".to_owned(), source))
 }
 
 fn check_identity(connection: &Connection, path: &Path) -> Result<(), LogError> {
@@ -189,6 +244,9 @@ fn set_writer_pragmas(connection: &Connection, durability: Durability) -> Result
     set(connection, "cache_size", CACHE_KIBIBYTES, &CACHE_KIBIBYTES)?;
     // A writer that maps the file would be at the mercy of whoever truncates it.
     set_mmap(connection, 0)?;
+    // What SQLite moves it overwrites with zeros, so that every byte that is free can be held
+    // against nothing (`pages.rs`). Rows are only added: it moves one page in most logs' lives.
+    set(connection, "secure_delete", 1, &1)?;
     set_safety_pragmas(connection)
 }
 
@@ -234,6 +292,11 @@ fn set_mmap(connection: &Connection, bytes: i64) -> Result<(), LogError> {
 }
 
 pub(super) fn sqlite_error(doing: String, source: rusqlite::Error) -> LogError {
+    if source.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) {
+        return LogError::Damaged(format!(
+            "{doing}: a page of the file was altered ({source}); restore a backup of the data directory"
+        ));
+    }
     LogError::Sqlite { doing, source }
 }
 

@@ -6,7 +6,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Read as _, Seek as _, Write as _},
+    io::{ErrorKind, Read as _, Seek as _, Write as _},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -37,12 +37,9 @@ impl DataLock {
             .truncate(false)
             .mode(0o600)
             .open(data_dir.join(FILE_NAME))
-            .map_err(|source| LogError::Io {
-                doing: format!(
-                    "write in the data directory {}; make it writable for this user or choose another with --data",
-                    data_dir.display()
-                ),
-                source,
+            .map_err(|source| LogError::NotWritable {
+                what: format!("write in the data directory: {source}"),
+                data_dir: data_dir.to_owned(),
             })?;
         if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
             return Err(refused(&mut file, data_dir, error));
@@ -52,6 +49,30 @@ impl DataLock {
             source,
         })?;
         Ok(Self { _file: file })
+    }
+}
+
+/// Who serves this data directory now, if anybody does. Nobody is kept from it by asking.
+///
+/// # Errors
+/// If that cannot be found out.
+pub fn holder(data_dir: &Path) -> Result<Option<String>, LogError> {
+    let mut file = match File::open(data_dir.join(FILE_NAME)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            return Err(LogError::Io {
+                doing: format!("open the lock file in {}", data_dir.display()),
+                source,
+            });
+        }
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(None),
+        Err(error) => match refused(&mut file, data_dir, error) {
+            LogError::Locked { holder, .. } => Ok(Some(holder)),
+            other => Err(other),
+        },
     }
 }
 

@@ -171,10 +171,14 @@ fn parse(bytes: &[u8]) -> Option<Head> {
         return None;
     }
     let (seq, hash) = checked.split_once(' ')?;
-    Some(Head {
+    let head = Head {
         seq: Seq(seq.parse().ok()?),
         hash: parse_hash(hash)?,
-    })
+    };
+    // There is one way to write it: capitals among the digits, say, were never ours.
+    let mut written = String::with_capacity(LINE_BYTES);
+    render(head, &mut written);
+    (written == line).then_some(head)
 }
 
 fn parse_hash(hex: &str) -> Option<ChainHash> {

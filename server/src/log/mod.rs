@@ -6,17 +6,23 @@
 //! record is durable: a key is there before what needs it, and destroyed once nothing may.
 
 pub mod batch;
+mod cells;
 pub mod database;
 pub mod lock;
 pub mod mark;
 pub mod memory;
+pub mod pages;
 pub mod people;
 pub mod reader;
 pub mod replay;
+mod room;
 pub mod sqlite;
+mod wal;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod flips;
 #[cfg(test)]
 mod tests;
 
@@ -156,6 +162,24 @@ pub enum LogError {
         /// What it said.
         source: std::io::Error,
     },
+    /// There is no room for more.
+    #[error("{what}: the disk of {} takes no more ({free_bytes} bytes are free on it, and a limit on the size of files counts as well); everything acknowledged is kept: make room, then start again", .data_dir.display())]
+    NoRoom {
+        /// What was being done, and what was answered.
+        what: String,
+        /// The directory.
+        data_dir: PathBuf,
+        /// What is free there for this user.
+        free_bytes: u64,
+    },
+    /// This user may not write there.
+    #[error("{what}; make the data directory {} and the files in it writable for this user, or choose another with --data", .data_dir.display())]
+    NotWritable {
+        /// What was being done, and what was answered.
+        what: String,
+        /// The directory.
+        data_dir: PathBuf,
+    },
     /// Another process writes this log.
     #[error("the data directory {} is in use by process {holder}; stop it first, or choose another directory", .data_dir.display())]
     Locked {
@@ -171,7 +195,7 @@ pub enum LogError {
         data_dir: PathBuf,
     },
     /// The log ends before what was acknowledged.
-    #[error("the log ends at seq {found} but {acknowledged} was acknowledged (by the file `head`): the tail is missing; restore `events.sqlite-wal` or a backup, or start with --accept-loss to give up seq {}..{acknowledged}", .found.next())]
+    #[error("the log ends at seq {found} but {acknowledged} was acknowledged (by the file `head`): the tail is missing; put the missing `events.sqlite-wal` back or restore a backup; or, to give up seq {}..{acknowledged} for good, start with --accept-loss-after {found}", .found.next())]
     TailMissing {
         /// Where it ends.
         found: Seq,

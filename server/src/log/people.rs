@@ -55,6 +55,9 @@ pub(super) struct PeopleFile {
     path: PathBuf,
     /// Where each key is.
     slots: BTreeMap<UserId, Vec<u64>>,
+    /// Slots that are neither a key nor empty. Whose they were is not known, so they stay until it
+    /// is known that nobody lacks a key.
+    torn: Vec<u64>,
     end: u64,
 }
 
@@ -72,9 +75,12 @@ impl PeopleFile {
             .map_err(|source| failed("open", &path, source))?;
         let bytes = contents(&path)?;
         let mut slots = BTreeMap::<UserId, Vec<u64>>::new();
-        for (slot, bytes) in (0..).zip(bytes.chunks_exact(SLOT_BYTES)) {
-            if let Some(key) = read_slot(bytes) {
-                slots.entry(key.user).or_default().push(slot);
+        let mut torn = Vec::new();
+        for (slot, bytes) in (0..).zip(bytes.chunks(SLOT_BYTES)) {
+            match read_slot(bytes) {
+                Some(key) => slots.entry(key.user).or_default().push(slot),
+                None if is_empty(bytes) => {}
+                None => torn.push(slot),
             }
         }
         let end = u64::try_from(bytes.len() / SLOT_BYTES).expect("a file is shorter than 2^64");
@@ -82,6 +88,7 @@ impl PeopleFile {
             file,
             path,
             slots,
+            torn,
             end,
         })
     }
@@ -102,10 +109,13 @@ impl PeopleFile {
         self.sync()
     }
 
-    /// Overwrites the keys of these people and returns when that is durable. Whoever has none is
-    /// passed over.
+    /// Overwrites the keys of these people, and what is nobody's, and returns when that is durable.
+    /// Whoever has none is passed over.
     pub(super) fn destroy(&mut self, people: &[UserId]) -> Result<(), LogError> {
-        let mut is_changed = false;
+        let mut is_changed = !self.torn.is_empty();
+        for slot in std::mem::take(&mut self.torn) {
+            self.write(slot, &[0; SLOT_BYTES])?;
+        }
         for user in people {
             for slot in self.slots.remove(user).unwrap_or_default() {
                 self.write(slot, &[0; SLOT_BYTES])?;
@@ -136,6 +146,28 @@ pub(super) fn read(data_dir: &Path) -> Result<Vec<PersonKey>, LogError> {
         .chunks_exact(SLOT_BYTES)
         .filter_map(read_slot)
         .collect())
+}
+
+/// Looks at every byte of the file.
+///
+/// # Errors
+/// If a slot is neither a key nor empty.
+pub fn check_file(data_dir: &Path) -> Result<(), LogError> {
+    let bytes = contents(&data_dir.join(FILE_NAME))?;
+    for (slot, bytes) in (0..).zip(bytes.chunks(SLOT_BYTES)) {
+        if !is_empty(bytes) && read_slot(bytes).is_none_or(|key| *slot_of(&key) != *bytes) {
+            let first: usize = slot * SLOT_BYTES;
+            return Err(LogError::Damaged(format!(
+                "the {} bytes of `{FILE_NAME}` from byte {first} on are neither a key nor empty: they were altered, or a crash tore them while somebody registered; if nobody's key is missing, starting the server once clears them, else restore that file",
+                bytes.len()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn is_empty(slot: &[u8]) -> bool {
+    slot.iter().all(|byte| *byte == 0)
 }
 
 fn contents(path: &Path) -> Result<Zeroizing<Vec<u8>>, LogError> {

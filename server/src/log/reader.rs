@@ -82,7 +82,7 @@ impl SqliteReader {
         let mut rows = statement.query((sql_seq(from), PAGE_LEN))?;
         let mut next = from;
         let mut count = 0;
-        while let Some(row) = rows.next()? {
+        while let Some(row) = rows.next().map_err(|source| PageError::Row(next, source))? {
             let row = decode(row).map_err(|source| PageError::Column(next, source))?;
             next = row.record.seq.next();
             count += 1;
@@ -142,6 +142,7 @@ pub(super) fn sql_seq(seq: Seq) -> i64 {
 
 enum PageError {
     Sqlite(rusqlite::Error),
+    Row(Seq, rusqlite::Error),
     Column(Seq, FromSqlError),
 }
 
@@ -154,6 +155,7 @@ impl From<rusqlite::Error> for PageError {
 fn name(error: PageError, from: Seq) -> LogError {
     match error {
         PageError::Sqlite(source) => sqlite_error(format!("read the log from seq {from}"), source),
+        PageError::Row(seq, source) => sqlite_error(format!("read seq {seq}"), source),
         PageError::Column(seq, source) => LogError::Damaged(format!(
             "seq {seq} was altered: a column holds what was never written there ({source}); restore a backup of the data directory"
         )),

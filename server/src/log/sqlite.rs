@@ -7,16 +7,17 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::UserId;
+use protocol::{Seq, UserId};
 use rusqlite::{CachedStatement, Connection};
 
 use super::{
-    Batch, EventLog, Head, LogError, LogReader, Row,
+    Batch, EventLog, Head, LogError, LogReader, PersonKey, Row,
     database::{create_data_dir, open_for_writing, sqlite_error, sync_data_dir},
     lock::DataLock,
     mark::{self, Mark, MarkRead},
     people::PeopleFile,
     reader::{SqliteReader, read_hash, read_head, sql_seq},
+    room::explain,
 };
 
 /// Rows in one INSERT. Measured with `benches/append.rs`: in batches of a thousand, 32 are 8 %
@@ -60,8 +61,8 @@ impl Durability {
 pub struct SqliteOptions {
     /// See [`Durability`].
     pub durability: Durability,
-    /// Whether to go on with a log that ends before its high-water mark.
-    pub accept_loss: bool,
+    /// Go on with a log that ends at exactly this position, before its high-water mark.
+    pub accept_loss_after: Option<Seq>,
 }
 
 /// The log on disk.
@@ -89,13 +90,17 @@ impl SqliteLog {
     /// If the directory is not writable or in use, the database not ours, or the log shorter than
     /// its high-water mark (unless the loss is accepted).
     pub fn open(data_dir: &Path, options: SqliteOptions) -> Result<Self, LogError> {
+        Self::try_open(data_dir, options).map_err(|error| explain(error, data_dir))
+    }
+
+    fn try_open(data_dir: &Path, options: SqliteOptions) -> Result<Self, LogError> {
         create_data_dir(data_dir)?;
         let lock = DataLock::take(data_dir)?;
         let connection = open_for_writing(data_dir, options.durability)?;
         let head = read_head(&connection)?;
         let mark_read = mark::read(data_dir)?;
         let marked = mark_read.check(head, |seq| read_hash(&connection, seq));
-        if !(options.accept_loss && matches!(marked, Err(LogError::TailMissing { .. }))) {
+        if !is_accepted(&marked, options.accept_loss_after) {
             marked?;
         }
         let mut mark = Mark::open(data_dir)?;
@@ -121,6 +126,25 @@ impl SqliteLog {
     #[must_use]
     pub const fn mark_read(&self) -> MarkRead {
         self.mark_read
+    }
+
+    /// Keeps keys of people who are in the log already: of one that is being copied.
+    ///
+    /// # Errors
+    /// If they cannot be made durable.
+    pub fn keep_keys(&mut self, keys: &[PersonKey]) -> Result<(), LogError> {
+        let kept = self.people.add(keys);
+        kept.map_err(|error| explain(error, &self.data_dir))
+    }
+
+    fn try_append(&mut self, batch: &Batch, head: Head) -> Result<(), LogError> {
+        // A crash in between leaves keys of nobody, which the next start destroys.
+        self.people.add(batch.joining())?;
+        self.write(batch, head)?;
+        self.head = head;
+        self.mark.write(head)?;
+        // A crash in between leaves keys of people whom the log says are erased: the same.
+        self.people.destroy(batch.leaving())
     }
 
     fn write(&self, batch: &Batch, head: Head) -> Result<(), LogError> {
@@ -170,6 +194,14 @@ impl SqliteLog {
         Ok(())
     }
 
+    fn try_close(self) -> Result<(), LogError> {
+        self.checkpoint()?;
+        self.mark.sync()?;
+        self.connection
+            .close()
+            .map_err(|(_, source)| sqlite_error("close the log".to_owned(), source))
+    }
+
     fn checkpoint(&self) -> Result<(), LogError> {
         let busy = self
             .connection
@@ -196,13 +228,8 @@ impl EventLog for SqliteLog {
         let Some(head) = batch.head() else {
             return Ok(());
         };
-        // A crash in between leaves keys of nobody, which the next start destroys.
-        self.people.add(batch.joining())?;
-        self.write(batch, head)?;
-        self.head = head;
-        self.mark.write(head)?;
-        // A crash in between leaves keys of people whom the log says are erased: the same.
-        self.people.destroy(batch.leaving())
+        self.try_append(batch, head)
+            .map_err(|error| explain(error, &self.data_dir))
     }
 
     fn destroy_keys(&mut self, people: &[UserId]) -> Result<(), LogError> {
@@ -214,12 +241,15 @@ impl EventLog for SqliteLog {
     }
 
     fn close(self: Box<Self>) -> Result<(), LogError> {
-        self.checkpoint()?;
-        self.mark.sync()?;
-        self.connection
-            .close()
-            .map_err(|(_, source)| sqlite_error("close the log".to_owned(), source))
+        let data_dir = self.data_dir.clone();
+        self.try_close().map_err(|error| explain(error, &data_dir))
     }
+}
+
+/// Whether somebody said in so many words that they give up just what is missing. A loss of another
+/// length is another loss, which nobody has seen yet.
+fn is_accepted(marked: &Result<(), LogError>, after: Option<Seq>) -> bool {
+    matches!(marked, Err(LogError::TailMissing { found, .. }) if Some(*found) == after)
 }
 
 fn insert(rows: usize) -> String {

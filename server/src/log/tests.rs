@@ -17,10 +17,12 @@ use super::{
     replay, verify_chain,
 };
 
-const ACCEPT_LOSS: SqliteOptions = SqliteOptions {
-    durability: Durability::Full,
-    accept_loss: true,
-};
+const fn accepting_loss_after(seq: u64) -> SqliteOptions {
+    SqliteOptions {
+        durability: Durability::Full,
+        accept_loss_after: Some(Seq(seq)),
+    }
+}
 
 #[test]
 fn an_altered_row_is_named() {
@@ -96,11 +98,30 @@ fn a_damaged_write_ahead_log_is_noticed() {
 fn an_accepted_loss_is_over() {
     let dir = crashed_log(&[30]);
     std::fs::remove_file(dir.path().join("events.sqlite-wal")).unwrap();
-    let mut log = SqliteLog::open(dir.path(), ACCEPT_LOSS).unwrap();
+    let mut log = SqliteLog::open(dir.path(), accepting_loss_after(0)).unwrap();
     assert_eq!(log.head(), Head::default());
     log.append(&batch(log.head(), 3)).unwrap();
     drop(log);
     assert_eq!(open(dir.path()).unwrap().head().seq, Seq(3));
+}
+
+#[test]
+fn only_the_loss_that_was_named_is_accepted() {
+    let dir = closed_log(30);
+    sql(&dir, "DELETE FROM event_log WHERE 25 < seq");
+    for other in [24, 26, 30] {
+        let error = SqliteLog::open(dir.path(), accepting_loss_after(other)).unwrap_err();
+        let told = error.to_string();
+        assert!(
+            told.starts_with("the log ends at seq 25 but 30 was"),
+            "{told}"
+        );
+        assert!(
+            told.ends_with("seq 26..30 for good, start with --accept-loss-after 25"),
+            "{told}"
+        );
+    }
+    assert!(SqliteLog::open(dir.path(), accepting_loss_after(25)).is_ok());
 }
 
 #[test]
@@ -110,7 +131,7 @@ fn a_log_with_another_past_than_the_mark_is_refused() {
         &dir,
         "UPDATE event_log SET hash = zeroblob(32) WHERE seq = 30",
     );
-    for options in [SqliteOptions::default(), ACCEPT_LOSS] {
+    for options in [SqliteOptions::default(), accepting_loss_after(30)] {
         let error = SqliteLog::open(dir.path(), options).unwrap_err();
         assert!(matches!(error, LogError::Damaged(_)), "{error}");
         assert!(error.to_string().starts_with("seq 30 is not"), "{error}");
@@ -234,7 +255,7 @@ fn a_directory_that_cannot_be_written_is_refused() {
     let error = open(Path::new("/proc/self")).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.starts_with("write in the data directory /proc/self; make it writable"),
+        text.ends_with("make the data directory /proc/self and the files in it writable for this user, or choose another with --data"),
         "{text}"
     );
 }
@@ -279,7 +300,7 @@ fn every_durability_keeps_the_promises_of_a_living_process() {
         let dir = tempfile::tempdir().unwrap();
         let options = SqliteOptions {
             durability,
-            accept_loss: false,
+            accept_loss_after: None,
         };
         let mut log = SqliteLog::open(dir.path(), options).unwrap();
         log.append(&batch(Head::default(), 9)).unwrap();

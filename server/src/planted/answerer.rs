@@ -142,13 +142,14 @@ impl Meddler {
     fn forge_total(&mut self, word: Word<'_>) -> Option<Vec<u8>> {
         let mut answer = sales::Answer::decode(word.0, word.1, word.2).ok()?;
         let (total, parts) = total_of(&mut answer)?;
-        let last = parts.last()?.sum;
+        if parts.is_empty() {
+            return None;
+        }
         if self.strikes(PlantedBug::MissingPart) {
             parts.pop();
         } else if self.strikes(PlantedBug::FallingTotal) {
-            parts.pop();
-            total.cents = total.cents.saturating_sub(last.cents);
-            total.sales = total.sales.saturating_sub(last.sales);
+            parts.clear();
+            *total = Sum::default();
         } else if self.strikes(PlantedBug::InflatedTotal) {
             total.cents += INVENTED;
             parts.first_mut()?.sum.cents += INVENTED;

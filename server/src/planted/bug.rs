@@ -15,6 +15,9 @@ macro_rules! bugs {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
+            /// Those that a law must find: all but the first, which lies about nothing.
+            pub const LIES: &'static [Self] = Self::ALL.split_at(1).1;
+
             /// Its name on the command line.
             #[must_use]
             pub const fn name(self) -> &'static str {
@@ -44,6 +47,9 @@ macro_rules! bugs {
 }
 
 bugs! {
+    /// Everything is right, and takes a little longer. Stays the first.
+    Slow = "slow", 1,
+        "every batch takes a sixth longer to become durable than the disk takes, and an answer about a tenth";
     /// A full slot is given away once more.
     DoubleBooking = "double-booking", 37,
         "every 37th request for a full slot gets a place nevertheless";
@@ -205,7 +211,7 @@ bugs! {
         "every 7th total, and its first part, says ten million cents more than were sold";
     /// A total says less than before.
     FallingTotal = "falling-total", 7,
-        "every 7th total leaves out its last part and does not count it";
+        "every 7th total is answered as if nothing had been sold";
     /// A sale is recorded with other cents.
     RoundedSale = "rounded-sale", 7,
         "every sale of a multiple of 7 cents is recorded with one cent less";

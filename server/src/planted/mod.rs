@@ -8,18 +8,20 @@
 //!
 //! `bug` names them, `meddler` is what they do to the engine, `answerer` to answers on their way out,
 //! `teller` to pushes and presence, `trader` to the catalogue and the sales; `late_log` is the log that
-//! is asked to keep things and does not yet.
+//! is asked to keep things and does not yet, `slow_log` one that takes its time.
 
 mod answerer;
 mod bug;
 mod late_log;
 mod meddler;
+mod slow_log;
 mod teller;
 mod trader;
 
 pub use bug::{PlantedBug, UnknownBug};
 pub use late_log::LateLog;
 pub use meddler::{Meddler, invent, read_back};
+pub use slow_log::SlowLog;
 
 use protocol::message::WelcomeFlags;
 
@@ -33,10 +35,11 @@ pub fn plant(
     log: Box<dyn EventLog>,
 ) -> Box<dyn EventLog> {
     *engine.meddler_mut() = Meddler::new(config.planted_bug);
-    if config.planted_bug == Some(PlantedBug::AckBeforeCommit) {
-        return Box::new(LateLog::new(log));
+    match config.planted_bug {
+        Some(PlantedBug::AckBeforeCommit) => Box::new(LateLog::new(log)),
+        Some(PlantedBug::Slow) => Box::new(SlowLog::new(log)),
+        Some(_) | None => log,
     }
-    log
 }
 
 /// What a welcome must tell beside `honest`.

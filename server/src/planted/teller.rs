@@ -341,7 +341,59 @@ mod tests {
         let swapped = told(PlantedBug::TwoOrders);
         assert!(swapped.iter().map(|entry| entry.0).is_sorted());
         assert!(swapped.iter().any(|(index, at)| index != at));
+        assert_eq!(told(PlantedBug::ToldTwice).len(), 102);
         assert_eq!(told(PlantedBug::StuckPresence).len(), 100);
+    }
+
+    /// How many of a hundred entries each of four connections is told, when the first is not in
+    /// the conversation of every tenth.
+    fn told_to_four(bug: PlantedBug) -> [usize; 4] {
+        let mut meddler = meddler(bug);
+        let mut told = [0; 4];
+        for at in 1..=100 {
+            let to = usize::from(at % 10 == 0)..4;
+            for (id, told) in (0..).zip(&mut told).skip(to.start) {
+                *told += meddler.tell(id, Seq(at), &frame(at, at)).len();
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn an_entry_is_told_to_half_of_those_it_is_for_or_to_one_it_is_not_for() {
+        assert_eq!(told_to_four(PlantedBug::OldNews), [90, 100, 100, 100]);
+        assert_eq!(told_to_four(PlantedBug::HalfTold), [88, 100, 98, 100]);
+        assert_eq!(told_to_four(PlantedBug::LeakedMessage), [90, 100, 100, 100]);
+        let mut stranger = meddler(PlantedBug::LeakedMessage);
+        // Two connections in turns: neither is told what the other is.
+        let told = (1..=200).map(|at| stranger.tell(at % 2, Seq(at), &frame(at, at)).len());
+        assert_eq!(told.sum::<usize>(), 205);
+    }
+
+    #[test]
+    fn comings_and_goings_are_told_wrongly_now_and_then() {
+        let told = |bug| {
+            let mut meddler = meddler(bug);
+            let news = (1..=12).flat_map(move |epoch| {
+                let last_seen = 1_000_000 + epoch;
+                meddler.announce(PresenceChanged {
+                    user: UserId(1),
+                    online: epoch % 2 == 1,
+                    last_seen,
+                    epoch,
+                })
+            });
+            news.collect::<Vec<_>>()
+        };
+        assert_eq!(told(PlantedBug::UntoldGoing).len(), 10);
+        let fallen = told(PlantedBug::FallingLastSeen);
+        let falls = |pair: &&[PresenceChanged]| pair[1].last_seen < pair[0].last_seen;
+        assert_eq!(fallen.windows(2).filter(falls).count(), 2);
+        let late = told(PlantedBug::LateGoing);
+        let is_hidden = |pair: &&[PresenceChanged]| {
+            pair[0].epoch == pair[1].epoch && pair[0].online && !pair[1].online
+        };
+        assert_eq!(late.windows(2).filter(is_hidden).count(), 1);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use protocol::{OwnedRecord, UserId};
 
 use super::{Shown, What, model::Model};
 use crate::check::finding::{About, Finding, Violation, Witness};
+use crate::operation::LawProgress;
 
 const ABOUT: About = About {
     name: "favourites-counted",
@@ -54,6 +55,10 @@ impl FavouritesCounted {
 
     pub(super) const fn finding(&self) -> &Finding {
         &self.finding
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("numbers compared", self.compared)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -24,7 +24,7 @@ use self::{
     searches_agree::{SearchesAgree, digest_of},
 };
 use super::{finding::Finding, reads::Reads, record::Decided};
-use crate::operation::{CatalogueCall, CatalogueSeen, Observed, Operation, Outcome};
+use crate::operation::{CatalogueCall, CatalogueSeen, LawProgress, Observed, Operation, Outcome};
 
 /// The names of these laws, in the order of their verdicts.
 pub(super) const LAWS: [&str; 6] = [
@@ -97,6 +97,11 @@ impl CatalogueLaws {
             searches: SearchesAgree::new(),
             operations: 0,
         }
+    }
+
+    /// How far the laws are that are judged while the run goes on.
+    pub(super) fn progress(&self) -> Vec<LawProgress> {
+        vec![self.counted.progress(), self.no_resurrection.progress()]
     }
 
     /// Whether anybody asked anything of the catalogue.

@@ -10,7 +10,7 @@ use protocol::UserId;
 
 use crate::{
     check::finding::{About, Finding, OperationId, Violation, Witness},
-    operation::{CatalogueCall, CatalogueSeen, Nanos, Observed, Operation, Outcome},
+    operation::{CatalogueCall, CatalogueSeen, LawProgress, Nanos, Observed, Operation, Outcome},
 };
 
 const ABOUT: About = About {
@@ -141,6 +141,10 @@ impl NoResurrection {
 
     pub(super) const fn finding(&self) -> &Finding {
         &self.finding
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("removals", self.removals)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

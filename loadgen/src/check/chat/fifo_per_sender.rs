@@ -6,7 +6,7 @@
 use super::{own::Stands, tell::conversation_text};
 use crate::{
     check::finding::{About, Finding, Violation, Witness},
-    operation::Operation,
+    operation::{LawProgress, Operation},
 };
 
 const ABOUT: About = About {
@@ -61,6 +61,10 @@ impl FifoPerSender {
 
     pub(super) const fn finding(&self) -> &Finding {
         &self.finding
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("messages", self.messages)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

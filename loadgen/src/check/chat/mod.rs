@@ -70,7 +70,8 @@ use super::{
     record::Decided,
 };
 use crate::operation::{
-    ChatCall, ChatSeen, KeyMint, LinkChange, Nanos, Operation, Outcome, Push, ShownEntry,
+    ChatCall, ChatSeen, KeyMint, LawProgress, LinkChange, Nanos, Operation, Outcome, Push,
+    ShownEntry,
 };
 
 /// The names of these laws, in the order of their verdicts.
@@ -187,6 +188,14 @@ impl ChatLaws {
             operations: 0,
             pushed_at: 0,
         }
+    }
+
+    /// How far the laws are that are judged while the run goes on.
+    pub(super) fn progress(&self) -> Vec<LawProgress> {
+        vec![
+            self.fifo_per_sender.progress(),
+            self.watermarks_rise.progress(),
+        ]
     }
 
     /// Whether anybody asked anything of the chat, or was shown anything of it.

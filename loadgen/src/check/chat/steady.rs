@@ -144,6 +144,8 @@ mod tests {
         let last = steady.finish().into_iter();
         compared.extend(last.map(|((), word)| (word.seq, word.value)));
         compared.sort_unstable();
+        // What came before the first of its run is compared twice, which does no harm.
+        compared.dedup();
         compared
     }
 

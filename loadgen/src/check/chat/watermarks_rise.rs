@@ -10,6 +10,7 @@ use protocol::UserId;
 
 use super::{model::Marks, tell::conversation_text};
 use crate::check::finding::{About, Finding, Violation, Witness};
+use crate::operation::LawProgress;
 
 const ABOUT: About = About {
     name: "watermarks-rise",
@@ -86,6 +87,10 @@ impl WatermarksRise {
 
     pub(super) const fn finding(&self) -> &Finding {
         &self.finding
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("watermarks told", self.told)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -11,7 +11,7 @@ use protocol::UserId;
 use super::Sighting;
 use crate::{
     check::finding::{About, Finding, Violation},
-    operation::Nanos,
+    operation::{LawProgress, Nanos},
 };
 
 const ABOUT: About = About {
@@ -104,6 +104,10 @@ impl LastSeenRises {
 
     pub(super) const fn finding(&self) -> &Finding {
         &self.finding
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("instants told", self.told)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

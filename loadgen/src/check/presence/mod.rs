@@ -21,7 +21,7 @@ use self::{
     presence_complete::PresenceComplete, presence_epochs::PresenceEpochs, roll::Roll,
 };
 use super::finding::{Finding, Witness, time_text};
-use crate::operation::{LinkChange, Nanos, Operation};
+use crate::operation::{LawProgress, LinkChange, Nanos, Operation};
 
 /// The names of these laws, in the order of their verdicts.
 pub(super) const LAWS: [&str; 4] = [
@@ -102,6 +102,11 @@ impl PresenceLaws {
             last_seen: LastSeenRises::new(slack, wall_at_start),
             epochs: PresenceEpochs::new(slack),
         }
+    }
+
+    /// How far the laws are that are judged while the run goes on.
+    pub(super) fn progress(&self) -> Vec<LawProgress> {
+        vec![self.epochs.progress(), self.last_seen.progress()]
     }
 
     /// Whether anybody was told of anybody.

@@ -9,7 +9,7 @@ use protocol::UserId;
 use super::{News, Sighting, roll::Seat};
 use crate::{
     check::finding::{About, Finding, Violation, time_text},
-    operation::Nanos,
+    operation::{LawProgress, Nanos},
 };
 
 const ABOUT: About = About {
@@ -114,6 +114,10 @@ impl PresenceEpochs {
     /// The run is over at `now`.
     pub(super) fn judge(&mut self, now: Nanos) {
         self.settle(now, |_all| true);
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("comings and goings", self.told)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -26,7 +26,7 @@ use super::{
     reads::Reads,
     record::Decided,
 };
-use crate::operation::{Observed, Operation, Outcome, SalesCall, SalesSeen};
+use crate::operation::{LawProgress, Observed, Operation, Outcome, SalesCall, SalesSeen};
 
 /// The names of these laws, in the order of their verdicts.
 pub(super) const LAWS: [&str; 6] = [
@@ -82,6 +82,15 @@ impl SalesLaws {
             exact: SalesExact::new(bytes_max),
             operations: 0,
         }
+    }
+
+    /// How far the laws are that are judged while the run goes on.
+    pub(super) fn progress(&self) -> Vec<LawProgress> {
+        vec![
+            self.monotone.progress(),
+            self.one_snapshot.progress(),
+            self.conserved.progress(),
+        ]
     }
 
     /// Whether anybody asked anything of the sales.

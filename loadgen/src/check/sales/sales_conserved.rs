@@ -4,7 +4,7 @@ use protocol::words::sales::{Part, Sum};
 
 use crate::{
     check::finding::{About, Finding, Violation, Witness},
-    operation::Operation,
+    operation::{LawProgress, Operation},
 };
 
 const ABOUT: About = About {
@@ -51,6 +51,10 @@ impl SalesConserved {
 
     pub(super) const fn finding(&self) -> &Finding {
         &self.finding
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("totals added up", self.totals)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -8,7 +8,7 @@ use protocol::words::sales::Sum;
 
 use crate::{
     check::finding::{About, Finding, OperationId, Violation, Witness},
-    operation::{Operation, SalesCall},
+    operation::{LawProgress, Operation, SalesCall},
 };
 
 const ABOUT: About = About {
@@ -85,6 +85,11 @@ impl SalesMonotone {
 
     pub(super) const fn finding(&self) -> &Finding {
         &self.finding
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding
+            .progress("totals asked for again", self.compared)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

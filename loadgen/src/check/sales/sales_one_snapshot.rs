@@ -2,7 +2,7 @@
 
 use crate::{
     check::finding::{About, Finding, Violation, Witness},
-    operation::{Operation, SalesSeen},
+    operation::{LawProgress, Operation, SalesSeen},
 };
 
 const ABOUT: About = About {
@@ -52,6 +52,10 @@ impl SalesOneSnapshot {
 
     pub(super) const fn finding(&self) -> &Finding {
         &self.finding
+    }
+    /// How far it is.
+    pub(super) const fn progress(&self) -> LawProgress {
+        self.finding.progress("figures", self.figures)
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -24,6 +24,7 @@ struct Witness {
     invoked: Vec<(u32, u32, Nanos)>,
     completed: Vec<Operation>,
     duplicates: Vec<(Operation, Operation)>,
+    reused: Vec<Operation>,
     links: Vec<(u32, LinkChange)>,
     stop_after: Option<(usize, Arc<AtomicBool>)>,
 }
@@ -45,6 +46,12 @@ impl Watch for Witness {
 
     fn handle_duplicate(&mut self, first: &Operation, second: &Operation) {
         self.duplicates.push((*first, *second));
+    }
+
+    fn handle_reused(&mut self, first: &Operation, outcome: Outcome) {
+        // The null target keeps no keys, so it takes what it should refuse.
+        assert_eq!(outcome, Outcome::Ok);
+        self.reused.push(*first);
     }
 
     fn handle_push(&mut self, _client: u32, _seq: u64, _push: &Push, _now: Nanos) {}
@@ -75,6 +82,12 @@ steps = [
   {{ reserve = {{ agenda = "uniform" }}, save = "booking" }},
   {{ wait = "2ms..4ms" }},
   {{ cancel = {{ booking = "$booking" }} }},
+]
+[flow.hurry]
+steps = [
+  {{ reserve = {{ agenda = "uniform" }} }},
+  {{ my_bookings = {{}} }},
+  {{ reserve = {{ agenda = "uniform" }} }},
 ]
 [flow.dream]
 steps = [
@@ -273,6 +286,11 @@ async fn commands_asked_again_are_told_apart_and_not_counted() {
         // The null target keeps no keys: a law would convict it of exactly this.
         assert!(first.seq < second.seq && first.completed_at <= second.sent_at);
     }
+    let reused = witness.reused.len();
+    assert!(
+        0 < reused && reused < witness.duplicates.len(),
+        "now and then another command comes under the key"
+    );
 }
 
 #[tokio::test]
@@ -328,6 +346,16 @@ load = [{ flow = "dream", clients = 4 }]"#;
     assert_eq!(phase.conservation.intended, 4);
     assert_eq!(phase.conservation.cancelled_at_end, 0);
     assert!(!phase.operations.contains_key("cancel"));
+}
+
+#[tokio::test]
+async fn what_would_follow_an_answer_after_the_end_was_never_intended() {
+    let hurry = r#"duration = "60ms"
+load = [{ flow = "hurry", clients = 8, in_flight = 4 }]"#;
+    let (driven, _witness) = drive_against(Order::Answer, hurry, options()).await;
+    let counts = driven.phases[0].conservation;
+    assert!(32 < counts.ok, "{counts:?}");
+    assert_eq!(counts.intended, counts.sent, "{counts:?}");
 }
 
 #[tokio::test]

@@ -419,7 +419,7 @@ fn mark_of(key: usize, side: Side) -> u64 {
 
 fn socket_of(mark: u64) -> (usize, Side) {
     let socket = mark - FIRST_SOCKET;
-    let side = if socket % 2 == 0 {
+    let side = if socket.is_multiple_of(2) {
         Side::Client
     } else {
         Side::Server

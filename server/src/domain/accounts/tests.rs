@@ -538,6 +538,7 @@ proptest! {
                 log_in.token_hash = token_hash(token);
             }
             let _refusals_are_fine = given.execute(Actor(UserId(user), Roles(roles)), now, &command);
+            given.reload();
             let digest = given.system.recomputed_digest();
             prop_assert_eq!(digest, given.system.digest());
             prop_assert!(!had_admin || given.system.has_admin(), "the last admin stays");

@@ -9,6 +9,8 @@ use std::{
     ops::Bound::{Excluded, Unbounded},
 };
 
+use crate::snapshot::{SectionReader, SectionWriter, Unsound};
+
 /// From this length on a person's bookings are a tree: taking one out of the middle of a vector
 /// moves all behind it, and a person may have any number.
 const BOOKING_IDS_FEW: usize = 1_024;
@@ -26,6 +28,15 @@ impl<T: Copy + Ord> Few<T> {
         match self {
             Self::One(entry) => std::slice::from_ref(entry),
             Self::Many(entries) => entries,
+        }
+    }
+
+    /// The list of these, which are in order; `None` of no entries.
+    pub(super) fn of(entries: Vec<T>) -> Option<Self> {
+        match entries[..] {
+            [] => None,
+            [one] => Some(Self::One(one)),
+            [_, _, ..] => Some(Self::Many(entries)),
         }
     }
 
@@ -107,6 +118,32 @@ impl BookingIds {
                 !many.is_empty()
             }
         }
+    }
+
+    /// Writes the ids.
+    pub(super) fn save(&self, out: &mut SectionWriter<'_>) {
+        match self {
+            Self::Few(few) => {
+                out.count(few.as_slice().len());
+                few.as_slice().iter().for_each(|id| out.u64(*id));
+            }
+            Self::Many(many) => {
+                out.count(many.len());
+                many.iter().for_each(|id| out.u64(*id));
+            }
+        }
+    }
+
+    /// Reads ids that were saved.
+    pub(super) fn load(from: &mut SectionReader<'_>) -> Result<Self, Unsound> {
+        let count = from.count(size_of::<u64>())?;
+        let ids = (0..count).map(|_| from.u64());
+        if BOOKING_IDS_FEW < count {
+            return ids.collect::<Result<_, _>>().map(Self::Many);
+        }
+        let few = Few::of(ids.collect::<Result<_, _>>()?);
+        few.map(Self::Few)
+            .ok_or_else(|| from.lacks("a booking of everybody who has bookings"))
     }
 
     /// At most `limit` ids above `after`, rising.

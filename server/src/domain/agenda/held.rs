@@ -7,12 +7,23 @@
 use std::hash::BuildHasher as _;
 
 use foldhash::fast::FixedState;
+use protocol::UserId;
 
 use super::{
     few::Few,
     state::{Place, SlotKey},
 };
-use crate::index::Index;
+use crate::{
+    index::Index,
+    snapshot::{SectionReader, SectionWriter, Unsound},
+};
+
+/// The least bytes of a row, and those of a place, in a snapshot.
+const ROW_BYTES: usize = 8 + 8;
+const PLACE_BYTES: usize = 8 + 8;
+
+/// Its hash tells with what a saved table was hashed: another version of that finds nothing in it.
+const WITNESS: SlotKey = SlotKey(1);
 
 /// See the head of this file.
 #[derive(Debug, Default)]
@@ -69,11 +80,58 @@ impl HeldSlots {
             .find(hash(slot), |row| self.rows[usize_of(row)].0 == slot)
     }
 
+    /// Writes rows and table as they are.
+    pub(super) fn save(&self, out: &mut SectionWriter<'_>) {
+        let Self { index, rows } = self;
+        out.u32(hash(WITNESS));
+        out.count(rows.len());
+        for (slot, few) in rows {
+            out.u64(slot.0);
+            out.count(few.as_slice().len());
+            for Place { user, booking } in few.as_slice() {
+                out.u64(user.0);
+                out.u64(*booking);
+            }
+        }
+        index.save(out);
+    }
+
+    /// Reads what was saved.
+    pub(super) fn load(from: &mut SectionReader<'_>) -> Result<Self, Unsound> {
+        if from.u32()? != hash(WITNESS) {
+            return Err(from.lacks("a table of this version"));
+        }
+        let count = from.count(ROW_BYTES)?;
+        let mut rows = Vec::with_capacity(count);
+        for _ in 0..count {
+            let slot = SlotKey(from.u64()?);
+            rows.push((slot, load_places(from)?));
+        }
+        let index = Index::load(from)?;
+        Ok(Self { index, rows })
+    }
+
     /// Every row.
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (SlotKey, &[Place])> {
         self.rows.iter().map(|(slot, few)| (*slot, few.as_slice()))
     }
+}
+
+/// One place mostly, and then without a list.
+fn load_places(from: &mut SectionReader<'_>) -> Result<Few<Place>, Unsound> {
+    let count = from.count(PLACE_BYTES)?;
+    let mut places = || {
+        Ok(Place {
+            user: UserId(from.u64()?),
+            booking: from.u64()?,
+        })
+    };
+    if count == 1 {
+        return places().map(Few::One);
+    }
+    let list = (0..count).map(|_| places()).collect::<Result<_, _>>()?;
+    Few::of(list).ok_or_else(|| from.lacks("a holder of every slot that is held"))
 }
 
 fn hash(slot: SlotKey) -> u32 {

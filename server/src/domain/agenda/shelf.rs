@@ -5,8 +5,12 @@
 //! sixteen at a time and only where a row is, since most positions of a log hold no row of any one
 //! kind. Deliberately absent: order by anything but the position.
 
+use crate::snapshot::{SectionReader, SectionWriter, Unsound};
+
 /// Places made at once. Fewer, and each costs more to find; more, and a lone row wastes more.
 const BOARD_LEN: usize = 16;
+
+const ID_BYTES: usize = size_of::<u64>();
 
 /// Some of the places, and how many of them are taken.
 #[derive(Debug)]
@@ -82,8 +86,35 @@ impl<T: Copy> Shelf<T> {
         Some(row)
     }
 
+    /// Writes every row with its position; `save` writes a row.
+    pub(super) fn save(
+        &self,
+        out: &mut SectionWriter<'_>,
+        save: impl Fn(&T, &mut SectionWriter<'_>),
+    ) {
+        out.count(self.len);
+        for (id, row) in self.iter() {
+            out.u64(id);
+            save(row, out);
+        }
+    }
+
+    /// Reads what was saved; `load` reads the row at a position, of at least so many bytes.
+    pub(super) fn load(
+        from: &mut SectionReader<'_>,
+        bytes_min: usize,
+        mut load: impl FnMut(u64, &mut SectionReader<'_>) -> Result<T, Unsound>,
+    ) -> Result<Self, Unsound> {
+        let mut shelf = Self::default();
+        for _ in 0..from.count(ID_BYTES + bytes_min)? {
+            let id = from.u64()?;
+            let row = load(id, from)?;
+            shelf.insert(id, row);
+        }
+        Ok(shelf)
+    }
+
     /// Every row with its position, rising.
-    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         let boards = (0_u64..).zip(&self.boards);
         boards.flat_map(|(index, board)| {

@@ -784,6 +784,7 @@ proptest! {
             now += pause;
             given.pass_time(now);
             let _refusals_are_fine = given.execute(actor, now, &command);
+            given.reload();
             check_state(&given, now);
         }
         prop_assert_eq!(given.replayed().state_hash(), given.system.state_hash());

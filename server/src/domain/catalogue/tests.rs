@@ -764,6 +764,7 @@ fn lived(steps: &[(Actor, Command)]) -> (Given<Catalogue>, Naive) {
         if let Ok(event) = given.execute(*actor, NOW, command) {
             naive.note(seq, actor.0, command, &event);
         }
+        given.reload();
         check_state(&given, &naive);
     }
     (given, naive)
@@ -786,6 +787,7 @@ proptest! {
     ) {
         let (mut given, mut naive) = lived(&steps);
         given.system.forget(&context(SERVER), UserId(erased));
+        given.reload();
         naive.favourites.retain(|(user, _)| user.0 != erased);
         check_state(&given, &naive);
         check_searches(&given, &naive);

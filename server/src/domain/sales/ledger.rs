@@ -8,6 +8,10 @@
 
 use protocol::words::sales::{Period, Sum};
 
+use crate::snapshot::{SectionReader, SectionWriter, Unsound};
+
+const DAY_BYTES: usize = 4 + 8 + 8;
+
 /// What was sold, by day.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
@@ -52,6 +56,28 @@ impl Ledger {
     /// What was sold on one day.
     pub(super) fn on(&self, day: u32) -> Sum {
         self.within(Period { from: day, to: day })
+    }
+
+    /// Writes every day.
+    pub(super) fn save(&self, out: &mut SectionWriter<'_>) {
+        let Self { days } = self;
+        out.count(days.len());
+        for (day, Sum { cents, sales }) in days {
+            out.u32(*day);
+            out.u64(*cents);
+            out.u64(*sales);
+        }
+    }
+
+    /// Reads days that were saved.
+    pub(super) fn load(from: &mut SectionReader<'_>) -> Result<Self, Unsound> {
+        let mut days = Vec::new();
+        for _ in 0..from.count(DAY_BYTES)? {
+            let day = from.u32()?;
+            let (cents, sales) = (from.u64()?, from.u64()?);
+            days.push((day, Sum { cents, sales }));
+        }
+        Ok(Self { days })
     }
 
     fn sum_of_first(&self, days: usize) -> Sum {

@@ -784,6 +784,7 @@ fn lived(steps: &[(Actor, Command)], period: Period) -> (Given<Sales>, Vec<Line>
     let mut ids = BTreeSet::new();
     for (actor, command) in steps {
         let outcome = given.execute(*actor, NOW, command);
+        given.reload();
         if let (Command::RecordSale(sale), Ok(event)) = (command, outcome) {
             let super::Event::SaleRecorded(SaleRecorded { network }) = event else {
                 panic!("a sale is recorded");
@@ -819,6 +820,7 @@ proptest! {
         let (mut given, mut lines) = lived(&steps, period);
         for user in erased {
             given.system.forget(&context(77), UserId(user));
+            given.reload();
             for line in lines.iter_mut().filter(|line| line.seller.0 == user) {
                 line.seller = UserId::NOBODY;
             }

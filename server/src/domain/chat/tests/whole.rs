@@ -15,10 +15,13 @@ use super::{
     Command, add, context, delivered, group, join, leave, member_of, quit, read, remove, rename,
     room, say,
 };
-use crate::domain::{
-    Context, Pushed, Stream, System,
-    chat::{Chat, members::Member},
-    given::{Actor, member},
+use crate::{
+    domain::{
+        Context, Pushed, Stream, System,
+        chat::{Chat, members::Member},
+        given::{Actor, member},
+    },
+    snapshot::tests::reloaded,
 };
 
 /// The people of these histories: 1 to this.
@@ -132,6 +135,7 @@ impl World {
 
     /// What must hold between any two steps.
     fn check(&mut self) {
+        self.chat = reloaded(&self.chat);
         assert_eq!(self.chat.recomputed_digest(), self.chat.digest());
         let mut found = BTreeMap::new();
         for id in self.chat.conversation_ids() {

@@ -5,7 +5,9 @@
 //! ids of sales) is in ordered maps, since the hash of the other has no secret; nothing iterates
 //! that. A sale itself is two numbers, its id and its position, some forty bytes; what it was is in
 //! the sums.
-//! Deliberately absent: rules.
+//! `save` writes the rows for a snapshot. Deliberately absent: rules.
+
+mod save;
 
 use std::{
     cmp::Reverse,

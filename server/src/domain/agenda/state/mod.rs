@@ -3,7 +3,9 @@
 //! Owns the maps and the digest, and is the only file that writes either, so that they cannot
 //! drift apart: a row and its hash appear and disappear in one function. The maps that every
 //! command touches are hash maps with a fixed seed; nothing iterates them, so their order never
-//! shows. Deliberately absent: rules.
+//! shows. `save` writes the rows for a snapshot. Deliberately absent: rules.
+
+mod save;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -144,8 +146,8 @@ impl Waiter {
 }
 
 /// A slot of one agenda in one number, which hashes in one step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct SlotKey(u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct SlotKey(pub(super) u64);
 
 impl From<SlotId> for SlotKey {
     fn from(id: SlotId) -> Self {

@@ -4,7 +4,9 @@
 //! drift apart: a row and its hash appear and disappear in one function. A message changes one
 //! number here, however many are told of it; what it says is in the log alone. Hash maps are never
 //! iterated; names, which people choose, are in an ordered one, since the hash has no secret.
-//! Deliberately absent: rules, and texts.
+//! `save` writes the rows for a snapshot. Deliberately absent: rules, and texts.
+
+mod save;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -181,7 +183,18 @@ impl Chat {
 // Writing. Each function changes rows and digest together.
 impl Chat {
     pub(super) fn insert_conversation(&mut self, id: u64, sort: Sort) {
-        match &sort {
+        self.note_sort(id, &sort);
+        insert_sort(&mut self.digest, id, &sort);
+        let conversation = Conversation {
+            sort,
+            ..Conversation::default()
+        };
+        self.conversations.insert(id, conversation);
+    }
+
+    /// Where a new conversation is found by what sort it is.
+    fn note_sort(&mut self, id: u64, sort: &Sort) {
+        match sort {
             Sort::Public => panic!("the public conversation is there from the start"),
             Sort::Private(pair) => {
                 self.private.insert(*pair, id);
@@ -192,12 +205,6 @@ impl Chat {
             }
             Sort::Group { .. } => {}
         }
-        insert_sort(&mut self.digest, id, &sort);
-        let conversation = Conversation {
-            sort,
-            ..Conversation::default()
-        };
-        self.conversations.insert(id, conversation);
     }
 
     /// This is the last entry now.
@@ -221,12 +228,7 @@ impl Chat {
     /// Somebody is in a conversation from now on; not for the public one.
     pub(super) fn insert_member(&mut self, id: u64, user: UserId, member: Member) {
         self.set_member(id, user, member);
-        let conversation = &self.conversations[&id];
-        let person = self.people.entry(user).or_default();
-        person.conversations.insert(id);
-        if let Some(count) = person.count_mut(&conversation.sort) {
-            *count += 1;
-        }
+        note_place(&mut self.people, (id, &self.conversations[&id].sort), user);
     }
 
     /// Somebody is as far as this now.
@@ -310,6 +312,15 @@ impl Chat {
         };
         let conversation = conversation.expect("events name only conversations that exist");
         (conversation, &mut self.digest)
+    }
+}
+
+/// Where somebody is from now on.
+fn note_place(people: &mut Map<UserId, Person>, (id, sort): (u64, &Sort), user: UserId) {
+    let person = people.entry(user).or_default();
+    person.conversations.insert(id);
+    if let Some(count) = person.count_mut(sort) {
+        *count += 1;
     }
 }
 

@@ -4,7 +4,9 @@
 //! drift apart: a row and its hash appear and disappear in one function. Items lie in the order in
 //! which a search shows them; what people choose (names) is in ordered maps, since the hash of the
 //! others has no secret, and nothing iterates those. A fold shows in no hash: it follows from the
-//! name. Deliberately absent: rules.
+//! name. `save` writes the rows for a snapshot. Deliberately absent: rules.
+
+mod save;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

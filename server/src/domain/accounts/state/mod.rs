@@ -3,7 +3,10 @@
 //! Owns the maps and the digest, and is the only file that writes either, so that they cannot
 //! drift apart. Hash maps are never iterated; what people choose (names) is in an ordered map,
 //! since the hash has no secret. A session leaves the state when it is ended, or at the first
-//! log-in of its person after it expired: expiry itself is no record. Deliberately absent: rules.
+//! log-in of its person after it expired: expiry itself is no record. `save` writes the rows for a
+//! snapshot. Deliberately absent: rules.
+
+mod save;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -276,6 +279,11 @@ impl Accounts {
             sessions: Vec::new(),
             reached: Seq(user.0),
         };
+        self.put_person(user, person);
+    }
+
+    /// Somebody without a session and without a role.
+    fn put_person(&mut self, user: UserId, person: Person) {
         self.digest
             .insert(TABLE_REACHED, [user.0, person.reached.0]);
         self.digest
@@ -322,11 +330,15 @@ impl Accounts {
             expires_at: event.expires_at,
             cursor: event.cursor,
         };
+        self.put_session(id, session);
+    }
+
+    fn put_session(&mut self, id: u64, session: Session) {
         self.digest.insert(TABLE_SESSION, session.columns(id));
         self.digest.insert(TABLE_CURSOR, [id, session.cursor.0]);
+        self.by_token.insert(session.token_hash, id);
+        self.person_mut(session.user).sessions.push(id);
         self.sessions.insert(id, session);
-        self.by_token.insert(token_hash, id);
-        self.person_mut(event.user).sessions.push(id);
     }
 
     fn remove_expired_sessions(&mut self, user: UserId, now: u64) {

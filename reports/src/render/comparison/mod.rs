@@ -1,0 +1,12 @@
+//! A comparison as text: for the terminal, and as one HTML file.
+//!
+//! `phrase` words it for both, `table` lays out what both show, `forest` is the picture.
+
+mod forest;
+mod page;
+mod phrase;
+mod table;
+mod terminal;
+
+pub use page::comparison_html;
+pub use terminal::comparison_terminal;

@@ -1,0 +1,79 @@
+//! A comparison as one HTML file: opens anywhere, fetches nothing, runs nothing.
+//!
+//! A comparison goes in, the page comes out. How it looks is in `templates/`, where every text is
+//! escaped.
+
+use askama::Template;
+
+use super::{forest::Forest, phrase, table};
+use crate::compare::{ComparedAs, Comparison};
+use crate::render::{
+    figure,
+    phrase::{Piece, pieces},
+    table::Table,
+};
+
+#[derive(Template)]
+#[template(path = "comparison.html")]
+struct Page<'a> {
+    comparison: &'a Comparison,
+    css: &'static str,
+    own_css: &'static str,
+    conclusion: &'static str,
+    tone: &'static str,
+    sides: String,
+    findings: Vec<String>,
+    improvements: Vec<String>,
+    known: Vec<String>,
+    cautions: Vec<Vec<Piece<'a>>>,
+    forest: Forest,
+    changes: Table,
+    shapes: Table,
+    runs: Table,
+}
+
+/// A comparison as one self-contained page.
+#[must_use]
+pub fn comparison_html(comparison: &Comparison) -> String {
+    let known = [
+        phrase::disk(comparison),
+        phrase::remedy(comparison),
+        Some(phrase::noise(comparison)),
+    ];
+    let page = Page {
+        comparison,
+        css: include_str!("../../../templates/report.css"),
+        own_css: include_str!("../../../templates/comparison.css"),
+        conclusion: phrase::conclusion(comparison.conclusion),
+        tone: match comparison.conclusion {
+            ComparedAs::Regression => "bad",
+            ComparedAs::NoRegression => "good",
+        },
+        sides: sides(comparison),
+        findings: phrase::findings(comparison),
+        improvements: phrase::improvements(comparison),
+        known: known.into_iter().flatten().collect(),
+        cautions: comparison
+            .cautions
+            .iter()
+            .map(|caution| pieces(caution))
+            .collect(),
+        forest: Forest::of(comparison),
+        changes: table::changes(comparison),
+        shapes: table::shapes(comparison),
+        runs: table::runs(comparison),
+    };
+    page.render()
+        .expect("the template is checked when it is compiled and is written to memory")
+}
+
+/// `1 run against 3, changes under 5.0 % of no interest`.
+fn sides(comparison: &Comparison) -> String {
+    let count = |runs: usize| u64::try_from(runs).unwrap_or(u64::MAX);
+    format!(
+        "{} against {}; changes under {} are of no interest.",
+        figure::counted(count(comparison.base.len()), "run"),
+        figure::count(count(comparison.new.len())),
+        phrase::share(comparison.min_effect),
+    )
+}

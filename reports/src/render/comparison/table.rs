@@ -1,0 +1,94 @@
+//! What both media show of a comparison in tables.
+
+use super::phrase;
+use crate::compare::{Comparison, SideRun};
+use crate::render::{figure, table::Table};
+
+/// Every figure that was compared.
+pub(super) fn changes(comparison: &Comparison) -> Table {
+    let names = [
+        "operation",
+        "figure",
+        "base",
+        "new",
+        "change",
+        "between",
+        "noise floor",
+        "found",
+    ];
+    let mut table = Table::of_figures("Every figure on both sides", &names);
+    for at in [1, 7] {
+        table.columns[at].numeric = false;
+    }
+    for change in &comparison.changes {
+        table.push([
+            change.operation.clone(),
+            phrase::figure_name(change),
+            phrase::value(change, change.base),
+            phrase::value(change, change.new),
+            phrase::signed(change.change),
+            format!(
+                "{} … {}",
+                phrase::signed(change.low),
+                phrase::signed(change.high)
+            ),
+            phrase::share(change.floor),
+            phrase::found(change).to_owned(),
+        ]);
+    }
+    table
+}
+
+/// Response times as wholes.
+pub(super) fn shapes(comparison: &Comparison) -> Table {
+    let names = [
+        "operation",
+        "new is slower in",
+        "by chance",
+        "largest distance",
+        "by chance",
+    ];
+    let mut table = Table::of_figures("Whole distributions of response times", &names);
+    for shape in &comparison.shapes {
+        table.push([
+            shape.operation.clone(),
+            phrase::share(shape.larger),
+            phrase::chance(shape.larger_chance),
+            phrase::share(shape.distance),
+            phrase::chance(shape.distance_chance),
+        ]);
+    }
+    table
+}
+
+/// The runs of both sides.
+pub(super) fn runs(comparison: &Comparison) -> Table {
+    let names = [
+        "side",
+        "run",
+        "started",
+        "program",
+        "measured",
+        "fdatasync, median",
+    ];
+    let mut table = Table::of_words("The runs", &names);
+    let sides = [("base", &comparison.base), ("new", &comparison.new)];
+    for (side, run) in sides
+        .into_iter()
+        .flat_map(|(side, runs)| runs.iter().map(move |run| (side, run)))
+    {
+        table.push(row(side, run));
+    }
+    table
+}
+
+fn row(side: &str, run: &SideRun) -> [String; 6] {
+    [
+        side.to_owned(),
+        run.name.clone(),
+        run.started_at.clone(),
+        run.program.clone(),
+        format!("{} s", figure::count(run.seconds)),
+        figure::duration(run.fdatasync_p50_ns),
+    ]
+}

@@ -1,0 +1,68 @@
+//! A comparison for a terminal: the verdict first, then what a reader must know, then the figures.
+
+use super::{phrase, table};
+use crate::compare::{ComparedAs, Comparison};
+use crate::render::screen::{Screen, Style, Tone};
+
+/// A comparison as text. `page` is the path of the page, where one was written.
+#[must_use]
+pub fn comparison_terminal(comparison: &Comparison, style: Style, page: Option<&str>) -> String {
+    let mut screen = Screen::new(style);
+    write_verdict(&mut screen, comparison);
+    if !comparison.cautions.is_empty() {
+        screen.heading("Know first");
+        for caution in &comparison.cautions {
+            screen.marked("!", Tone::Doubtful, caution);
+        }
+    }
+    screen.heading("Figures");
+    screen.table(&table::changes(comparison));
+    screen.text(
+        "  ",
+        "between: where the change lies, but for one comparison in twenty. noise floor: the smallest change that would \
+         have been called one, all figures together being wrong once in twenty comparisons.",
+    );
+    screen.heading("Whole distributions of response times");
+    screen.table(&table::shapes(comparison));
+    screen.text(
+        "  ",
+        "new is slower in: of all pairs of an answer of each side (Mann-Whitney; 50 % is no difference). largest distance: \
+         between the cumulative shares (Kolmogorov-Smirnov). Shown, not judged.",
+    );
+    screen.heading("Runs");
+    screen.table(&table::runs(comparison));
+    if let Some(page) = page {
+        screen.heading("Page");
+        screen.verbatim(page);
+    }
+    screen.finish()
+}
+
+fn write_verdict(screen: &mut Screen, comparison: &Comparison) {
+    let tone = match comparison.conclusion {
+        ComparedAs::Regression => Tone::Bad,
+        ComparedAs::NoRegression => Tone::Good,
+    };
+    let word = phrase::conclusion(comparison.conclusion).to_uppercase();
+    let findings = phrase::findings(comparison);
+    let first = findings.first().map_or("", String::as_str);
+    screen.emphasised(
+        "",
+        tone,
+        &format!("{word}  {}: {first}", comparison.scenario),
+    );
+    for finding in findings.iter().skip(1) {
+        screen.text("  and ", finding);
+    }
+    for improvement in phrase::improvements(comparison) {
+        screen.text("  better: ", &improvement);
+    }
+    let rest = [
+        phrase::disk(comparison),
+        phrase::remedy(comparison),
+        Some(phrase::noise(comparison)),
+    ];
+    for sentence in rest.into_iter().flatten() {
+        screen.text("  ", &sentence);
+    }
+}

@@ -1,0 +1,134 @@
+//! Runs as files: interval logs as HdrHistogram tools write them, and what is wrong with others.
+
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::{
+    Histogram,
+    serialization::{
+        V2DeflateSerializer,
+        interval_log::{IntervalLogWriterBuilder, Tag},
+    },
+};
+use reports::compare::{Clock, StoredRun, Texts};
+use reports::record::RunRecord;
+
+use crate::sample;
+
+const S: u64 = 1_000_000_000;
+
+/// A log with an interval a line: tag, start in milliseconds, values.
+fn log(lines: &[(&str, u64, &[u64])]) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    let started_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000);
+    let mut builder = IntervalLogWriterBuilder::new();
+    let mut log = builder
+        .add_comment("[Histogram log format version 1.3]")
+        .with_start_time(started_at)
+        .with_base_time(started_at)
+        .begin_log_with(&mut text, &mut serializer)
+        .expect("writing to memory cannot fail");
+    for (tag, at_ms, values) in lines {
+        let mut histogram = Histogram::<u64>::new(3).expect("three digits");
+        values
+            .iter()
+            .for_each(|value| histogram.record(*value).expect("it resizes"));
+        let at = Duration::from_millis(*at_ms);
+        log.write_histogram(&histogram, at, Duration::from_secs(1), Tag::new(tag))
+            .expect("writing to memory cannot fail");
+    }
+    text
+}
+
+/// A warm-up of a second, then a phase that begins at 1.0004 s and takes 2.6 s.
+fn record() -> RunRecord {
+    let mut record = sample::pass();
+    record.phases.truncate(2);
+    record.phases[0].started_ns = 0;
+    record.phases[0].duration_ns = S;
+    record.phases[1].started_ns = S + 400_000;
+    record.phases[1].duration_ns = 26 * S / 10;
+    record
+}
+
+fn read(response: &[u8], service: Option<&[u8]>) -> Result<StoredRun, String> {
+    let record = record().to_json();
+    let texts = Texts {
+        record: &record,
+        response,
+        service,
+    };
+    StoredRun::read("a", texts).map_err(|error| error.to_string())
+}
+
+#[test]
+fn seconds_are_those_of_the_measured_phases_by_operation_and_clock() {
+    let response = log(&[
+        ("reserve", 0, &[9]),
+        ("reserve", 1_000, &[1, 2]),
+        ("cancel", 2_000, &[5]),
+        ("reserve", 3_000, &[3]),
+        ("reserve", 4_000, &[8]),
+    ]);
+    let service = log(&[("reserve", 3_000, &[2])]);
+    let run = read(&response, Some(&service)).expect("these are logs");
+    assert_eq!(
+        run.seconds(),
+        3,
+        "the last, of 0.6 s, counts; what was answered afterwards does not"
+    );
+    let totals = |operation: &str, clock| -> Vec<u64> {
+        run.track(&(operation.to_owned(), clock))
+            .iter()
+            .map(|second| second.total())
+            .collect()
+    };
+    assert_eq!(totals("reserve", Clock::Response), [2, 0, 1]);
+    assert_eq!(totals("cancel", Clock::Response), [0, 1, 0]);
+    assert_eq!(totals("reserve", Clock::Service), [0, 0, 1]);
+    assert_eq!(run.tracks().len(), 3);
+}
+
+#[test]
+fn parts_are_runs_in_small_with_seconds_of_every_phase() {
+    let lines: Vec<(&str, u64, &[u64])> = vec![
+        ("reserve", 1_000, &[1]),
+        ("reserve", 2_000, &[2]),
+        ("reserve", 3_000, &[3]),
+    ];
+    let run = read(&log(&lines), None).expect("a log");
+    let track = ("reserve".to_owned(), Clock::Response);
+    let parts = run.parts(&track, 2);
+    assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(parts.concat(), run.track(&track));
+}
+
+#[test]
+fn spoilt_files_are_refused_with_their_place() {
+    let good = log(&[("reserve", 1_000, &[1])]);
+    let cut = &good[..good.len() - 9];
+    assert!(
+        read(cut, None)
+            .expect_err("cut")
+            .contains("begins no line of an HdrHistogram interval log")
+    );
+    let text = String::from_utf8(good).expect("text");
+    let spoilt = text.replace("HIST", "HISS");
+    assert!(
+        read(spoilt.as_bytes(), None)
+            .expect_err("spoilt")
+            .contains("operations.hlog: the interval at 1 s: ")
+    );
+    let texts = Texts {
+        record: "{}",
+        response: b"",
+        service: None,
+    };
+    let error = StoredRun::read("a", texts)
+        .expect_err("no record")
+        .to_string();
+    assert!(
+        error.starts_with("run.json: this is not a run record"),
+        "{error}"
+    );
+}

@@ -1,0 +1,75 @@
+//! A data directory out of another: while it is served, or back from such a copy.
+//!
+//! A backup is a data directory like any other: `cat`, `verify` and `serve` take it as it is. It is
+//! made of the records and not of the pages of the file, so a damaged page is found and not copied.
+//! Deliberately absent: keeping several backups, sending them somewhere.
+
+use std::path::Path;
+
+use super::{
+    Copied, CopyError, Progress, SMALL_FILES, read_small,
+    target::{Target, check_empty},
+    walk,
+};
+use crate::{
+    inspect::{InspectError, VerifyReport, verify},
+    log::{SqliteReader, lock, mark},
+};
+
+/// Copies the log of `data_dir`, which may be served meanwhile, into `target`, with the keys of the
+/// people who are there at its end.
+///
+/// # Errors
+/// If `target` is not empty, or the log cannot be read, is damaged or shorter than its mark.
+pub fn backup(
+    data_dir: &Path,
+    target: &Path,
+    progress: &mut Progress<'_>,
+) -> Result<Copied, CopyError> {
+    // Before the log is read: a server may go on while we look, and the mark follows the log.
+    let mark = mark::read(data_dir)?;
+    let mut reader = SqliteReader::open(data_dir)?;
+    let mut target = Target::create(target)?;
+    let (copied, keys) = walk(&mut reader, &mut |row, _keyring| target.push(row), progress)?;
+    mark.check(copied.head, |seq| reader.hash_at(seq))?;
+    for name in SMALL_FILES {
+        if let Some(bytes) = read_small(data_dir, name)? {
+            target.write_small(name, &bytes)?;
+        }
+    }
+    target.finish(copied.head, &keys)?;
+    Ok(copied)
+}
+
+/// Copies a backup, or any data directory that is at rest, into `target`, and verifies both.
+///
+/// # Errors
+/// If `target` is not empty, or the backup is not sound.
+pub fn restore(
+    source: &Path,
+    target: &Path,
+    progress: &mut Progress<'_>,
+) -> Result<(Copied, VerifyReport), CopyError> {
+    // Said before a long log is verified.
+    SqliteReader::open(source)?;
+    if let Some(holder) = lock::holder(source)? {
+        return Err(CopyError::Served {
+            data_dir: source.to_owned(),
+            holder,
+        });
+    }
+    check_empty(target)?;
+    let expected = verify(source)?;
+    if !expected.is_sound() {
+        return Err(InspectError::Unsound(Box::new(expected)).into());
+    }
+    let copied = backup(source, target, progress)?;
+    let found = verify(target)?;
+    if (found.head, found.state_hash) != (expected.head, expected.state_hash) {
+        return Err(CopyError::Differs {
+            target: target.to_owned(),
+            what: "its state is another one".to_owned(),
+        });
+    }
+    Ok((copied, found))
+}

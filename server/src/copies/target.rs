@@ -1,0 +1,169 @@
+//! A data directory that is being made.
+//!
+//! Records that were checked, keys and small files go in; a log at rest that was read back stands
+//! there at the end, or nothing. Until then the file `unfinished` stands in it, and nobody opens it.
+//! Deliberately absent: where the records come from.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use super::CopyError;
+use crate::log::{
+    Batch, Durability, EventLog as _, Head, PersonKey, Row, SqliteLog, SqliteOptions, SqliteReader,
+    database::UNFINISHED_FILE, lock, pages, verify_chain,
+};
+
+/// Records appended at once.
+const BATCH_LEN: usize = 4_096;
+
+/// A log that grows until it is finished; dropped before that, it is removed.
+pub(super) struct Target {
+    /// Gone when it is closed.
+    log: Option<SqliteLog>,
+    batch: Batch,
+    data_dir: PathBuf,
+    is_finished: bool,
+}
+
+impl Target {
+    /// Begins in a directory that is empty or not there.
+    pub(super) fn create(data_dir: &Path) -> Result<Self, CopyError> {
+        check_empty(data_dir)?;
+        let options = SqliteOptions {
+            // Synced when it is copied from its write-ahead log, and that is done at the end.
+            durability: Durability::Normal,
+            accept_loss_after: None,
+        };
+        let log = SqliteLog::open(data_dir, options)?;
+        let target = Self {
+            log: Some(log),
+            batch: Batch::default(),
+            data_dir: data_dir.to_owned(),
+            is_finished: false,
+        };
+        target.write_small(UNFINISHED_FILE, b"")?;
+        Ok(target)
+    }
+
+    /// Adds the next record, whose hash must have been checked.
+    pub(super) fn push(&mut self, row: &Row<'_>) -> Result<(), CopyError> {
+        self.batch.push(&row.record, row.hash);
+        if self.batch.len() < BATCH_LEN {
+            return Ok(());
+        }
+        self.append()
+    }
+
+    /// Adds a file beside the log, for the owner alone.
+    pub(super) fn write_small(&self, name: &str, bytes: &[u8]) -> Result<(), CopyError> {
+        let path = self.data_dir.join(name);
+        let write = || {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        };
+        write().map_err(|source| failed("write", &path, source))
+    }
+
+    /// Adds the keys, brings the log to rest, reads it back, and lets others in.
+    pub(super) fn finish(mut self, head: Head, keys: &[PersonKey]) -> Result<(), CopyError> {
+        self.append()?;
+        if let Some(mut log) = self.log.take() {
+            log.keep_keys(keys)?;
+            Box::new(log).close()?;
+        }
+        let unfinished = self.data_dir.join(UNFINISHED_FILE);
+        fs::remove_file(&unfinished).map_err(|source| failed("remove", &unfinished, source))?;
+        self.sync_names()?;
+        self.read_back(head)?;
+        self.is_finished = true;
+        Ok(())
+    }
+
+    fn append(&mut self) -> Result<(), CopyError> {
+        if let Some(log) = &mut self.log {
+            log.append(&self.batch)?;
+        }
+        self.batch.clear();
+        Ok(())
+    }
+
+    fn read_back(&self, head: Head) -> Result<(), CopyError> {
+        let mut reader = SqliteReader::open(&self.data_dir)?;
+        let found = verify_chain(&mut reader)?;
+        if found != head {
+            return Err(CopyError::Differs {
+                target: self.data_dir.clone(),
+                what: format!("it ends at seq {} instead of {}", found.seq, head.seq),
+            });
+        }
+        pages::account(&self.data_dir, &mut reader)?;
+        Ok(())
+    }
+
+    fn sync_names(&self) -> Result<(), CopyError> {
+        let parent = self.data_dir.parent().filter(|dir| *dir != Path::new(""));
+        for dir in [self.data_dir.as_path(), parent.unwrap_or(Path::new("."))] {
+            File::open(dir)
+                .and_then(|dir| dir.sync_all())
+                .map_err(|source| failed("sync", dir, source))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if self.is_finished {
+            return;
+        }
+        // The lock goes with the log, and everything in the directory is ours.
+        self.log = None;
+        // What cannot be removed is not opened either: `unfinished` goes last.
+        let _told_when_it_is_used = remove_contents(&self.data_dir);
+    }
+}
+
+fn remove_contents(data_dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(data_dir)? {
+        let entry = entry?;
+        if entry.file_name() != UNFINISHED_FILE {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_file(data_dir.join(UNFINISHED_FILE))
+}
+
+/// Refuses a directory with anything in it.
+pub(super) fn check_empty(data_dir: &Path) -> Result<(), CopyError> {
+    let mut entries = match fs::read_dir(data_dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(failed("look into", data_dir, source)),
+    };
+    if entries.next().is_none() {
+        return Ok(());
+    }
+    match lock::holder(data_dir)? {
+        Some(holder) => Err(CopyError::Served {
+            data_dir: data_dir.to_owned(),
+            holder,
+        }),
+        None => Err(CopyError::Occupied(data_dir.to_owned())),
+    }
+}
+
+fn failed(doing: &str, path: &Path, source: io::Error) -> CopyError {
+    CopyError::Io {
+        doing: format!("{doing} {}", path.display()),
+        source,
+    }
+}
