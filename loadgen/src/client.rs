@@ -391,11 +391,9 @@ impl Client {
                 let position = (answer.seq, answer.hash);
                 match answer.tag {
                     Tag::Call(call) => {
-                        let finished = finish(call, attempts, position, answer.outcome, now)?;
-                        Told::Finished(Finished {
-                            newest_at_return: self.newest_at_return,
-                            ..finished
-                        })
+                        let mut call = finish(call, attempts, position, answer.outcome, now)?;
+                        call.newest_at_return = self.newest_at_return;
+                        Told::Finished(call)
                     }
                     Tag::Again { first, sent_at } => {
                         let outcome = outcome(&answer.outcome);
