@@ -122,7 +122,10 @@ fn counts(history: &RegisterHistory) -> Vec<Count> {
             matches!(operation.ended, Ended::Unknown | Ended::Never)
         }),
         Count {
-            what: "lines skipped".to_owned(),
+            what: match history.skipped {
+                1 => "line skipped".to_owned(),
+                _more => "lines skipped".to_owned(),
+            },
             count: history.skipped,
         },
     ]

@@ -546,6 +546,7 @@ fn every_scenario_that_ships_parses_and_plans() {
             "sales-day",
             "smoke",
             "soak",
+            "steady",
         ]
     );
 }
