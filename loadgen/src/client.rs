@@ -377,7 +377,6 @@ impl Client {
     ///
     /// # Errors
     /// If the bytes are no conversation, or the server ends it.
-    #[expect(clippy::too_many_lines, reason = "a list, one arm an event")]
     pub fn handle_bytes(
         &mut self,
         input: &mut &[u8],
