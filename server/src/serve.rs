@@ -144,13 +144,13 @@ pub fn serve(
         // Whoever hears of the server may stop it at once, so it listens for that before it speaks.
         let mut shutdown = pin!(shutdown);
         let is_stopped = poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await;
+        vitals.enter(Stage::Serving);
         on_ready(&ready);
         let stopped = async move {
             if !is_stopped {
                 shutdown.await;
             }
         };
-        vitals.enter(Stage::Serving);
         let stopped = async {
             stopped.await;
             vitals.enter(Stage::Stopping);
