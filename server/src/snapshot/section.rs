@@ -36,7 +36,7 @@ const UNSYNCED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Whether to give up. Asked once a block.
 pub(super) type IsGivenUp<'a> = &'a (dyn Fn() -> bool + Sync);
 
-/// Fields go in. What fails is told by [`SectionWriter::finish`].
+/// Fields go in. What fails is told when it is finished.
 pub struct SectionWriter<'a> {
     file: &'a File,
     is_given_up: IsGivenUp<'a>,
