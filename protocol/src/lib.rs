@@ -12,6 +12,7 @@
     clippy::as_conversions
 )]
 
+mod chunk;
 pub mod code;
 pub mod codec;
 pub mod frame;
