@@ -87,8 +87,9 @@ impl Saved for Feed {
             let numbers = (from.u8()?, from.u64()?);
             let stream = stream_of(numbers).ok_or_else(|| from.lacks("a stream"))?;
             let len = from.count(8)?;
-            let entries: Result<Vec<Seq>, _> = (0..len).map(|_| from.u64().map(Seq)).collect();
-            streams.insert(stream, entries?);
+            let mut entries = Vec::with_capacity(len);
+            from.rows(len, |seq| entries.push(Seq(u64::from_le_bytes(*seq))))?;
+            streams.insert(stream, entries);
         }
         *self = Self { streams };
         Ok(())

@@ -3,164 +3,296 @@
 //! Hashes and places in a list go in; a hash and a way to recognise the thing give its place. The
 //! things themselves stay in the list: an entry is eight bytes, so that a big table is small and a
 //! lookup, which mostly finds nothing, touches one cold line of memory where a table with the
-//! things in it touches two or three. Linear probing; a removal moves what it would cut off.
-//! Deliberately absent: hashing, the things, any order.
+//! things in it touches two or three. Linear probing from the beginning of a cache line; a removal
+//! moves what it would cut off.
+//!
+//! There are many small tables that grow one at a time: growing one big table would stop the engine
+//! for as long as moving millions of entries takes. Tables of one size stand in one region of
+//! memory, in pages as large as the system has, since looking up where a page is takes longer than
+//! what is looked for in it. Deliberately absent: hashing, the things, any order.
 
+use memmap2::MmapMut;
 use prefetch_index::prefetch_index;
 
 use crate::snapshot::{SectionReader, SectionWriter, Unsound};
 
-/// No entry.
-const FREE: u64 = 0;
+/// Tables of an index.
+const TABLES: usize = 256;
 
-/// Entries of the smallest table.
-const SLOTS_MIN: usize = 8;
+/// The smallest table has two to this many slots.
+const BITS_MIN: u32 = 3;
+
+/// Slots of a cache line, which tables begin with.
+const LINE_SLOTS: usize = 8;
+const _: () = assert!(LINE_SLOTS <= 1 << BITS_MIN);
+
+/// An entry is the hash in its high half and the place, counted from 1, in its low half.
+type Slot = [u8; 8];
+
+/// No entry.
+const FREE: Slot = [0; 8];
 
 /// See the head of this file.
-///
-/// An entry is the hash in its high half and the place, counted from 1, in its low half.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub(crate) struct Index {
-    /// As many as a power of two, or none; at least a quarter of them are free.
-    slots: Box<[u64]>,
-    len: usize,
+    tables: Vec<Table>,
+    /// By the bits of their tables, from [`BITS_MIN`] on; none without tables.
+    regions: Vec<Option<Region>>,
+}
+
+/// How large a table is: two to this many slots, at least a quarter of which are free.
+#[derive(Debug, Clone, Copy)]
+struct Table {
+    bits: u32,
+    entries: u32,
+}
+
+/// Memory of the tables of one size.
+#[derive(Debug)]
+struct Region {
+    memory: MmapMut,
+    tables: usize,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        let table = Table {
+            bits: BITS_MIN,
+            entries: 0,
+        };
+        let mut region = Region::new(BITS_MIN);
+        region.tables = TABLES;
+        Self {
+            tables: vec![table; TABLES],
+            regions: vec![Some(region)],
+        }
+    }
 }
 
 impl Index {
-    /// Makes room for this many more entries at once.
+    /// Makes room for this many more entries at once, so that filling it moves nothing.
     pub(crate) fn reserve(&mut self, entries: usize) {
-        let slots = ((self.len + entries) * 4 / 3 + 1).next_power_of_two();
-        if self.slots.len() < slots {
-            self.grow(slots.max(SLOTS_MIN));
+        // A little over, because hashes do not spread quite evenly.
+        let each = entries / TABLES * 9 / 8;
+        for table in 0..TABLES {
+            let slots = (self.entries(table) + each) * 4 / 3 + 1;
+            let bits = slots.next_power_of_two().ilog2();
+            if self.tables[table].bits < bits {
+                self.grow(table, bits);
+            }
         }
-    }
-
-    /// Writes the table as it is.
-    pub(crate) fn save(&self, out: &mut SectionWriter<'_>) {
-        let Self { slots, len } = self;
-        out.count(*len);
-        out.count(slots.len());
-        slots.iter().for_each(|slot| out.u64(*slot));
-    }
-
-    /// Reads a table that was saved.
-    pub(crate) fn load(from: &mut SectionReader<'_>) -> Result<Self, Unsound> {
-        let len = from.count(0)?;
-        let count = from.count(size_of::<u64>())?;
-        let slots: Box<[u64]> = (0..count).map(|_| from.u64()).collect::<Result<_, _>>()?;
-        let is_table = slots.is_empty() || slots.len().is_power_of_two();
-        if is_table && len <= slots.len() {
-            return Ok(Self { slots, len });
-        }
-        Err(from.lacks("a table with room"))
     }
 
     /// Asks for the memory in which a thing with this hash is looked for first.
-    pub(crate) fn prefetch(&self, hash: u32) {
-        if !self.slots.is_empty() {
-            prefetch_index(&self.slots, self.home(hash));
-        }
+    pub(crate) fn prefetch(&self, hash: u64) {
+        let (table, hash) = split(hash);
+        let slots = self.slots(table);
+        prefetch_index(slots, home(slots, hash));
     }
 
     /// The place of the thing with this hash that `is_it` recognises.
-    pub(crate) fn find(&self, hash: u32, is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        self.slot_of(hash, is_it)
-            .map(|slot| place(self.slots[slot]))
+    pub(crate) fn find(&self, hash: u64, is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        let (table, hash) = split(hash);
+        let slots = self.slots(table);
+        find(slots, hash, is_it).map(|slot| place_of(slots[slot]))
     }
 
     /// Notes the place of a thing that has none yet.
-    pub(crate) fn insert(&mut self, hash: u32, place: u32) {
-        if self.slots.len() * 3 <= (self.len + 1) * 4 {
-            self.grow((self.slots.len() * 2).max(SLOTS_MIN));
+    pub(crate) fn insert(&mut self, hash: u64, place: u32) {
+        let (table, hash) = split(hash);
+        let Table { bits, entries } = self.tables[table];
+        if 3 << bits <= (u64::from(entries) + 1) * 4 {
+            self.grow(table, bits + 1);
         }
-        self.len += 1;
-        self.put(entry(hash, place));
+        self.tables[table].entries += 1;
+        put(self.slots_mut(table), entry(hash, place));
     }
 
     /// Notes that the thing with this hash at `from` stands at `to` now.
-    pub(crate) fn relocate(&mut self, hash: u32, from: u32, to: u32) {
-        let slot = self.slot_of(hash, |place| place == from);
-        self.slots[slot.expect("what moves was there")] = entry(hash, to);
+    pub(crate) fn relocate(&mut self, hash: u64, from: u32, to: u32) {
+        let (table, hash) = split(hash);
+        let slots = self.slots_mut(table);
+        let slot = find(slots, hash, |place| place == from);
+        slots[slot.expect("what moves was there")] = entry(hash, to);
     }
 
     /// Forgets the thing with this hash at `place`.
-    pub(crate) fn remove(&mut self, hash: u32, place: u32) {
-        let slot = self.slot_of(hash, |other| other == place);
+    pub(crate) fn remove(&mut self, hash: u64, place: u32) {
+        let (table, hash) = split(hash);
+        self.tables[table].entries -= 1;
+        let slots = self.slots_mut(table);
+        let slot = find(slots, hash, |other| other == place);
         let mut free = slot.expect("what goes was there");
-        self.len -= 1;
-        let mut next = self.after(free);
-        while self.slots[next] != FREE {
+        let mut next = after(slots, free);
+        while slots[next] != FREE {
             // An entry may move back unless that would put it before the slot its hash asks for.
-            let home = self.home(hash_of(self.slots[next]));
-            if self.distance(home, free) <= self.distance(home, next) {
-                self.slots[free] = self.slots[next];
+            let home = home(slots, hash_of(slots[next]));
+            if distance(slots, home, free) <= distance(slots, home, next) {
+                slots[free] = slots[next];
                 free = next;
             }
-            next = self.after(next);
+            next = after(slots, next);
         }
-        self.slots[free] = FREE;
+        slots[free] = FREE;
     }
 
-    fn slot_of(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<usize> {
-        if self.slots.is_empty() {
+    /// Writes the tables as they are.
+    pub(crate) fn save(&self, out: &mut SectionWriter<'_>) {
+        let Self { tables, regions: _ } = self;
+        for (nth, Table { bits, entries }) in tables.iter().enumerate() {
+            out.u32(*bits);
+            out.u32(*entries);
+            out.bytes(self.slots(nth).as_flattened());
+        }
+    }
+
+    /// Reads tables that were saved.
+    pub(crate) fn load(from: &mut SectionReader<'_>) -> Result<Self, Unsound> {
+        let mut index = Self::default();
+        for table in 0..TABLES {
+            let (bits, entries) = (from.u32()?, from.u32()?);
+            let bytes = from.count(1)?;
+            let is_table = BITS_MIN <= bits && bytes.checked_shr(bits) == Some(size_of::<Slot>());
+            if !is_table || 1 << bits <= entries {
+                return Err(from.lacks("a table with room"));
+            }
+            if BITS_MIN < bits {
+                index.grow(table, bits);
+            }
+            index.tables[table].entries = entries;
+            from.fill(index.slots_mut(table).as_flattened_mut())?;
+        }
+        Ok(index)
+    }
+
+    /// Moves a table to where those of this size are.
+    fn grow(&mut self, table: usize, bits: u32) {
+        let from = self.tables[table].bits;
+        let [from_nth, to_nth] = [from, bits].map(region_of);
+        if self.regions.len() <= to_nth {
+            self.regions.resize_with(to_nth + 1, || None);
+        }
+        let regions = self.regions.get_disjoint_mut([from_nth, to_nth]);
+        let [old, new] = regions.expect("a table grows");
+        let new = new.get_or_insert_with(|| Region::new(bits));
+        let is_left = old.take_if(|old| old.tables == 1);
+        let old = is_left.as_ref().or(old.as_ref());
+        let slots = new.slots_mut(bits, table);
+        let entries = old.map_or(&[][..], |old| old.slots(from, table));
+        for entry in entries.iter().filter(|entry| **entry != FREE) {
+            put(slots, *entry);
+        }
+        new.tables += 1;
+        if let Some(old) = &mut self.regions[from_nth] {
+            old.tables -= 1;
+        }
+        self.tables[table].bits = bits;
+    }
+
+    fn entries(&self, table: usize) -> usize {
+        usize::try_from(self.tables[table].entries).expect("usize has 32 bits")
+    }
+
+    #[inline]
+    fn slots(&self, table: usize) -> &[Slot] {
+        let Table { bits, .. } = self.tables[table];
+        let region = self.regions[region_of(bits)].as_ref();
+        region.expect("a table is somewhere").slots(bits, table)
+    }
+
+    #[inline]
+    fn slots_mut(&mut self, table: usize) -> &mut [Slot] {
+        let Table { bits, .. } = self.tables[table];
+        let region = self.regions[region_of(bits)].as_mut();
+        region.expect("a table is somewhere").slots_mut(bits, table)
+    }
+}
+
+impl Region {
+    /// Room for all tables of this size. The system gives memory where it is written to.
+    fn new(bits: u32) -> Self {
+        let memory = MmapMut::map_anon((TABLES << bits) * size_of::<Slot>());
+        let memory = memory.expect("without memory there is no going on");
+        #[cfg(target_os = "linux")]
+        if let Err(_none_so_large) = memory.advise(memmap2::Advice::HugePage) {
+            // Then it is in ordinary pages, and slower.
+        }
+        Self { memory, tables: 0 }
+    }
+
+    #[inline]
+    fn slots(&self, bits: u32, table: usize) -> &[Slot] {
+        let (slots, _) = self.memory.as_chunks();
+        &slots[table << bits..][..1 << bits]
+    }
+
+    fn slots_mut(&mut self, bits: u32, table: usize) -> &mut [Slot] {
+        let (slots, _) = self.memory.as_chunks_mut();
+        &mut slots[table << bits..][..1 << bits]
+    }
+}
+
+/// Where the region of tables of this size is listed.
+fn region_of(bits: u32) -> usize {
+    usize::try_from(bits - BITS_MIN).expect("few")
+}
+
+/// Which table, and the hash there.
+fn split(hash: u64) -> (usize, u32) {
+    let [a, b, c, d, table, ..] = hash.to_le_bytes();
+    (
+        usize::from(table) % TABLES,
+        u32::from_le_bytes([a, b, c, d]),
+    )
+}
+
+fn find(slots: &[Slot], hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<usize> {
+    let mut slot = home(slots, hash);
+    loop {
+        let found = slots[slot];
+        if found == FREE {
             return None;
         }
-        let mut slot = self.home(hash);
-        loop {
-            let found = self.slots[slot];
-            if found == FREE {
-                return None;
-            }
-            if hash_of(found) == hash && is_it(place(found)) {
-                return Some(slot);
-            }
-            slot = self.after(slot);
+        if hash_of(found) == hash && is_it(place_of(found)) {
+            return Some(slot);
         }
-    }
-
-    fn put(&mut self, entry: u64) {
-        let mut slot = self.home(hash_of(entry));
-        while self.slots[slot] != FREE {
-            slot = self.after(slot);
-        }
-        self.slots[slot] = entry;
-    }
-
-    fn grow(&mut self, slots: usize) {
-        let bigger = vec![FREE; slots].into_boxed_slice();
-        let old = std::mem::replace(&mut self.slots, bigger);
-        for entry in old {
-            if entry != FREE {
-                self.put(entry);
-            }
-        }
-    }
-
-    /// Where an entry of this hash belongs.
-    fn home(&self, hash: u32) -> usize {
-        usize::try_from(hash).expect("usize has 32 bits") & (self.slots.len() - 1)
-    }
-
-    fn after(&self, slot: usize) -> usize {
-        (slot + 1) & (self.slots.len() - 1)
-    }
-
-    /// Steps from one slot to another.
-    fn distance(&self, from: usize, to: usize) -> usize {
-        to.wrapping_sub(from) & (self.slots.len() - 1)
+        slot = after(slots, slot);
     }
 }
 
-fn entry(hash: u32, place: u32) -> u64 {
-    u64::from(hash) << 32 | (u64::from(place) + 1)
+fn put(slots: &mut [Slot], entry: Slot) {
+    let mut slot = home(slots, hash_of(entry));
+    while slots[slot] != FREE {
+        slot = after(slots, slot);
+    }
+    slots[slot] = entry;
 }
 
-fn hash_of(entry: u64) -> u32 {
-    u32::try_from(entry >> 32).expect("32 bits are left")
+/// Where an entry of this hash belongs: at the beginning of a cache line, or as near behind it as
+/// there is room, so that looking for it mostly ends in the line that was asked for ahead of time.
+fn home(slots: &[Slot], hash: u32) -> usize {
+    usize::try_from(hash).expect("usize has 32 bits") & (slots.len() - 1) & !(LINE_SLOTS - 1)
 }
 
-fn place(entry: u64) -> u32 {
-    u32::try_from((entry & u64::from(u32::MAX)) - 1).expect("32 bits are left")
+const fn after(slots: &[Slot], slot: usize) -> usize {
+    (slot + 1) & (slots.len() - 1)
+}
+
+/// Steps from one slot to another.
+const fn distance(slots: &[Slot], from: usize, to: usize) -> usize {
+    to.wrapping_sub(from) & (slots.len() - 1)
+}
+
+fn entry(hash: u32, place: u32) -> Slot {
+    (u64::from(hash) << 32 | (u64::from(place) + 1)).to_le_bytes()
+}
+
+const fn hash_of([_, _, _, _, a, b, c, d]: Slot) -> u32 {
+    u32::from_le_bytes([a, b, c, d])
+}
+
+const fn place_of([a, b, c, d, ..]: Slot) -> u32 {
+    u32::from_le_bytes([a, b, c, d]) - 1
 }
 
 #[cfg(test)]
@@ -176,8 +308,12 @@ mod tests {
         mixed ^ mixed >> 31
     }
 
-    fn find(index: &Index, hash: u32, place: u32) -> Option<u32> {
+    fn find(index: &Index, hash: u64, place: u32) -> Option<u32> {
         index.find(hash, |other| other == place)
+    }
+
+    fn entries(index: &Index) -> usize {
+        (0..TABLES).map(|table| index.entries(table)).sum()
     }
 
     /// Random insertions, moves and removals, with as many hashes as said, against an ordered map.
@@ -197,12 +333,12 @@ mod tests {
                 }
                 (Some(hash), _) => index.remove(hash, chosen),
                 (None, _) => {
-                    let hash = u32::try_from(scattered(random) % hashes).expect("32 bits");
+                    let hash = scattered(random) % hashes;
                     index.insert(hash, chosen);
                     model.insert(chosen, hash);
                 }
             }
-            assert_eq!(index.len, model.len());
+            assert_eq!(entries(&index), model.len());
             if step % 500 == 0 {
                 for place in 0..1_000 {
                     let hash = model.get(&place).copied();
@@ -215,11 +351,21 @@ mod tests {
             index.remove(hash, place);
             assert_eq!(find(&index, hash, place), None);
         }
-        assert!(index.slots.iter().all(|slot| *slot == FREE));
+        assert!((0..TABLES).all(|table| index.slots(table).iter().all(|slot| *slot == FREE)));
+    }
+
+    #[test]
+    fn counting_bytes_of_a_hash_spread_over_the_tables() {
+        let of = |number: u64| split(scattered(number)).0;
+        let mut used = [0; TABLES];
+        (0..1 << 16).for_each(|number| used[of(number)] += 1);
+        assert!(used.iter().all(|used| (156..356).contains(used)));
     }
 
     #[test]
     fn what_went_in_is_found_until_it_goes_out() {
+        check(u64::MAX);
+        // All in one table.
         check(1 << 32);
     }
 
@@ -231,7 +377,7 @@ mod tests {
     #[test]
     fn the_ends_of_the_numbers_have_their_place() {
         let mut index = Index::default();
-        for (hash, place) in [(0, 0), (u32::MAX, u32::MAX - 1), (0, u32::MAX - 1)] {
+        for (hash, place) in [(0, 0), (u64::MAX, u32::MAX - 1), (0, u32::MAX - 1)] {
             assert_eq!(find(&index, hash, place), None);
             index.insert(hash, place);
             assert_eq!(find(&index, hash, place), Some(place));
@@ -239,13 +385,19 @@ mod tests {
     }
 
     #[test]
-    fn room_that_was_made_is_enough() {
+    fn room_that_was_made_is_enough_and_moves_nothing() {
         let mut index = Index::default();
-        index.reserve(1_000);
-        let slots = index.slots.len();
-        (0..1_000).for_each(|place| index.insert(place, place));
-        assert_eq!(index.slots.len(), slots);
+        index.reserve(100_000);
+        let sizes = |index: &Index| index.tables.iter().map(|table| table.bits).max();
+        let before = sizes(&index);
+        (0..100_000).for_each(|place| index.insert(scattered(place.into()), place));
+        assert_eq!(sizes(&index), before);
         index.reserve(0);
-        assert_eq!(index.slots.len(), slots);
+        assert_eq!(sizes(&index), before);
+        assert_eq!(
+            index.regions.iter().flatten().count(),
+            1,
+            "what was left is gone"
+        );
     }
 }

@@ -22,12 +22,8 @@ use crate::{
 /// a command must do so earlier. A bound, because every key costs some 50 bytes of memory.
 pub const KEYS_RETAINED_MIN: usize = 8 * 1024 * 1024;
 
-/// Small tables that grow one at a time: growing one big table would stop the engine for as long
-/// as moving millions of entries takes.
-const SHARDS: usize = 256;
-
 /// Bytes of a key in a snapshot.
-const KEY_BYTES: usize = 8 + 16 + 8;
+const KEY_BYTES: usize = 16 + 8 + 8;
 
 /// What a key was used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,27 +56,25 @@ impl Default for KeyTable {
 impl KeyTable {
     /// Makes room for this many more keys at once, so that filling the table moves nothing.
     pub fn reserve(&mut self, keys: usize) {
-        let each = keys.min(self.capacity) / SHARDS;
-        for shard in &mut self.young.shards {
-            // A little over, because keys do not spread quite evenly.
-            shard.reserve(each + each / 8);
-        }
+        self.young.index.reserve(keys.min(self.capacity));
     }
 
     /// Asks for the memory in which `key` is looked for.
     pub fn prefetch(&self, actor: UserId, key: Key) {
-        let fingerprint = Fingerprint::of((actor, key));
-        self.young.shards[fingerprint.shard].prefetch(fingerprint.hash);
+        self.young.index.prefetch(hash((actor, key)));
     }
 
     /// What `key` was used for by `actor`, if it was.
-    #[must_use]
-    pub fn find(&self, actor: UserId, key: Key) -> Option<Use> {
+    ///
+    /// # Errors
+    /// Where it would be noted, if it was not.
+    pub fn find(&self, actor: UserId, key: Key) -> Result<Use, Vacancy> {
         let owned = (actor, key);
-        let fingerprint = Fingerprint::of(owned);
+        let hash = hash(owned);
         self.young
-            .find(fingerprint, owned)
-            .or_else(|| self.old.find(fingerprint, owned))
+            .find(hash, owned)
+            .or_else(|| self.old.find(hash, owned))
+            .ok_or(Vacancy { hash })
     }
 
     /// Notes what `key` was used for.
@@ -88,11 +82,32 @@ impl KeyTable {
     /// # Panics
     /// If a position was left out.
     pub fn insert(&mut self, actor: UserId, key: Key, used: Use) {
-        self.young.insert((actor, key), used);
+        let owned = (actor, key);
+        let older = self.young.index_of(hash(owned), owned);
+        self.put(hash(owned), older, owned, used);
+    }
+
+    /// As [`KeyTable::insert`], of the key that was just looked for in vain.
+    ///
+    /// # Panics
+    /// As that.
+    pub fn insert_new(&mut self, vacancy: Vacancy, actor: UserId, key: Key, used: Use) {
+        debug_assert_eq!(vacancy.hash, hash((actor, key)), "of another key");
+        self.put(vacancy.hash, None, (actor, key), used);
+    }
+
+    fn put(&mut self, hash: u64, older: Option<u32>, owned: OwnedKey, used: Use) {
+        self.young.insert(hash, older, owned, used);
         if self.young.keys.len() == self.capacity {
             self.old = std::mem::take(&mut self.young);
         }
     }
+}
+
+/// A key that was not used before, as of when it was looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vacancy {
+    hash: u64,
 }
 
 impl Saved for KeyTable {
@@ -131,27 +146,17 @@ type OwnedKey = (UserId, Key);
 /// What every command looks through, and hardly ever finds its key in, is small. The keys stand in
 /// the order of their positions, where writing is cheap, and are read only to be sure of a key that
 /// seems to be there.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Generation {
     /// The position of the first key.
     first: Seq,
     keys: Pieces<(OwnedKey, u64)>,
-    shards: Vec<Index>,
-}
-
-impl Default for Generation {
-    fn default() -> Self {
-        Self {
-            first: Seq::START,
-            keys: Pieces::default(),
-            shards: vec![Index::default(); SHARDS],
-        }
-    }
+    index: Index,
 }
 
 impl Generation {
-    fn find(&self, fingerprint: Fingerprint, owned: OwnedKey) -> Option<Use> {
-        let index = self.index_of(fingerprint, owned)?;
+    fn find(&self, hash: u64, owned: OwnedKey) -> Option<Use> {
+        let index = self.index_of(hash, owned)?;
         let (_, digest) = self.key_at(index)?;
         Some(Use {
             seq: Seq(self.first.0 + u64::from(index)),
@@ -159,7 +164,8 @@ impl Generation {
         })
     }
 
-    fn insert(&mut self, owned: OwnedKey, used: Use) {
+    /// Notes a key, which has the place `older` if it is there already.
+    fn insert(&mut self, hash: u64, older: Option<u32>, owned: OwnedKey, used: Use) {
         if self.keys.len() == 0 {
             self.first = used.seq;
         }
@@ -169,53 +175,36 @@ impl Generation {
             used.seq.0,
             "keys are noted in order"
         );
-        let fingerprint = Fingerprint::of(owned);
-        let older = self.index_of(fingerprint, owned);
-        let shard = &mut self.shards[fingerprint.shard];
         match older {
-            Some(older) => shard.relocate(fingerprint.hash, older, index),
-            None => shard.insert(fingerprint.hash, index),
+            Some(older) => self.index.relocate(hash, older, index),
+            None => self.index.insert(hash, index),
         }
         self.keys.push((owned, used.digest));
     }
 
     fn save(&self, out: &mut SectionWriter<'_>) {
-        let Self {
-            first,
-            keys,
-            shards,
-        } = self;
+        let Self { first, keys, index } = self;
         out.u64(first.0);
         out.count(keys.len());
         for ((actor, key), digest) in keys.iter() {
-            out.u64(actor.0);
             out.array(&key.0);
+            out.u64(actor.0);
             out.u64(*digest);
         }
-        for shard in shards {
-            shard.save(out);
-        }
+        index.save(out);
     }
 
     fn load(from: &mut SectionReader<'_>) -> Result<Self, Unsound> {
         let first = Seq(from.u64()?);
         let mut keys = Pieces::default();
-        for _ in 0..from.count(KEY_BYTES)? {
-            let owned = (UserId(from.u64()?), Key(from.array()?));
-            keys.push((owned, from.u64()?));
-        }
-        let shards = (0..SHARDS)
-            .map(|_| Index::load(from))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            first,
-            keys,
-            shards,
-        })
+        let count = from.count(KEY_BYTES)?;
+        from.rows(count, |row: &[u8; KEY_BYTES]| keys.push(key_of(row)))?;
+        let index = Index::load(from)?;
+        Ok(Self { first, keys, index })
     }
 
-    fn index_of(&self, fingerprint: Fingerprint, owned: OwnedKey) -> Option<u32> {
-        self.shards[fingerprint.shard].find(fingerprint.hash, |index| {
+    fn index_of(&self, hash: u64, owned: OwnedKey) -> Option<u32> {
+        self.index.find(hash, |index| {
             self.key_at(index).is_some_and(|(key, _)| *key == owned)
         })
     }
@@ -225,23 +214,17 @@ impl Generation {
     }
 }
 
-/// What the hash of a key says: which shard, and where to look there.
-#[derive(Debug, Clone, Copy)]
-struct Fingerprint {
-    shard: usize,
-    hash: u32,
+/// The key that was saved as this, and its digest.
+fn key_of(row: &[u8; KEY_BYTES]) -> (OwnedKey, u64) {
+    let (eights, _) = row.as_chunks();
+    let [low, high, actor, digest] = [0, 1, 2, 3].map(|nth| u64::from_le_bytes(eights[nth]));
+    let key = u128::from(high) << 64 | u128::from(low);
+    ((UserId(actor), Key(key.to_le_bytes())), digest)
 }
 
-impl Fingerprint {
-    /// Keys are chosen by clients, well or badly; every byte takes part so that a counter spreads.
-    fn of((actor, key): OwnedKey) -> Self {
-        let hash = FixedState::default().hash_one((actor.0, u128::from_le_bytes(key.0)));
-        let [a, b, c, d, shard, ..] = hash.to_le_bytes();
-        Self {
-            shard: usize::from(shard) % SHARDS,
-            hash: u32::from_le_bytes([a, b, c, d]),
-        }
-    }
+/// Keys are chosen by clients, well or badly; every byte takes part so that a counter spreads.
+fn hash((actor, key): OwnedKey) -> u64 {
+    FixedState::default().hash_one((actor.0, u128::from_le_bytes(key.0)))
 }
 
 /// What tells one command from another under the same key.
@@ -268,10 +251,12 @@ mod tests {
         };
         keys.insert(UserId(1), key(7), used(1));
         keys.insert(UserId(2), key(7), used(2));
-        assert_eq!(keys.find(UserId(1), key(7)), Some(used(1)));
-        assert_eq!(keys.find(UserId(2), key(7)), Some(used(2)));
-        assert_eq!(keys.find(UserId(3), key(7)), None);
-        assert_eq!(keys.find(UserId(1), key(8)), None);
+        assert_eq!(keys.find(UserId(1), key(7)), Ok(used(1)));
+        assert_eq!(keys.find(UserId(2), key(7)), Ok(used(2)));
+        assert!(keys.find(UserId(3), key(7)).is_err());
+        let vacancy = keys.find(UserId(1), key(8)).expect_err("nobody used it");
+        keys.insert_new(vacancy, UserId(1), key(8), used(3));
+        assert_eq!(keys.find(UserId(1), key(8)), Ok(used(3)));
     }
 
     #[test]
@@ -290,20 +275,20 @@ mod tests {
     }
 
     #[test]
-    fn counting_keys_spread_over_the_shards() {
+    fn counting_keys_have_hashes_that_differ_in_every_byte() {
         for place in [0, 7, 8, 15] {
-            let mut used = [0; SHARDS];
+            let mut used = [[0; 256]; 8];
             for number in 0..=u16::MAX {
                 let mut key = Key::default();
                 let [low, high] = number.to_le_bytes();
                 (key.0[place], key.0[(place + 3) % 16]) = (low, high);
-                used[Fingerprint::of((UserId(1), key)).shard] += 1;
+                for (byte, used) in hash((UserId(1), key)).to_le_bytes().iter().zip(&mut used) {
+                    used[usize::from(*byte)] += 1;
+                }
             }
             // 256 of each are expected; 100 more is six times the usual deviation.
-            assert!(
-                used.iter().all(|used| (156..356).contains(used)),
-                "byte {place}"
-            );
+            let mut used = used.as_flattened().iter();
+            assert!(used.all(|used| (156..356).contains(used)), "byte {place}");
         }
     }
 
@@ -313,10 +298,10 @@ mod tests {
             first: Seq(1),
             ..Generation::default()
         };
-        let alike = Fingerprint { shard: 3, hash: 7 };
+        let alike = 3 << 32 | 7;
         for (index, number) in [(0, 1), (1, 2)] {
             generation.keys.push(((UserId(1), key(number)), number));
-            generation.shards[alike.shard].insert(alike.hash, index);
+            generation.index.insert(alike, index);
         }
         let seq_of = |number| {
             let found = generation.find(alike, (UserId(1), key(number)));
@@ -334,7 +319,7 @@ mod tests {
                 digest: seq,
             };
             keys.insert(UserId(1), key(1), used);
-            assert_eq!(keys.find(UserId(1), key(1)), Some(used));
+            assert_eq!(keys.find(UserId(1), key(1)), Ok(used));
         }
     }
 
@@ -352,7 +337,7 @@ mod tests {
             keys.insert(UserId(1), key(number), used);
         }
         for number in 1..=250 {
-            let found = keys.find(UserId(1), key(number)).map(|used| used.seq);
+            let found = keys.find(UserId(1), key(number)).ok().map(|used| used.seq);
             assert_eq!(found, (100 < number).then_some(Seq(number)));
         }
     }

@@ -30,6 +30,7 @@ pub mod presence;
 pub mod recover;
 pub mod serve;
 pub mod session;
+mod short;
 pub mod snapshot;
 pub mod trail;
 pub mod writer;

@@ -1,10 +1,13 @@
 //! A list of any length that is never moved.
 //!
 //! Entries go in at the end and stay where they are: the list grows by whole pieces, because moving
-//! millions of entries to a larger place would stop the engine. Deliberately absent: taking out.
+//! millions of entries to a larger place would stop the engine. Deliberately absent: taking out of
+//! the middle.
+
+use prefetch_index::prefetch_index;
 
 /// Entries kept in one piece of memory.
-const PIECE_LEN: usize = 4_096;
+pub(crate) const PIECE_LEN: usize = 4_096;
 
 /// See the head of this file.
 #[derive(Debug)]
@@ -38,6 +41,33 @@ impl<T> Pieces<T> {
         }
     }
 
+    /// Takes out the entry at `index` and puts the last one there.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub(crate) fn swap_remove(&mut self, index: usize) -> T {
+        let piece = self.pieces.last_mut().expect("it is not empty");
+        let last = piece.pop().expect("no piece is empty");
+        if piece.is_empty() {
+            self.pieces.pop();
+        }
+        match self.get_mut(index) {
+            Some(entry) => std::mem::replace(entry, last),
+            None => last,
+        }
+    }
+
+    /// Entries of one piece that stand behind one another: those of a length that divides
+    /// [`PIECE_LEN`], at a multiple of it.
+    pub(crate) fn slice(&self, start: usize, len: usize) -> &[T] {
+        &self.pieces[start / PIECE_LEN][start % PIECE_LEN..][..len]
+    }
+
+    /// The same, to change them.
+    pub(crate) fn slice_mut(&mut self, start: usize, len: usize) -> &mut [T] {
+        &mut self.pieces[start / PIECE_LEN][start % PIECE_LEN..][..len]
+    }
+
     /// The entries, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.pieces.iter().flatten()
@@ -46,6 +76,13 @@ impl<T> Pieces<T> {
     /// The entry at `index`, counted from 0.
     pub(crate) fn get(&self, index: usize) -> Option<&T> {
         self.pieces.get(index / PIECE_LEN)?.get(index % PIECE_LEN)
+    }
+
+    /// Asks for the memory of the entry at `index`.
+    pub(crate) fn prefetch(&self, index: usize) {
+        if let Some(piece) = self.pieces.get(index / PIECE_LEN) {
+            prefetch_index(piece, index % PIECE_LEN);
+        }
     }
 
     /// The entry at `index`, to change it.
@@ -71,5 +108,19 @@ mod tests {
             assert_eq!(pieces.get(index), Some(&index));
         }
         assert_eq!(pieces.get(2 * PIECE_LEN + 1), None);
+        assert_eq!(pieces.slice(PIECE_LEN, 2), [PIECE_LEN, PIECE_LEN + 1]);
+    }
+
+    #[test]
+    fn the_last_entry_takes_the_place_of_what_is_taken_out() {
+        let mut pieces = Pieces::default();
+        (0..=PIECE_LEN).for_each(|entry| pieces.push(entry));
+        assert_eq!(pieces.swap_remove(7), 7);
+        assert_eq!((pieces.len(), pieces.get(7)), (PIECE_LEN, Some(&PIECE_LEN)));
+        assert_eq!(pieces.swap_remove(PIECE_LEN - 1), PIECE_LEN - 1);
+        while pieces.len() != 0 {
+            pieces.swap_remove(0);
+        }
+        assert_eq!((pieces.len(), pieces.get(0)), (0, None));
     }
 }

@@ -329,7 +329,8 @@ fn apply(
 }
 
 fn foresee(engine: &Engine, stretch: &Batch, first: usize) {
-    for index in first..stretch.len().min(first + FORESEEN) {
+    let some = first..stretch.len().min(first + FORESEEN);
+    engine.foresee(some.map(|index| {
         let record = stretch.row(index).record;
         let command = CommandBytes {
             kind: record.kind,
@@ -337,8 +338,8 @@ fn foresee(engine: &Engine, stretch: &Batch, first: usize) {
             body: record.body,
             source: Source::Client,
         };
-        engine.foresee(record.actor, record.key, &command);
-    }
+        (record.actor, record.key, command)
+    }));
 }
 
 fn no_thread(source: io::Error) -> LogError {

@@ -15,11 +15,15 @@ use words::log::Subject;
 use crate::{
     keyring::Keyring,
     pieces::Pieces,
+    short::Short,
     snapshot::{Saved, SectionReader, SectionWriter, Unsound},
 };
 
-/// Bytes of a step in a snapshot.
-const LINK_BYTES: usize = 4 * 8 + 1;
+/// Bytes of a step, in memory and in a snapshot.
+const LINK_BYTES: usize = 4 * Short::BYTES + 1;
+/// Bytes of the end of a trail in a snapshot.
+const END_BYTES: usize = 8 + 8;
+
 const IS_AGENDA: u8 = 1;
 const IS_FORGOTTEN: u8 = 2;
 
@@ -47,35 +51,36 @@ struct Link {
     flags: u8,
 }
 
-const _: () = assert!(size_of::<Link>() == 21);
+const _: () = assert!(size_of::<Link>() == LINK_BYTES);
 
-/// A number below 2^40: no memory holds the links of so many records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Short([u8; 5]);
+impl Link {
+    fn save(&self, out: &mut SectionWriter<'_>) {
+        let Self {
+            actor,
+            target,
+            before_of_user,
+            before_of_agenda,
+            flags,
+        } = self;
+        for number in [actor, target, before_of_user, before_of_agenda] {
+            out.array(&number.bytes());
+        }
+        out.u8(*flags);
+    }
 
-impl Short {
-    const ZERO: Self = Self([0; 5]);
-
-    const fn new(number: u64) -> Option<Self> {
-        match number.to_le_bytes() {
-            [a, b, c, d, e, 0, 0, 0] => Some(Self([a, b, c, d, e])),
-            _ => None,
+    /// The link that was saved as this.
+    fn of(row: &[u8; LINK_BYTES]) -> Self {
+        let (numbers, _) = row.as_chunks();
+        let number = |nth: usize| Short::of_bytes(numbers[nth]);
+        Self {
+            actor: number(0),
+            target: number(1),
+            before_of_user: number(2),
+            before_of_agenda: number(3),
+            flags: row[LINK_BYTES - 1],
         }
     }
 
-    /// # Panics
-    /// If it is not: only what a client made up is not a position, and no such thing comes here.
-    fn of_position(number: u64) -> Self {
-        Self::new(number).expect("a log has fewer than 2^40 records")
-    }
-
-    const fn get(self) -> u64 {
-        let [a, b, c, d, e] = self.0;
-        u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])
-    }
-}
-
-impl Link {
     const fn is_agenda(&self) -> bool {
         self.flags & IS_AGENDA != 0
     }
@@ -222,53 +227,32 @@ impl Saved for Trail {
     fn save(&self, out: &mut SectionWriter<'_>, _keyring: &Keyring) {
         let Self {
             links,
-            // They stand with their links.
-            odd_targets: _,
+            odd_targets,
             newest_of_user,
             newest_of_agenda,
         } = self;
         out.count(links.len());
-        for (seq, link) in (1..).zip(links.iter()) {
-            let Link {
-                actor,
-                target: _,
-                before_of_user,
-                before_of_agenda,
-                flags,
-            } = link;
-            out.u64(actor.get());
-            out.u64(self.target(Seq(seq), link));
-            out.u64(before_of_user.get());
-            out.u64(before_of_agenda.get());
-            out.u8(*flags);
-        }
+        links.iter().for_each(|link| link.save(out));
+        save_ends(odd_targets.iter().map(|(seq, id)| (*id, *seq)), out);
         save_ends(newest_of_user.iter().map(|(user, seq)| (user.0, *seq)), out);
         save_ends(newest_of_agenda.iter().map(|(id, seq)| (*id, *seq)), out);
     }
 
     fn load(&mut self, from: &mut SectionReader<'_>, _keyring: &Keyring) -> Result<(), Unsound> {
-        *self = Self::default();
-        for seq in (1..).take(from.count(LINK_BYTES)?) {
-            let actor = load_position(from)?;
-            let target = from.u64()?;
-            let link = Link {
-                actor,
-                target: self.short_target(Seq(seq), target),
-                before_of_user: load_position(from)?,
-                before_of_agenda: load_position(from)?,
-                flags: from.u8()?,
-            };
-            self.links.push(link);
-        }
-        self.newest_of_user = load_ends(from, UserId)?;
-        self.newest_of_agenda = load_ends(from, |id| id)?;
+        let mut links = Pieces::default();
+        let count = from.count(LINK_BYTES)?;
+        from.rows(count, |row| links.push(Link::of(row)))?;
+        let odd_targets = load_ends(from)?.map(|(id, seq)| (seq, id)).collect();
+        *self = Self {
+            links,
+            odd_targets,
+            newest_of_user: load_ends(from)?
+                .map(|(user, seq)| (UserId(user), seq))
+                .collect(),
+            newest_of_agenda: load_ends(from)?.collect(),
+        };
         Ok(())
     }
-}
-
-fn load_position(from: &mut SectionReader<'_>) -> Result<Short, Unsound> {
-    let position = from.u64()?;
-    Short::new(position).ok_or_else(|| from.lacks("positions of a log"))
 }
 
 /// Where trails end, sorted, so that a state has one form.
@@ -282,16 +266,17 @@ fn save_ends(ends: impl Iterator<Item = (u64, Seq)>, out: &mut SectionWriter<'_>
     }
 }
 
-fn load_ends<K: Eq + std::hash::Hash>(
+fn load_ends(
     from: &mut SectionReader<'_>,
-    key: fn(u64) -> K,
-) -> Result<HashMap<K, Seq, FixedState>, Unsound> {
-    let count = from.count(8 + 8)?;
-    let mut ends = HashMap::with_capacity_and_hasher(count, FixedState::default());
-    for _ in 0..count {
-        ends.insert(key(from.u64()?), Seq(from.u64()?));
-    }
-    Ok(ends)
+) -> Result<impl ExactSizeIterator<Item = (u64, Seq)> + use<>, Unsound> {
+    let count = from.count(END_BYTES)?;
+    let mut ends = Vec::with_capacity(count);
+    from.rows(count, |row: &[u8; END_BYTES]| {
+        let (numbers, _) = row.as_chunks();
+        let [id, seq] = [0, 1].map(|nth| u64::from_le_bytes(numbers[nth]));
+        ends.push((id, Seq(seq)));
+    })?;
+    Ok(ends.into_iter())
 }
 
 fn index_of(seq: Seq) -> Option<usize> {

@@ -156,9 +156,16 @@ pub trait System: Default + Saved {
     /// of these, [`System::foresee`] is told when they are known to come.
     const FORESEEN: &'static [u8] = &[];
 
-    /// Asks for the memory that deciding this command will look at, and waits for nothing.
-    fn foresee(&self, actor: UserId, command: &Self::Command) {
-        let _look_at_nothing_far = (actor, command);
+    /// Asks for the memory in which deciding this command looks something up, and waits for nothing.
+    /// Returns what that is, for [`System::foresee_found`].
+    fn foresee(&self, command: &Self::Command) -> u64 {
+        let _look_at_nothing_far = command;
+        0
+    }
+
+    /// Asks for the memory of what is found there, once there was time for that.
+    fn foresee_found(&self, actor: UserId, looked_up: u64) {
+        let _look_at_nothing_far = (actor, looked_up);
     }
 
     /// What would happen, or why not. Changes nothing.

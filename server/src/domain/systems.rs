@@ -50,16 +50,26 @@ macro_rules! systems {
                 }?;
                 if let Some(Passage::Leaves(user)) = executed.passage {
                     self.forget(cx, user);
-                    executed.follow_up = self.after_forgetting();
+                    executed.follow_up = self.after_forgetting().map(Box::new);
                 }
                 Ok(executed)
             }
 
-            /// Asks for the memory that deciding this command will look at. What is no command is
-            /// found out when it is decided.
-            pub fn foresee(&self, actor: UserId, command: &CommandBytes<'_>) {
-                match command.kind.system() {
-                    $(<$system>::ID => foresee(&self.$name, actor, command),)*
+            /// Asks for the memory in which deciding this command looks something up, and says what.
+            /// What is no command is found out when it is decided.
+            pub fn foresee(&self, command: &CommandBytes<'_>) -> Option<Foreseen> {
+                let system = command.kind.system();
+                let looked_up = match system {
+                    $(<$system>::ID => foresee(&self.$name, command),)*
+                    _other => None,
+                };
+                looked_up.map(|looked_up| Foreseen { system, looked_up })
+            }
+
+            /// Asks for the memory of what is found there.
+            pub fn foresee_found(&self, actor: UserId, foreseen: Foreseen) {
+                match foreseen.system {
+                    $(<$system>::ID => self.$name.foresee_found(actor, foreseen.looked_up),)*
                     _other => {}
                 }
             }
@@ -239,6 +249,13 @@ pub struct CommandBytes<'a> {
     pub source: Source,
 }
 
+/// What a command that is about to be decided will look up.
+#[derive(Debug, Clone, Copy)]
+pub struct Foreseen {
+    system: u8,
+    looked_up: u64,
+}
+
 /// Where a command comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -282,15 +299,16 @@ impl OwnedCommand {
     }
 }
 
-/// What else follows from a decided command.
+/// What else follows from a decided command. Small, since it is handed on with every command: what
+/// few commands have stands elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Executed {
     /// Whether it was accepted.
     pub accepted: bool,
     /// A command that must be decided directly behind it.
-    pub follow_up: Option<OwnedCommand>,
+    pub follow_up: Option<Box<OwnedCommand>>,
     /// What others are told.
-    pub push: Option<PushBytes>,
+    pub push: Option<Box<PushBytes>>,
     /// Who begins or ceases to follow something.
     pub memberships: Vec<Membership>,
     /// What it was about, for the trail; 0 for nothing.
@@ -398,15 +416,15 @@ fn decide<S: System>(
     }
 }
 
-fn foresee<S: System>(system: &S, actor: UserId, command: &CommandBytes<'_>) {
+fn foresee<S: System>(system: &S, command: &CommandBytes<'_>) -> Option<u64> {
     let CommandBytes {
         kind, schema, body, ..
     } = *command;
-    if S::FORESEEN.contains(&kind.number())
-        && let Ok(command) = S::Command::decode(kind, schema, body)
-    {
-        system.foresee(actor, &command);
+    if !S::FORESEEN.contains(&kind.number()) {
+        return None;
     }
+    let command = S::Command::decode(kind, schema, body).ok()?;
+    Some(system.foresee(&command))
 }
 
 fn execute<S: System>(
@@ -427,8 +445,8 @@ fn execute<S: System>(
                 accepted: true,
                 follow_up: system
                     .follow_up(&event)
-                    .map(|command| OwnedCommand::new(&command)),
-                push: S::push(cx, command, &event).map(|pushed| PushBytes::new(&pushed)),
+                    .map(|command| Box::new(OwnedCommand::new(&command))),
+                push: S::push(cx, command, &event).map(|pushed| Box::new(PushBytes::new(&pushed))),
                 memberships: system.memberships(cx, command, &event),
                 target,
                 passage: S::passage(cx, &event),

@@ -27,7 +27,7 @@ use crate::{
     },
     feed::Feed,
     keyring::Keyring,
-    keys::{KeyTable, Use, digest},
+    keys::{KeyTable, Use, Vacancy, digest},
     log::{Batch, Committed, Head, Row},
     snapshot::Saved,
     trail::{NoSuchStep, Step, Trail},
@@ -163,7 +163,7 @@ enum Waiting {
     },
     Push {
         row: usize,
-        push: PushBytes,
+        push: Box<PushBytes>,
     },
     Membership {
         seq: Seq,
@@ -382,7 +382,7 @@ impl Engine {
             body: &body,
             ..*record
         })?;
-        self.note(record, replayed.target, replayed.passage);
+        self.note(record, None, replayed.target, replayed.passage);
         if let Some(stream) = replayed.kept_in {
             self.feed.insert(stream, record.seq);
         }
@@ -410,16 +410,18 @@ impl Engine {
         let mut heard = Vec::new();
         #[cfg(feature = "planted-bugs")]
         let ask = &self.meddler.hear(ask, &mut heard);
-        if ask.command.source != Source::Server
-            && let Some(used) = self.used(ask)
-        {
-            return Ok(self.answer_again(ask, used));
+        let mut vacancy = None;
+        if ask.command.source != Source::Server {
+            match self.used(ask) {
+                Ok(used) => return Ok(self.answer_again(ask, used)),
+                Err(vacant) => vacancy = vacant,
+            }
         }
         let waiting = self.building.batch.len();
         if BATCH_LEN_MAX <= waiting {
             return Err(Busy { waiting });
         }
-        let (seq, mut follow_up) = match self.decide(now, ask) {
+        let (seq, mut follow_up) = match self.decide(now, ask, vacancy) {
             Ok(decided) => decided,
             Err(refusal) => return Ok(self.refuse_ask(ask, refusal)),
         };
@@ -429,14 +431,23 @@ impl Engine {
         Ok(Submitted::Decided(seq))
     }
 
-    /// Asks for the memory that a command which is about to be submitted or restored will look at.
-    /// With a few others known to come in between, none of them waits for it: what a log of a
-    /// million records is looked up in is far from the processor.
-    pub fn foresee(&self, actor: UserId, key: Key, command: &CommandBytes<'_>) {
-        self.keys.prefetch(actor, key);
-        self.trail.prefetch(actor);
-        black_box(self.systems.roles(actor));
-        self.systems.foresee(actor, command);
+    /// Asks for the memory that commands which are about to be submitted or restored, at most
+    /// [`FORESEEN`], will look at, so that none of them waits for it: what a log of a million records
+    /// is looked up in is far from the processor. First for where things are looked up, then, which
+    /// waits for that, for what is found there.
+    pub fn foresee<'a>(&self, commands: impl Iterator<Item = (UserId, Key, CommandBytes<'a>)>) {
+        let mut all = [None; FORESEEN];
+        for (foreseen, (actor, key, command)) in all.iter_mut().zip(commands) {
+            self.keys.prefetch(actor, key);
+            *foreseen = Some((actor, self.systems.foresee(&command)));
+        }
+        for (actor, foreseen) in all.into_iter().flatten() {
+            self.trail.prefetch(actor);
+            black_box(self.systems.roles(actor));
+            if let Some(foreseen) = foreseen {
+                self.systems.foresee_found(actor, foreseen);
+            }
+        }
     }
 
     /// Answers a query from the newest decided state, and releases it when that is durable; if
@@ -531,10 +542,7 @@ impl Engine {
         while self.building.batch.len() < BATCH_LEN_MAX
             && let Some(command) = self.systems.due(self.recorded_at.max(now))
         {
-            let mut next = Some(command);
-            while let Some(command) = next {
-                next = self.decide_own(now, &command);
-            }
+            self.submit_own(now, &command);
         }
     }
 
@@ -678,7 +686,7 @@ impl Engine {
         &mut self.meddler
     }
 
-    fn decide_own(&mut self, now: u64, command: &OwnedCommand) -> Option<OwnedCommand> {
+    fn decide_own(&mut self, now: u64, command: &OwnedCommand) -> Option<Box<OwnedCommand>> {
         let mut key = Key::default();
         key.0[8..].copy_from_slice(&self.decided.seq.next().0.to_le_bytes());
         let ask = Ask {
@@ -687,13 +695,18 @@ impl Engine {
             key,
             command: command.bytes(),
         };
-        self.decide(now, &ask)
+        self.decide(now, &ask, None)
             .expect("the server's own commands are well-formed")
             .1
     }
 
-    /// One record: decide, apply, chain, gather.
-    fn decide(&mut self, now: u64, ask: &Ask<'_>) -> Result<(Seq, Option<OwnedCommand>), Refusal> {
+    /// One record: decide, apply, chain, gather. `vacancy` is where its key is noted, if that is known.
+    fn decide(
+        &mut self,
+        now: u64,
+        ask: &Ask<'_>,
+        vacancy: Option<Vacancy>,
+    ) -> Result<(Seq, Option<Box<OwnedCommand>>), Refusal> {
         let seq = self.decided.seq.next();
         let mut cx = self.context(now, ask.actor, seq, ask.key);
         if ask.command.source == Source::Server {
@@ -735,7 +748,7 @@ impl Engine {
         let hash = chain(&self.decided.hash, &record, &mut self.scratch);
         let row = self.building.batch.len();
         self.building.batch.push(&record, hash);
-        self.note(&record, executed.target, executed.passage);
+        self.note(&record, vacancy, executed.target, executed.passage);
         self.decided = Head { seq, hash };
         self.recorded_at = cx.now;
         self.outcome = outcome;
@@ -748,7 +761,7 @@ impl Engine {
 
     /// What others hear of a record waits for it: whoever begins to follow something by it is told
     /// of it, and so is whoever ceases to. Returns what must follow directly.
-    fn tell(&mut self, seq: Seq, row: usize, executed: Executed) -> Option<OwnedCommand> {
+    fn tell(&mut self, seq: Seq, row: usize, executed: Executed) -> Option<Box<OwnedCommand>> {
         let waiting = &mut self.building.waiting;
         let memberships = |begins: bool| {
             let some = executed.memberships.iter();
@@ -771,18 +784,19 @@ impl Engine {
 
     /// What the key of `ask` was used for, if it was.
     #[cfg(not(feature = "planted-bugs"))]
-    fn used(&self, ask: &Ask<'_>) -> Option<Use> {
-        self.keys.find(ask.actor, ask.key)
+    fn used(&self, ask: &Ask<'_>) -> Result<Use, Option<Vacancy>> {
+        self.keys.find(ask.actor, ask.key).map_err(Some)
     }
 
     #[cfg(feature = "planted-bugs")]
-    fn used(&mut self, ask: &Ask<'_>) -> Option<Use> {
+    fn used(&mut self, ask: &Ask<'_>) -> Result<Use, Option<Vacancy>> {
         let used = self.keys.find(ask.actor, ask.key);
-        if used.is_some() {
+        if used.is_ok() {
             let cx = self.context(self.recorded_at, ask.actor, self.decided.seq, ask.key);
             (self.meddler).sell_again(&mut self.systems, &cx, &ask.command);
         }
-        self.meddler.used(used)
+        // What is denied to have been used has no place of its own.
+        self.meddler.used(used.ok()).ok_or(used.err())
     }
 
     /// Time never falls along the log, whatever the clock does.
@@ -809,21 +823,27 @@ impl Engine {
         ask.command.body
     }
 
-    fn note(&mut self, record: &Record<'_>, target: u64, passage: Option<Passage>) {
+    fn note(
+        &mut self,
+        record: &Record<'_>,
+        vacancy: Option<Vacancy>,
+        target: u64,
+        passage: Option<Passage>,
+    ) {
         self.trail.insert(record, target);
         if let Some(Passage::Leaves(user)) = passage {
             self.trail.forget(user);
             self.feed.remove(Stream::Person(user));
         }
         let digest = digest(record.kind, record.schema, record.body);
-        self.keys.insert(
-            record.actor,
-            record.key,
-            Use {
-                seq: record.seq,
-                digest,
-            },
-        );
+        let used = Use {
+            seq: record.seq,
+            digest,
+        };
+        match vacancy {
+            Some(vacancy) => (self.keys).insert_new(vacancy, record.actor, record.key, used),
+            None => self.keys.insert(record.actor, record.key, used),
+        }
     }
 
     /// A key that was used before: the same command gets the same answer, another is refused. Both

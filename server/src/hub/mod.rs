@@ -206,9 +206,9 @@ impl Hub {
     /// What a client sent at once is looked at ahead of time, but for the command whose turn it is.
     fn foresee(&self, index: usize, input: &[u8]) {
         let session = &self.connections.slab[index].session;
-        for (user, key, word) in session.foresee(input).take(FORESEEN).skip(1) {
-            self.parts.engine.foresee(user, key, &word.bytes());
-        }
+        let commands = session.foresee(input).take(FORESEEN).skip(1);
+        let commands = commands.map(|(user, key, word)| (user, key, word.bytes()));
+        self.parts.engine.foresee(commands);
     }
 
     fn handle_asked(&mut self, wall: u64, id: u64, asked: Asked<'_>) -> Option<Errand> {

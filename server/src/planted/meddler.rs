@@ -143,7 +143,7 @@ impl Meddler {
                     push: command
                         .ok()
                         .and_then(|command| Agenda::push(cx, &command, &event))
-                        .map(|pushed| PushBytes::new(&pushed)),
+                        .map(|pushed| Box::new(PushBytes::new(&pushed))),
                     ..Executed::default()
                 })
             }

@@ -291,6 +291,32 @@ impl<'a> SectionReader<'a> {
         Ok(bytes)
     }
 
+    /// Shows rows of one width, as many as counted. They are taken a block at a time, which makes
+    /// large tables little more than copied.
+    ///
+    /// # Errors
+    /// See [`SectionReader::u8`].
+    pub fn rows<const N: usize>(
+        &mut self,
+        count: usize,
+        mut each: impl FnMut(&[u8; N]),
+    ) -> Result<(), Unsound> {
+        let mut left = count;
+        while left != 0 {
+            let (rows, _) = self.block[self.used..].as_chunks();
+            let rows = &rows[..rows.len().min(left)];
+            rows.iter().for_each(&mut each);
+            self.used += rows.len() * N;
+            left -= rows.len();
+            if left != 0 {
+                // The one that lies across two blocks, or begins the next.
+                each(&self.array()?);
+                left -= 1;
+            }
+        }
+        Ok(())
+    }
+
     /// What is wrong when something is not there.
     #[must_use]
     pub fn lacks(&self, wanted: &'static str) -> Unsound {
@@ -323,7 +349,11 @@ impl<'a> SectionReader<'a> {
         behind.saturating_add(self.block.len() - self.used)
     }
 
-    fn fill(&mut self, mut bytes: &mut [u8]) -> Result<(), Unsound> {
+    /// As many bytes as there is room for.
+    ///
+    /// # Errors
+    /// See [`SectionReader::u8`].
+    pub fn fill(&mut self, mut bytes: &mut [u8]) -> Result<(), Unsound> {
         while !bytes.is_empty() {
             if self.used == self.block.len() {
                 self.next_block()?;

@@ -591,6 +591,6 @@ fn the_layout_is_raised_with_every_change_of_it() {
 }
 
 const GOLDEN: (u32, &str) = (
-    1,
-    "9086300038ccdbefd3696ed7f12b3d61d3c7fed27a4debbff4eee62fbf547750",
+    2,
+    "266cce1322c4712be5cdab558813c784faecd9516bacd64e493b91bb45301d12",
 );

@@ -7,7 +7,10 @@
 
 use protocol::words::agenda::{Command, Event, SlotId};
 
-use super::state::{Agenda, AgendaRow, Booking, Waiter};
+use super::{
+    booking::Booking,
+    state::{Agenda, AgendaRow, Waiter},
+};
 use crate::domain::Context;
 
 /// A booking without a deadline.
@@ -21,10 +24,10 @@ impl Agenda {
                 self.insert_agenda(row);
             }
             (Event::Reserved(event), _) => {
-                self.insert_booking(cx.seq.0, booking(cx, event.slot, CONFIRMED));
+                self.insert_booking(cx.seq.0, &booking(cx, event.slot, CONFIRMED));
             }
             (Event::Held(event), _) => {
-                self.insert_booking(cx.seq.0, booking(cx, event.slot, event.until));
+                self.insert_booking(cx.seq.0, &booking(cx, event.slot, event.until));
             }
             (Event::Cancelled(_), Command::Cancel(command)) => {
                 self.remove_booking(command.booking);
@@ -53,7 +56,7 @@ impl Agenda {
                     until: CONFIRMED,
                     key: waiter.key,
                 };
-                self.insert_booking(cx.seq.0, row);
+                self.insert_booking(cx.seq.0, &row);
             }
             (Event::AgendaOpened(_) | Event::Cancelled(_) | Event::Confirmed(_), command) => {
                 panic!("{} cannot have caused {}", command.name(), event.name())

@@ -13,7 +13,11 @@ use protocol::{
     },
 };
 
-use super::state::{Agenda, AgendaRow, Booking, DAY_MS, Place};
+use super::{
+    booking::Booking,
+    place::Place,
+    state::{Agenda, AgendaRow, DAY_MS},
+};
 use crate::domain::Context;
 
 /// Bytes of an agenda's name: a line of a list.
@@ -149,7 +153,7 @@ impl Agenda {
             return Err(refusal(Code::SLOT_FREE, free, 0));
         }
         if let Some(place) = place_of(places, cx.actor) {
-            return Err(Refusal::with(Code::ALREADY_BOOKED, place.booking, 0));
+            return Err(Refusal::with(Code::ALREADY_BOOKED, place.booking(), 0));
         }
         if let Some(place) = self.place_in_queue(slot, cx.actor) {
             return Err(refusal(Code::ALREADY_WAITING, place, 0));
@@ -202,7 +206,7 @@ impl Agenda {
         let places = self.places(slot);
         check_free(agenda, places)?;
         match place_of(places, cx.actor) {
-            Some(place) => Err(Refusal::with(Code::ALREADY_BOOKED, place.booking, 0)),
+            Some(place) => Err(Refusal::with(Code::ALREADY_BOOKED, place.booking(), 0)),
             None => Ok(()),
         }
     }
@@ -227,7 +231,7 @@ impl Agenda {
             .ok_or(Refusal::with(Code::UNKNOWN_AGENDA, id, 0))
     }
 
-    fn known_booking(&self, id: u64) -> Result<&Booking, Refusal> {
+    fn known_booking(&self, id: u64) -> Result<Booking, Refusal> {
         self.booking(id)
             .ok_or(Refusal::with(Code::UNKNOWN_BOOKING, id, 0))
     }
@@ -245,7 +249,7 @@ impl Agenda {
 /// Somebody's place among these, which are ordered by person.
 pub(super) fn place_of(places: &[Place], user: UserId) -> Option<&Place> {
     let index = places
-        .binary_search_by_key(&user, |place| place.user)
+        .binary_search_by_key(&user, |place| place.user())
         .ok()?;
     places.get(index)
 }

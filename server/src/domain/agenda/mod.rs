@@ -11,10 +11,13 @@
 //! Deliberately absent: time zones, holidays, and removal of an agenda.
 
 mod apply;
+mod booking;
 mod decide;
-mod few;
 mod forget;
 mod held;
+mod ids;
+mod lists;
+mod place;
 mod query;
 mod shelf;
 mod state;
@@ -74,10 +77,15 @@ impl System for Agenda {
 
     const FORESEEN: &'static [u8] = &[RESERVE];
 
-    fn foresee(&self, actor: UserId, command: &Command) {
+    fn foresee(&self, command: &Command) -> u64 {
         if let Command::Reserve(command) = command {
-            self.prefetch(actor, command.slot);
+            return self.prefetch(command.slot);
         }
+        0
+    }
+
+    fn foresee_found(&self, actor: UserId, slot: u64) {
+        self.prefetch_found(actor, slot);
     }
 
     fn decide(&self, cx: &Context, command: &Command) -> Result<Event, Refusal> {

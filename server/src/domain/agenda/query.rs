@@ -72,7 +72,7 @@ impl Agenda {
         SlotView {
             held: count(places.len()),
             waiting: count(waiting),
-            mine: place_of(places, cx.actor).map_or(0, |place| place.booking),
+            mine: place_of(places, cx.actor).map_or(0, |place| place.booking()),
             past: agenda.starts_at(slot.day, slot.slot) < cx.now,
         }
     }

@@ -8,10 +8,11 @@
 
 use crate::snapshot::{SectionReader, SectionWriter, Unsound};
 
-const ID_BYTES: usize = size_of::<u64>();
+/// Positions of a block.
+const BLOCK_LEN: usize = 64;
 
 /// Rows of one piece of memory, which goes when none of them is left.
-const PIECE_LEN: usize = 64;
+const PIECE_LEN: usize = 8 * BLOCK_LEN;
 
 /// What is known of 64 positions.
 #[derive(Debug, Clone, Copy)]
@@ -121,40 +122,60 @@ impl<T: Copy> Shelf<T> {
         is_put.then(|| block.before + usize_of((block.put & below).count_ones()))
     }
 
-    /// Writes every row with its position; `save` writes a row.
-    pub(super) fn save(
+    /// Writes every row and where it is; `bytes` tells a row as it is saved.
+    pub(super) fn save<const N: usize>(
         &self,
         out: &mut SectionWriter<'_>,
-        save: impl Fn(&T, &mut SectionWriter<'_>),
+        bytes: impl Fn(&T) -> [u8; N],
     ) {
-        out.count(self.len);
-        for (id, row) in self.iter() {
-            out.u64(id);
-            save(row, out);
+        let Self {
+            blocks,
+            pieces,
+            // They follow from the blocks and the pieces.
+            put: _,
+            len: _,
+        } = self;
+        out.count(blocks.len());
+        blocks.iter().for_each(|block| out.u64(block.put));
+        for piece in pieces {
+            out.u8(u8::from(piece.is_some()));
+            for rows in piece.iter().flat_map(|piece| piece.rows.chunks(BLOCK_LEN)) {
+                let bits = (0..)
+                    .zip(rows)
+                    .map(|(bit, row)| u64::from(row.is_some()) << bit);
+                out.u64(bits.sum());
+                rows.iter().flatten().for_each(|row| out.array(&bytes(row)));
+            }
         }
     }
 
-    /// Reads what was saved; `load` reads the row at a position, of at least so many bytes.
-    pub(super) fn load(
+    /// Reads what was saved; `row` makes a row of its bytes.
+    pub(super) fn load<const N: usize>(
         from: &mut SectionReader<'_>,
-        bytes_min: usize,
-        mut load: impl FnMut(u64, &mut SectionReader<'_>) -> Result<T, Unsound>,
+        row: impl Fn(&[u8; N]) -> T,
     ) -> Result<Self, Unsound> {
         let mut shelf = Self::default();
-        let mut above = 0;
-        for _ in 0..from.count(ID_BYTES + bytes_min)? {
-            let id = from.u64()?;
-            if id < above {
-                return Err(from.lacks("ids that rise"));
-            }
-            above = id.saturating_add(1);
-            let row = load(id, from)?;
-            shelf.insert(id, row);
+        let count = from.count(size_of::<u64>())?;
+        shelf.blocks.reserve_exact(count);
+        from.rows(count, |bytes| {
+            let (before, put) = (shelf.put, u64::from_le_bytes(*bytes));
+            shelf.put += usize_of(put.count_ones());
+            shelf.blocks.push(Block { before, put });
+        })?;
+        for first in (0..shelf.put).step_by(PIECE_LEN) {
+            let len = PIECE_LEN.min(shelf.put - first);
+            let piece = match from.u8()? {
+                0 => None,
+                _ => Some(Piece::load(from, len, &row)?),
+            };
+            shelf.len += piece.as_ref().map_or(0, |piece| piece.left);
+            shelf.pieces.push(piece);
         }
         Ok(shelf)
     }
 
     /// Every row with its position, rising.
+    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         let blocks = (0_u64..).zip(&self.blocks);
         let ids = blocks.flat_map(|(index, block)| {
@@ -162,6 +183,30 @@ impl<T: Copy> Shelf<T> {
             bits.map(move |bit| index * 64 + bit)
         });
         ids.filter_map(|id| Some((id, self.get(id)?)))
+    }
+}
+
+impl<T> Piece<T> {
+    /// Reads a piece of so many rows, not all of which are left.
+    fn load<const N: usize>(
+        from: &mut SectionReader<'_>,
+        len: usize,
+        row: impl Fn(&[u8; N]) -> T,
+    ) -> Result<Self, Unsound> {
+        let mut rows = Vec::with_capacity(PIECE_LEN);
+        for first in (0..len).step_by(BLOCK_LEN) {
+            let left = from.u64()?;
+            for bit in 0..BLOCK_LEN.min(len - first) {
+                let is_left = left >> bit & 1 == 1;
+                rows.push(if is_left {
+                    Some(row(&from.array()?))
+                } else {
+                    None
+                });
+            }
+        }
+        let left = rows.iter().flatten().count();
+        Ok(Self { rows, left })
     }
 }
 
@@ -200,8 +245,9 @@ mod tests {
     #[test]
     fn a_piece_goes_with_its_last_row_once_it_is_full() {
         let mut shelf = Shelf::default();
-        (0..100).for_each(|id| shelf.insert(id, ()));
-        (0..100).for_each(|id| assert_eq!(shelf.remove(id), Some(())));
+        let rows = 36 + u64::try_from(PIECE_LEN).unwrap();
+        (0..rows).for_each(|id| shelf.insert(id, ()));
+        (0..rows).for_each(|id| assert_eq!(shelf.remove(id), Some(())));
         assert!(shelf.pieces[0].is_none() && shelf.pieces[1].is_some());
         shelf.insert(1_000, ());
         assert_eq!(shelf.get(1_000), Some(&()));

@@ -16,7 +16,13 @@ use protocol::{
     words::agenda::{OpenAgenda, SlotId},
 };
 
-use super::{few::BookingIds, held::HeldSlots, shelf::Shelf};
+use super::{
+    booking::{Booking, Row},
+    held::HeldSlots,
+    ids::BookingIds,
+    place::Place,
+    shelf::Shelf,
+};
 use crate::domain::digest::Digest;
 
 type Map<K, V> = hashbrown::HashMap<K, V, FixedState>;
@@ -37,12 +43,15 @@ pub struct Agenda {
     // Where each stands in that list: every command asks.
     by_id: Map<u64, usize>,
     names: BTreeMap<String, u64>,
-    bookings: Shelf<Booking>,
+    bookings: Shelf<Row>,
+    held: HeldSlots,
     by_user: Map<UserId, BookingIds>,
     // Slots with a place that an erased person left to those who wait; empty at rest.
     owed: BTreeSet<SlotId>,
     // The bookings on hold by the instant they end.
     holds: BTreeSet<(u64, u64)>,
+    // When each of them does.
+    hold_ends: Map<u64, u64>,
     digest: Digest,
 }
 
@@ -52,7 +61,6 @@ pub(super) struct AgendaRow {
     pub(super) id: u64,
     pub(super) slots: u16,
     pub(super) opened: OpenAgenda,
-    held: HeldSlots,
     // Only slots that somebody waits for.
     queues: Map<SlotKey, VecDeque<Waiter>>,
 }
@@ -64,7 +72,6 @@ impl AgendaRow {
             id,
             slots,
             opened,
-            held: HeldSlots::default(),
             queues: Map::default(),
         }
     }
@@ -87,16 +94,6 @@ impl AgendaRow {
     }
 }
 
-/// A place somebody has, for sure or for a while.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Booking {
-    pub(super) user: UserId,
-    pub(super) slot: SlotId,
-    /// When a hold ends by itself; 0 for a confirmed booking.
-    pub(super) until: u64,
-    pub(super) key: Key,
-}
-
 impl Booking {
     fn columns(&self, id: u64) -> [u64; 8] {
         let [key_high, key_low] = halves(self.key);
@@ -111,13 +108,6 @@ impl Booking {
             key_low,
         ]
     }
-}
-
-/// Who has a place of a slot. Ordered by person, who has at most one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) user: UserId,
-    pub(super) booking: u64,
 }
 
 /// Somebody who waits for a slot.
@@ -190,24 +180,27 @@ impl Agenda {
         self.names.get(name).copied()
     }
 
-    /// Asks for the memory in which a slot is looked for and a person's bookings end.
-    pub(super) fn prefetch(&self, user: UserId, slot: SlotId) {
+    /// Asks for the memory in which a slot is looked for; returns its hash.
+    pub(super) fn prefetch(&self, slot: SlotId) -> u64 {
+        self.held.prefetch(slot)
+    }
+
+    /// Asks for the memory of who has places of a slot and of where a person's bookings are listed.
+    pub(super) fn prefetch_found(&self, user: UserId, slot_hash: u64) {
         if let Some(ids) = self.by_user.get(&user) {
             ids.prefetch_end();
         }
-        if let Some(agenda) = self.agenda(slot.agenda) {
-            agenda.held.prefetch(slot.into());
-        }
+        self.held.prefetch_row(slot_hash);
     }
 
     /// Who has places of this slot, ordered by person.
     pub(super) fn places(&self, slot: SlotId) -> &[Place] {
-        self.agenda(slot.agenda)
-            .map_or(&[], |agenda| agenda.held.places(slot.into()))
+        self.held.places(slot)
     }
 
-    pub(super) fn booking(&self, id: u64) -> Option<&Booking> {
-        self.bookings.get(id)
+    pub(super) fn booking(&self, id: u64) -> Option<Booking> {
+        let row = self.bookings.get(id)?;
+        Some(row.booking(|| self.hold_ends[&id]))
     }
 
     /// A page of one person's bookings, rising.
@@ -246,59 +239,50 @@ impl Agenda {
         self.agendas.push(row);
     }
 
-    pub(super) fn insert_booking(&mut self, id: u64, row: Booking) {
-        let place = Place {
-            user: row.user,
-            booking: id,
-        };
-        let held = &mut self.agenda_of(row.slot).held;
-        held.insert(row.slot.into(), place);
-        match self.by_user.entry(row.user) {
-            Entry::Occupied(mut ids) => ids.get_mut().push(id),
-            Entry::Vacant(ids) => {
-                ids.insert(BookingIds::new(id));
-            }
+    pub(super) fn insert_booking(&mut self, id: u64, booking: &Booking) {
+        self.held.insert(booking.slot, Place::new(booking.user, id));
+        self.by_user.entry(booking.user).or_default().push(id);
+        if booking.until != 0 {
+            self.holds.insert((booking.until, id));
+            self.hold_ends.insert(id, booking.until);
         }
-        if row.until != 0 {
-            self.holds.insert((row.until, id));
-        }
-        self.digest.insert(TABLE_BOOKING, row.columns(id));
-        self.bookings.insert(id, row);
+        self.digest.insert(TABLE_BOOKING, booking.columns(id));
+        self.bookings.insert(id, Row::new(booking));
     }
 
     /// Takes a booking out everywhere; nothing of it stays.
     pub(super) fn remove_booking(&mut self, id: u64) {
-        let row = self
-            .bookings
-            .remove(id)
-            .expect("only a booking that exists can end");
-        self.digest.remove(TABLE_BOOKING, row.columns(id));
-        if row.until != 0 {
-            self.holds.remove(&(row.until, id));
-        }
-        let place = Place {
-            user: row.user,
-            booking: id,
-        };
-        let held = &mut self.agenda_of(row.slot).held;
-        held.remove(row.slot.into(), &place);
-        if let Entry::Occupied(mut ids) = self.by_user.entry(row.user)
-            && !ids.get_mut().remove(id)
-        {
-            ids.remove();
+        let booking = self.booking(id);
+        let booking = booking.expect("only a booking that exists can end");
+        self.bookings.remove(id);
+        self.digest.remove(TABLE_BOOKING, booking.columns(id));
+        self.remove_hold(id);
+        self.held.remove(booking.slot, Place::new(booking.user, id));
+        if let Entry::Occupied(mut ids) = self.by_user.entry(booking.user) {
+            ids.get_mut().remove(id);
+            if ids.get().is_empty() {
+                ids.remove();
+            }
         }
     }
 
     /// A booking on hold ends by itself no more.
     pub(super) fn confirm_booking(&mut self, id: u64) {
-        let row = self
-            .bookings
-            .get_mut(id)
-            .expect("only a booking that exists can be confirmed");
-        self.digest.remove(TABLE_BOOKING, row.columns(id));
-        self.holds.remove(&(row.until, id));
-        row.until = 0;
-        self.digest.insert(TABLE_BOOKING, row.columns(id));
+        let booking = self.booking(id);
+        let mut booking = booking.expect("only a booking that exists can be confirmed");
+        self.digest.remove(TABLE_BOOKING, booking.columns(id));
+        booking.until = 0;
+        self.digest.insert(TABLE_BOOKING, booking.columns(id));
+        if let Some(row) = self.bookings.get_mut(id) {
+            row.is_on_hold = false;
+        }
+        self.remove_hold(id);
+    }
+
+    fn remove_hold(&mut self, id: u64) {
+        if let Some(until) = self.hold_ends.remove(&id) {
+            self.holds.remove(&(until, id));
+        }
     }
 
     pub(super) fn push_waiter(&mut self, slot: SlotId, row: Waiter) {
@@ -374,17 +358,14 @@ impl Agenda {
         }
         let mut held = 0;
         for (id, row) in self.bookings.iter() {
-            let place = Place {
-                user: row.user,
-                booking: id,
-            };
-            assert!(self.places(row.slot).contains(&place));
+            let row = row.booking(|| self.hold_ends[&id]);
+            assert!(self.places(row.slot).contains(&Place::new(row.user, id)));
             assert_eq!(self.bookings_of(row.user, id - 1, 1), [id]);
             assert_eq!(self.holds.contains(&(row.until, id)), row.until != 0);
             held += usize::from(row.until != 0);
             digest.insert(TABLE_BOOKING, row.columns(id));
         }
-        assert_eq!(held, self.holds.len());
+        assert_eq!((held, held), (self.holds.len(), self.hold_ends.len()));
         assert_eq!(
             self.held_slots().values().sum::<usize>(),
             self.bookings.len()
@@ -408,12 +389,8 @@ impl Agenda {
 
     /// Every slot somebody holds a place of, with how many.
     pub(super) fn held_slots(&self) -> BTreeMap<SlotId, usize> {
-        let slots = |row: &AgendaRow| -> Vec<(SlotId, usize)> {
-            let held = row.held.iter();
-            held.map(|(key, places)| (key.slot(row.id), places.len()))
-                .collect()
-        };
-        self.agendas.iter().flat_map(slots).collect()
+        let held = self.held.iter();
+        held.map(|(slot, places)| (slot, places.len())).collect()
     }
 
     /// Every slot somebody waits for.

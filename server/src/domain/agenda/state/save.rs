@@ -1,4 +1,4 @@
-//! The agenda in a snapshot: agendas with who holds and who waits, then bookings.
+//! The agenda in a snapshot: agendas with who waits, bookings, who holds.
 //!
 //! Deliberately absent: what follows from the rows. Where a person's bookings are is saved all the
 //! same: finding it again costs more than reading it.
@@ -10,7 +10,7 @@ use protocol::{
     words::agenda::{OpenAgenda, SlotId},
 };
 
-use super::{Agenda, AgendaRow, Booking, BookingIds, HeldSlots, Map, Shelf, SlotKey, Waiter};
+use super::{Agenda, AgendaRow, BookingIds, HeldSlots, Map, Row, Shelf, SlotKey, Waiter};
 use crate::{
     domain::digest::Digest,
     keyring::Keyring,
@@ -19,7 +19,7 @@ use crate::{
 
 /// The least bytes of each.
 const AGENDA_BYTES: usize = 8 + 2 + 8 + 4 * 2 + 8;
-const BOOKING_BYTES: usize = 8 + SLOT_BYTES + 8 + 16;
+const HOLD_BYTES: usize = 8 + 8;
 const QUEUE_BYTES: usize = 8 + 8;
 const WAITER_BYTES: usize = 8 + 8 + 16;
 const SLOT_BYTES: usize = 8 + 4 + 2;
@@ -30,18 +30,26 @@ impl Saved for Agenda {
         let Self {
             agendas,
             bookings,
+            held,
             by_user,
             owed,
             digest,
-            // These follow from the agendas and the bookings.
+            holds,
+            // These follow from the agendas and the holds.
             by_id: _,
             names: _,
-            holds: _,
+            hold_ends: _,
         } = self;
         out.u128(digest.value());
         out.count(agendas.len());
         agendas.iter().for_each(|row| row.save(out));
-        bookings.save(out, Booking::save);
+        bookings.save(out, Row::bytes);
+        held.save(out);
+        out.count(holds.len());
+        for (until, id) in holds {
+            out.u64(*until);
+            out.u64(*id);
+        }
         let mut people: Vec<UserId> = by_user.keys().copied().collect();
         people.sort_unstable();
         out.count(people.len());
@@ -58,14 +66,12 @@ impl Saved for Agenda {
         let agendas: Vec<AgendaRow> = (0..from.count(AGENDA_BYTES)?)
             .map(|_| AgendaRow::load(from))
             .collect::<Result<_, _>>()?;
+        let bookings = Shelf::load(from, Row::of_bytes)?;
+        let held = HeldSlots::load(from)?;
         let mut holds = BTreeSet::new();
-        let bookings = Shelf::load(from, BOOKING_BYTES, |id, from| {
-            let row = Booking::load(from)?;
-            if row.until != 0 {
-                holds.insert((row.until, id));
-            }
-            Ok(row)
-        })?;
+        for _ in 0..from.count(HOLD_BYTES)? {
+            holds.insert((from.u64()?, from.u64()?));
+        }
         let mut by_user = Map::default();
         for _ in 0..from.count(PERSON_BYTES)? {
             by_user.insert(UserId(from.u64()?), BookingIds::load(from)?);
@@ -82,8 +88,10 @@ impl Saved for Agenda {
                 .iter()
                 .map(|row| (row.opened.name.clone(), row.id))
                 .collect::<BTreeMap<_, _>>(),
+            hold_ends: holds.iter().map(|(until, id)| (*id, *until)).collect(),
             agendas,
             bookings,
+            held,
             by_user,
             owed,
             holds,
@@ -99,7 +107,6 @@ impl AgendaRow {
             id,
             slots,
             opened,
-            held,
             queues,
         } = self;
         let OpenAgenda {
@@ -115,7 +122,6 @@ impl AgendaRow {
         for number in [opens_minute, closes_minute, slot_minutes, capacity] {
             out.u16(*number);
         }
-        held.save(out);
         let mut slots: Vec<SlotKey> = queues.keys().copied().collect();
         slots.sort_unstable();
         out.count(slots.len());
@@ -135,7 +141,6 @@ impl AgendaRow {
             slot_minutes: from.u16()?,
             capacity: from.u16()?,
         };
-        let held = HeldSlots::load(from)?;
         let mut queues = Map::default();
         for _ in 0..from.count(QUEUE_BYTES)? {
             let slot = SlotKey(from.u64()?);
@@ -148,32 +153,7 @@ impl AgendaRow {
             id,
             slots,
             opened,
-            held,
             queues,
-        })
-    }
-}
-
-impl Booking {
-    fn save(&self, out: &mut SectionWriter<'_>) {
-        let Self {
-            user,
-            slot,
-            until,
-            key,
-        } = self;
-        out.u64(user.0);
-        save_slot(*slot, out);
-        out.u64(*until);
-        out.array(&key.0);
-    }
-
-    fn load(from: &mut SectionReader<'_>) -> Result<Self, Unsound> {
-        Ok(Self {
-            user: UserId(from.u64()?),
-            slot: load_slot(from)?,
-            until: from.u64()?,
-            key: Key(from.array()?),
         })
     }
 }
