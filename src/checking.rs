@@ -31,7 +31,7 @@ use server::{
     log::{LogReader as _, Row, SqliteReader},
 };
 
-use crate::args::UsageError;
+use crate::{args::UsageError, printing};
 
 /// Columns of what is printed, as for a run's summary.
 const WIDTH: usize = 100;
@@ -89,7 +89,7 @@ enum Judged {
 
 /// Judges every history; the exit code is the worst of theirs.
 pub(crate) fn check(args: &Check) -> Result<ExitCode> {
-    let mut out = io::stdout().lock();
+    let mut out = printing::out();
     let [history] = args.histories.as_slice() else {
         return check_all(args, &mut out);
     };

@@ -14,7 +14,10 @@ use server::{
     snapshot::survey,
 };
 
-use crate::args::{Cat, Verify};
+use crate::{
+    args::{Cat, Verify},
+    printing,
+};
 
 /// Prints records as JSON lines.
 pub(crate) fn cat(args: &Cat) -> Result<ExitCode> {
@@ -35,7 +38,7 @@ pub(crate) fn cat(args: &Cat) -> Result<ExitCode> {
 pub(crate) fn verify(args: &Verify) -> Result<ExitCode> {
     let clock = Monotonic::start();
     let report = inspect::verify(&args.data)?;
-    let mut out = io::stdout().lock();
+    let mut out = printing::out();
     writeln!(out, "{report}")?;
     let mut are_sound = true;
     for snapshot in survey(&args.data)? {

@@ -18,6 +18,8 @@ use server::{
     inspect::timestamp,
 };
 
+use crate::printing;
+
 /// Milliseconds between two words about the progress.
 const PROGRESS_EVERY_MS: u64 = 1_000;
 
@@ -63,7 +65,7 @@ pub(crate) struct Import {
 pub(crate) fn backup(args: &Backup) -> Result<ExitCode> {
     let copied = copies::backup(&args.data, &args.dest, &mut progress("copied"))?;
     let dest = args.dest.display();
-    let mut out = io::stdout().lock();
+    let mut out = printing::out();
     writeln!(out, "backed up {} into {dest}", describe(&copied))?;
     writeln!(out, "Look at it with:     stampede log verify {dest}")?;
     writeln!(
@@ -76,7 +78,7 @@ pub(crate) fn backup(args: &Backup) -> Result<ExitCode> {
 /// Makes a data directory of a backup.
 pub(crate) fn restore(args: &Restore) -> Result<ExitCode> {
     let (copied, report) = copies::restore(&args.source, &args.data, &mut progress("copied"))?;
-    let mut out = io::stdout().lock();
+    let mut out = printing::out();
     writeln!(out, "{report}")?;
     writeln!(
         out,
@@ -106,7 +108,7 @@ pub(crate) fn export(args: &Export) -> Result<ExitCode> {
 pub(crate) fn import(args: &Import) -> Result<ExitCode> {
     let mut lines = BufReader::new(io::stdin().lock());
     let (copied, report) = copies::import(&mut lines, &args.data, &mut progress("imported"))?;
-    let mut out = io::stdout().lock();
+    let mut out = printing::out();
     writeln!(out, "{report}")?;
     writeln!(
         out,

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal, StdoutLock, Write},
 };
 
 use reports::render::Style;
@@ -19,12 +19,32 @@ pub(crate) fn style() -> Style {
     }
 }
 
-/// Prints on the standard output. Whoever reads may have seen enough: `| head` is no error.
-pub(crate) fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    match printed {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        printed => printed,
+/// The standard output, whose reader may have seen enough: `| head` is no error, and what was found
+/// out is told by the exit code all the same.
+pub(crate) fn out() -> impl Write {
+    Out(io::stdout().lock())
+}
+
+struct Out(StdoutLock<'static>);
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
     }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
+        }
+    }
+}
+
+/// Prints on the standard output.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut out = out();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }

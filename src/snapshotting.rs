@@ -15,6 +15,8 @@ use server::{
     snapshot::{Making, make},
 };
 
+use crate::printing;
+
 /// `stampede log snapshot`
 #[derive(Debug, Args)]
 pub(crate) struct Snapshot {
@@ -35,7 +37,7 @@ pub(crate) fn snapshot(args: &Snapshot) -> Result<ExitCode> {
         writeln!(io::stderr(), "Warning: {warning}")?;
     }
     let (seq, path, ms) = (made.head.seq, made.path.display(), clock.ms());
-    let mut out = io::stdout().lock();
+    let mut out = printing::out();
     if made.was_there() {
         writeln!(
             out,

@@ -1,11 +1,11 @@
 //! `stampede log` on what is no log, or not any more.
 
-use std::path::Path;
+use std::{io::pipe, path::Path};
 
 use rusqlite::Connection;
 use tempfile::tempdir;
 
-use crate::program::{Said, Server, run, text};
+use crate::program::{Said, Server, finish, run, stampede, text};
 
 fn check_refused(said: &Said, code: i32, words: &[&str]) {
     assert_eq!(said.code, Some(code), "{said:?}");
@@ -62,6 +62,22 @@ async fn a_missing_tail_is_noticed() {
     drop(log);
     let said = run(&["log", "verify", text(&data)]).await;
     check_refused(&said, 11, &["seq 2", "3 was acknowledged"]);
+}
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_changes_nothing() {
+    let dir = tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    assert_eq!(Server::start(&data).await.interrupt().await.code, Some(0));
+    for what in ["verify", "snapshot", "cat", "export"] {
+        let (reader, writer) = pipe().expect("a pipe");
+        drop(reader);
+        let mut command = stampede(["log", what, text(&data)]);
+        command.stdout(writer);
+        let said = finish(command, what).await;
+        assert_eq!(said.code, Some(0), "{what}: {said:?}");
+        assert!(!said.err.contains("stampede: "), "{what}: {said:?}");
+    }
 }
 
 /// Changes the last byte of a record's body, as a bad disk might.
