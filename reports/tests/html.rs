@@ -17,7 +17,11 @@ fn the_page_says_what_the_record_says() {
         "law <code>no-double-booking</code> was broken 3 times",
         "Slot 17:30 of agenda 4 was held by user-17",
         "The second reserve is refused with slot-taken.",
-        "1 of 3 violations shown; confidence: definite interval.",
+        "1 of 3 violations shown, about 2 different things, 2 of them about slot 17:30 of agenda 4, \
+         seen by 4 clients, from 12.801300 s to 19.402000 s; confidence: definite interval.",
+        "real time: user-17 had its answer at 12.803 s, before user-42 asked",
+        "Around it, on slot 17:30 of agenda 4",
+        "user-9<",
         "planted bug, <code>forgets-held-slots</code>",
         "stampede run scenarios/booking-race.toml --seed 42",
         "20,518 holds",
@@ -29,6 +33,31 @@ fn the_page_says_what_the_record_says() {
     ] {
         assert!(page.contains(said), "not on the page: {said}");
     }
+}
+
+#[test]
+fn what_was_broken_on_purpose_at_the_time_stands_beside_a_violation() {
+    let mut record = sample::violated();
+    record.faults = sample::broken().faults;
+    let struck = |record: &mut RunRecord, struck_ns, answered_ns| {
+        let faults = record.faults.as_mut().map(|found| &mut found.faults);
+        for fault in faults.into_iter().flatten() {
+            (fault.struck_ns, fault.answered_ns) = (Some(struck_ns), answered_ns);
+        }
+        html(record).contains("<dt>broken meanwhile</dt>")
+    };
+    // One of its operations was never answered, which the next fault may be the reason of.
+    assert!(struck(&mut record, 12_802_000_000, Some(13_000_000_000)));
+    assert!(struck(&mut record, 60_000_000_000, None));
+    assert!(struck(&mut record, 1_000_000_000, None), "not recovered");
+    assert!(!struck(&mut record, 1_000_000_000, Some(2_000_000_000)));
+    for law in &mut record.laws {
+        for violation in &mut law.violations {
+            let operations = &mut violation.operations;
+            operations.retain(|witness| witness.completed_ns.is_some());
+        }
+    }
+    assert!(!struck(&mut record, 60_000_000_000, None), "later");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use super::figure;
 use super::table::Table;
-use crate::record::{FaultRecord, FaultsRecord, NetworkRecord, ProcessRecord};
+use crate::record::{FaultRecord, FaultsRecord, NetworkRecord, ProcessRecord, ViolationRecord};
 
 /// Faults that a terminal shows one by one; the page shows all of them.
 const SHOWN_MAX: usize = 12;
@@ -46,6 +46,31 @@ fn line(fault: &FaultRecord) -> String {
         ),
         None => format!("{phase}: {what} did not strike: {}", fault.proof),
     }
+}
+
+/// What was broken, or had not recovered yet, while the operations of a violation were under way;
+/// if one of them never ended, also what was broken next: that may be why.
+pub(super) fn meanwhile(found: &FaultsRecord, violation: &ViolationRecord) -> Vec<String> {
+    let operations = &violation.operations;
+    let begun = operations.iter().map(|witness| witness.invoked_ns);
+    let ended = operations.iter().filter_map(|witness| witness.completed_ns);
+    let (Some(first), Some(last)) = (begun.clone().min(), begun.chain(ended).max()) else {
+        return Vec::new();
+    };
+    let struck_at = |fault: &&FaultRecord| fault.struck_ns.is_some_and(|struck| struck <= last);
+    let (before, mut after): (Vec<_>, Vec<_>) = found.faults.iter().partition(struck_at);
+    let is_over = |fault: &&FaultRecord| fault.answered_ns.is_some_and(|at| at < first);
+    let mut meanwhile: Vec<String> = (before.into_iter().filter(|fault| !is_over(fault)))
+        .map(line)
+        .collect();
+    after.retain(|fault| fault.struck_ns.is_some());
+    let is_open = operations
+        .iter()
+        .any(|witness| witness.completed_ns.is_none());
+    if is_open && let Some(next) = after.iter().min_by_key(|fault| fault.struck_ns) {
+        meanwhile.push(line(next));
+    }
+    meanwhile
 }
 
 fn recovery(fault: &FaultRecord) -> String {

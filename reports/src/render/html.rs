@@ -59,6 +59,8 @@ struct LawView<'a> {
     word: &'static str,
     exercised: String,
     broken: String,
+    /// How far the violations reach, to follow their number.
+    scope: String,
     violations: Vec<ViolationView<'a>>,
 }
 
@@ -66,6 +68,10 @@ struct ViolationView<'a> {
     violation: &'a ViolationRecord,
     chart: Option<Chart>,
     operations: Table,
+    /// What else was asked of the same thing around that time.
+    window: Option<Table>,
+    /// What was broken on purpose at that time.
+    meanwhile: Vec<String>,
 }
 
 struct PhaseView<'a> {
@@ -118,7 +124,7 @@ pub fn html(record: &RunRecord) -> String {
         headline: fact::headline(record),
         faults: (record.faults.as_ref()).map(|found| faults_view(record, found)),
         thresholds: threshold_table(record),
-        laws: law_views(&record.laws),
+        laws: law_views(record),
         phases: record.phases.iter().map(phase_view).collect(),
         over_time: over_time.into_iter().flatten().collect(),
         unreadable,
@@ -176,13 +182,14 @@ fn threshold_table(record: &RunRecord) -> Table {
 }
 
 /// What is wrong first, then what is not known.
-fn law_views(laws: &[LawRecord]) -> Vec<LawView<'_>> {
-    let mut laws: Vec<_> = laws.iter().collect();
+fn law_views(record: &RunRecord) -> Vec<LawView<'_>> {
+    let mut laws: Vec<_> = record.laws.iter().collect();
     laws.sort_by_key(|law| std::cmp::Reverse(law.verdict));
-    laws.into_iter().map(law_view).collect()
+    let views = laws.into_iter().map(|law| law_view(law, record));
+    views.collect()
 }
 
-fn law_view(law: &LawRecord) -> LawView<'_> {
+fn law_view<'a>(law: &'a LawRecord, record: &'a RunRecord) -> LawView<'a> {
     LawView {
         law,
         tone: match law.verdict {
@@ -198,30 +205,50 @@ fn law_view(law: &LawRecord) -> LawView<'_> {
             law.violations.len(),
             figure::counted(law.violation_count, "violation")
         ),
-        violations: violation_views(law),
+        scope: law.scope.as_ref().map(phrase::scope).unwrap_or_default(),
+        violations: violation_views(law, record.faults.as_ref()),
     }
 }
 
 /// What to see is said of the first picture.
-fn violation_views(law: &LawRecord) -> Vec<ViolationView<'_>> {
-    let mut views: Vec<_> = law.violations.iter().map(violation_view).collect();
+fn violation_views<'a>(
+    law: &'a LawRecord,
+    faults: Option<&FaultsRecord>,
+) -> Vec<ViolationView<'a>> {
+    let view = |violation| violation_view(violation, faults);
+    let mut views: Vec<_> = law.violations.iter().map(view).collect();
     for view in views.iter_mut().skip(1) {
         view.chart = view.chart.take().map(Chart::without_caption);
     }
     views
 }
 
-fn violation_view(violation: &ViolationRecord) -> ViolationView<'_> {
-    let names = ["client", "called", "asked", "answered", "answer", "seq"];
-    let mut operations = Table::of_words("The operations that contradict each other", &names);
-    for witness in &violation.operations {
-        operations.push(witness_row(witness));
-    }
+fn violation_view<'a>(
+    violation: &'a ViolationRecord,
+    faults: Option<&FaultsRecord>,
+) -> ViolationView<'a> {
+    let about = violation.about.as_deref().unwrap_or("the same");
+    let meanwhile = faults.map(|found| broken::meanwhile(found, violation));
     ViolationView {
         violation,
         chart: chart::witnesses(violation),
-        operations,
+        operations: witness_table(
+            "The operations that contradict each other",
+            &violation.operations,
+        ),
+        window: (!violation.window.is_empty())
+            .then(|| witness_table(&format!("Around it, on {about}"), &violation.window)),
+        meanwhile: meanwhile.unwrap_or_default(),
     }
+}
+
+fn witness_table(title: &str, witnesses: &[WitnessRecord]) -> Table {
+    let names = ["client", "called", "asked", "answered", "answer", "seq"];
+    let mut table = Table::of_words(title, &names);
+    for witness in witnesses {
+        table.push(witness_row(witness));
+    }
+    table
 }
 
 fn witness_row(witness: &WitnessRecord) -> [String; 6] {

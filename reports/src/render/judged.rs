@@ -49,7 +49,7 @@ pub fn rejudged(path: &str, record: &RejudgedRecord, style: Style) -> String {
     let mark = format!("{}  ", word(record.verdict));
     screen.emphasised(&mark, tone(record.verdict), &lead);
     write_laws(&mut screen, &record.laws);
-    write_violations(&mut screen, &record.laws);
+    write_violations(&mut screen, &record.laws, None);
     if !record.unjudged.is_empty() {
         screen.heading("Not judged");
     }

@@ -29,7 +29,7 @@ pub fn terminal(record: &RunRecord, style: Style, report: Option<&str>) -> Strin
     write_thresholds(&mut screen, &record.thresholds);
     write_contention(&mut screen, &record.contention);
     write_cost(&mut screen, record);
-    write_violations(&mut screen, &record.laws);
+    write_violations(&mut screen, &record.laws, record.faults.as_ref());
     write_reproduction(&mut screen, record, report);
     screen.finish()
 }
@@ -289,13 +289,22 @@ fn write_cost(screen: &mut Screen, record: &RunRecord) {
     }
 }
 
-pub(super) fn write_violations(screen: &mut Screen, laws: &[LawRecord]) {
+/// How laws were broken, and what was broken on purpose at the time.
+pub(super) fn write_violations(
+    screen: &mut Screen,
+    laws: &[LawRecord],
+    faults: Option<&FaultsRecord>,
+) {
     for law in laws.iter().filter(|law| !law.violations.is_empty()) {
         let shown = law.violations.len();
         screen.heading(&format!("How {} was broken", law.name));
         screen.text("  ", &format!("It demands: {}", law.demands));
         for violation in &law.violations {
             write_violation(screen, violation);
+            let meanwhile = faults.map(|found| broken::meanwhile(found, violation));
+            for fault in meanwhile.iter().flatten() {
+                screen.text("    broken meanwhile: ", fault);
+            }
         }
         screen.blank();
         let scope = format!(
