@@ -42,8 +42,9 @@ pub const PAGE_BYTES: u32 = 8_192;
 const WAL_PAGES_MAX: u32 = 1_000;
 
 /// Kibibytes of pages the writer keeps, negative as SQLite wants it. A batch that does not fit is
-/// written twice, and the default of 2 MiB holds 10,000 records only just.
-const CACHE_KIBIBYTES: i64 = -16_384;
+/// written twice: the default of 2 MiB holds 10,000 records only just, this the largest batch of
+/// them twice over. What is kept besides is of no use to who only appends.
+const CACHE_KIBIBYTES: i64 = -8_192;
 
 /// How long to wait for somebody who locks the database by hand, before the write has failed.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
