@@ -14,7 +14,10 @@ use server::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::{DurabilityArg, PasswordCostArg, Serve};
+use crate::{
+    args::{DurabilityArg, PasswordCostArg, Serve},
+    printing,
+};
 
 /// Runs the server until it is told to stop by Ctrl-C or SIGTERM.
 pub(crate) fn serve(args: &Serve) -> Result<ExitCode> {
@@ -45,7 +48,7 @@ pub(crate) fn serve(args: &Serve) -> Result<ExitCode> {
     server::serve(&config, announce, stop_signal())?;
     if !args.ready_json {
         writeln!(
-            io::stdout(),
+            printing::out(),
             "Stopped: everything taken was finished and the log is at rest."
         )?;
     }

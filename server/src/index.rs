@@ -152,7 +152,8 @@ impl Index {
         for table in 0..TABLES {
             let (bits, entries) = (from.u32()?, from.u32()?);
             let bytes = from.count(1)?;
-            let is_table = BITS_MIN <= bits && bytes.checked_shr(bits) == Some(size_of::<Slot>());
+            let is_table =
+                (BITS_MIN..u32::BITS).contains(&bits) && bytes == size_of::<Slot>() << bits;
             if !is_table || 1 << bits <= entries {
                 return Err(from.lacks("a table with room"));
             }

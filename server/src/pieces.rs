@@ -1,8 +1,8 @@
 //! A list of any length that is never moved.
 //!
-//! Entries go in at the end and stay where they are: the list grows by whole pieces, because moving
-//! millions of entries to a larger place would stop the engine. Deliberately absent: taking out of
-//! the middle.
+//! Entries go in at the end and stay where they are, but for the last one, which takes the place of
+//! one that is taken out: the list grows by whole pieces, because moving millions of entries to a
+//! larger place would stop the engine. Deliberately absent: taking out in order.
 
 use prefetch_index::prefetch_index;
 

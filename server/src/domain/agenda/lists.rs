@@ -6,7 +6,7 @@
 //! saved as a few long rows. (Free lists by size, as in a buddy system: Knuth, "The Art of Computer
 //! Programming", volume 1, 2.5.) Deliberately absent: slots, rules.
 
-use super::place::Place;
+use super::{decide::CAPACITY_MAX, place::Place};
 use crate::{
     pieces::{PIECE_LEN, Pieces},
     snapshot::{SectionReader, SectionWriter, Unsound},
@@ -15,6 +15,8 @@ use crate::{
 /// Capacities from 2 to 1,024.
 const BUCKETS: usize = 10;
 
+// The longest list is that of a slot with all its places held.
+const _: () = assert!(CAPACITY_MAX <= 1 << BUCKETS);
 // No list lies across two pieces.
 const _: () = assert!(PIECE_LEN.is_multiple_of(1 << BUCKETS));
 

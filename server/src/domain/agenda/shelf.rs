@@ -152,7 +152,7 @@ impl<T: Copy> Shelf<T> {
     /// Reads what was saved; `row` makes a row of its bytes.
     pub(super) fn load<const N: usize>(
         from: &mut SectionReader<'_>,
-        row: impl Fn(&[u8; N]) -> T,
+        mut row: impl FnMut(&[u8; N]) -> T,
     ) -> Result<Self, Unsound> {
         let mut shelf = Self::default();
         let count = from.count(size_of::<u64>())?;
@@ -166,7 +166,7 @@ impl<T: Copy> Shelf<T> {
             let len = PIECE_LEN.min(shelf.put - first);
             let piece = match from.u8()? {
                 0 => None,
-                _ => Some(Piece::load(from, len, &row)?),
+                _ => Some(Piece::load(from, len, &mut row)?),
             };
             shelf.len += piece.as_ref().map_or(0, |piece| piece.left);
             shelf.pieces.push(piece);
@@ -191,7 +191,7 @@ impl<T> Piece<T> {
     fn load<const N: usize>(
         from: &mut SectionReader<'_>,
         len: usize,
-        row: impl Fn(&[u8; N]) -> T,
+        mut row: impl FnMut(&[u8; N]) -> T,
     ) -> Result<Self, Unsound> {
         let mut rows = Vec::with_capacity(PIECE_LEN);
         for first in (0..len).step_by(BLOCK_LEN) {

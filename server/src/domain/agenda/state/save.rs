@@ -66,11 +66,20 @@ impl Saved for Agenda {
         let agendas: Vec<AgendaRow> = (0..from.count(AGENDA_BYTES)?)
             .map(|_| AgendaRow::load(from))
             .collect::<Result<_, _>>()?;
-        let bookings = Shelf::load(from, Row::of_bytes)?;
+        let mut on_hold = 0;
+        let bookings = Shelf::load(from, |bytes| {
+            let row = Row::of_bytes(bytes);
+            on_hold += usize::from(row.is_on_hold);
+            row
+        })?;
         let held = HeldSlots::load(from)?;
         let mut holds = BTreeSet::new();
         for _ in 0..from.count(HOLD_BYTES)? {
             holds.insert((from.u64()?, from.u64()?));
+        }
+        let is_held = |id| bookings.get(id).is_some_and(|row| row.is_on_hold);
+        if holds.len() != on_hold || !holds.iter().all(|(_, id)| is_held(*id)) {
+            return Err(from.lacks("the end of every hold"));
         }
         let mut by_user = Map::default();
         for _ in 0..from.count(PERSON_BYTES)? {
