@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use protocol::{
-    Code, Record, Refusal, Roles, Seq, UserId,
+    Code, Key, Record, Refusal, Roles, Seq, UserId,
     limits::TRAIL_LEN_MAX,
     outcome::{Outcome, encode_accepted, encode_refused},
     words::{
@@ -24,6 +24,7 @@ use crate::{
     },
     engine::{Engine, Origin},
     keyring::Keyring,
+    keys::{Use, digest},
     log::{self, Head, LogError, LogReader, Row},
     trail::NoSuchStep,
 };
@@ -138,6 +139,30 @@ pub fn read_outcome(reader: &mut dyn LogReader, seq: Seq) -> Result<(Head, Vec<u
         ControlFlow::Break(())
     })?;
     found.ok_or_else(|| LogError::Damaged(format!("seq {seq} was durable and is not in the log")))
+}
+
+/// What `key` was used for by `actor`, if it was at one of these positions, the newest first.
+///
+/// # Errors
+/// If they cannot be read, or are not there.
+pub fn find_use(
+    reader: &mut dyn LogReader,
+    actor: UserId,
+    key: Key,
+    seqs: &[Seq],
+) -> Result<Option<Use>, LogError> {
+    for seq in seqs {
+        let mut found = None;
+        read_rows(reader, &[*seq], &mut |Row { record, .. }| {
+            let digest = digest(record.kind, record.schema, record.body);
+            let used = Use { seq: *seq, digest };
+            found = (record.actor == actor && record.key == key).then_some(used);
+        })?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 /// Rows that are stepped over to reach the next one wanted: stepping costs less than asking anew.

@@ -101,6 +101,15 @@ impl Keyring {
         PersonKey { user, key: made }
     }
 
+    /// What tables of what clients choose are hashed with: nobody can work it out either, nor the
+    /// seed from it.
+    #[must_use]
+    pub fn hash_seed(&self) -> u64 {
+        let hash = blake3::keyed_hash(&self.seed, b"the seed of hashes");
+        let (eights, _) = hash.as_bytes().as_chunks();
+        u64::from_le_bytes(eights[0])
+    }
+
     /// Whether there is a key of this person.
     #[must_use]
     pub fn has(&self, user: UserId) -> bool {

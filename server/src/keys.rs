@@ -1,10 +1,11 @@
 //! The idempotency table: which key was used for what, and where.
 //!
-//! A command's key and digest go in with its position; a retry finds the position, and a key that
-//! is used for another command is found out. Filled while the log is replayed, so it survives
-//! restarts. Deliberately absent: answers (they are in the log, at the position).
+//! Keys go in with their positions as commands are decided or replayed; a retry finds the position, and
+//! a key that is used for another command is found out. A key and its command stand in the log, at that
+//! position: what is kept here is where to look. Only of records that are not durable yet, and cannot be
+//! read there, the keys themselves are kept. Deliberately absent: reading the log, answers.
 
-use std::hash::BuildHasher as _;
+use std::{collections::VecDeque, hash::BuildHasher as _};
 
 use foldhash::fast::FixedState;
 use protocol::{Key, Kind, Seq, UserId};
@@ -13,17 +14,13 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::{
     index::Index,
     keyring::Keyring,
-    pieces::Pieces,
     snapshot::{Saved, SectionReader, SectionWriter, Unsound},
 };
 
 /// Commands for which a retry is recognised: at least this many of the newest. At a sustained
 /// 100,000 a second that is over a minute, at 1,000 a second over two hours; a client that gives up
-/// a command must do so earlier. A bound, because every key costs some 50 bytes of memory.
+/// a command must do so earlier. A bound, because every key costs some 14 bytes of memory.
 pub const KEYS_RETAINED_MIN: usize = 8 * 1024 * 1024;
-
-/// Bytes of a key in a snapshot.
-const KEY_BYTES: usize = 16 + 8 + 8;
 
 /// What a key was used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,74 +31,16 @@ pub struct Use {
     pub digest: u64,
 }
 
-/// The keys of the newest commands, in two generations: when the young one is full it becomes the
-/// old one and the old one is forgotten.
-#[derive(Debug)]
-pub struct KeyTable {
-    young: Generation,
-    old: Generation,
-    capacity: usize,
-}
-
-impl Default for KeyTable {
-    fn default() -> Self {
-        Self {
-            young: Generation::default(),
-            old: Generation::default(),
-            capacity: KEYS_RETAINED_MIN,
-        }
-    }
-}
-
-impl KeyTable {
-    /// Makes room for this many more keys at once, so that filling the table moves nothing.
-    pub fn reserve(&mut self, keys: usize) {
-        self.young.index.reserve(keys.min(self.capacity));
-    }
-
-    /// Asks for the memory in which `key` is looked for.
-    pub fn prefetch(&self, actor: UserId, key: Key) {
-        self.young.index.prefetch(hash((actor, key)));
-    }
-
-    /// What `key` was used for by `actor`, if it was.
-    ///
-    /// # Errors
-    /// Where it would be noted, if it was not.
-    pub fn find(&self, actor: UserId, key: Key) -> Result<Use, Vacancy> {
-        let owned = (actor, key);
-        let hash = hash(owned);
-        self.young
-            .find(hash, owned)
-            .or_else(|| self.old.find(hash, owned))
-            .ok_or(Vacancy { hash })
-    }
-
-    /// Notes what `key` was used for.
-    ///
-    /// # Panics
-    /// If a position was left out.
-    pub fn insert(&mut self, actor: UserId, key: Key, used: Use) {
-        let owned = (actor, key);
-        let older = self.young.index_of(hash(owned), owned);
-        self.put(hash(owned), older, owned, used);
-    }
-
-    /// As [`KeyTable::insert`], of the key that was just looked for in vain.
-    ///
-    /// # Panics
-    /// As that.
-    pub fn insert_new(&mut self, vacancy: Vacancy, actor: UserId, key: Key, used: Use) {
-        debug_assert_eq!(vacancy.hash, hash((actor, key)), "of another key");
-        self.put(vacancy.hash, None, (actor, key), used);
-    }
-
-    fn put(&mut self, hash: u64, older: Option<u32>, owned: OwnedKey, used: Use) {
-        self.young.insert(hash, older, owned, used);
-        if self.young.keys.len() == self.capacity {
-            self.old = std::mem::take(&mut self.young);
-        }
-    }
+/// What is known of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// It was not used.
+    New(Vacancy),
+    /// It was used for this, which is not durable yet.
+    Used(Use),
+    /// If it was used, then at one of these durable positions, the newest first; the log knows. Of keys that
+    /// were never used, one in a hundred thousand is taken for another one.
+    Unsure(Vec<Seq>),
 }
 
 /// A key that was not used before, as of when it was looked for.
@@ -110,21 +49,146 @@ pub struct Vacancy {
     hash: u64,
 }
 
+/// Where the newest commands stand, by their keys, in two generations: when the young one is full it
+/// becomes the old one and the old one is forgotten.
+#[derive(Debug)]
+pub struct KeyTable {
+    young: Generation,
+    old: Generation,
+    capacity: usize,
+    /// What keys are hashed with: a client that knew it could choose keys which are all taken for
+    /// one another.
+    seed: u64,
+    /// The keys of records that are not durable, and the digests of their commands, in order.
+    fresh: VecDeque<(OwnedKey, u64)>,
+    /// The position of the first of them.
+    fresh_from: Seq,
+}
+
+impl KeyTable {
+    /// No keys. Nobody must be able to guess `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            young: Generation::default(),
+            old: Generation::default(),
+            capacity: KEYS_RETAINED_MIN,
+            seed,
+            fresh: VecDeque::new(),
+            fresh_from: Seq::START,
+        }
+    }
+
+    /// Makes room for this many more keys at once, so that filling the table moves nothing.
+    pub fn reserve(&mut self, keys: usize) {
+        self.young.index.reserve(keys.min(self.capacity));
+    }
+
+    /// Asks for the memory in which `key` is looked for.
+    pub fn prefetch(&self, actor: UserId, key: Key) {
+        self.young.index.prefetch(self.hash((actor, key)));
+    }
+
+    /// What is known of `key`, in the hands of `actor`.
+    #[must_use]
+    pub fn find(&self, actor: UserId, key: Key) -> Found {
+        let hash = self.hash((actor, key));
+        let mut seqs = Vec::new();
+        self.young.for_each_alike(hash, |seq| seqs.push(seq));
+        self.old.for_each_alike(hash, |seq| seqs.push(seq));
+        if seqs.is_empty() {
+            return Found::New(Vacancy { hash });
+        }
+        self.tell_apart((actor, key), seqs, hash)
+    }
+
+    /// Notes what `key` was used for.
+    ///
+    /// # Panics
+    /// If a position was left out.
+    pub fn insert(&mut self, actor: UserId, key: Key, used: Use) {
+        let hash = self.hash((actor, key));
+        self.insert_new(Vacancy { hash }, actor, key, used);
+    }
+
+    /// As [`KeyTable::insert`], of the key that was just looked for in vain.
+    ///
+    /// # Panics
+    /// As that.
+    pub fn insert_new(&mut self, vacancy: Vacancy, actor: UserId, key: Key, used: Use) {
+        let owned = (actor, key);
+        debug_assert_eq!(vacancy.hash, self.hash(owned), "of another key");
+        self.young.insert(vacancy.hash, used.seq);
+        if self.young.len == self.capacity {
+            self.old = std::mem::take(&mut self.young);
+        }
+        if self.fresh.is_empty() {
+            self.fresh_from = used.seq;
+        }
+        self.fresh.push_back((owned, used.digest));
+    }
+
+    /// Everything up to and with `durable` can be read in the log.
+    pub fn settle(&mut self, durable: Seq) {
+        let count = durable.next().0.saturating_sub(self.fresh_from.0);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        self.fresh.drain(..count.min(self.fresh.len()));
+        self.fresh_from = self.fresh_from.max(durable.next());
+    }
+
+    /// Keys that look like this one stand at these positions.
+    #[cold]
+    fn tell_apart(&self, owned: OwnedKey, mut seqs: Vec<Seq>, hash: u64) -> Found {
+        seqs.sort_unstable_by(|one, other| other.cmp(one));
+        let fresh = |seq: Seq| {
+            let index = usize::try_from(seq.0.checked_sub(self.fresh_from.0)?).ok()?;
+            self.fresh.get(index)
+        };
+        for seq in &seqs {
+            if let Some((_, digest)) = fresh(*seq).filter(|(key, _)| *key == owned) {
+                let (seq, digest) = (*seq, *digest);
+                return Found::Used(Use { seq, digest });
+            }
+        }
+        seqs.retain(|seq| fresh(*seq).is_none());
+        if seqs.is_empty() {
+            return Found::New(Vacancy { hash });
+        }
+        Found::Unsure(seqs)
+    }
+
+    /// Keys are chosen by clients, well or badly; every byte takes part so that a counter spreads.
+    fn hash(&self, (actor, key): OwnedKey) -> u64 {
+        FixedState::with_seed(self.seed).hash_one((actor.0, u128::from_le_bytes(key.0)))
+    }
+
+    /// What a saved table was hashed with: another version of that finds nothing in it.
+    fn witness(&self) -> u64 {
+        self.hash((UserId(1), Key([2; 16])))
+    }
+}
+
 impl Saved for KeyTable {
     fn save(&self, out: &mut SectionWriter<'_>, _keyring: &Keyring) {
         let Self {
             young,
             old,
             capacity,
+            seed,
+            // A snapshot is of what is durable.
+            fresh: _,
+            fresh_from: _,
         } = self;
-        out.u64(witness());
+        out.u64(*seed);
+        out.u64(self.witness());
         out.count(*capacity);
         old.save(out);
         young.save(out);
     }
 
     fn load(&mut self, from: &mut SectionReader<'_>, _keyring: &Keyring) -> Result<(), Unsound> {
-        if from.u64()? != witness() || from.count(0)? != self.capacity {
+        *self = Self::new(from.u64()?);
+        if from.u64()? != self.witness() || from.count(0)? != self.capacity {
             return Err(from.lacks("a table of this version"));
         }
         self.old = Generation::load(from)?;
@@ -133,98 +197,54 @@ impl Saved for KeyTable {
     }
 }
 
-/// What a saved table was hashed with: another version of that finds nothing in it.
-fn witness() -> u64 {
-    FixedState::default().hash_one((1_u64, 2_u128))
-}
-
 /// A key and whose it is: everybody's keys are their own.
 type OwnedKey = (UserId, Key);
 
-/// Keys by position, and where to look for them.
-///
-/// What every command looks through, and hardly ever finds its key in, is small. The keys stand in
-/// the order of their positions, where writing is cheap, and are read only to be sure of a key that
-/// seems to be there.
+/// Where records stand, by what their keys look like.
 #[derive(Debug, Default)]
 struct Generation {
-    /// The position of the first key.
+    /// The position of the first.
     first: Seq,
-    keys: Pieces<(OwnedKey, u64)>,
+    len: usize,
+    /// Of places counted from the first.
     index: Index,
 }
 
 impl Generation {
-    fn find(&self, hash: u64, owned: OwnedKey) -> Option<Use> {
-        let index = self.index_of(hash, owned)?;
-        let (_, digest) = self.key_at(index)?;
-        Some(Use {
-            seq: Seq(self.first.0 + u64::from(index)),
-            digest: *digest,
-        })
+    fn for_each_alike(&self, hash: u64, mut visit: impl FnMut(Seq)) {
+        self.index.find(hash, |place| {
+            if usize::try_from(place).is_ok_and(|place| place < self.len) {
+                visit(Seq(self.first.0 + u64::from(place)));
+            }
+            false
+        });
     }
 
-    /// Notes a key, which has the place `older` if it is there already.
-    fn insert(&mut self, hash: u64, older: Option<u32>, owned: OwnedKey, used: Use) {
-        if self.keys.len() == 0 {
-            self.first = used.seq;
+    fn insert(&mut self, hash: u64, seq: Seq) {
+        if self.len == 0 {
+            self.first = seq;
         }
-        let index = u32::try_from(self.keys.len()).expect("a generation is bounded");
-        assert_eq!(
-            self.first.0 + u64::from(index),
-            used.seq.0,
-            "keys are noted in order"
-        );
-        match older {
-            Some(older) => self.index.relocate(hash, older, index),
-            None => self.index.insert(hash, index),
-        }
-        self.keys.push((owned, used.digest));
+        let place = u32::try_from(self.len).expect("a generation is bounded");
+        let expected = self.first.0 + u64::from(place);
+        assert_eq!(expected, seq.0, "keys are noted in order");
+        self.index.insert(hash, place);
+        self.len += 1;
     }
 
     fn save(&self, out: &mut SectionWriter<'_>) {
-        let Self { first, keys, index } = self;
+        let Self { first, len, index } = self;
         out.u64(first.0);
-        out.count(keys.len());
-        for ((actor, key), digest) in keys.iter() {
-            out.array(&key.0);
-            out.u64(actor.0);
-            out.u64(*digest);
-        }
+        out.count(*len);
         index.save(out);
     }
 
     fn load(from: &mut SectionReader<'_>) -> Result<Self, Unsound> {
-        let first = Seq(from.u64()?);
-        let mut keys = Pieces::default();
-        let count = from.count(KEY_BYTES)?;
-        from.rows(count, |row: &[u8; KEY_BYTES]| keys.push(key_of(row)))?;
-        let index = Index::load(from)?;
-        Ok(Self { first, keys, index })
-    }
-
-    fn index_of(&self, hash: u64, owned: OwnedKey) -> Option<u32> {
-        self.index.find(hash, |index| {
-            self.key_at(index).is_some_and(|(key, _)| *key == owned)
+        Ok(Self {
+            first: Seq(from.u64()?),
+            len: from.count(0)?,
+            index: Index::load(from)?,
         })
     }
-
-    fn key_at(&self, index: u32) -> Option<&(OwnedKey, u64)> {
-        self.keys.get(usize::try_from(index).ok()?)
-    }
-}
-
-/// The key that was saved as this, and its digest.
-fn key_of(row: &[u8; KEY_BYTES]) -> (OwnedKey, u64) {
-    let (eights, _) = row.as_chunks();
-    let [low, high, actor, digest] = [0, 1, 2, 3].map(|nth| u64::from_le_bytes(eights[nth]));
-    let key = u128::from(high) << 64 | u128::from(low);
-    ((UserId(actor), Key(key.to_le_bytes())), digest)
-}
-
-/// Keys are chosen by clients, well or badly; every byte takes part so that a counter spreads.
-fn hash((actor, key): OwnedKey) -> u64 {
-    FixedState::default().hash_one((actor.0, u128::from_le_bytes(key.0)))
 }
 
 /// What tells one command from another under the same key.
@@ -242,21 +262,50 @@ mod tests {
         Key(u128::from(number).to_be_bytes())
     }
 
+    fn table() -> KeyTable {
+        KeyTable::new(7)
+    }
+
+    fn used(seq: u64) -> Use {
+        Use {
+            seq: Seq(seq),
+            digest: seq + 1_000,
+        }
+    }
+
     #[test]
     fn a_key_belongs_to_its_person() {
-        let mut keys = KeyTable::default();
-        let used = |seq| Use {
-            seq: Seq(seq),
-            digest: seq,
-        };
+        let mut keys = table();
         keys.insert(UserId(1), key(7), used(1));
         keys.insert(UserId(2), key(7), used(2));
-        assert_eq!(keys.find(UserId(1), key(7)), Ok(used(1)));
-        assert_eq!(keys.find(UserId(2), key(7)), Ok(used(2)));
-        assert!(keys.find(UserId(3), key(7)).is_err());
-        let vacancy = keys.find(UserId(1), key(8)).expect_err("nobody used it");
+        assert_eq!(keys.find(UserId(1), key(7)), Found::Used(used(1)));
+        assert_eq!(keys.find(UserId(2), key(7)), Found::Used(used(2)));
+        assert!(matches!(keys.find(UserId(3), key(7)), Found::New(_)));
+        let Found::New(vacancy) = keys.find(UserId(1), key(8)) else {
+            panic!("nobody used it");
+        };
         keys.insert_new(vacancy, UserId(1), key(8), used(3));
-        assert_eq!(keys.find(UserId(1), key(8)), Ok(used(3)));
+        assert_eq!(keys.find(UserId(1), key(8)), Found::Used(used(3)));
+    }
+
+    #[test]
+    fn what_is_durable_is_to_be_looked_for_in_the_log() {
+        let mut keys = table();
+        for seq in 1..=9 {
+            keys.insert(UserId(1), key(seq), used(seq));
+        }
+        keys.settle(Seq(4));
+        for seq in 1..=9 {
+            let expected = match seq {
+                1..=4 => Found::Unsure(vec![Seq(seq)]),
+                _ => Found::Used(used(seq)),
+            };
+            assert_eq!(keys.find(UserId(1), key(seq)), expected);
+        }
+        keys.settle(Seq(20));
+        keys.insert(UserId(1), key(10), used(10));
+        assert_eq!(keys.find(UserId(1), key(10)), Found::Used(used(10)));
+        assert_eq!(keys.find(UserId(1), key(9)), Found::Unsure(vec![Seq(9)]));
     }
 
     #[test]
@@ -277,12 +326,18 @@ mod tests {
     #[test]
     fn counting_keys_have_hashes_that_differ_in_every_byte() {
         for place in [0, 7, 8, 15] {
+            let keys = table();
             let mut used = [[0; 256]; 8];
             for number in 0..=u16::MAX {
                 let mut key = Key::default();
                 let [low, high] = number.to_le_bytes();
                 (key.0[place], key.0[(place + 3) % 16]) = (low, high);
-                for (byte, used) in hash((UserId(1), key)).to_le_bytes().iter().zip(&mut used) {
+                for (byte, used) in keys
+                    .hash((UserId(1), key))
+                    .to_le_bytes()
+                    .iter()
+                    .zip(&mut used)
+                {
                     used[usize::from(*byte)] += 1;
                 }
             }
@@ -294,51 +349,54 @@ mod tests {
 
     #[test]
     fn keys_that_look_alike_are_told_apart() {
-        let mut generation = Generation {
-            first: Seq(1),
-            ..Generation::default()
-        };
-        let alike = 3 << 32 | 7;
-        for (index, number) in [(0, 1), (1, 2)] {
-            generation.keys.push(((UserId(1), key(number)), number));
-            generation.index.insert(alike, index);
+        let mut keys = table();
+        let alike = keys.hash((UserId(1), key(3)));
+        for (seq, number) in [(1, 1), (2, 2), (3, 3), (4, 1)] {
+            keys.young.insert(alike, Seq(seq));
+            keys.fresh
+                .push_back(((UserId(1), key(number)), 1_000 + seq));
         }
-        let seq_of = |number| {
-            let found = generation.find(alike, (UserId(1), key(number)));
-            found.map(|used| used.seq.0)
+        keys.fresh_from = Seq(1);
+        assert_eq!(keys.find(UserId(1), key(3)), Found::Used(used(3)));
+        let tell_apart = |keys: &KeyTable, number| {
+            let all = [1, 2, 3, 4].map(Seq).to_vec();
+            keys.tell_apart((UserId(1), key(number)), all, alike)
         };
-        assert_eq!([1, 2, 3].map(seq_of), [Some(1), Some(2), None]);
+        // The newest of one that was used again.
+        assert_eq!(tell_apart(&keys, 1), Found::Used(used(4)));
+        let vacancy = Vacancy { hash: alike };
+        assert_eq!(tell_apart(&keys, 9), Found::New(vacancy));
+        keys.settle(Seq(2));
+        assert_eq!(tell_apart(&keys, 1), Found::Used(used(4)));
+        assert_eq!(tell_apart(&keys, 2), Found::Unsure(vec![Seq(2), Seq(1)]));
     }
 
     #[test]
-    fn a_key_that_is_used_again_stands_for_its_newest_command() {
-        let mut keys = KeyTable::default();
-        for seq in [5, 6] {
-            let used = Use {
-                seq: Seq(seq),
-                digest: seq,
-            };
-            keys.insert(UserId(1), key(1), used);
-            assert_eq!(keys.find(UserId(1), key(1)), Ok(used));
-        }
+    fn tables_with_other_seeds_take_other_keys_for_one_another() {
+        let (one, other) = (KeyTable::new(1), KeyTable::new(2));
+        let hash = |keys: &KeyTable| keys.hash((UserId(1), key(1)));
+        assert_ne!(hash(&one), hash(&other));
+        let again = crate::snapshot::tests::reloaded_into(&one, other);
+        assert_eq!(hash(&again), hash(&one));
     }
 
     #[test]
     fn the_newest_keys_outlive_a_generation_and_the_oldest_do_not() {
         let mut keys = KeyTable {
             capacity: 100,
-            ..KeyTable::default()
+            ..table()
         };
         for number in 1..=250 {
-            let used = Use {
-                seq: Seq(number),
-                digest: number,
-            };
-            keys.insert(UserId(1), key(number), used);
+            keys.insert(UserId(1), key(number), used(number));
         }
+        keys.settle(Seq(250));
         for number in 1..=250 {
-            let found = keys.find(UserId(1), key(number)).ok().map(|used| used.seq);
-            assert_eq!(found, (100 < number).then_some(Seq(number)));
+            let found = keys.find(UserId(1), key(number));
+            if number <= 100 {
+                assert!(matches!(found, Found::New(_)), "{number}: {found:?}");
+            } else {
+                assert_eq!(found, Found::Unsure(vec![Seq(number)]));
+            }
         }
     }
 }

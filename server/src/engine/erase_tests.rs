@@ -19,7 +19,7 @@ use protocol::{
 
 use tempfile::TempDir;
 
-use super::{Ask, Engine, Submitted};
+use super::{Ask, Engine, Submitted, tests::submit};
 use crate::{
     domain::{
         Context, Systems, Word,
@@ -379,7 +379,7 @@ impl World {
                 ..owned.bytes()
             },
         };
-        self.engine.submit(self.now, &ask)
+        submit(&mut self.engine, &self.log, self.now, &ask)
     }
 
     fn settle(&mut self) {

@@ -27,7 +27,7 @@ use crate::{
     },
     feed::Feed,
     keyring::Keyring,
-    keys::{KeyTable, Use, Vacancy, digest},
+    keys::{Found, KeyTable, Use, Vacancy, digest},
     log::{Batch, Committed, Head, Row},
     snapshot::Saved,
     trail::{NoSuchStep, Step, Trail},
@@ -68,12 +68,15 @@ pub struct Ask<'a> {
 }
 
 /// What became of a submitted command. Whatever it was, its origin hears of it by a [`Release`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Submitted {
     /// It was decided; its record is at this position.
     Decided(Seq),
     /// It was decided before, at this position.
     Again(Seq),
+    /// It was not considered yet: at one of these durable positions, the newest first, its key may have
+    /// been used. Look there, and go on with [`Engine::submit_found`].
+    Unsure(Vec<Seq>),
     /// It was not considered: no such command, or its key belongs to another one. Why is not told
     /// here, because it may not be told yet.
     Refused,
@@ -305,8 +308,8 @@ impl Engine {
     pub fn new(keyring: Keyring) -> Self {
         Self {
             systems: Systems::default(),
+            keys: KeyTable::new(keyring.hash_seed()),
             keyring,
-            keys: KeyTable::default(),
             trail: Trail::default(),
             feed: Feed::default(),
             decided: Head::default(),
@@ -396,6 +399,7 @@ impl Engine {
             hash: row.hash,
         };
         self.durable = self.decided;
+        self.keys.settle(self.durable.seq);
         self.recorded_at = record.recorded_at;
         Ok(())
     }
@@ -406,17 +410,46 @@ impl Engine {
     /// # Errors
     /// If there is no room. Nothing was logged and nothing changed.
     pub fn submit(&mut self, now: u64, ask: &Ask<'_>) -> Result<Submitted, Busy> {
+        let mut vacancy = None;
+        if ask.command.source != Source::Server {
+            match self.keys.find(ask.actor, ask.key) {
+                Found::New(vacant) => vacancy = Some(vacant),
+                Found::Used(used) => return self.submit_found(now, ask, Some(used)),
+                Found::Unsure(seqs) => return Ok(Submitted::Unsure(seqs)),
+            }
+        }
+        self.submit_new(now, ask, vacancy)
+    }
+
+    /// As [`Engine::submit`], of a command about which that was unsure, now that it is known what its
+    /// key was used for, if for anything.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn submit_found(
+        &mut self,
+        now: u64,
+        ask: &Ask<'_>,
+        used: Option<Use>,
+    ) -> Result<Submitted, Busy> {
+        #[cfg(feature = "planted-bugs")]
+        let used = self.used(ask, used);
+        match used {
+            Some(used) => Ok(self.answer_again(ask, used)),
+            None => self.submit_new(now, ask, None),
+        }
+    }
+
+    fn submit_new(
+        &mut self,
+        now: u64,
+        ask: &Ask<'_>,
+        vacancy: Option<Vacancy>,
+    ) -> Result<Submitted, Busy> {
         #[cfg(feature = "planted-bugs")]
         let mut heard = Vec::new();
         #[cfg(feature = "planted-bugs")]
         let ask = &self.meddler.hear(ask, &mut heard);
-        let mut vacancy = None;
-        if ask.command.source != Source::Server {
-            match self.used(ask) {
-                Ok(used) => return Ok(self.answer_again(ask, used)),
-                Err(vacant) => vacancy = vacant,
-            }
-        }
         let waiting = self.building.batch.len();
         if BATCH_LEN_MAX <= waiting {
             return Err(Busy { waiting });
@@ -580,6 +613,7 @@ impl Engine {
         let last = batch.head().expect("an empty batch is never taken");
         assert_eq!(proof.head(), last, "the proof is for this batch");
         self.durable = last;
+        self.keys.settle(last.seq);
         // Until now a crash could have taken the erasure back.
         for user in batch.leaving() {
             self.keyring.remove(*user);
@@ -782,21 +816,14 @@ impl Engine {
         executed.follow_up
     }
 
-    /// What the key of `ask` was used for, if it was.
-    #[cfg(not(feature = "planted-bugs"))]
-    fn used(&self, ask: &Ask<'_>) -> Result<Use, Option<Vacancy>> {
-        self.keys.find(ask.actor, ask.key).map_err(Some)
-    }
-
+    /// What the key of `ask` is said to have been used for.
     #[cfg(feature = "planted-bugs")]
-    fn used(&mut self, ask: &Ask<'_>) -> Result<Use, Option<Vacancy>> {
-        let used = self.keys.find(ask.actor, ask.key);
-        if used.is_ok() {
+    fn used(&mut self, ask: &Ask<'_>, used: Option<Use>) -> Option<Use> {
+        if used.is_some() {
             let cx = self.context(self.recorded_at, ask.actor, self.decided.seq, ask.key);
             (self.meddler).sell_again(&mut self.systems, &cx, &ask.command);
         }
-        // What is denied to have been used has no place of its own.
-        self.meddler.used(used.ok()).ok_or(used.err())
+        self.meddler.used(used)
     }
 
     /// Time never falls along the log, whatever the clock does.
@@ -850,6 +877,10 @@ impl Engine {
     /// tell where the first stands, and a log-in's answer what its person may do by now; so both
     /// wait for the newest round, also when the first has been durable for long.
     fn answer_again(&mut self, ask: &Ask<'_>, used: Use) -> Submitted {
+        #[cfg(feature = "planted-bugs")]
+        let mut heard = Vec::new();
+        #[cfg(feature = "planted-bugs")]
+        let ask = &self.meddler.hear(ask, &mut heard);
         let CommandBytes { kind, schema, .. } = ask.command;
         // The log has it sealed, and the same text at the same place is sealed to the same bytes.
         let mut sealed = std::mem::take(&mut self.sealed);
@@ -888,4 +919,4 @@ impl Engine {
 #[cfg(test)]
 mod erase_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

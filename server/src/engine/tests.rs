@@ -197,13 +197,17 @@ impl World {
     fn send(&mut self, index: usize) {
         let sent = self.sent[index].clone();
         let correlation = u64::try_from(index).unwrap();
-        let submitted = self.engine.submit(self.now, &ask(&sent, correlation));
+        let submitted = self.submit(self.now, &ask(&sent, correlation));
         if let Some(told) = self.told.get(&index) {
             assert_eq!(submitted, Ok(Submitted::Again(told.at.seq)));
         }
         assert_ne!(submitted, Ok(Submitted::Refused));
         assert!(submitted.is_ok(), "there is room");
         self.hear_idle();
+    }
+
+    fn submit(&mut self, now: u64, ask: &Ask<'_>) -> Result<Submitted, Busy> {
+        submit(&mut self.engine, &self.log, now, ask)
     }
 
     fn reuse_key(&mut self, nth: usize, wish: &Wish) {
@@ -214,7 +218,7 @@ impl World {
         if other != sent.command {
             sent.command = other;
             let before = (self.engine.decided(), self.engine.state_hash());
-            let submitted = self.engine.submit(self.now, &ask(&sent, REUSES_FROM));
+            let submitted = self.submit(self.now, &ask(&sent, REUSES_FROM));
             assert_eq!(submitted, Ok(Submitted::Refused));
             assert_eq!(before, (self.engine.decided(), self.engine.state_hash()));
             self.hear_idle();
@@ -591,6 +595,22 @@ fn pushed(push: &PushBytes) -> UserId {
     }
 }
 
+/// As the hub does, which looks into the log where the engine is not sure.
+pub(crate) fn submit(
+    engine: &mut Engine,
+    log: &dyn EventLog,
+    now: u64,
+    ask: &Ask<'_>,
+) -> Result<Submitted, Busy> {
+    let seqs = match engine.submit(now, ask) {
+        Ok(Submitted::Unsure(seqs)) => seqs,
+        submitted => return submitted,
+    };
+    let mut reader = log.reader().expect("it can be read");
+    let used = archive::find_use(&mut *reader, ask.actor, ask.key, &seqs);
+    engine.submit_found(now, ask, used.expect("it can be read"))
+}
+
 fn restored(log: &MemoryLog) -> Engine {
     crate::recover::recover(
         &mut log.reopen(),
@@ -762,9 +782,7 @@ fn a_retry_waits_for_the_newest_batch() {
     world.send(0);
     let expected = [(1, head + 2), (0, head + 1), (1, head + 2), (0, head + 1)];
     assert_eq!(answers(&world.finish()), expected);
-    let again = world
-        .engine
-        .submit(world.now, &ask(&world.sent[0].clone(), 5));
+    let again = world.submit(world.now, &ask(&world.sent[0].clone(), 5));
     assert_eq!(again, Ok(Submitted::Again(Seq(head + 1))));
     let released = world.engine.release_idle().expect("nothing to wait for");
     assert_eq!(answers(&released), [(5, head + 1)]);
@@ -780,7 +798,7 @@ fn a_reused_key_is_refused_when_its_first_use_is_durable() {
         ..world.sent[0].clone()
     };
     let submit = |world: &mut World, correlation| {
-        let submitted = world.engine.submit(START, &ask(&reuse, correlation));
+        let submitted = world.submit(START, &ask(&reuse, correlation));
         assert_eq!(submitted, Ok(Submitted::Refused));
     };
     let reason = Refusal::with(Code::KEY_REUSED, seq, 0);

@@ -155,8 +155,9 @@ impl Hub {
                 key: *key,
                 command: command.bytes(),
             };
-            // Nobody waits for an answer. When there is no room, the session lasts until it expires.
-            let _submitted = self.parts.engine.submit(wall_ms(), &ask);
+            // Nobody waits for an answer. When there is no room, or no reading the log, the session lasts
+            // until it expires.
+            let _submitted = self.decide(wall_ms(), &ask);
         }
         self.is_turn_wanted = true;
     }

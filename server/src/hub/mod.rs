@@ -24,6 +24,7 @@ use protocol::{
 };
 
 use crate::{
+    archive,
     clock::{Monotonic, wall_ms},
     connections::Connections,
     engine::{Ask, BUSY_RETRY_MS, Busy, Engine, FORESEEN, Origin, Released, Submitted},
@@ -251,17 +252,33 @@ impl Hub {
             let waiting = delivery.len();
             return self.refuse_busy(origin, Busy { waiting });
         }
-        match self.parts.engine.submit(wall, ask) {
+        let submitted = match self.decide(wall, ask) {
+            Ok(submitted) => submitted,
+            Err(error) => return self.handle_reader_failure(origin, &error),
+        };
+        match submitted {
             Ok(Submitted::Decided(_)) if accounts::ENDING_SESSIONS.contains(&ask.command.kind) => {
                 let accounts = &self.parts.engine.systems().accounts;
                 self.connections.revoke_over(accounts);
                 self.end_revoked();
             }
-            Ok(Submitted::Decided(_) | Submitted::Again(_) | Submitted::Refused) => {}
+            Ok(_) => {}
             Err(busy) => self.refuse_busy(origin, busy),
         }
         #[cfg(feature = "planted-bugs")]
         crate::planted::invent(&mut self.parts.engine, wall, ask);
+    }
+
+    /// Submits a command, and looks into the log if that takes it.
+    fn decide(&mut self, wall: u64, ask: &Ask<'_>) -> Result<Result<Submitted, Busy>, LogError> {
+        let HubParts { engine, reader, .. } = &mut self.parts;
+        match engine.submit(wall, ask) {
+            Ok(Submitted::Unsure(seqs)) => {
+                let used = archive::find_use(&mut **reader, ask.actor, ask.key, &seqs)?;
+                Ok(engine.submit_found(wall, ask, used))
+            }
+            submitted => Ok(submitted),
+        }
     }
 
     /// The answer to a request that was not considered. It waits for what was decided so far,

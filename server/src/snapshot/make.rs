@@ -14,6 +14,7 @@ use std::{
 };
 
 use protocol::{Seq, words::log::StateHash};
+use rand::{TryRng as _, rngs::SysRng};
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
@@ -81,12 +82,16 @@ pub fn make(making: &Making<'_>) -> Result<Made, SnapshotError> {
     let head = reader.head()?;
     let keys = reader.keys()?;
     let snapshots = Snapshots::of(data_dir);
+    // Keys are never made from it, since nobody joins here who has not joined; but tables are hashed
+    // with what follows from it.
+    let mut seed = [0; 32];
+    let drawn = SysRng.try_fill_bytes(&mut seed);
+    drawn.map_err(|error| failed(data_dir, io::Error::other(error)))?;
     let rebuilt = rebuild(Rebuild {
         reader: &mut reader,
         head,
         keys,
-        // No key is ever made from it: nobody joins here who has not joined.
-        seed: [0; 32],
+        seed,
         snapshots: &snapshots,
         progress: &Progress::default(),
         is_given_up,
