@@ -26,7 +26,7 @@ use crate::{
     keyring::Keyring,
     keys::{Use, digest},
     log::{self, Head, LogError, LogReader, Row},
-    trail::NoSuchStep,
+    trail::TrailError,
 };
 
 /// Bytes of records in one page of the log; with the frame's head it stays below the longest frame.
@@ -313,7 +313,13 @@ fn read_trail(
     let mut entries = Vec::new();
     let steps = engine
         .trail(page.subject, page.before, usize::from(page.limit))
-        .map_err(|NoSuchStep| Refusal::with(Code::UNKNOWN_STEP, page.before.0, 0))?;
+        .map_err(|error| match error {
+            TrailError::NoSuchStep => Refusal::with(Code::UNKNOWN_STEP, page.before.0, 0),
+            TrailError::Read(error) => {
+                tracing::error!(%error, "a trail cannot be read");
+                Refusal::new(Code::SHUTTING_DOWN)
+            }
+        })?;
     for step in steps {
         let seq = step.seq;
         let read = reader.read(seq, &mut |row| {

@@ -32,6 +32,7 @@ pub mod serve;
 pub mod session;
 mod short;
 pub mod snapshot;
+mod spill;
 pub mod trail;
 pub mod writer;
 

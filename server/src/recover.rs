@@ -135,6 +135,15 @@ pub(crate) fn rebuild(rebuild: Rebuild<'_>) -> Result<Rebuilt, LogError> {
     let mut warnings = Vec::new();
     let mut engine = newest(reader, rebuild.snapshots, &keyring, &mut warnings)?
         .unwrap_or_else(|| Engine::new(keyring()));
+    if let Some(data_dir) = rebuild.snapshots.data_dir() {
+        engine.spill_into(data_dir).map_err(|source| LogError::Io {
+            doing: format!(
+                "make a file for what is seldom read in {}",
+                data_dir.display()
+            ),
+            source,
+        })?;
+    }
     let from = engine.decided();
     let behind = head.seq.0.saturating_sub(from.seq.0);
     engine.expect(behind);

@@ -2,9 +2,15 @@
 //!
 //! Records go in as they are decided or replayed; pages of steps come out, newest first. Each step
 //! names the one before it on both of its trails, so that a step costs one entry at the end of one
-//! list, whoever's it is. Deliberately absent: the records themselves (they are read from the log).
+//! list, whoever's it is, and the list is never changed; it is kept on disk, since few ever look at it.
+//! Deliberately absent: the records themselves (they are read from the log).
 
-use std::{collections::BTreeMap, hint::black_box};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hint::black_box,
+    io,
+    path::Path,
+};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -14,18 +20,17 @@ use words::log::Subject;
 
 use crate::{
     keyring::Keyring,
-    pieces::Pieces,
     short::Short,
     snapshot::{Saved, SectionReader, SectionWriter, Unsound},
+    spill::{Spill, SpillReader},
 };
 
-/// Bytes of a step, in memory and in a snapshot.
+/// Bytes of a step, also in a snapshot.
 const LINK_BYTES: usize = 4 * Short::BYTES + 1;
 /// Bytes of the end of a trail in a snapshot.
 const END_BYTES: usize = 8 + 8;
 
 const IS_AGENDA: u8 = 1;
-const IS_FORGOTTEN: u8 = 2;
 
 /// One thing that was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +41,16 @@ pub struct Step {
     pub target: u64,
 }
 
-/// A `before` that is no step of the trail it was asked of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoSuchStep;
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+pub enum TrailError {
+    /// A `before` that is no step of the trail it was asked of.
+    #[error("that is no step of this trail")]
+    NoSuchStep,
+    /// Steps could not be read.
+    #[error("read the trail: {0}")]
+    Read(#[from] io::Error),
+}
 
 /// A record and the steps before it; [`Seq::START`] where there is none. There is one for every
 /// record of the log, so it is as small as it can be.
@@ -51,10 +63,8 @@ struct Link {
     flags: u8,
 }
 
-const _: () = assert!(size_of::<Link>() == LINK_BYTES);
-
 impl Link {
-    fn save(&self, out: &mut SectionWriter<'_>) {
+    fn bytes(&self) -> [u8; LINK_BYTES] {
         let Self {
             actor,
             target,
@@ -62,13 +72,16 @@ impl Link {
             before_of_agenda,
             flags,
         } = self;
-        for number in [actor, target, before_of_user, before_of_agenda] {
-            out.array(&number.bytes());
+        let mut row = [*flags; LINK_BYTES];
+        let (numbers, _) = row.as_chunks_mut();
+        let all = [actor, target, before_of_user, before_of_agenda];
+        for (place, number) in numbers.iter_mut().zip(all) {
+            *place = number.bytes();
         }
-        out.u8(*flags);
+        row
     }
 
-    /// The link that was saved as this.
+    /// The link that has these bytes.
     fn of(row: &[u8; LINK_BYTES]) -> Self {
         let (numbers, _) = row.as_chunks();
         let number = |nth: usize| Short::of_bytes(numbers[nth]);
@@ -84,24 +97,29 @@ impl Link {
     const fn is_agenda(&self) -> bool {
         self.flags & IS_AGENDA != 0
     }
-
-    /// Whether whoever took this step was erased: it only links its neighbours.
-    const fn is_forgotten(&self) -> bool {
-        self.flags & IS_FORGOTTEN != 0
-    }
 }
 
 /// Every step, by position, and where each trail ends.
 #[derive(Debug, Default)]
 pub struct Trail {
-    links: Pieces<Link>,
+    links: Spill<LINK_BYTES>,
     /// Targets that are no position, since a client made them up, by the position of the step.
     odd_targets: BTreeMap<Seq, u64>,
     newest_of_user: HashMap<UserId, Seq, FixedState>,
     newest_of_agenda: HashMap<u64, Seq, FixedState>,
+    /// Who was erased: what they did is on no trail any more.
+    forgotten: BTreeSet<UserId>,
 }
 
 impl Trail {
+    /// Has steps go to a file in this directory.
+    ///
+    /// # Errors
+    /// If no file can be made there.
+    pub fn spill_into(&mut self, dir: &Path) -> io::Result<()> {
+        self.links.spill_into(dir)
+    }
+
     /// Notes the next record; `target` is what its command was about, 0 for nothing.
     ///
     /// # Panics
@@ -130,7 +148,7 @@ impl Trail {
             Some(self.links.len()),
             "steps are noted in order"
         );
-        self.links.push(link);
+        self.links.push(link.bytes());
     }
 
     /// Asks for the memory in which a person's trail ends.
@@ -140,12 +158,8 @@ impl Trail {
 
     /// Forgets what this person tried: it is on nobody's trail any more.
     pub fn forget(&mut self, user: UserId) {
-        let mut next = self.newest_of_user.remove(&user).unwrap_or_default();
-        while let Some(link) = self.link_mut(next) {
-            link.actor = Short::ZERO;
-            link.flags |= IS_FORGOTTEN;
-            next = Seq(std::mem::replace(&mut link.before_of_user, Short::ZERO).get());
-        }
+        self.newest_of_user.remove(&user);
+        self.forgotten.insert(user);
     }
 
     /// At most `limit` steps of `subject`, newest first: those before the step at `before`, or from
@@ -153,30 +167,38 @@ impl Trail {
     ///
     /// # Errors
     /// If `before` is no step of this trail: finding the nearest one could take as long as the
-    /// trail is.
+    /// trail is. If steps cannot be read.
     pub fn page(
         &self,
         subject: Subject,
         before: Seq,
         upto: Seq,
         limit: usize,
-    ) -> Result<Vec<Step>, NoSuchStep> {
+    ) -> Result<Vec<Step>, TrailError> {
+        let mut links = self.links.reader();
         let mut next = if before == Seq::START {
             self.newest(subject)
         } else {
-            self.before(subject, before).ok_or(NoSuchStep)?
+            let link = link(&mut links, before)?;
+            link.and_then(|link| self.before(subject, before, &link))
+                .ok_or(TrailError::NoSuchStep)?
         };
         let mut steps = Vec::new();
         while steps.len() < limit
-            && let Some(link) = self.link(next)
+            && let Some(link) = link(&mut links, next)?
         {
-            if next <= upto && !link.is_forgotten() {
-                let (seq, target) = (next, self.target(next, link));
+            if next <= upto && !self.is_forgotten(&link) {
+                let (seq, target) = (next, self.target(next, &link));
                 steps.push(Step { seq, target });
             }
-            next = self.before(subject, next).unwrap_or_default();
+            next = self.before(subject, next, &link).unwrap_or_default();
         }
         Ok(steps)
+    }
+
+    /// Whether whoever took this step was erased: it only links its neighbours.
+    fn is_forgotten(&self, link: &Link) -> bool {
+        !self.forgotten.is_empty() && self.forgotten.contains(&UserId(link.actor.get()))
     }
 
     fn newest(&self, subject: Subject) -> Seq {
@@ -188,15 +210,18 @@ impl Trail {
     }
 
     /// The step before the one at `seq`; `None` if that one is not of this subject.
-    fn before(&self, subject: Subject, seq: Seq) -> Option<Seq> {
-        let link = self.link(seq)?;
-        match subject {
-            Subject::User(user) => {
-                (link.actor.get() == user.0).then_some(Seq(link.before_of_user.get()))
-            }
-            Subject::Agenda(agenda) => (link.is_agenda() && self.target(seq, link) == agenda)
-                .then_some(Seq(link.before_of_agenda.get())),
-        }
+    fn before(&self, subject: Subject, seq: Seq, link: &Link) -> Option<Seq> {
+        let (is_of_it, before) = match subject {
+            Subject::User(user) => (
+                link.actor.get() == user.0 && !self.is_forgotten(link),
+                link.before_of_user,
+            ),
+            Subject::Agenda(agenda) => (
+                link.is_agenda() && self.target(seq, link) == agenda,
+                link.before_of_agenda,
+            ),
+        };
+        is_of_it.then_some(Seq(before.get()))
     }
 
     /// What the step at `seq` was about.
@@ -213,14 +238,14 @@ impl Trail {
             Short::ZERO
         })
     }
+}
 
-    fn link_mut(&mut self, seq: Seq) -> Option<&mut Link> {
-        self.links.get_mut(index_of(seq)?)
-    }
-
-    fn link(&self, seq: Seq) -> Option<&Link> {
-        self.links.get(index_of(seq)?)
-    }
+/// The step at `seq`, if there is one.
+fn link(links: &mut SpillReader<'_, LINK_BYTES>, seq: Seq) -> io::Result<Option<Link>> {
+    let Some(index) = index_of(seq) else {
+        return Ok(None);
+    };
+    Ok(links.get(index)?.map(|row| Link::of(&row)))
 }
 
 impl Saved for Trail {
@@ -230,27 +255,30 @@ impl Saved for Trail {
             odd_targets,
             newest_of_user,
             newest_of_agenda,
+            forgotten,
         } = self;
         out.count(links.len());
-        links.iter().for_each(|link| link.save(out));
+        if let Err(error) = links.for_each(|row| out.array(row)) {
+            out.fail(error);
+        }
         save_ends(odd_targets.iter().map(|(seq, id)| (*id, *seq)), out);
         save_ends(newest_of_user.iter().map(|(user, seq)| (user.0, *seq)), out);
         save_ends(newest_of_agenda.iter().map(|(id, seq)| (*id, *seq)), out);
+        out.count(forgotten.len());
+        forgotten.iter().for_each(|user| out.u64(user.0));
     }
 
     fn load(&mut self, from: &mut SectionReader<'_>, _keyring: &Keyring) -> Result<(), Unsound> {
-        let mut links = Pieces::default();
         let count = from.count(LINK_BYTES)?;
-        from.rows(count, |row| links.push(Link::of(row)))?;
-        let odd_targets = load_ends(from)?.map(|(id, seq)| (seq, id)).collect();
-        *self = Self {
-            links,
-            odd_targets,
-            newest_of_user: load_ends(from)?
-                .map(|(user, seq)| (UserId(user), seq))
-                .collect(),
-            newest_of_agenda: load_ends(from)?.collect(),
-        };
+        from.rows(count, |row| self.links.push(*row))?;
+        self.odd_targets = load_ends(from)?.map(|(id, seq)| (seq, id)).collect();
+        self.newest_of_user = load_ends(from)?
+            .map(|(user, seq)| (UserId(user), seq))
+            .collect();
+        self.newest_of_agenda = load_ends(from)?.collect();
+        for _ in 0..from.count(8)? {
+            self.forgotten.insert(UserId(from.u64()?));
+        }
         Ok(())
     }
 }
@@ -338,9 +366,14 @@ mod tests {
     fn a_page_begins_at_a_step_of_its_own_trail() {
         let trail = trail(&[(7, 2, 4), (8, 2, 4)]);
         let ask = |subject, before| trail.page(subject, Seq(before), Seq(9), 9);
-        assert_eq!(ask(Subject::User(UserId(7)), 2), Err(NoSuchStep));
-        assert_eq!(ask(Subject::User(UserId(7)), 3), Err(NoSuchStep));
-        assert_eq!(ask(Subject::Agenda(5), 2), Err(NoSuchStep));
+        for (subject, before) in [
+            (Subject::User(UserId(7)), 2),
+            (Subject::User(UserId(7)), 3),
+            (Subject::Agenda(5), 2),
+        ] {
+            let error = ask(subject, before).expect_err("not of this trail");
+            assert!(matches!(error, TrailError::NoSuchStep), "{error}");
+        }
         assert!(ask(Subject::Agenda(4), 2).is_ok());
     }
 
@@ -368,8 +401,9 @@ mod tests {
         check(&trail, Subject::Agenda(odd), (3, 9, 9), &[1]);
         check(&trail, Subject::User(UserId(7)), (0, 9, 9), &[4, 3, 1]);
         let steps = trail.page(Subject::User(UserId(7)), Seq::START, Seq(9), 9);
-        let targets = steps.map(|steps| steps.iter().map(|step| step.target).collect());
-        assert_eq!(targets, Ok(vec![0, odd, odd]));
+        let steps = steps.expect("a page");
+        let targets: Vec<u64> = steps.iter().map(|step| step.target).collect();
+        assert_eq!(targets, [0, odd, odd]);
         let again = crate::snapshot::tests::reloaded(&trail);
         check(&again, Subject::Agenda(odd), (0, 9, 9), &[3, 1]);
     }
@@ -378,13 +412,15 @@ mod tests {
     fn what_somebody_forgotten_tried_is_on_no_trail() {
         let agenda = words::agenda::SYSTEM;
         let mut trail = trail(&[(7, agenda, 4), (8, agenda, 4), (7, agenda, 4), (8, 1, 0)]);
-        trail.forget(UserId(7));
-        check(&trail, Subject::User(UserId(7)), (0, 9, 9), &[]);
-        check(&trail, Subject::User(UserId(8)), (0, 9, 9), &[4, 2]);
-        check(&trail, Subject::Agenda(4), (0, 9, 9), &[2]);
-        check(&trail, Subject::Agenda(4), (2, 9, 9), &[]);
-        let gone = trail.page(Subject::User(UserId(7)), Seq(3), Seq(9), 9);
-        assert_eq!(gone, Err(NoSuchStep));
         trail.forget(UserId(9));
+        trail.forget(UserId(7));
+        for trail in [&crate::snapshot::tests::reloaded(&trail), &trail] {
+            check(trail, Subject::User(UserId(7)), (0, 9, 9), &[]);
+            check(trail, Subject::User(UserId(8)), (0, 9, 9), &[4, 2]);
+            check(trail, Subject::Agenda(4), (0, 9, 9), &[2]);
+            check(trail, Subject::Agenda(4), (2, 9, 9), &[]);
+            let gone = trail.page(Subject::User(UserId(7)), Seq(3), Seq(9), 9);
+            assert!(matches!(gone, Err(TrailError::NoSuchStep)));
+        }
     }
 }

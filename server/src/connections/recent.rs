@@ -12,9 +12,9 @@ use protocol::Seq;
 
 use super::outbox::SharedFrame;
 
-/// Bytes that are kept, with what keeping costs: some fifteen thousand short messages, what a crowd
+/// Bytes that are kept, with what keeping costs: some four thousand short messages, what a crowd
 /// that comes back at once has missed in common. More of it would be memory for its own sake.
-const RECENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+const RECENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// What a frame costs beside its bytes: its places in the map and in the queue, its counters.
 const FRAME_COST: usize = 80;

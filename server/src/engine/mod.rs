@@ -10,7 +10,7 @@
 //! [`Busy`], which tells of no record, is said at once. Time comes in as an argument, batches go out
 //! by value. Deliberately absent: clocks, threads, disks, connections, every rule of every system.
 
-use std::{hint::black_box, ops::Range};
+use std::{hint::black_box, io, ops::Range, path::Path};
 
 use protocol::{
     Code, Key, Record, Refusal, Roles, Seq, UserId,
@@ -30,7 +30,7 @@ use crate::{
     keys::{Found, KeyTable, Use, Vacancy, digest},
     log::{Batch, Committed, Head, Row},
     snapshot::Saved,
-    trail::{NoSuchStep, Step, Trail},
+    trail::{Step, Trail, TrailError},
 };
 
 /// Records in one batch, and with the batch that syncs, the commands that can wait at once. At
@@ -330,6 +330,14 @@ impl Engine {
     pub fn expect(&mut self, records: u64) {
         self.keys
             .reserve(usize::try_from(records).unwrap_or(usize::MAX));
+    }
+
+    /// Has what is seldom read go to a file in this directory, now and from now on.
+    ///
+    /// # Errors
+    /// If no file can be made there.
+    pub fn spill_into(&mut self, dir: &Path) -> io::Result<()> {
+        self.trail.spill_into(dir)
     }
 
     /// Every part of the state that a snapshot holds, each by its stable name.
@@ -704,13 +712,13 @@ impl Engine {
     /// first.
     ///
     /// # Errors
-    /// If `before` is no step of that trail.
+    /// If `before` is no step of that trail, or steps cannot be read.
     pub fn trail(
         &self,
         subject: Subject,
         before: Seq,
         limit: usize,
-    ) -> Result<Vec<Step>, NoSuchStep> {
+    ) -> Result<Vec<Step>, TrailError> {
         self.trail.page(subject, before, self.durable.seq, limit)
     }
 

@@ -43,8 +43,8 @@ const WAL_PAGES_MAX: u32 = 1_000;
 
 /// Kibibytes of pages the writer keeps, negative as SQLite wants it. A batch that does not fit is
 /// written twice: the default of 2 MiB holds 10,000 records only just, this the largest batch of
-/// them twice over. What is kept besides is of no use to who only appends.
-const CACHE_KIBIBYTES: i64 = -8_192;
+/// them. What is kept besides is of no use to who only appends.
+const CACHE_KIBIBYTES: i64 = -4_096;
 
 /// How long to wait for somebody who locks the database by hand, before the write has failed.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

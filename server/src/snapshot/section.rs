@@ -124,6 +124,11 @@ impl<'a> SectionWriter<'a> {
         self.block.extend_from_slice(bytes);
     }
 
+    /// Not all of it can be had. Told when it is finished.
+    pub(crate) fn fail(&mut self, error: io::Error) {
+        self.failure.get_or_insert(error);
+    }
+
     fn room(&self) -> usize {
         LENGTH_BYTES + BLOCK_BYTES - self.block.len()
     }

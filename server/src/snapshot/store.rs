@@ -47,6 +47,11 @@ impl Snapshots {
         Self { data_dir: None }
     }
 
+    /// The data directory, if there is one.
+    pub(crate) fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
+    }
+
     /// Every snapshot, sound or not, newest first.
     ///
     /// # Errors
