@@ -10,28 +10,31 @@
 //! [`Busy`], which tells of no record, is said at once. Time comes in as an argument, batches go out
 //! by value. Deliberately absent: clocks, threads, disks, connections, every rule of every system.
 
-use std::{hint::black_box, io, ops::Range, path::Path};
+mod decide;
+mod round;
+
+use std::{hint::black_box, io, path::Path};
 
 use protocol::{
-    Code, Key, Record, Refusal, Roles, Seq, UserId,
-    codec::CODEC,
-    record::chain,
+    Code, Key, Record, Refusal, Seq, UserId,
     words::log::{StateHash, Subject},
 };
 
 use crate::{
     domain::{
-        Context, Membership, PageWanted, Passage, Stream, Systems,
-        personal::Place,
-        systems::{Answered, CommandBytes, Executed, OwnedCommand, PushBytes, ReplayError, Source},
+        PageWanted, Passage, Systems,
+        systems::{Answered, CommandBytes, OwnedCommand, ReplayError, Source},
     },
     feed::Feed,
     keyring::Keyring,
-    keys::{Found, KeyTable, Use, Vacancy, digest},
+    keys::{Found, KeyTable, Use, Vacancy},
     log::{Batch, Committed, Head, Row},
     snapshot::Saved,
     trail::{Step, Trail, TrailError},
 };
+
+pub use round::{Origin, Release, Released};
+use round::{Round, Waiting};
 
 /// Records in one batch, and with the batch that syncs, the commands that can wait at once. At
 /// 300,000 a second it is some 50 ms of work: beyond that a client is better served by `busy`
@@ -44,15 +47,6 @@ pub const FORESEEN: usize = 16;
 
 /// Milliseconds after which a refused-as-busy client should try again: about one full batch.
 pub const BUSY_RETRY_MS: u32 = 50;
-
-/// Where an answer goes: a connection and the number its client gave the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin {
-    /// The connection, as the shell numbers them.
-    pub connection: u64,
-    /// The client's number for the request.
-    pub correlation: u64,
-}
 
 /// A command and who asks for it.
 #[derive(Debug, Clone, Copy)]
@@ -96,183 +90,6 @@ impl Busy {
     pub fn refusal(self) -> Refusal {
         let waiting = u64::try_from(self.waiting).unwrap_or(u64::MAX);
         Refusal::with(Code::BUSY, waiting, waiting)
-    }
-}
-
-/// What may leave, in the order of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Release<'a> {
-    /// An answer to a command or a query.
-    Answer {
-        /// Where it goes.
-        origin: Origin,
-        /// The position it holds at, and the hash there.
-        at: Head,
-        /// See [`protocol::outcome`].
-        outcome: &'a [u8],
-    },
-    /// The answer to a command that was decided before: it is in the log.
-    Again {
-        /// Where it goes.
-        origin: Origin,
-        /// Its position, which is durable.
-        seq: Seq,
-    },
-    /// Why something was not considered.
-    Refused {
-        /// Where it goes.
-        origin: Origin,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// A connection has lost its session, and may know.
-    Ended {
-        /// Which connection.
-        connection: u64,
-    },
-    /// What others are told of an event.
-    Push {
-        /// Where it happened, and the hash there.
-        at: Head,
-        /// Whom, and what.
-        push: &'a PushBytes,
-    },
-    /// Somebody begins or ceases to follow something.
-    Membership {
-        /// Where that happened.
-        seq: Seq,
-        /// Who, and what.
-        membership: Membership,
-    },
-    /// A connection is told pushes from now on.
-    Subscribed {
-        /// Where the answer goes.
-        origin: Origin,
-        /// The position it holds at, and the hash there.
-        at: Head,
-        /// The last position it has.
-        from: Seq,
-        /// What its person follows at that position, each from which position on.
-        follows: &'a [(Stream, Seq)],
-    },
-}
-
-/// Something that waits for a batch.
-#[derive(Debug)]
-enum Waiting {
-    Command {
-        origin: Origin,
-        row: usize,
-    },
-    Push {
-        row: usize,
-        push: Box<PushBytes>,
-    },
-    Membership {
-        seq: Seq,
-        membership: Membership,
-    },
-    Subscribed {
-        origin: Origin,
-        at: Head,
-        from: Seq,
-        follows: Box<[(Stream, Seq)]>,
-    },
-    Read {
-        origin: Origin,
-        at: Head,
-        outcome: Range<usize>,
-    },
-    Again {
-        origin: Origin,
-        seq: Seq,
-    },
-    Refused {
-        origin: Origin,
-        refusal: Refusal,
-    },
-    Ended {
-        connection: u64,
-    },
-}
-
-/// A batch and what waits for it.
-#[derive(Debug, Default)]
-struct Round {
-    batch: Batch,
-    waiting: Vec<Waiting>,
-    /// Outcomes of reads that wait.
-    reads: Vec<u8>,
-}
-
-impl Round {
-    fn release<'a>(&'a self, waiting: &'a Waiting) -> Release<'a> {
-        match *waiting {
-            Waiting::Command { origin, row } => {
-                let (at, outcome) = self.row(row);
-                Release::Answer {
-                    origin,
-                    at,
-                    outcome,
-                }
-            }
-            Waiting::Push { row, ref push } => {
-                let (at, _) = self.row(row);
-                Release::Push { at, push }
-            }
-            Waiting::Membership { seq, membership } => Release::Membership { seq, membership },
-            Waiting::Subscribed {
-                origin,
-                at,
-                from,
-                ref follows,
-            } => Release::Subscribed {
-                origin,
-                at,
-                from,
-                follows,
-            },
-            Waiting::Read {
-                origin,
-                at,
-                ref outcome,
-            } => Release::Answer {
-                origin,
-                at,
-                outcome: &self.reads[outcome.clone()],
-            },
-            Waiting::Again { origin, seq } => Release::Again { origin, seq },
-            Waiting::Refused { origin, refusal } => Release::Refused { origin, refusal },
-            Waiting::Ended { connection } => Release::Ended { connection },
-        }
-    }
-
-    fn row(&self, row: usize) -> (Head, &[u8]) {
-        let row = self.batch.row(row);
-        let at = Head {
-            seq: row.record.seq,
-            hash: row.hash,
-        };
-        (at, row.record.outcome)
-    }
-}
-
-/// What was let go of together: proved durable, or said of nothing but what is.
-#[derive(Debug)]
-pub struct Released(Round);
-
-impl Released {
-    /// Whether somebody was erased by what was let go of.
-    #[must_use]
-    pub fn is_anybody_erased(&self) -> bool {
-        !self.0.batch.leaving().is_empty()
-    }
-
-    /// Shows every release in the order of the log.
-    pub fn for_each(&self, mut visit: impl FnMut(Release<'_>)) {
-        for waiting in &self.0.waiting {
-            visit(self.0.release(waiting));
-        }
     }
 }
 
@@ -726,193 +543,6 @@ impl Engine {
     #[cfg(feature = "planted-bugs")]
     pub const fn meddler_mut(&mut self) -> &mut crate::planted::Meddler {
         &mut self.meddler
-    }
-
-    fn decide_own(&mut self, now: u64, command: &OwnedCommand) -> Option<Box<OwnedCommand>> {
-        let mut key = Key::default();
-        key.0[8..].copy_from_slice(&self.decided.seq.next().0.to_le_bytes());
-        let ask = Ask {
-            origin: None,
-            actor: UserId::NOBODY,
-            key,
-            command: command.bytes(),
-        };
-        self.decide(now, &ask, None)
-            .expect("the server's own commands are well-formed")
-            .1
-    }
-
-    /// One record: decide, apply, chain, gather. `vacancy` is where its key is noted, if that is known.
-    fn decide(
-        &mut self,
-        now: u64,
-        ask: &Ask<'_>,
-        vacancy: Option<Vacancy>,
-    ) -> Result<(Seq, Option<Box<OwnedCommand>>), Refusal> {
-        let seq = self.decided.seq.next();
-        let mut cx = self.context(now, ask.actor, seq, ask.key);
-        if ask.command.source == Source::Server {
-            cx.roles = Roles::ADMIN;
-        }
-        let mut outcome = std::mem::take(&mut self.outcome);
-        outcome.clear();
-        #[cfg(not(feature = "planted-bugs"))]
-        let executed = self.systems.execute(&cx, &ask.command, &mut outcome);
-        #[cfg(feature = "planted-bugs")]
-        let executed = (self.meddler).execute(&mut self.systems, &cx, &ask.command, &mut outcome);
-        let executed = match executed {
-            Ok(executed) => executed,
-            Err(refusal) => {
-                self.outcome = outcome;
-                return Err(refusal);
-            }
-        };
-        match executed.passage {
-            Some(Passage::Joins(user)) => {
-                let key = self.keyring.make(user);
-                self.building.batch.push_joining(key);
-            }
-            Some(Passage::Leaves(user)) => self.building.batch.push_leaving(user),
-            None => {}
-        }
-        let mut sealed = std::mem::take(&mut self.sealed);
-        let record = Record {
-            seq,
-            recorded_at: cx.now,
-            actor: ask.actor,
-            key: ask.key,
-            kind: ask.command.kind,
-            schema: ask.command.schema,
-            codec: CODEC,
-            body: self.logged(seq, ask, &mut sealed),
-            outcome: &outcome,
-        };
-        let hash = chain(&self.decided.hash, &record, &mut self.scratch);
-        let row = self.building.batch.len();
-        self.building.batch.push(&record, hash);
-        self.note(&record, vacancy, executed.target, executed.passage);
-        self.decided = Head { seq, hash };
-        self.recorded_at = cx.now;
-        self.outcome = outcome;
-        self.sealed = sealed;
-        if let Some(origin) = ask.origin {
-            self.building.waiting.push(Waiting::Command { origin, row });
-        }
-        Ok((seq, self.tell(seq, row, executed)))
-    }
-
-    /// What others hear of a record waits for it: whoever begins to follow something by it is told
-    /// of it, and so is whoever ceases to. Returns what must follow directly.
-    fn tell(&mut self, seq: Seq, row: usize, executed: Executed) -> Option<Box<OwnedCommand>> {
-        let waiting = &mut self.building.waiting;
-        let memberships = |begins: bool| {
-            let some = executed.memberships.iter();
-            some.filter(move |membership| membership.begins == begins)
-                .map(move |membership| Waiting::Membership {
-                    seq,
-                    membership: *membership,
-                })
-        };
-        waiting.extend(memberships(true));
-        if let Some(push) = executed.push {
-            if push.is_kept {
-                self.feed.insert(push.stream, seq);
-            }
-            waiting.push(Waiting::Push { row, push });
-        }
-        waiting.extend(memberships(false));
-        executed.follow_up
-    }
-
-    /// What the key of `ask` is said to have been used for.
-    #[cfg(feature = "planted-bugs")]
-    fn used(&mut self, ask: &Ask<'_>, used: Option<Use>) -> Option<Use> {
-        if used.is_some() {
-            let cx = self.context(self.recorded_at, ask.actor, self.decided.seq, ask.key);
-            (self.meddler).sell_again(&mut self.systems, &cx, &ask.command);
-        }
-        self.meddler.used(used)
-    }
-
-    /// Time never falls along the log, whatever the clock does.
-    fn context(&self, now: u64, actor: UserId, seq: Seq, key: Key) -> Context {
-        Context {
-            seq,
-            now: now.max(self.recorded_at),
-            actor,
-            roles: self.systems.roles(actor),
-            key,
-        }
-    }
-
-    /// The body of `ask` as it is logged at `seq`.
-    fn logged<'a>(&self, seq: Seq, ask: &Ask<'a>, sealed: &'a mut Vec<u8>) -> &'a [u8] {
-        let place = Place {
-            seq,
-            actor: ask.actor,
-        };
-        sealed.clear();
-        if Systems::seal(place, &ask.command, &self.keyring, sealed) {
-            return sealed;
-        }
-        ask.command.body
-    }
-
-    fn note(
-        &mut self,
-        record: &Record<'_>,
-        vacancy: Option<Vacancy>,
-        target: u64,
-        passage: Option<Passage>,
-    ) {
-        self.trail.insert(record, target);
-        if let Some(Passage::Leaves(user)) = passage {
-            self.trail.forget(user);
-            self.feed.remove(Stream::Person(user));
-        }
-        let digest = digest(record.kind, record.schema, record.body);
-        let used = Use {
-            seq: record.seq,
-            digest,
-        };
-        match vacancy {
-            Some(vacancy) => (self.keys).insert_new(vacancy, record.actor, record.key, used),
-            None => self.keys.insert(record.actor, record.key, used),
-        }
-    }
-
-    /// A key that was used before: the same command gets the same answer, another is refused. Both
-    /// tell where the first stands, and a log-in's answer what its person may do by now; so both
-    /// wait for the newest round, also when the first has been durable for long.
-    fn answer_again(&mut self, ask: &Ask<'_>, used: Use) -> Submitted {
-        #[cfg(feature = "planted-bugs")]
-        let mut heard = Vec::new();
-        #[cfg(feature = "planted-bugs")]
-        let ask = &self.meddler.hear(ask, &mut heard);
-        let CommandBytes { kind, schema, .. } = ask.command;
-        // The log has it sealed, and the same text at the same place is sealed to the same bytes.
-        let mut sealed = std::mem::take(&mut self.sealed);
-        let asked = digest(kind, schema, self.logged(used.seq, ask, &mut sealed));
-        self.sealed = sealed;
-        #[cfg(feature = "planted-bugs")]
-        let asked = self.meddler.asked(asked, used.digest);
-        if used.digest != asked {
-            return self.refuse_ask(ask, Refusal::with(Code::KEY_REUSED, used.seq.0, 0));
-        }
-        if let Some(origin) = ask.origin {
-            let seq = used.seq;
-            self.newest_round()
-                .waiting
-                .push(Waiting::Again { origin, seq });
-        }
-        Submitted::Again(used.seq)
-    }
-
-    fn refuse_ask(&mut self, ask: &Ask<'_>, refusal: Refusal) -> Submitted {
-        if let Some(origin) = ask.origin {
-            self.refuse(origin, refusal);
-        }
-        Submitted::Refused
     }
 
     /// What must be waited for by whatever tells of the newest decided state.
