@@ -8,7 +8,7 @@
 //! that was seen in memory leaves before it is proved durable, refusals and reads included: nobody
 //! must ever be told what a crash could take back. So whatever is said waits in a round; only
 //! [`Busy`], which tells of no record, is said at once. Time comes in as an argument, batches go out
-//! by value. Deliberately absent: clocks, threads, disks, connections, every rule of every system.
+//! by value. Deliberately absent: clocks, threads, the log, connections, every rule of every system.
 
 mod decide;
 mod round;
