@@ -686,13 +686,18 @@ impl Engine {
         &mut self.meddler
     }
 
-    fn decide_own(&mut self, now: u64, command: &OwnedCommand) -> Option<Box<OwnedCommand>> {
+    /// The key of the server's own command that is decided next.
+    pub(crate) fn own_key(&self) -> Key {
         let mut key = Key::default();
         key.0[8..].copy_from_slice(&self.decided.seq.next().0.to_le_bytes());
+        key
+    }
+
+    fn decide_own(&mut self, now: u64, command: &OwnedCommand) -> Option<Box<OwnedCommand>> {
         let ask = Ask {
             origin: None,
             actor: UserId::NOBODY,
-            key,
+            key: self.own_key(),
             command: command.bytes(),
         };
         self.decide(now, &ask, None)
