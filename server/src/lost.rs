@@ -166,6 +166,21 @@ mod tests {
     }
 
     #[test]
+    fn a_start_that_dies_between_two_batches_leaves_the_rest_to_the_next() {
+        let (mut log, mut engine, people) = lost(3);
+        let erase = OwnedCommand::new(&Command::from(EraseMe {}));
+        submit(&mut engine, people[0], &erase, NOW).unwrap();
+        commit_decided(&mut engine, &mut log).unwrap();
+        let snapshots = Snapshots::none();
+        let next = recover(&mut log, [3; 32], &snapshots, &Progress::default());
+        let mut next = next.unwrap();
+        assert_eq!(next.lost, people[1..]);
+        erase_again(&mut next.engine, &mut log, &next.lost, NOW).unwrap();
+        let last = recover(&mut log, [4; 32], &snapshots, &Progress::default());
+        assert_eq!(last.unwrap().lost, []);
+    }
+
+    #[test]
     fn more_people_without_a_key_than_keys_were_destroyed_were_not_all_erased() {
         let (log, engine, people) = lost(3);
         let loss = |keys_destroyed| {
