@@ -348,6 +348,36 @@ fn an_admin_whose_erasure_was_lost_leaves_a_new_one() {
 }
 
 #[test]
+fn a_new_admin_takes_no_name_that_is_somebodys() {
+    let (data_dir, server) = start_fresh();
+    let (_, hers) = server.member("eve");
+    let (_, fay) = server.member("fay");
+    let mut admin = server.admin();
+    let roles = Roles::ADMIN;
+    let [promote_eve, promote_fay] = [hers.user, fay.user].map(|user| SetRoles { user, roles });
+    assert!(admin.accounts(promote_eve).is_accepted());
+    assert!(admin.accounts(EraseMe {}).is_accepted());
+    // Whoever likes that name may have it, and is nobody for it.
+    assert!(register(&mut server.connect(), "admin").is_accepted());
+    server.stop();
+    let server = start(data_dir.path());
+    let mut eve = server.connect();
+    eve.resume(hers.token).expect("she was there");
+    assert!(eve.accounts(promote_fay.clone()).is_accepted());
+    assert!(eve.accounts(EraseMe {}).is_accepted());
+    let left = Left::of(&server);
+    server.stop();
+    let server = left.accept();
+    let told = &server.ready.warnings[0];
+    assert!(told.contains("a new admin, `admin-2`,"), "{told}");
+    let password = fs::read_to_string(&server.ready.admin_password_file);
+    let mut admin = server.connect();
+    let opened = admin.log_in("admin-2", &password.expect("it is there"));
+    opened.expect("the password is theirs");
+    assert!(admin.accounts(promote_fay).is_accepted());
+}
+
+#[test]
 fn copies_and_snapshots_of_a_log_without_its_tail_say_what_it_lacks() {
     let (left, _) = lived();
     let copy = tempdir().expect("a temporary directory");
