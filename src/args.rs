@@ -211,7 +211,8 @@ pub(crate) struct Serve {
         value_name = "N"
     )]
     pub(crate) connections: usize,
-    /// Start although what was acknowledged behind this position is missing: the number that the refusal to start named
+    /// Start although what was acknowledged behind this position is missing: the number that the refusal to start named.
+    /// Whoever was erased in it is erased again
     #[arg(long, env = "STAMPEDE_ACCEPT_LOSS_AFTER", value_name = "SEQ")]
     pub(crate) accept_loss_after: Option<u64>,
     /// Records between two snapshots, or a quarter of the log if that is more; 0 for none. Each

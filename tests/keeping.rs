@@ -3,7 +3,10 @@
 use std::{path::Path, process::Stdio};
 
 use loadgen::target::{Answered, Caller};
-use protocol::{Key, words::chat};
+use protocol::{
+    Key,
+    words::{accounts, chat},
+};
 use rusqlite::Connection;
 use tempfile::tempdir;
 use tokio::{io::AsyncWriteExt as _, time::timeout};
@@ -272,5 +275,63 @@ async fn a_lost_tail_is_given_up_only_in_so_many_words() {
     let server = Server::start_with(&data, &["--accept-loss-after", "2"]).await;
     assert_eq!(server.interrupt().await.code, Some(0));
     // What was given up is over: the next start needs no word.
+    assert_eq!(Server::start(&data).await.interrupt().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_lost_tail_with_an_erasure_in_it_is_given_up_for_good() {
+    let dir = tempdir().expect("a directory");
+    let (data, copy) = (dir.path().join("data"), dir.path().join("copy"));
+    let server = Server::start(&data).await;
+    join(&server, "ana").await;
+    let mut bob = Caller::connect(&server.address).await.expect("it listens");
+    let bob = bob.register(Key([6; 16]), "bob", PASSWORD).await;
+    bob.expect("an answer").accepted().expect("a new name");
+    assert_eq!(server.interrupt().await.code, Some(0));
+    let mut server = Server::start(&data).await;
+    let mut ana = Caller::connect(&server.address).await.expect("it listens");
+    let session = ana.log_in(Key([3; 16]), "ana", PASSWORD).await;
+    session.expect("she logs in");
+    let erase = accounts::Command::from(accounts::EraseMe {});
+    let erased = ana.command(Key([4; 16]), erase.kind(), &[]).await;
+    erased.expect("an answer").accepted().expect("she may");
+    server.kill().await;
+    for name in ["events.sqlite-wal", "events.sqlite-shm"] {
+        std::fs::remove_file(data.join(name)).expect("a kill leaves it");
+    }
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", text(&data)];
+    let missing = ["the log ends at seq 6 but 8", "--accept-loss-after 6"];
+    for args in [
+        &serve[..],
+        &["log", "verify", text(&data)],
+        &["log", "backup", text(&copy), text(&data)],
+        &["log", "restore", text(&data), text(&copy)],
+        &["log", "export", text(&data)],
+        &["log", "snapshot", text(&data)],
+    ] {
+        check(&run(args).await, 11, &missing);
+    }
+    let server = Server::start_with(&data, &["--accept-loss-after", "6"]).await;
+    let warning = "Warning: 1 people were erased again, the first user-4: ";
+    let said = &server.greeting[0];
+    assert!(said.starts_with(warning), "{:?}", server.greeting);
+    let mut ana = Caller::connect(&server.address).await.expect("it listens");
+    let session = ana.log_in(Key([5; 16]), "ana", PASSWORD).await;
+    assert!(session.is_err(), "she is gone");
+    let mut bob = Caller::connect(&server.address).await.expect("it listens");
+    let session = bob.log_in(Key([5; 16]), "bob", PASSWORD).await;
+    session.expect("he is not");
+    assert_eq!(server.interrupt().await.code, Some(0));
+    for args in [
+        &["log", "verify", text(&data)][..],
+        &["log", "backup", text(&copy), text(&data)],
+        &["log", "verify", text(&copy)],
+        &["log", "snapshot", text(&data)],
+    ] {
+        check(&run(args).await, 0, &[]);
+    }
+    let exported = run(&["log", "export", text(&data)]).await;
+    let imported = import(&exported.out, &dir.path().join("imported")).await;
+    check(&imported, 0, &["with the keys of 2 people"]);
     assert_eq!(Server::start(&data).await.interrupt().await.code, Some(0));
 }

@@ -22,7 +22,8 @@ pub struct ServerConfig {
     pub http: Option<SocketAddr>,
     /// When a commit counts as durable.
     pub durability: Durability,
-    /// Start although acknowledged records are missing behind this position, where the log ends.
+    /// Start although acknowledged records are missing behind this position, where the log ends, and
+    /// erase again whoever was erased by them.
     pub accept_loss_after: Option<Seq>,
     /// What hashing one password costs.
     pub password_cost: PasswordCost,

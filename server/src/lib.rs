@@ -4,6 +4,7 @@
 //! `domain`, made durable by `writer` on `log`, and leave again only then. `hub` holds the
 //! conversations together; `serve` starts and stops all of it; `snapshot` keeps states for the next start.
 
+pub mod admin;
 pub mod archive;
 pub mod auth;
 pub mod clock;
@@ -21,6 +22,7 @@ pub mod keyring;
 pub mod keys;
 pub mod line;
 pub mod log;
+pub mod lost;
 pub mod net;
 pub mod passwords;
 mod pieces;

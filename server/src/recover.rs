@@ -25,6 +25,7 @@ use crate::{
     health::Progress,
     keyring::Keyring,
     log::{self, Batch, EventLog, Head, LogError, LogReader, PersonKey},
+    lost,
     snapshot::{self, Listed, Loaded, Snapshots, Unsound},
 };
 
@@ -46,6 +47,9 @@ pub struct Recovered {
     pub reader: Box<dyn LogReader>,
     /// The position of the snapshot it began at; [`Seq::START`] for none.
     pub from: Seq,
+    /// People whose erasure was lost with a tail that was given up. Before anybody is served they are
+    /// to be erased again: [`lost::erase_again`], also if there are none.
+    pub lost: Vec<UserId>,
     /// What is wrong with snapshots.
     pub warnings: Vec<String>,
 }
@@ -54,6 +58,7 @@ impl std::fmt::Debug for Recovered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recovered")
             .field("from", &self.from)
+            .field("lost", &self.lost)
             .field("warnings", &self.warnings)
             .finish_non_exhaustive()
     }
@@ -65,7 +70,7 @@ impl std::fmt::Debug for Recovered {
 ///
 /// # Errors
 /// If the log is damaged, from a version this one cannot read, or the key of somebody in it is
-/// missing.
+/// missing, unless that is a loss that was accepted.
 pub fn recover(
     log: &mut dyn EventLog,
     seed: [u8; 32],
@@ -84,11 +89,12 @@ pub fn recover(
         progress,
         is_given_up: &AtomicBool::new(false),
     })?;
-    settle_keys(log, &mut rebuilt.engine, found)?;
+    let lost = settle_keys(log, &mut rebuilt.engine, found)?;
     Ok(Recovered {
         engine: rebuilt.engine,
         reader,
         from: rebuilt.from,
+        lost,
         warnings: rebuilt.warnings,
     })
 }
@@ -253,22 +259,17 @@ impl Replaying<'_> {
 
 /// After a crash there may be keys whose person is erased, or whose registration was lost. A key
 /// that is missing is another matter: nobody can log in as that person ever again, and what they
-/// wrote cannot be read.
+/// wrote cannot be read. Returns whom that was agreed to about.
 fn settle_keys(
     log: &mut dyn EventLog,
     engine: &mut Engine,
     mut found: Vec<UserId>,
-) -> Result<(), LogError> {
-    let keyless = engine.keyring().keyless();
-    if let Some(first) = keyless.first() {
-        return Err(LogError::Damaged(format!(
-            "the keys of {} people are missing from the file `people.keys`, the first that of user {first}; restore that file together with the log",
-            keyless.len()
-        )));
-    }
+) -> Result<Vec<UserId>, LogError> {
+    let lost = lost::to_erase(engine, log.loss())?;
     found.retain(|user| engine.systems().accounts.name(*user).is_none());
     engine.drop_keys(&found);
-    log.destroy_keys(&found)
+    log.destroy_keys(&found)?;
+    Ok(lost)
 }
 
 /// The part of the thread that reads.

@@ -17,11 +17,7 @@ use std::{
     time::Duration,
 };
 
-use protocol::{
-    Roles, Seq, UserId,
-    message::WelcomeFlags,
-    words::accounts::{Command, Register, SetRoles},
-};
+use protocol::{Seq, UserId, message::WelcomeFlags};
 use rand::TryRng;
 use tokio::{
     net::TcpListener,
@@ -31,6 +27,7 @@ use tokio::{
 };
 
 use crate::{
+    admin::{self, ADMIN_PASSWORD_FILE},
     auth::Authenticator,
     clock::{Monotonic, wall_ms},
     config::ServerConfig,
@@ -38,14 +35,13 @@ use crate::{
     engine::Engine,
     health::{Door, Stage, Vitals},
     hub::{Hub, HubParts},
-    log::{
-        self, Durability, EventLog, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader,
-    },
+    log::{Durability, EventLog, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader},
+    lost,
     net::{
         Speech,
         tcp::{self, Shell},
     },
-    passwords::{self, Secret},
+    passwords::Secret,
     recover::{Recovered, recover},
     snapshot::{Keeper, Making, SnapshotError, Snapshots, make},
     writer::{Synced, Writer},
@@ -57,12 +53,6 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// How often a stopping server looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(5);
-
-/// The name of the first admin.
-pub const ADMIN_NAME: &str = "admin";
-
-/// The file in the data directory that holds the first admin's password.
-pub const ADMIN_PASSWORD_FILE: &str = "admin-password";
 
 /// The file in the data directory that holds the server's secret.
 pub(crate) const SECRET_FILE: &str = "secret";
@@ -197,16 +187,6 @@ fn address_of(listener: &TcpListener, wanted: SocketAddr) -> Result<SocketAddr, 
     })
 }
 
-/// What a fresh log begins with is durable before anybody is let in.
-fn commit_prepared(engine: &mut Engine, log: &mut dyn EventLog) -> Result<(), LogError> {
-    if let Some(batch) = engine.take_batch() {
-        let proof = log::commit(log, &batch)?;
-        let released = engine.handle_committed(&proof, batch);
-        engine.recycle(released);
-    }
-    Ok(())
-}
-
 /// Opens the log, rebuilds the state and makes the shell.
 fn start(
     config: &ServerConfig,
@@ -227,6 +207,7 @@ fn start(
         mut engine,
         reader,
         from: recovered_from,
+        lost,
         warnings: of_snapshots,
     } = recover(&mut *log, random()?, &snapshots, &vitals.progress)?;
     warnings.extend(of_snapshots);
@@ -234,8 +215,7 @@ fn start(
     let recovered_in = Duration::from_millis(clock.ms());
     let secret = secret(&config.data_dir)?;
     let admin_password_file = config.data_dir.join(ADMIN_PASSWORD_FILE);
-    prepare(&mut engine, &secret, config, &admin_password_file)?;
-    commit_prepared(&mut engine, &mut *log)?;
+    warnings.extend(prepare(&mut engine, &mut *log, &secret, config, &lost)?);
     let address = address_of(&doors.native, config.listen)?;
     let jsonl = match (&doors.lines, config.jsonl) {
         (Some(listener), Some(wanted)) => Some(address_of(listener, wanted)?),
@@ -284,37 +264,32 @@ fn start(
     Ok((shell, synced, ready))
 }
 
-/// What every fresh log begins with: somebody who may grant roles, and the default agenda.
+/// What is durable before anybody is let in: what every fresh log begins with, somebody who may grant
+/// roles and the default agenda; and that whoever is `lost` is erased again. Returns what a person
+/// should know.
 fn prepare(
     engine: &mut Engine,
+    log: &mut dyn EventLog,
     secret: &Secret,
     config: &ServerConfig,
-    admin_password_file: &Path,
-) -> Result<(), ServeError> {
+    lost: &[UserId],
+) -> Result<Vec<String>, ServeError> {
     let now = wall_ms();
     let is_fresh = engine.decided().seq == Seq::START;
-    if !engine.systems().accounts.has_admin() {
-        let password = hex(&random::<16>()?);
-        write_private(admin_password_file, password.as_bytes())?;
-        let key = protocol::Key(random()?);
-        let salt = secret.salt(key, ADMIN_NAME);
-        let password_hash = passwords::hash(&password, salt, config.password_cost);
-        let register = Command::from(Register {
-            name: ADMIN_NAME.into(),
-            password_hash: password_hash.into(),
-        });
-        engine.submit_own(now, &OwnedCommand::new(&register));
-        let promote = Command::from(SetRoles {
-            user: UserId(engine.decided().seq.0),
-            roles: Roles::ADMIN,
-        });
-        engine.submit_own(now, &OwnedCommand::new(&promote));
+    let mut told = Vec::new();
+    if !admin::is_there_beside(engine, lost) {
+        let name = admin::make(engine, secret, config, now)?;
+        if !is_fresh {
+            told.push(admin::told(&name, config));
+        }
     }
     if is_fresh {
         let open = protocol::words::agenda::Command::from(default_agenda());
         engine.submit_own(now, &OwnedCommand::new(&open));
     }
-    Ok(())
+    told.extend(log.loss().and_then(|loss| lost::told(lost, loss.after)));
+    lost::erase_again(engine, log, lost, now)?;
+    Ok(told)
 }
 
 /// Serves until told to stop, then finishes what was taken.
@@ -426,7 +401,7 @@ fn secret(data_dir: &Path) -> Result<Secret, ServeError> {
     }
 }
 
-fn write_private(path: &Path, bytes: &[u8]) -> Result<(), ServeError> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), ServeError> {
     let write = || {
         let mut file = OpenOptions::new()
             .write(true)
@@ -443,14 +418,10 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), ServeError> {
     })
 }
 
-fn random<const N: usize>() -> Result<[u8; N], ServeError> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], ServeError> {
     let mut bytes = [0; N];
     rand::rngs::SysRng
         .try_fill_bytes(&mut bytes)
         .map_err(|error| ServeError::System(error.to_string()))?;
     Ok(bytes)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

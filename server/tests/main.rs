@@ -9,6 +9,7 @@ mod health;
 mod hostile;
 mod lines;
 mod log;
+mod lost;
 mod restart;
 mod support;
 mod tidy;

@@ -29,6 +29,8 @@ pub fn backup(
     // Before the log is read: a server may go on while we look, and the mark follows the log.
     let mark = mark::read(data_dir)?;
     let mut reader = SqliteReader::open(data_dir)?;
+    // Where the tail is missing, keys may be as well, and that is why.
+    mark.check(reader.head()?, |seq| reader.hash_at(seq))?;
     let mut target = Target::create(target)?;
     let (copied, keys) = walk(&mut reader, &mut |row, _keyring| target.push(row), progress)?;
     mark.check(copied.head, |seq| reader.hash_at(seq))?;

@@ -78,6 +78,8 @@ pub fn export(
 ) -> Result<Copied, CopyError> {
     let mark = mark::read(data_dir)?;
     let mut reader = SqliteReader::open(data_dir)?;
+    // Where the tail is missing, keys may be as well, and that is why.
+    mark.check(reader.head()?, |seq| reader.hash_at(seq))?;
     let first = Line::First {
         stampede: WHAT,
         version: VERSION,

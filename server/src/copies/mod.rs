@@ -22,11 +22,12 @@ use std::{
 use protocol::{Record, Seq, UserId};
 
 use crate::{
+    admin::ADMIN_PASSWORD_FILE,
     domain::{Passage, Systems, systems::ReplayError},
     inspect::InspectError,
     keyring::Keyring,
     log::{Head, LogError, LogReader as _, PersonKey, Row, SqliteReader, replay},
-    serve::{ADMIN_PASSWORD_FILE, SECRET_FILE},
+    serve::SECRET_FILE,
 };
 
 pub use backup::{backup, restore};
@@ -95,7 +96,7 @@ pub enum CopyError {
     },
     /// The keys of people who are not erased.
     #[error(
-        "the keys of {count} people are missing from the file `people.keys`, the first that of user {first}; a log without them does not start: restore that file first"
+        "the keys of {count} people are missing from the file `people.keys`, the first that of user {first}; no server starts on a log without them: restore that file first; or, if a loss was accepted that explains it, start the server on it once, which says so"
     )]
     KeysMissing {
         /// How many.

@@ -18,17 +18,22 @@ use crate::{
 use super::{Ask, Engine, Submitted, round::Waiting};
 
 impl Engine {
+    /// The key of the server's own command that is decided next.
+    pub(crate) fn own_key(&self) -> Key {
+        let mut key = Key::default();
+        key.0[8..].copy_from_slice(&self.decided.seq.next().0.to_le_bytes());
+        key
+    }
+
     pub(super) fn decide_own(
         &mut self,
         now: u64,
         command: &OwnedCommand,
     ) -> Option<Box<OwnedCommand>> {
-        let mut key = Key::default();
-        key.0[8..].copy_from_slice(&self.decided.seq.next().0.to_le_bytes());
         let ask = Ask {
             origin: None,
             actor: UserId::NOBODY,
-            key,
+            key: self.own_key(),
             command: command.bytes(),
         };
         self.decide(now, &ask, None)

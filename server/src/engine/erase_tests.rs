@@ -4,7 +4,10 @@
 //! free for them. At every rest: the log gives the live state again without the keys of the erased,
 //! and nobody's name or text stands in it. Below the property, what erasing promises of single records.
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+};
 
 use proptest::prelude::*;
 use protocol::{
@@ -22,13 +25,14 @@ use tempfile::TempDir;
 use super::{Ask, Engine, Submitted, tests::submit};
 use crate::{
     domain::{
-        Context, Systems, Word,
+        Context, Passage, Systems, Word,
         systems::{Answered, CommandBytes, OwnedCommand, Source},
     },
     health::Progress,
     keyring::Keyring,
     log::{Batch, EventLog, LogReader, MemoryLog, commit},
-    recover::recover,
+    lost::erase_again,
+    recover::{Recovered, recover},
     snapshot::{
         Snapshots,
         tests::{assert_same, put},
@@ -59,6 +63,7 @@ enum Step {
     Settle,
     Snapshot,
     Crash { batch_survives: bool },
+    Lose { records: u64, deaths: u8 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -77,6 +82,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Settle),
         1 => Just(Step::Snapshot),
         1 => any::<bool>().prop_map(|batch_survives| Step::Crash { batch_survives }),
+        1 => (0..30_u64, 0..3_u8).prop_map(|(records, deaths)| Step::Lose { records, deaths }),
     ]
 }
 
@@ -169,6 +175,7 @@ impl World {
             Step::Settle => self.settle(),
             Step::Snapshot => put(self.dir.path(), &self.restored()),
             Step::Crash { batch_survives } => self.crash(batch_survives),
+            Step::Lose { records, deaths } => self.lose(records, deaths),
         }
         self.check_nobody_waits_for_a_free_place();
     }
@@ -402,8 +409,74 @@ impl World {
         self.check_log();
     }
 
+    /// The process dies, the log's end is gone, somebody accepts that, and so many starts die before
+    /// they are through with it: one before it has erased anybody again, one behind that.
+    fn lose(&mut self, records: u64, deaths: u8) {
+        let end = self.log.head().seq.0.saturating_sub(records).max(1);
+        self.log.lose_after(Seq(end));
+        self.log.accept_loss();
+        self.forget_snapshots_behind(Seq(end));
+        let lost = self.recovered().lost;
+        self.check_lost(&lost);
+        if 0 < deaths {
+            assert_eq!(self.recovered().lost, lost, "nothing is agreed to anew");
+        }
+        let mut recovered = self.recovered();
+        let mut log = self.log.reopen();
+        erase_again(&mut recovered.engine, &mut log, &lost, self.now).unwrap();
+        if 1 < deaths {
+            // It died before it could say that it was over.
+            self.log.accept_loss();
+            recovered = self.recovered();
+            assert_eq!(recovered.lost, []);
+            erase_again(&mut recovered.engine, &mut log, &[], self.now).unwrap();
+        }
+        assert_eq!(log.loss(), None);
+        self.engine = recovered.engine;
+        for user in lost {
+            self.check_gone(user);
+        }
+        self.find_people();
+        self.check_log();
+    }
+
+    /// Just those are lost who are in the log, have no key, and were erased before.
+    fn check_lost(&self, lost: &[UserId]) {
+        let mut expected = BTreeSet::new();
+        let mut reader = self.log.reader().unwrap();
+        visit(
+            &mut *reader,
+            &mut |row| match Systems::passage(&row.record) {
+                Ok(Some(Passage::Joins(user))) => _ = expected.insert(user),
+                Ok(Some(Passage::Leaves(user))) => _ = expected.remove(&user),
+                Ok(None) => {}
+                Err(error) => panic!("{error}"),
+            },
+        );
+        for key in reader.keys().unwrap() {
+            expected.remove(&key.user);
+        }
+        assert_eq!(lost, Vec::from_iter(expected));
+        assert!(lost.iter().all(|user| !self.people.contains_key(user)));
+    }
+
+    /// They would be told of at every start.
+    fn forget_snapshots_behind(&self, end: Seq) {
+        let snapshots = Snapshots::of(self.dir.path());
+        let listed = snapshots.list().unwrap();
+        let kept = listed.iter().map(|listed| listed.seq);
+        let kept: Vec<Seq> = kept.filter(|seq| *seq <= end).collect();
+        snapshots.keep_only(&kept).unwrap();
+    }
+
     /// What the next process begins with, from whatever snapshot there is: the same as without one.
     fn restored(&self) -> Engine {
+        let recovered = self.recovered();
+        assert_eq!(recovered.lost, []);
+        recovered.engine
+    }
+
+    fn recovered(&self) -> Recovered {
         let snapshots = Snapshots::of(self.dir.path());
         let recovered = recover(
             &mut self.log.reopen(),
@@ -414,7 +487,7 @@ impl World {
         .expect("a log of ours");
         assert_eq!(recovered.warnings, [""; 0]);
         assert_same(&recovered.engine, &restored(&mut self.log.reopen(), 2));
-        recovered.engine
+        recovered
     }
 
     /// A registration that got lost did not happen, nor did an erasure.

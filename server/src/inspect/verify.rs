@@ -14,7 +14,7 @@ use crate::{
     domain::{Passage, Systems},
     keyring::Keyring,
     log::{
-        Head, LogError, LogReader as _, Row, SqliteReader, lock,
+        Head, LogError, LogReader as _, Row, SqliteReader, lock, loss,
         mark::{self, MarkRead},
         pages::{self, FileReport},
         people,
@@ -43,6 +43,8 @@ pub struct VerifyReport {
     pub state_hash_second: u128,
     /// People who are not erased and whose key is missing: the state has them without a name.
     pub keyless: usize,
+    /// Behind which position a loss was accepted, by a start that did not get to its end.
+    pub lost_after: Option<Seq>,
     /// What the high-water mark said.
     pub mark: MarkRead,
     /// What stands in the files.
@@ -86,8 +88,9 @@ impl fmt::Display for VerifyReport {
         if self.keyless != 0 {
             writeln!(
                 f,
-                "keys     MISSING for {} people: what is about them cannot be read, and the state is not the server's",
-                self.keyless
+                "keys     MISSING for {} people: what is about them cannot be read, and the state is not the server's{}",
+                self.keyless,
+                describe_loss(self.lost_after)
             )?;
         }
         if self.is_reproducible() {
@@ -130,6 +133,7 @@ pub fn verify(data_dir: &Path) -> Result<VerifyReport, InspectError> {
         state_hash: first.systems.state_hash(),
         state_hash_second: second.systems.state_hash(),
         keyless: first.keyring.keyless().len(),
+        lost_after: loss::read(data_dir)?.map(|lost| lost.seq),
         mark,
         files,
     })
@@ -251,6 +255,14 @@ fn describe_files(files: &FilesRead) -> String {
         );
     }
     text
+}
+
+fn describe_loss(lost_after: Option<Seq>) -> String {
+    lost_after.map_or_else(String::new, |seq| {
+        format!(
+            "; a loss behind seq {seq} was accepted, and the start that was to erase them again got no further: the next one goes on"
+        )
+    })
 }
 
 fn describe_mark(mark: MarkRead) -> String {

@@ -153,14 +153,16 @@ fn failed(doing: &str, source: io::Error) -> LogError {
     }
 }
 
-fn render(head: Head, line: &mut String) {
+/// A line that says a position and its hash, and whether it is whole.
+pub(super) fn render(head: Head, line: &mut String) {
     line.clear();
     write!(line, "{:020} {}", head.seq.0, head.hash).expect("a string takes everything");
     let checksum = xxh3_64(line.as_bytes());
     writeln!(line, " {checksum:016x}").expect("a string takes everything");
 }
 
-fn parse(bytes: &[u8]) -> Option<Head> {
+/// What such a line says; nothing of one that is torn or edited.
+pub(super) fn parse(bytes: &[u8]) -> Option<Head> {
     let line = std::str::from_utf8(bytes).ok()?;
     if line.len() != LINE_BYTES {
         return None;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::{OwnedRecord, Seq, UserId};
 
-use super::{Batch, EventLog, Head, LogError, LogReader, PersonKey, Row, Visit};
+use super::{Batch, EventLog, Head, LogError, LogReader, Loss, PersonKey, Row, Visit};
 
 /// Records copied out under the lock at a time, so that a visitor may take as long as it likes.
 const PAGE_LEN: usize = 512;
@@ -22,6 +22,9 @@ pub struct MemoryLog {
 struct Stored {
     rows: Vec<OwnedRecord>,
     keys: Vec<PersonKey>,
+    keys_destroyed: usize,
+    /// Where it ended when a loss was accepted, until that is over.
+    accepted: Option<Seq>,
 }
 
 type Storage = Arc<Mutex<Stored>>;
@@ -45,6 +48,12 @@ impl MemoryLog {
     pub fn lose_after(&self, seq: Seq) {
         let kept = usize::try_from(seq.0).unwrap_or(usize::MAX);
         lock(&self.stored).rows.truncate(kept);
+    }
+
+    /// Gives up what was lost.
+    pub fn accept_loss(&self) {
+        let end = self.head().seq;
+        lock(&self.stored).accepted = Some(end);
     }
 }
 
@@ -72,6 +81,19 @@ impl EventLog for MemoryLog {
 
     fn destroy_keys(&mut self, people: &[UserId]) -> Result<(), LogError> {
         lock(&self.stored).destroy_keys(people);
+        Ok(())
+    }
+
+    fn loss(&self) -> Option<Loss> {
+        let stored = lock(&self.stored);
+        Some(Loss {
+            after: stored.accepted?,
+            keys_destroyed: stored.keys_destroyed,
+        })
+    }
+
+    fn end_loss(&mut self) -> Result<(), LogError> {
+        lock(&self.stored).accepted = None;
         Ok(())
     }
 
@@ -126,7 +148,9 @@ impl LogReader for MemoryReader {
 
 impl Stored {
     fn destroy_keys(&mut self, people: &[UserId]) {
+        let before = self.keys.len();
         self.keys.retain(|key| !people.contains(&key.user));
+        self.keys_destroyed += before - self.keys.len();
     }
 }
 

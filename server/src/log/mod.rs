@@ -9,6 +9,7 @@ pub mod batch;
 mod cells;
 pub mod database;
 pub mod lock;
+pub mod loss;
 pub mod mark;
 pub mod memory;
 pub mod pages;
@@ -69,6 +70,16 @@ pub struct Row<'a> {
 /// What receives records one by one and may say that it has seen enough.
 pub type Visit<'a> = dyn FnMut(Row<'_>) -> ControlFlow<()> + 'a;
 
+/// A tail that was given up in so many words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    /// Where the log ended then.
+    pub after: Seq,
+    /// Keys that were ever destroyed beside this log, as far as that can be seen: of the people who
+    /// lack theirs, no more can have been erased.
+    pub keys_destroyed: usize,
+}
+
 /// A place that keeps batches. One owner appends; readers see only what is durable.
 pub trait EventLog: Send {
     /// The newest durable position.
@@ -90,6 +101,21 @@ pub trait EventLog: Send {
     /// # Errors
     /// If it cannot be made durable. The process must end; the next one tries again.
     fn destroy_keys(&mut self, people: &[UserId]) -> Result<(), LogError>;
+
+    /// The loss that was accepted and is not over: people in the log may lack their key, because
+    /// they were erased behind it. Until [`EventLog::end_loss`] every start finds it.
+    fn loss(&self) -> Option<Loss> {
+        None
+    }
+
+    /// Nobody lacks a key any more: whoever does later has not lost it by that. Returns when that is
+    /// durable.
+    ///
+    /// # Errors
+    /// If it cannot be made durable. The process must end; the next one tries again.
+    fn end_loss(&mut self) -> Result<(), LogError> {
+        Ok(())
+    }
 
     /// A second view of the durable records, for another thread.
     ///

@@ -125,6 +125,14 @@ impl PeopleFile {
         if is_changed { self.sync() } else { Ok(()) }
     }
 
+    /// Slots without a key: a key that is destroyed leaves one behind, for as long as the file is the
+    /// same.
+    pub(super) fn destroyed(&self) -> usize {
+        let kept: usize = self.slots.values().map(Vec::len).sum();
+        let slots = usize::try_from(self.end).unwrap_or(usize::MAX);
+        slots.saturating_sub(kept)
+    }
+
     fn write(&self, slot: u64, bytes: &[u8]) -> Result<(), LogError> {
         let at = slot * u64::try_from(SLOT_BYTES).expect("64 fits");
         self.file
@@ -262,8 +270,11 @@ mod tests {
         let mut file = PeopleFile::open(dir.path()).unwrap();
         file.add(&[key(1), key(1)]).unwrap();
         let mut file = PeopleFile::open(dir.path()).unwrap();
+        assert_eq!(file.destroyed(), 0);
         file.destroy(&[UserId(1)]).unwrap();
+        assert_eq!(file.destroyed(), 2, "and both are counted");
         let bytes = fs::read(dir.path().join(FILE_NAME)).unwrap();
         assert!(bytes.iter().all(|byte| *byte == 0));
+        assert_eq!(PeopleFile::open(dir.path()).unwrap().destroyed(), 2);
     }
 }

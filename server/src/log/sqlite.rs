@@ -1,19 +1,20 @@
 //! The log on disk: one SQLite database, one transaction a batch.
 //!
-//! Owns the writing connection, the lock on the data directory, the high-water mark and the keys of
-//! people. An append returns after the write-ahead log is synced; what failed is reported and never
+//! Owns the writing connection, the lock on the data directory, the high-water mark, the keys of
+//! people, and what is remembered of a loss that was accepted. An append returns after the write-ahead log is synced; what failed is reported and never
 //! tried again, because nobody knows how much of it the disk has. Deliberately absent: reading
 //! (`reader.rs`), setting up (`database.rs`), checking the chain (`replay.rs`).
 
 use std::path::{Path, PathBuf};
 
-use protocol::{Seq, UserId};
+use protocol::{ChainHash, Seq, UserId};
 use rusqlite::{CachedStatement, Connection};
 
 use super::{
-    Batch, EventLog, Head, LogError, LogReader, PersonKey, Row,
+    Batch, EventLog, Head, LogError, LogReader, Loss, PersonKey, Row,
     database::{create_data_dir, open_for_writing, sqlite_error, sync_data_dir},
     lock::DataLock,
+    loss,
     mark::{self, Mark, MarkRead},
     people::PeopleFile,
     reader::{SqliteReader, read_hash, read_head, sql_seq},
@@ -61,7 +62,8 @@ impl Durability {
 pub struct SqliteOptions {
     /// See [`Durability`].
     pub durability: Durability,
-    /// Go on with a log that ends at exactly this position, before its high-water mark.
+    /// Go on with a log that ends at exactly this position, whatever was behind it: also if the
+    /// high-water mark knows of more, and if people lack their keys because they were erased there.
     pub accept_loss_after: Option<Seq>,
 }
 
@@ -74,6 +76,8 @@ pub struct SqliteLog {
     head: Head,
     data_dir: PathBuf,
     mark_read: MarkRead,
+    /// Where the log ended when a loss was accepted that is not over.
+    lost_after: Option<Seq>,
     insert_many: String,
     insert_one: String,
     // Dropped last: the directory is ours until the connection is closed.
@@ -100,9 +104,9 @@ impl SqliteLog {
         let head = read_head(&connection)?;
         let mark_read = mark::read(data_dir)?;
         let marked = mark_read.check(head, |seq| read_hash(&connection, seq));
-        if !is_accepted(&marked, options.accept_loss_after) {
-            marked?;
-        }
+        let lost_after = accept(data_dir, head, marked, options.accept_loss_after, |seq| {
+            read_hash(&connection, seq)
+        })?;
         let mut mark = Mark::open(data_dir)?;
         mark.write(head)?;
         mark.sync()?;
@@ -115,6 +119,7 @@ impl SqliteLog {
             head,
             data_dir: data_dir.to_owned(),
             mark_read,
+            lost_after,
             insert_many: insert(ROWS_PER_STATEMENT),
             insert_one: insert(1),
             _lock: lock,
@@ -236,6 +241,21 @@ impl EventLog for SqliteLog {
         self.people.destroy(people)
     }
 
+    fn loss(&self) -> Option<Loss> {
+        self.lost_after.map(|after| Loss {
+            after,
+            keys_destroyed: self.people.destroyed(),
+        })
+    }
+
+    fn end_loss(&mut self) -> Result<(), LogError> {
+        self.lost_after = None;
+        if loss::remove(&self.data_dir)? {
+            sync_data_dir(&self.data_dir)?;
+        }
+        Ok(())
+    }
+
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
         Ok(Box::new(SqliteReader::open(&self.data_dir)?))
     }
@@ -246,10 +266,33 @@ impl EventLog for SqliteLog {
     }
 }
 
-/// Whether somebody said in so many words that they give up just what is missing. A loss of another
-/// length is another loss, which nobody has seen yet.
-fn is_accepted(marked: &Result<(), LogError>, after: Option<Seq>) -> bool {
-    matches!(marked, Err(LogError::TailMissing { found, .. }) if Some(*found) == after)
+/// Where the log ended when somebody said in so many words that they give up what was behind it, now
+/// or before a start that was cut short; nothing if nobody did. A loss of another length is another
+/// loss, which nobody has seen yet.
+fn accept(
+    data_dir: &Path,
+    head: Head,
+    marked: Result<(), LogError>,
+    after: Option<Seq>,
+    hash_at: impl FnOnce(Seq) -> Result<Option<ChainHash>, LogError>,
+) -> Result<Option<Seq>, LogError> {
+    let before = match loss::read(data_dir)? {
+        Some(lost) if lost == head || hash_at(lost.seq)? == Some(lost.hash) => Some(lost.seq),
+        // There is none, or it is of another log.
+        Some(_) | None => None,
+    };
+    let is_shorter = matches!(marked, Err(LogError::TailMissing { .. }));
+    let is_accepted = [after, before].contains(&Some(head.seq));
+    if !(is_shorter && is_accepted) {
+        marked?;
+    }
+    if after != Some(head.seq) {
+        return Ok(before);
+    }
+    // Durable before the mark is lowered, behind which nothing looks lost.
+    loss::write(data_dir, head)?;
+    sync_data_dir(data_dir)?;
+    Ok(after)
 }
 
 fn insert(rows: usize) -> String {

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::{
     Durability, EventLog, Head, LogError, SqliteLog, SqliteOptions, SqliteReader,
     contract::batch,
+    loss,
     mark::{self, Mark, MarkRead},
     replay, verify_chain,
 };
@@ -122,6 +123,86 @@ fn only_the_loss_that_was_named_is_accepted() {
         );
     }
     assert!(SqliteLog::open(dir.path(), accepting_loss_after(25)).is_ok());
+}
+
+/// A log of 25 records that was longer, and what it says of a loss.
+fn cut_log() -> TempDir {
+    let dir = closed_log(30);
+    sql(&dir, "DELETE FROM event_log WHERE 25 < seq");
+    dir
+}
+
+fn lost_after(dir: &TempDir, options: SqliteOptions) -> Option<Seq> {
+    let log = SqliteLog::open(dir.path(), options).unwrap();
+    log.loss().map(|loss| loss.after)
+}
+
+#[test]
+fn an_accepted_loss_is_remembered_until_it_is_said_to_be_over() {
+    let dir = cut_log();
+    let file = dir.path().join(loss::FILE_NAME);
+    assert_eq!(lost_after(&dir, accepting_loss_after(25)), Some(Seq(25)));
+    let none = SqliteOptions::default();
+    assert_eq!(lost_after(&dir, none), Some(Seq(25)), "also without a word");
+    let mut log = open(dir.path()).unwrap();
+    log.append(&batch(log.head(), 3)).unwrap();
+    drop(log);
+    assert_eq!(lost_after(&dir, none), Some(Seq(25)), "also behind it");
+    let mut log = open(dir.path()).unwrap();
+    log.end_loss().unwrap();
+    assert_eq!((log.loss(), file.exists()), (None, false));
+    log.end_loss().unwrap();
+    drop(log);
+    assert_eq!(lost_after(&dir, none), None);
+    assert_eq!(lost_after(&dir, accepting_loss_after(25)), None, "long ago");
+}
+
+#[test]
+fn a_loss_that_was_remembered_before_the_mark_was_lowered_is_accepted() {
+    let dir = cut_log();
+    let (mark, file) = (
+        dir.path().join(mark::FILE_NAME),
+        dir.path().join(loss::FILE_NAME),
+    );
+    let before = std::fs::read(&mark).unwrap();
+    lost_after(&dir, accepting_loss_after(25));
+    std::fs::write(&mark, &before).unwrap();
+    assert_eq!(lost_after(&dir, SqliteOptions::default()), Some(Seq(25)));
+    // One that a crash tore is none, and the mark says what it said.
+    std::fs::write(&mark, &before).unwrap();
+    let line = std::fs::read(&file).unwrap();
+    for torn in [&line[..0], &line[..50], &line[..102]] {
+        std::fs::write(&file, torn).unwrap();
+        assert_tail_missing(dir.path(), 25, 30);
+    }
+}
+
+#[test]
+fn a_loss_of_another_log_or_of_less_is_not_this_one() {
+    let dir = cut_log();
+    lost_after(&dir, accepting_loss_after(25));
+    let other = closed_log(24);
+    let file = |dir: &TempDir| dir.path().join(loss::FILE_NAME);
+    std::fs::copy(file(&dir), file(&other)).unwrap();
+    assert_eq!(lost_after(&other, SqliteOptions::default()), None);
+    sql(&dir, "DELETE FROM event_log WHERE 20 < seq");
+    assert_tail_missing(dir.path(), 20, 25);
+    assert_eq!(lost_after(&dir, accepting_loss_after(20)), Some(Seq(20)));
+}
+
+#[test]
+fn a_loss_that_the_mark_does_not_know_of_is_accepted_where_the_log_ends() {
+    let dir = closed_log(25);
+    for mark in [None, Some("edited")] {
+        let path = dir.path().join(mark::FILE_NAME);
+        std::fs::remove_file(&path).unwrap();
+        if let Some(text) = mark {
+            std::fs::write(&path, text).unwrap();
+        }
+        assert_eq!(lost_after(&dir, accepting_loss_after(24)), None);
+        assert_eq!(lost_after(&dir, accepting_loss_after(25)), Some(Seq(25)));
+        open(dir.path()).unwrap().end_loss().unwrap();
+    }
 }
 
 #[test]

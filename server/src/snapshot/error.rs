@@ -98,7 +98,7 @@ pub enum SnapshotError {
     GivenUp,
     /// People have no key.
     #[error(
-        "{count} people have no key in `people.keys`, the first is {first}: somebody is being erased right now, try again; or the file was lost, restore it together with the log"
+        "{count} people have no key in `people.keys`, the first is {first}: somebody is being erased right now, try again; or the file was lost, restore it together with the log; or a loss was accepted that explains it, start the server once"
     )]
     Keyless {
         /// How many.

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     engine::Engine,
     health::Progress,
-    log::{Head, LogReader as _, SqliteReader},
+    log::{Head, LogReader as _, SqliteReader, mark},
     recover::{Rebuild, rebuild},
 };
 
@@ -76,10 +76,13 @@ pub fn make(making: &Making<'_>) -> Result<Made, SnapshotError> {
         is_given_up,
         ..
     } = *making;
+    // Before the log is read: a server may go on while we look, and the mark follows the log.
+    let mark = mark::read(data_dir)?;
     let mut reader = SqliteReader::open(data_dir)?;
     let part = Part::take(data_dir)?;
     // Before the keys: whoever is in the log by then has theirs in the file by now.
     let head = reader.head()?;
+    mark.check(head, |seq| reader.hash_at(seq))?;
     let keys = reader.keys()?;
     let snapshots = Snapshots::of(data_dir);
     // Keys are never made from it, since nobody joins here who has not joined; but tables are hashed

@@ -73,7 +73,7 @@ impl Snapshots {
     }
 
     /// Removes every snapshot but those at these positions.
-    pub(super) fn keep_only(&self, kept: &[Seq]) -> io::Result<()> {
+    pub(crate) fn keep_only(&self, kept: &[Seq]) -> io::Result<()> {
         for listed in self.list()? {
             if !kept.contains(&listed.seq) {
                 fs::remove_file(listed.path)?;

@@ -167,6 +167,12 @@ impl Accounts {
         self.admins != 0
     }
 
+    /// How many there are.
+    #[must_use]
+    pub const fn admin_count(&self) -> usize {
+        self.admins
+    }
+
     /// People by id, behind `after`, with their names.
     pub fn people_after(&self, after: UserId) -> impl Iterator<Item = (UserId, &str)> {
         let first = self.ids.partition_point(|user| *user <= after);
@@ -185,10 +191,6 @@ impl Accounts {
 impl Accounts {
     pub(super) const fn digest(&self) -> Digest {
         self.digest
-    }
-
-    pub(super) const fn admin_count(&self) -> usize {
-        self.admins
     }
 
     pub(super) fn user_named(&self, name: &str) -> Option<UserId> {
