@@ -165,7 +165,9 @@ impl Access {
 /// # Errors
 /// Whatever the server refuses.
 pub(super) async fn build(access: &Access, world: &World, today: u32) -> Result<Built, WorldError> {
-    let (admin, admin_token) = access.admin().await?;
+    // First, since a wrong password is told at once; what becomes of the people may take minutes, in which
+    // nothing is said on this connection.
+    let (_idle, admin_token) = access.admin().await?;
     let devices = people::connect(access, world).await?;
     let mut maker = Maker::new(access, world, admin_token, devices).await?;
     let agendas = maker.open_agendas().await?;
@@ -187,12 +189,13 @@ pub(super) async fn build(access: &Access, world: &World, today: u32) -> Result<
     };
     let began_at = maker.newest();
     let (sessions, links) = maker.finish()?;
+    let admin = access.admin_again(admin_token).await;
     Ok(Built {
         map: Rc::new(map),
         users: sessions.iter().map(|session| session.user).collect(),
         sessions,
         links,
-        admin,
+        admin: admin.map_err(WorldError::Connect)?,
         admin_token,
         began_at,
     })
