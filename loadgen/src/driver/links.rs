@@ -105,7 +105,7 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
         if client.is_away() && !client.has_ended() {
             return;
         }
-        let was_open = client.is_open();
+        let was_open = client.is_subscribed();
         client.handle_loss(now);
         self.links.lost += 1;
         // A server that dies loses all of them: one line says it.
