@@ -292,6 +292,12 @@ impl Client {
         self.talk.poll_transmit()
     }
 
+    /// Whether nothing it asked is unanswered.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.talk.oldest().is_none()
+    }
+
     /// Asks: the call is outstanding until it is answered or given up, whatever becomes of
     /// connections.
     pub fn ask(&mut self, ask: &Ask) {
@@ -359,6 +365,11 @@ impl Client {
     pub fn ask_standing(&mut self, now: Nanos) {
         self.shown.begin();
         self.ask_standing_after(None, now);
+    }
+
+    /// Nobody waits for anything that may be for it any more.
+    pub fn excuse(&mut self) {
+        self.shown.excuse();
     }
 
     fn ask_standing_after(&mut self, after: Option<u64>, now: Nanos) {

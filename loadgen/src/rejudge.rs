@@ -168,6 +168,8 @@ impl Survey {
             | Call::MyBookings
             | Call::Catalogue(_)
             | Call::Sales(_) => {}
+            // What they held is free from then on, as a hold is that ends.
+            Call::EraseMe => self.lets_go = true,
         }
     }
 

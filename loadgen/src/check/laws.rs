@@ -348,7 +348,8 @@ impl Watch for Laws {
             Call::Confirm { .. }
             | Call::LeaveWaitlist { .. }
             | Call::ListSlots { .. }
-            | Call::MyBookings => {}
+            | Call::MyBookings
+            | Call::EraseMe => {}
             Call::Chat(call) => {
                 let user = self.user(client);
                 self.chat.handle_invoke((client, counter), user, &call);
@@ -403,6 +404,8 @@ impl Watch for Laws {
                 let user = self.user(operation.client);
                 self.sales.handle_complete(user, operation, &call, observed);
             }
+            // What follows from it is in the log.
+            Call::EraseMe => {}
         }
     }
 

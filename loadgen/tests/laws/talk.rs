@@ -105,7 +105,10 @@ fn entry(run: &Run, parts: &[&str], seq: u64) -> ShownEntry {
         seq,
         author: Run::user(client),
         key: run.mint.mint(client, counter),
-        text: Some(parts.get(3) != Some(&"wrong")),
+        text: Some(match parts.get(3) {
+            Some(&"wrong") => loadgen::operation::Words::Wrong,
+            _as_it_was => loadgen::operation::Words::Right,
+        }),
     }
 }
 
