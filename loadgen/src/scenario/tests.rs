@@ -533,6 +533,7 @@ fn every_scenario_that_ships_parses_and_plans() {
             "booking-race",
             "booking-race-crash",
             "catalogue-browse",
+            "erase-me",
             "everything",
             "everything-under-faults",
             "flash-sale",
