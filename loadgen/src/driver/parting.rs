@@ -97,9 +97,11 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
         if self.send(run, &Call::EraseMe, at, now) {
             self.partings.counts.people += 1;
         } else {
-            // They were to be, and stay: there was no room, or the phase is over.
+            // They were to be, and stay: they are away, there was no room, or the phase is over.
             self.partings.people.remove(&user);
-            self.end(run, at, now);
+            if let Some(next_at) = self.end(run, at, now) {
+                self.advance(run, next_at, now);
+            }
         }
     }
 

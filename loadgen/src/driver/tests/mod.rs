@@ -100,6 +100,8 @@ steps = [
   {{ erase_me = {{}} }},
   {{ reserve = {{ agenda = "uniform" }} }},
 ]
+[flow.wander]
+steps = [{{ go_offline = "20ms" }}]
 [flow.leave]
 steps = [{{ erase_me = {{}} }}]
 [flow.dream]
@@ -429,6 +431,23 @@ load = [{ flow = "book", clients = 8 }, { flow = "leave", clients = 8 }]"#;
     let counts = phase.conservation;
     assert_eq!((counts.sent, counts.cancelled_at_end), (8, 8), "{counts:?}");
     assert_eq!(phase.erasure, None);
+}
+
+#[tokio::test]
+async fn whoever_is_away_is_erased_when_they_are_back() {
+    let away = r#"duration = "300ms"
+load = [
+  { flow = "wander", clients = 8, think = "20ms" },
+  { flow = "leave", clients = 8, think = "30ms" },
+]"#;
+    let (mut null, mut witness) = (NullTarget::new(8), Witness::default());
+    let driven = drive_on(away, &mut null, &mut witness, options()).await;
+    assert_eq!(driven.phases[0].erasure.map(|it| it.people), Some(8));
+    let come_back = |client| {
+        let of_client = |link: &&(u32, LinkChange)| link.0 == client;
+        witness.links.iter().filter(of_client).count()
+    };
+    assert!((0..8).all(|client| 1 < come_back(client)), "they were away");
 }
 
 #[tokio::test]
