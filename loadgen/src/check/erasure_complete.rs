@@ -127,7 +127,7 @@ impl ErasureComplete {
 
     /// Whether there is anything to judge: somebody asked for it, or lost their words without.
     pub(super) fn is_exercised(&self) -> bool {
-        !self.asked.is_empty() || !self.wordless.is_empty() || !self.erasures.is_empty()
+        !self.asked.is_empty() || !self.wordless.is_empty()
     }
 
     /// Somebody is about to ask to be erased.
