@@ -5,7 +5,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use loadgen::check::{LawOptions, Laws};
 use loadgen::operation::{
-    Call, KeyMint, LinkChange, Observed, Operation, Outcome, Push, ShownEntry, Slot, Watch,
+    Call, KeyMint, LinkChange, Observed, Operation, Outcome, Push, ShownEntry, Slot, Watch, Words,
 };
 use protocol::{
     ChainHash, OwnedRecord, Seq, UserId, outcome,
@@ -148,7 +148,7 @@ fn fan_out(laws: &mut Laws, mint: &KeyMint) {
             seq,
             author: UserId(1),
             key: mint.mint(0, counter),
-            text: Some(true),
+            text: Some(Words::Right),
         };
         for client in 0..LISTENERS {
             laws.handle_push(client, seq, &Push::Entry(entry), u64::from(counter) + 1);

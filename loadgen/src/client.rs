@@ -42,6 +42,8 @@ pub struct Client {
     offline_until: Nanos,
     /// When the pushes of its connection began.
     subscribed_at: Nanos,
+    /// Whether they did.
+    is_subscribed: bool,
     /// The newest position when it came back the last time, before it asked anything again.
     newest_at_return: u64,
     body: Vec<u8>,
@@ -192,6 +194,7 @@ impl Client {
             shown: Shown::default(),
             offline_until: 0,
             subscribed_at: 0,
+            is_subscribed: false,
             newest_at_return: 0,
             body: Vec::new(),
             partial: Vec::new(),
@@ -240,6 +243,13 @@ impl Client {
         self.subscribed_at
     }
 
+    /// Whether its connection was told of pushes and is not known to be lost: also where the server
+    /// has just ended the conversation, so that no request reaches it any more.
+    #[must_use]
+    pub const fn is_subscribed(&self) -> bool {
+        self.is_subscribed
+    }
+
     /// Whether its requests reach the server now.
     #[must_use]
     pub const fn is_open(&self) -> bool {
@@ -280,6 +290,12 @@ impl Client {
     /// Frames that wait to be written. A target takes them from the front.
     pub const fn out(&mut self) -> &mut Vec<u8> {
         self.talk.poll_transmit()
+    }
+
+    /// Whether nothing it asked is unanswered.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.talk.oldest().is_none()
     }
 
     /// Asks: the call is outstanding until it is answered or given up, whatever becomes of
@@ -351,6 +367,11 @@ impl Client {
         self.ask_standing_after(None, now);
     }
 
+    /// Nobody waits for anything that may be for it any more.
+    pub fn excuse(&mut self) {
+        self.shown.excuse();
+    }
+
     fn ask_standing_after(&mut self, after: Option<u64>, now: Nanos) {
         self.body.clear();
         let (kind, schema) = Standing::ask(after, &mut self.body);
@@ -406,7 +427,7 @@ impl Client {
                 }
             },
             Event::Subscribed { from, newest } => {
-                self.subscribed_at = now;
+                (self.subscribed_at, self.is_subscribed) = (now, true);
                 let (from, newest) = (from.0, newest.0);
                 self.newest_at_return = newest;
                 Told::Subscribed { from, newest }
@@ -507,7 +528,7 @@ impl Client {
     }
 
     fn forget_connection(&mut self) {
-        self.subscribed_at = Nanos::MAX;
+        (self.subscribed_at, self.is_subscribed) = (Nanos::MAX, false);
         self.partial = Vec::new();
     }
 
@@ -791,6 +812,23 @@ mod tests {
             };
             assert_eq!(finished.operation.outcome, wanted);
         }
+    }
+
+    #[test]
+    fn a_conversation_that_the_server_ends_is_still_a_connection_to_lose() {
+        let mut client = client();
+        let mut bytes = Vec::new();
+        Reply::Error(protocol::message::ErrorReply {
+            correlation: 0,
+            refusal: protocol::Refusal::new(protocol::Code::SESSION_ENDED),
+            retry_after_ms: 0,
+            fatal: true,
+        })
+        .encode(&mut bytes);
+        assert!(client.handle_bytes(&mut bytes.as_slice(), 30).is_err());
+        assert!(client.has_ended() && !client.is_open() && client.is_subscribed());
+        client.handle_loss(31);
+        assert!(!client.is_subscribed() && client.connect_at().is_none());
     }
 
     #[test]

@@ -117,7 +117,8 @@ const fn contended_slot(call: &Call) -> Option<Slot> {
         | Call::MyBookings
         | Call::Chat(_)
         | Call::Catalogue(_)
-        | Call::Sales(_) => None,
+        | Call::Sales(_)
+        | Call::EraseMe => None,
         Call::Reserve { .. }
         | Call::Cancel { .. }
         | Call::Hold { .. }

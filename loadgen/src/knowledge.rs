@@ -103,7 +103,7 @@ mod tests {
     use protocol::{Key, UserId};
 
     use super::*;
-    use crate::operation::ShownEntry;
+    use crate::operation::{ShownEntry, Words};
 
     fn show(knowledge: &mut Knowledge, seq: u64, conversation: u64, index: u64) {
         let entry = ShownEntry {
@@ -112,7 +112,7 @@ mod tests {
             seq,
             author: UserId(1),
             key: Key([0; 16]),
-            text: Some(true),
+            text: Some(Words::Right),
         };
         knowledge.handle_push(seq, &Push::Entry(entry));
     }

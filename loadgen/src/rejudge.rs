@@ -68,6 +68,8 @@ struct Survey {
     pushes: bool,
     /// Whether it gives and takes places by itself.
     lets_go: bool,
+    /// Whether somebody asked to be erased.
+    erases: bool,
     /// Attempts at a place that nobody heard the end of.
     unheard: bool,
 }
@@ -168,6 +170,8 @@ impl Survey {
             | Call::MyBookings
             | Call::Catalogue(_)
             | Call::Sales(_) => {}
+            // What they held is free from then on, as a hold is that ends.
+            Call::EraseMe => (self.lets_go, self.erases) = (true, true),
         }
     }
 
@@ -182,7 +186,10 @@ impl Survey {
             "no-double-booking" | "refusals-justified" => {
                 is_old.or_else(|| self.lets_go.then_some(PUSHES))
             }
-            "linearizable" => is_old,
+            "linearizable" => is_old.or_else(|| {
+                let needs_log = self.erases && !has_log;
+                needs_log.then_some("somebody had themselves erased, and which other devices were theirs stands in the log: give the run's data directory with --log")
+            }),
             "someone-wins" => is_old.or_else(|| {
                 let needs_log = self.unheard && !has_log;
                 needs_log.then_some("some attempts were never answered; whether they won stands in the log: give the run's data directory with --log")

@@ -121,6 +121,12 @@ impl Shown {
         self.is_asking = true;
     }
 
+    /// Nothing is waited for, and nothing was: its person is no more.
+    pub(crate) fn excuse(&mut self) {
+        self.begin();
+        self.end();
+    }
+
     /// The server's answer is of this position; of several pages the first one's counts.
     pub(crate) const fn reflect(&mut self, seq: u64) {
         if self.reflects == 0 {

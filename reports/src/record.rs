@@ -141,6 +141,9 @@ pub struct PhaseRecord {
     /// How messages reached people; `None` where nobody said anything.
     #[serde(default)]
     pub deliveries: Option<DeliveryRecord>,
+    /// People who had themselves erased in it, or before; `None` where that concerned nobody.
+    #[serde(default)]
+    pub erasure: Option<ErasureRecord>,
     /// One point for each second of the phase.
     pub timeline: Vec<TimelinePoint>,
     /// How response times were spread, over time; `None` where nothing was answered.
@@ -279,6 +282,16 @@ impl ConservationRecord {
         self.intended == self.sent + self.shed + self.cancelled_at_end
             && self.sent == self.ok + self.refused + self.error + self.timeout + self.unknown
     }
+}
+
+/// People who had themselves erased, and with whom the load went on without them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ErasureRecord {
+    /// Who asked to be erased. Whatever they were told, they take no further part.
+    pub people: u64,
+    /// What the schedule would have had them do after that, and nobody did: each is where one run
+    /// through a flow ended, and is no intended operation.
+    pub left_out: u64,
 }
 
 /// How close together the clients of a rendezvous struck.

@@ -311,6 +311,7 @@ fn warmup() -> PhaseRecord {
         achieved_rate: 2_000.0,
         rendezvous: None,
         deliveries: None,
+        erasure: None,
         timeline: timeline(0, 5, 2_000),
         heat: Some(heat(5, 2_000)),
     }
@@ -337,6 +338,10 @@ fn race() -> PhaseRecord {
         achieved_rate: 3_333.0,
         rendezvous: None,
         deliveries: None,
+        erasure: Some(ErasureRecord {
+            people: 12,
+            left_out: 31,
+        }),
         timeline: timeline(5, 30, 3_333),
         heat: Some(heat(30, 3_333)),
     }
@@ -361,6 +366,7 @@ fn stampede() -> PhaseRecord {
             within: 10,
         }),
         deliveries: None,
+        erasure: None,
         timeline: timeline(36, 4, 100),
         heat: Some(heat(4, 100)),
     }

@@ -236,10 +236,11 @@ const HEAD: &str = "\
 
 A law that has never convicted anybody proves nothing. So the server can be built to lie: each bug
 below is one lie that a real server might tell, told only now and then, and every law is there for
-at least one of them. Each bug is run through the one of four scenarios in which it can show itself
+at least one of them. Each bug is run through the one of five scenarios in which it can show itself
 ([places](../scenarios/planted.toml), [talk](../scenarios/planted-talk.toml),
-[trade](../scenarios/planted-trade.toml), [a crash](../scenarios/planted-crash.toml)), some seconds of load
-after which the server is killed; so is an honest server, which no law may accuse.
+[trade](../scenarios/planted-trade.toml), [a crash](../scenarios/planted-crash.toml),
+[erasure](../scenarios/erase-me.toml)), some seconds of load after which the server is killed; so is an
+honest server, which no law may accuse.
 
 This page is what the command prints:
 

@@ -16,10 +16,18 @@ pub(super) enum Stage {
     Trade,
     /// What outlives the server.
     Crash,
+    /// What is left of people who were erased.
+    Erasure,
 }
 
 impl Stage {
-    pub(super) const ALL: [Self; 4] = [Self::Agenda, Self::Talk, Self::Trade, Self::Crash];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Agenda,
+        Self::Talk,
+        Self::Trade,
+        Self::Crash,
+        Self::Erasure,
+    ];
 
     pub(super) const fn file(self) -> &'static str {
         match self {
@@ -27,6 +35,7 @@ impl Stage {
             Self::Talk => "planted-talk.toml",
             Self::Trade => "planted-trade.toml",
             Self::Crash => "planted-crash.toml",
+            Self::Erasure => "erase-me.toml",
         }
     }
 
@@ -36,6 +45,7 @@ impl Stage {
             Self::Talk => include_str!("../../scenarios/planted-talk.toml"),
             Self::Trade => include_str!("../../scenarios/planted-trade.toml"),
             Self::Crash => include_str!("../../scenarios/planted-crash.toml"),
+            Self::Erasure => include_str!("../../scenarios/erase-me.toml"),
         }
     }
 }
@@ -109,6 +119,9 @@ pub(super) const fn place_of(bug: PlantedBug) -> Place {
         PlantedBug::InflatedTotal => (Stage::Trade, "sales-bounded"),
         PlantedBug::FallingTotal => (Stage::Trade, "sales-monotone"),
         PlantedBug::RoundedSale => (Stage::Trade, "sales-exact"),
+        PlantedBug::RememberedWords => (Stage::Erasure, "erasure-complete"),
+        PlantedBug::LingeringPerson => (Stage::Erasure, "erasure-complete"),
+        PlantedBug::WipedWords => (Stage::Erasure, "erasure-complete"),
     };
     Place { stage, law }
 }

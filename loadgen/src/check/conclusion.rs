@@ -18,6 +18,7 @@ use crate::operation::{Call, Observed, Operation, Outcome, Slot};
 use super::{
     catalogue, chat,
     durable_acks::{Counts, DurableAcks},
+    erasure_complete,
     finding::{Concluded, Finding, OperationId, Wanted},
     laws::{FIRST_LAWS, LAWS, Laws},
     ledger::{Decided, Ledger, asked, asked_by, asked_bytes, asked_target},
@@ -91,6 +92,7 @@ impl Laws {
         self.chat.handle_record(record, minted);
         self.catalogue.handle_record(record, &self.users);
         self.sales.handle_record(record, minted);
+        self.erasure.handle_record(record, minted);
         if record.seq.0 == self.began_at {
             self.held_before = self.model_agrees.held_slots();
         }
@@ -183,6 +185,7 @@ impl Laws {
     ) -> (Vec<LawRecord>, Tally) {
         self.chat.judge(&self.options.mint, &self.users);
         self.presence.judge();
+        self.erasure.judge();
         let mut unseen = Unseen::default();
         for operation in history() {
             self.handle_operation(&operation, &mut unseen);
@@ -208,6 +211,15 @@ impl Laws {
             .filter(|name| !LAWS.contains(&name.as_str()));
         let unknown = unknown.map(|name| unheard_of(name));
         (told.into_iter().chain(unknown).collect(), tally)
+    }
+
+    /// This client, and the other devices of its person.
+    fn clients_like(&self, client: u32) -> impl Iterator<Item = u32> {
+        let index = usize::try_from(client).unwrap_or(usize::MAX);
+        let user = self.users.get(index).copied().flatten();
+        let all = (0..).zip(&self.users);
+        let devices = all.filter(move |(_, known)| user.is_some() && **known == user);
+        devices.map(|(device, _)| device).chain([client])
     }
 
     const fn tally(&self) -> Tally {
@@ -237,6 +249,10 @@ impl Laws {
         for part in Part::all(unseen.of_slots, bytes_max) {
             let mut slots = SlotHistory::new(part, bytes_max);
             for operation in history() {
+                // What an erasure gave back nobody cancelled: the model has such slots.
+                if unseen.parted.contains(&operation.client) {
+                    self.held_before.extend(operation.call.slot());
+                }
                 let won = unseen.won.contains(&(operation.client, operation.counter));
                 slots.push(&operation, won);
             }
@@ -249,6 +265,9 @@ impl Laws {
     /// One operation of the history, when the whole log is known.
     fn handle_operation(&mut self, operation: &Operation, unseen: &mut Unseen) {
         unseen.of_slots += u64::from(is_of_slot(operation));
+        if operation.call == Call::EraseMe {
+            unseen.parted.extend(self.clients_like(operation.client));
+        }
         self.ledger.note(operation);
         if !self.ledger.is_empty() {
             self.durable_acks.check(operation, &self.ledger);
@@ -307,6 +326,8 @@ impl Laws {
         let catalogue = asked(&catalogue::LAWS, self.catalogue.is_exercised())
             .then(|| self.catalogue.conclude());
         let sales = asked(&sales::LAWS, self.sales.is_exercised()).then(|| self.sales.conclude());
+        let erasure = asked(&erasure_complete::LAWS, self.erasure.is_exercised())
+            .then(|| self.erasure.conclude());
         let agenda = asked(&OF_SLOTS, !self.slots.is_empty());
         first
             .into_iter()
@@ -315,6 +336,7 @@ impl Laws {
             .chain(presence.into_iter().flatten())
             .chain(catalogue.into_iter().flatten())
             .chain(sales.into_iter().flatten())
+            .chain(erasure.into_iter().flatten())
             .collect()
     }
 }
@@ -326,6 +348,8 @@ struct Unseen {
     won: HashSet<OperationId, FixedState>,
     /// Operations on single slots.
     of_slots: u64,
+    /// Clients whose person asked to be erased.
+    parted: HashSet<u32, FixedState>,
 }
 
 impl Default for Unseen {
@@ -333,6 +357,7 @@ impl Default for Unseen {
         Self {
             won: HashSet::with_hasher(FixedState::with_seed(0)),
             of_slots: 0,
+            parted: HashSet::with_hasher(FixedState::with_seed(0)),
         }
     }
 }

@@ -321,7 +321,7 @@ pub(super) fn call_text(call: &Call) -> String {
             let id = slot.unpack();
             format!("{name} agenda {} on day {}", id.agenda, id.day)
         }
-        Call::MyBookings => name.to_owned(),
+        Call::MyBookings | Call::EraseMe => name.to_owned(),
         Call::Chat(call) => operands_text(name, |take| call.for_each_operand(take)),
         Call::Catalogue(call) => operands_text(name, |take| call.for_each_operand(take)),
         Call::Sales(call) => operands_text(name, |take| call.for_each_operand(take)),

@@ -10,13 +10,14 @@ use protocol::{Code, UserId, words::presence::Signal};
 
 use crate::operation::{
     Call, ChatCall, ChatSeen, KeyMint, LawProgress, LinkChange, Nanos, News, Observed, Operation,
-    Outcome, Push, Slot, Watch,
+    Outcome, Push, SalesCall, Slot, Watch,
 };
 
 use super::{
     catalogue::{self, CatalogueLaws},
     chat::{self, ChatLaws, Known},
     durable_acks::DurableAcks,
+    erasure_complete::{self, ErasureComplete},
     idempotent_answers::IdempotentAnswers,
     ledger::Ledger,
     linearizable::Linearizable,
@@ -59,16 +60,18 @@ const LAWS_LEN: usize = FIRST_LAWS.len()
     + chat::LAWS.len()
     + presence::LAWS.len()
     + catalogue::LAWS.len()
-    + sales::LAWS.len();
+    + sales::LAWS.len()
+    + erasure_complete::LAWS.len();
 
 const fn joined() -> [&'static str; LAWS_LEN] {
     let mut laws = [""; LAWS_LEN];
-    let sets: [&[&str]; 5] = [
+    let sets: [&[&str]; 6] = [
         &FIRST_LAWS,
         &chat::LAWS,
         &presence::LAWS,
         &catalogue::LAWS,
         &sales::LAWS,
+        &erasure_complete::LAWS,
     ];
     let (mut set, mut next) = (0, 0);
     while set < sets.len() {
@@ -161,6 +164,7 @@ pub struct Laws {
     pub(super) presence: PresenceLaws,
     pub(super) catalogue: CatalogueLaws,
     pub(super) sales: SalesLaws,
+    pub(super) erasure: ErasureComplete,
 }
 
 impl Laws {
@@ -196,6 +200,7 @@ impl Laws {
             presence: PresenceLaws::new(options.presence_slack, options.wall_at_start),
             catalogue: CatalogueLaws::new(share),
             sales: SalesLaws::new(share),
+            erasure: ErasureComplete::new(),
             options,
         }
     }
@@ -312,8 +317,11 @@ impl Laws {
             | Observed::Catalogue(_)
             | Observed::Sales(_) => None,
         };
-        if let (Outcome::Ok, Some(ChatSeen::Presences(list))) = (operation.outcome, seen) {
-            self.presence.handle_list(operation, list);
+        if let (Outcome::Ok, Some(seen)) = (operation.outcome, seen) {
+            self.erasure.handle_chat(operation, seen);
+            if let ChatSeen::Presences(list) = seen {
+                self.presence.handle_list(operation, list);
+            }
         }
         let known = Known {
             mint: &self.options.mint,
@@ -322,6 +330,26 @@ impl Laws {
             sent: &self.no_phantom,
         };
         self.chat.handle_complete(operation, call, seen, &known);
+    }
+
+    fn handle_sales(&mut self, operation: &Operation, call: &SalesCall, observed: &Observed) {
+        if let (Outcome::Ok, Observed::Sales(seen)) = (operation.outcome, observed) {
+            self.erasure.handle_sales(operation, call, seen);
+        }
+        let user = self.user(operation.client);
+        self.sales.handle_complete(user, operation, call, observed);
+    }
+
+    /// Somebody is about to ask to be erased, on one of their devices.
+    fn handle_parting(&mut self, client: u32) {
+        let user = self.user(client);
+        self.erasure.handle_invoke(user);
+        self.no_double_booking.handle_parting(client);
+        for (other, known) in (0..).zip(&self.users) {
+            if *known == Some(user) {
+                self.no_double_booking.handle_parting(other);
+            }
+        }
     }
 
     fn handle_read(&mut self, operation: &Operation, observed: &Observed) {
@@ -361,6 +389,7 @@ impl Watch for Laws {
                 let user = self.user(client);
                 self.sales.handle_invoke((client, counter), user, &call);
             }
+            Call::EraseMe => self.handle_parting(client),
         }
         self.real_time_order.floor()
     }
@@ -399,10 +428,9 @@ impl Watch for Laws {
                 let user = self.user(operation.client);
                 (self.catalogue).handle_complete(user, operation, &call, observed);
             }
-            Call::Sales(call) => {
-                let user = self.user(operation.client);
-                self.sales.handle_complete(user, operation, &call, observed);
-            }
+            Call::Sales(call) => self.handle_sales(operation, &call, observed),
+            // What follows from it is in the log.
+            Call::EraseMe => {}
         }
     }
 
@@ -433,7 +461,8 @@ impl Watch for Laws {
                     self.refusals_justified.handle_gone(index, now);
                 }
             }
-            Push::Entry(_) | Push::Receipt { .. } => {}
+            Push::Entry(ref entry) => self.erasure.handle_push(client, entry),
+            Push::Receipt { .. } => {}
         }
         let known = Known {
             mint: &self.options.mint,
@@ -475,8 +504,9 @@ impl Watch for Laws {
 
     fn handle_link(&mut self, client: u32, change: LinkChange, now: Nanos) {
         let user = self.user(client);
-        if let LinkChange::Subscribed { from, .. } = change {
+        if let LinkChange::Subscribed { from, newest } = change {
             self.session_order.handle_subscribed(client, from);
+            self.erasure.handle_subscribed(client, newest);
         }
         self.chat.handle_link(client, change, now);
         self.presence.handle_link(client, user, change, now);

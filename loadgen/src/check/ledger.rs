@@ -234,7 +234,7 @@ pub(super) fn asked_by(call: &Call, key: impl FnOnce() -> Key) -> Option<u32> {
         Call::LeaveWaitlist { slot } => Some(asked(8, slot.0, 0)),
         Call::ListSlots { .. } | Call::MyBookings | Call::Chat(ChatCall::MoveCursor { .. }) => None,
         Call::Chat(ChatCall::Send { to, .. }) => Some(asked_target(to)),
-        Call::Chat(_) | Call::Catalogue(_) | Call::Sales(_) => {
+        Call::Chat(_) | Call::Catalogue(_) | Call::Sales(_) | Call::EraseMe => {
             let asker = Asker {
                 key: key(),
                 session: 0,

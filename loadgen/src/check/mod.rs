@@ -8,6 +8,7 @@ mod catalogue;
 mod chat;
 mod conclusion;
 mod durable_acks;
+mod erasure_complete;
 mod finding;
 mod idempotent_answers;
 mod laws;

@@ -5,6 +5,9 @@
 //! any overlap found really happened. Memory per held slot. Deliberately absent: overlaps that
 //! only might have happened; the linearizability search looks for those.
 
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
+
 use crate::operation::{LawProgress, Nanos, Operation, Slot};
 
 use super::finding::{About, Finding, OperationId, Violation, Witness, slot_text, time_text};
@@ -42,6 +45,8 @@ pub(super) struct NoDoubleBooking {
     capacity: usize,
     slack: Nanos,
     slots: Vec<Vec<Held>>,
+    /// Clients whose person asked to be erased: what they held may be gone.
+    parted: HashSet<u32, FixedState>,
     bookings: u64,
     cancels: u64,
     finding: Finding,
@@ -53,6 +58,7 @@ impl NoDoubleBooking {
             capacity: usize::try_from(capacity).unwrap_or(usize::MAX),
             slack,
             slots: Vec::new(),
+            parted: HashSet::with_hasher(FixedState::with_seed(0)),
             bookings: 0,
             cancels: 0,
             finding: Finding::new(ABOUT),
@@ -80,6 +86,11 @@ impl NoDoubleBooking {
                 cancelled: true,
             }),
         }
+    }
+
+    /// The person of this client is about to ask to be erased: from now on all they hold may be gone.
+    pub(super) fn handle_parting(&mut self, client: u32) {
+        self.parted.insert(client);
     }
 
     /// A booking is over. Returns whether it was known to be held.
@@ -144,8 +155,10 @@ impl NoDoubleBooking {
         if held.iter().any(|held| held.booking == new.booking) {
             return;
         }
-        let definite = |held: &&Held| held.is_definite(now);
-        if new.is_definite(now) && capacity <= held.iter().filter(definite).count() {
+        let parted = &self.parted;
+        let is_definite = |held: &Held| held.is_definite(now) && !parted.contains(&held.by.0);
+        let definite = |held: &&Held| is_definite(held);
+        if is_definite(&new) && capacity <= held.iter().filter(definite).count() {
             let others: Vec<Held> = held.iter().filter(definite).copied().collect();
             self.finding.convict_of(Some(Subject::Slot(slot)), || {
                 violation(slot, capacity, &others, &new)

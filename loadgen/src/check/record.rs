@@ -2,7 +2,10 @@
 //!
 //! Raw records go in. Deliberately absent: events, which each law takes from its own model.
 
-use protocol::{Outcome, OwnedRecord, words::WordError};
+use protocol::{
+    Outcome, OwnedRecord, UserId,
+    words::{WordError, accounts},
+};
 
 /// A word that can be read off a record.
 pub(super) trait FromRecord: Sized {
@@ -25,6 +28,23 @@ from_record!(
     protocol::words::sales::Command
 );
 
+/// Whether what was asked took effect.
+pub(super) fn is_accepted(record: &OwnedRecord) -> bool {
+    matches!(
+        Outcome::decode(&record.outcome),
+        Ok(Outcome::Accepted { .. })
+    )
+}
+
+/// Who was erased here, if somebody was.
+pub(super) fn erased(record: &OwnedRecord) -> Option<UserId> {
+    let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(&record.outcome) else {
+        return None;
+    };
+    let event = accounts::Event::decode(kind, schema, body).ok()?;
+    matches!(event, accounts::Event::Erased(_)).then_some(record.actor)
+}
+
 /// What became of a command.
 #[derive(Debug)]
 pub(super) struct Decided<C> {
@@ -37,10 +57,9 @@ impl<C: FromRecord> Decided<C> {
     /// The command of a record, if it is one of this set.
     pub(super) fn of(record: &OwnedRecord) -> Option<Self> {
         let command = C::from_record(record).ok()?;
-        let accepted = matches!(
-            Outcome::decode(&record.outcome),
-            Ok(Outcome::Accepted { .. })
-        );
-        Some(Self { command, accepted })
+        Some(Self {
+            command,
+            accepted: is_accepted(record),
+        })
     }
 }

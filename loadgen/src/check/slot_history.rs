@@ -77,7 +77,8 @@ const fn target(call: &Call) -> Option<(Slot, Option<u64>)> {
         | Call::MyBookings
         | Call::Chat(_)
         | Call::Catalogue(_)
-        | Call::Sales(_) => None,
+        | Call::Sales(_)
+        | Call::EraseMe => None,
     }
 }
 

@@ -25,7 +25,7 @@ impl Subject {
             | Call::Confirm { slot, .. }
             | Call::JoinWaitlist { slot }
             | Call::LeaveWaitlist { slot } => Some(Self::Slot(*slot)),
-            Call::ListSlots { .. } | Call::MyBookings => None,
+            Call::ListSlots { .. } | Call::MyBookings | Call::EraseMe => None,
             Call::Chat(call) => of_chat(call),
             Call::Catalogue(call) => of_catalogue(call),
             Call::Sales(call) => of_sales(call),

@@ -12,6 +12,7 @@ use reports::record::DoubtRecord;
 use super::{
     DriveOptions, Progress,
     links::Links,
+    parting::Partings,
     rendezvous::Round,
     resolve::Next,
     run::{Origin, Runs},
@@ -55,6 +56,7 @@ pub(super) struct Engine<'a, T, W> {
     /// Commands that were cut off from their answers, and what asking again showed.
     pub(super) doubts: DoubtRecord,
     pub(super) links: Links,
+    pub(super) partings: Partings,
     /// No new calls: the phase is over.
     pub(super) is_stopping: bool,
     /// When it was over.
@@ -90,6 +92,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             duplicates: 0,
             doubts: DoubtRecord::default(),
             links: Links::default(),
+            partings: Partings::default(),
             is_stopping: false,
             stopped_at: 0,
             failure: None,
@@ -175,14 +178,21 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
 
     /// Does what is due; nothing is the end of the instance. When to walk on, if not later.
     fn take(&mut self, run: u32, next: Option<Next>, at: Nanos, now: Nanos) -> Option<Nanos> {
+        let client = self.runs.run(run).client;
+        if self.leaves_out(client, next.as_ref()) {
+            return self.end(run, at, now);
+        }
         match next {
+            Some(Next::Ask(Call::EraseMe)) if !self.is_stopping => {
+                self.part(run, at, now);
+                None
+            }
             Some(Next::Ask(call)) if self.send(run, &call, at, now) => None,
             Some(Next::Say(signal)) => {
                 self.say(run, &signal, now);
                 Some(at)
             }
             Some(Next::Leave(length)) if !self.is_stopping => {
-                let client = self.runs.run(run).client;
                 let until = at.saturating_add(length);
                 self.go_offline(client, until, now);
                 Some(until)
@@ -208,7 +218,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     /// Sends a call, or counts it as shed or cancelled. Whether it was sent. What is due after the
     /// phase was never intended: its instance only thought that far, or was answered then. Whoever the plan has sent away
     /// intends nothing meanwhile.
-    fn send(&mut self, run: u32, call: &Call, intended_at: Nanos, now: Nanos) -> bool {
+    pub(super) fn send(&mut self, run: u32, call: &Call, intended_at: Nanos, now: Nanos) -> bool {
         let number = self.runs.run(run).client;
         let client = client_of(&mut self.clients, number);
         let is_over = self.is_stopping && self.stopped_at <= intended_at;
@@ -262,8 +272,10 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     /// An instance is over, or cut short. When its lane starts the next one, if it does.
     pub(super) fn end(&mut self, run: u32, at: Nanos, now: Nanos) -> Option<Nanos> {
         let current = self.runs.run(run);
-        let is_lost = client_of(&mut self.clients, current.client).has_ended();
-        match current.origin {
+        let (client, origin) = (current.client, current.origin);
+        let is_lost = client_of(&mut self.clients, client).has_ended() || self.has_parted(client);
+        let current = self.runs.run(run);
+        match origin {
             Origin::Lane(lane) if !self.is_stopping && !is_lost => {
                 let has_room = client_of(&mut self.clients, current.client).has_room(now);
                 let (instance, think) = self.lanes.get_mut(lane)?.next();
@@ -410,6 +422,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             Told::News(news) => self.watch.handle_news(link, &news, now),
             Told::Standing | Told::Nothing => {}
         }
+        self.depart(link, now);
     }
 
     fn handle_push(&mut self, link: u32, seq: u64, push: &Push, now: Nanos) {
@@ -443,6 +456,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             self.runs.run(finished.run).accept(operation.seq);
         }
         self.advance(finished.run, operation.completed_at, now);
+        self.depart(operation.client, now);
     }
 
     /// Asks every n-th decided command again, as a client would that did not get the answer; and now
@@ -451,7 +465,8 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         let Some(every) = self.options.duplicate_every else {
             return;
         };
-        if first.call.is_query() || !first.outcome.is_decided() || self.is_stopping {
+        let is_over = self.is_stopping || self.has_parted(first.client);
+        if first.call.is_query() || !first.outcome.is_decided() || is_over {
             return;
         }
         self.commands += 1;

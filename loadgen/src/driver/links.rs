@@ -105,11 +105,13 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
         if client.is_away() && !client.has_ended() {
             return;
         }
-        let was_open = client.is_open();
+        let was_open = client.is_subscribed();
         client.handle_loss(now);
-        self.links.lost += 1;
+        // Whoever was erased has no session any more, and that is how they are told.
+        let is_parting = self.has_parted(link);
+        self.links.lost += u64::from(!is_parting);
         // A server that dies loses all of them: one line says it.
-        if self.links.lost == 1 {
+        if self.links.lost == 1 && !is_parting {
             tracing::warn!(client = link, error = %why, "lost a connection");
         } else {
             tracing::debug!(client = link, error = %why, "lost a connection");

@@ -12,11 +12,13 @@
 //! | `run` | flow instances: what they saved, where they are |
 //! | `resolve` | drawn steps as calls about real things |
 //! | `rendezvous` | everybody at once |
+//! | `parting` | people who have themselves erased |
 //!
 //! Deliberately absent: building the world, judging answers, rendering results.
 
 mod engine;
 mod links;
+mod parting;
 mod phase;
 mod rendezvous;
 mod resolve;

@@ -261,6 +261,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         if let Some(sent_before) = now.checked_sub(timeout) {
             engine.give_up(sent_before, now);
         }
+        engine.depart_all(now);
         engine.tend(now);
         engine.flush();
         // As long as something is broken, not only when it began.
@@ -325,6 +326,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         while let Some((at, run)) = self.engine.timers.take() {
             self.engine.resume(run, at, now);
         }
+        self.engine.depart_all(now);
         self.engine.call_back(now);
         let deadline = now + nanos(self.engine.options.drain);
         while (0 < self.engine.in_flight || self.engine.is_broken())
@@ -347,9 +349,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             return Ok(Drain::default());
         }
         let now = self.engine.options.clock.now();
-        for client in &mut self.engine.clients {
-            client.ask_standing(now);
-        }
+        self.engine.ask_standing(now);
         self.engine.write_all();
         let deadline = now + nanos(self.engine.options.drain);
         let mut complete = 0; // clients before this one have everything, and will
@@ -403,6 +403,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             "the books of a phase are even: {conservation:?}"
         );
         let deliveries = std::mem::take(&mut recorder.deliveries).finish(drain);
+        let erasure = self.engine.partings.take_counts();
         let Recorded {
             operations,
             timeline,
@@ -421,6 +422,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             achieved_rate: float(cost.sent) / wall_s,
             rendezvous: self.engine.rounds.first().map(Round::record),
             deliveries,
+            erasure,
             timeline,
             heat,
         }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     client::Ask,
-    operation::{Nanos, Watch},
+    operation::{Call, Nanos, Watch},
     plan::Lane,
     recorder,
     target::Target,
@@ -129,13 +129,20 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
 
     /// Puts the first call of an instance in its client's buffer. Whose, if there is one.
     fn prepare(&mut self, run: u32, release_at: Nanos) -> Option<u32> {
+        let number = self.runs.run(run).client;
+        let has_parted = self.has_parted(number);
         let current = self.runs.run(run);
-        let number = current.client;
         let client = client_of(&mut self.clients, number);
         // A wait before the first step would spread the round: it is not waited for.
         let mut ignored = release_at;
         let call = loop {
             match current.walk(self.plan, client, &mut ignored) {
+                // Whoever is erased is not waited for.
+                Some(next) if has_parted => {
+                    self.leaves_out(number, Some(&next));
+                    self.end(run, release_at, release_at);
+                    return None;
+                }
                 Some(Next::Ask(call)) => break call,
                 // What leads up to the call is not part of the round.
                 Some(Next::Say(_) | Next::Leave(_)) => {}
@@ -151,6 +158,10 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
             self.end(run, release_at, release_at);
             return None;
         }
+        if call == Call::EraseMe {
+            self.note_parting(number);
+        }
+        let client = client_of(&mut self.clients, number);
         client.ask(&Ask {
             call,
             intended_at: release_at,

@@ -62,6 +62,7 @@ impl Resolver<'_> {
             | DrawnCall::LeaveWaitlist { .. }
             | DrawnCall::ListSlots { .. }
             | DrawnCall::MyBookings => Some((Next::Ask(self.agenda(drawn)?), None)),
+            DrawnCall::EraseMe => Some((Next::Ask(Call::EraseMe), None)),
             DrawnCall::Chat { step, save } => {
                 let next = if step.is_signal() {
                     Next::Say(self.signal(step)?)
@@ -104,7 +105,10 @@ impl Resolver<'_> {
             DrawnCall::LeaveWaitlist { place } => Call::LeaveWaitlist { slot: slot(place) },
             DrawnCall::ListSlots { place } => Call::ListSlots { slot: slot(place) },
             DrawnCall::MyBookings => Call::MyBookings,
-            DrawnCall::Chat { .. } | DrawnCall::Catalogue { .. } | DrawnCall::Sales(_) => {
+            DrawnCall::EraseMe
+            | DrawnCall::Chat { .. }
+            | DrawnCall::Catalogue { .. }
+            | DrawnCall::Sales(_) => {
                 return None;
             }
         })
@@ -340,7 +344,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        operation::{Push, ShownEntry},
+        operation::{Push, ShownEntry, Words},
         plan::World,
     };
 
@@ -375,7 +379,7 @@ mod tests {
                 seq: 200,
                 author: UserId(10),
                 key: Key([0; 16]),
-                text: Some(true),
+                text: Some(Words::Right),
             };
             knowledge.handle_push(200, &Push::Entry(entry));
         }

@@ -118,8 +118,19 @@ pub struct ShownEntry {
     pub author: UserId,
     /// The key of the author's command.
     pub key: Key,
-    /// Whether it is a text, and if so, whether it is the one its key stands for.
-    pub text: Option<bool>,
+    /// What it says, if it is a text.
+    pub text: Option<Words>,
+}
+
+/// The text of an entry, held against the one that its key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// That one.
+    Right,
+    /// Another one.
+    Wrong,
+    /// None any more: what is shown of somebody who was erased.
+    Gone,
 }
 
 /// What an accepted answer of the chat showed.

@@ -20,7 +20,7 @@ use protocol::{
 pub use self::{
     calls::Operand,
     catalogue::{CatalogueCall, CatalogueSeen, WORDS_LEN, item_name, word_text},
-    chat::{ChatCall, ChatSeen, ShownEntry, is_text_of, text_of},
+    chat::{ChatCall, ChatSeen, ShownEntry, Words, is_text_of, text_of},
     sales::{SalesCall, SalesSeen},
 };
 
@@ -96,6 +96,8 @@ pub enum Call {
     },
     /// Read one's own bookings.
     MyBookings,
+    /// Forget me. Whoever asks for it asks for nothing more, nor does any other client of theirs.
+    EraseMe,
     /// Of the chat and the messenger.
     Chat(ChatCall),
     /// Of the catalogue.
@@ -104,19 +106,21 @@ pub enum Call {
     Sales(SalesCall),
 }
 
-/// Calls of the agenda; the other systems' follow them, in this order.
+/// Calls of the agenda; the other systems' follow them, in this order, and last that of the accounts.
 const AGENDA_LEN: usize = 8;
 const CATALOGUE_FIRST: usize = AGENDA_LEN + ChatCall::NAMES.len();
 const SALES_FIRST: usize = CATALOGUE_FIRST + CatalogueCall::NAMES.len();
-const NAMES_LEN: usize = SALES_FIRST + SalesCall::NAMES.len();
+const ERASE_ME: usize = SALES_FIRST + SalesCall::NAMES.len();
+const NAMES_LEN: usize = ERASE_ME + 1;
 
 const fn names(agenda: [&'static str; AGENDA_LEN]) -> [&'static str; NAMES_LEN] {
     let mut names = [""; NAMES_LEN];
-    let sets: [(usize, &[&'static str]); 4] = [
+    let sets: [(usize, &[&'static str]); 5] = [
         (0, &agenda),
         (AGENDA_LEN, ChatCall::NAMES),
         (CATALOGUE_FIRST, CatalogueCall::NAMES),
         (SALES_FIRST, SalesCall::NAMES),
+        (ERASE_ME, &["erase-me"]),
     ];
     let mut set = 0;
     while set < sets.len() {
@@ -159,6 +163,7 @@ impl Call {
             Self::Chat(call) => AGENDA_LEN + call.index(),
             Self::Catalogue(call) => CATALOGUE_FIRST + call.index(),
             Self::Sales(call) => SALES_FIRST + call.index(),
+            Self::EraseMe => ERASE_ME,
         }
     }
 
@@ -175,7 +180,8 @@ impl Call {
             | Self::Hold { .. }
             | Self::Confirm { .. }
             | Self::JoinWaitlist { .. }
-            | Self::LeaveWaitlist { .. } => false,
+            | Self::LeaveWaitlist { .. }
+            | Self::EraseMe => false,
         }
     }
 
@@ -190,7 +196,11 @@ impl Call {
             | Self::JoinWaitlist { slot }
             | Self::LeaveWaitlist { slot }
             | Self::ListSlots { slot } => Some(*slot),
-            Self::MyBookings | Self::Chat(_) | Self::Catalogue(_) | Self::Sales(_) => None,
+            Self::MyBookings
+            | Self::Chat(_)
+            | Self::Catalogue(_)
+            | Self::Sales(_)
+            | Self::EraseMe => None,
         }
     }
 
@@ -210,6 +220,8 @@ impl Call {
             | Self::LeaveWaitlist { .. }
             | Self::ListSlots { .. }
             | Self::MyBookings => (0, self.index()),
+            // No set is left: it stands behind the calls of the agenda.
+            Self::EraseMe => (0, AGENDA_LEN),
         };
         set << 6 | u8::try_from(index).expect("a set has fewer than 64 calls")
     }
@@ -230,7 +242,7 @@ impl Call {
                 take(slot.0);
                 take(seconds.into());
             }
-            Self::MyBookings => {}
+            Self::MyBookings | Self::EraseMe => {}
             Self::Chat(call) => call.for_each_operand(take),
             Self::Catalogue(call) => call.for_each_operand(take),
             Self::Sales(call) => call.for_each_operand(take),
@@ -277,6 +289,7 @@ impl Call {
                 slot: Slot(next()?),
             },
             7 => Self::MyBookings,
+            AGENDA_LEN => Self::EraseMe,
             _no_writer_writes => return None,
         })
     }

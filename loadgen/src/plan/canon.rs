@@ -167,6 +167,7 @@ fn write_call(out: &mut impl Write, call: &DrawnCall) -> io::Result<()> {
         DrawnCall::LeaveWaitlist { place } => write_place(out, 7, place),
         DrawnCall::ListSlots { place } => write_place(out, 8, place),
         DrawnCall::MyBookings => out.write_all(&[9]),
+        DrawnCall::EraseMe => out.write_all(&[14]),
         DrawnCall::Chat { step, .. } => {
             let mut bytes = vec![11];
             step.map(|thing| put_thing(&mut bytes, *thing));

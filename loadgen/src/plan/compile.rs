@@ -194,6 +194,7 @@ fn compile_step(step: &StepSpec, world: &World) -> Step {
         ActionSpec::LeaveWaitlist(spec) => Action::LeaveWaitlist { place: place(spec) },
         ActionSpec::ListSlots(spec) => Action::ListSlots { place: place(spec) },
         ActionSpec::MyBookings => Action::MyBookings,
+        ActionSpec::EraseMe => Action::EraseMe,
         ActionSpec::Chat(spec) => Action::Chat {
             step: spec.map(select),
             save,

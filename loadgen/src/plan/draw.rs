@@ -71,6 +71,7 @@ impl Step {
             | Action::LeaveWaitlist { .. }
             | Action::ListSlots { .. }
             | Action::MyBookings
+            | Action::EraseMe
             | Action::Catalogue { .. }
             | Action::Sales(_) => true,
         }
@@ -107,6 +108,7 @@ pub(crate) enum Action {
         place: PlacePick,
     },
     MyBookings,
+    EraseMe,
     Chat {
         step: ChatStep<Select>,
         save: Option<u8>,
@@ -132,6 +134,7 @@ impl Action {
             | Self::Cancel { .. }
             | Self::Confirm { .. }
             | Self::MyBookings
+            | Self::EraseMe
             | Self::Chat { .. }
             | Self::Catalogue { .. }
             | Self::Sales(_) => None,
@@ -323,6 +326,7 @@ impl Draws {
             Action::LeaveWaitlist { .. } => DrawnCall::LeaveWaitlist { place },
             Action::ListSlots { .. } => DrawnCall::ListSlots { place },
             Action::MyBookings => DrawnCall::MyBookings,
+            Action::EraseMe => DrawnCall::EraseMe,
             Action::Chat { ref step, save } => DrawnCall::Chat {
                 step: step.map(|select| select.draw(self)),
                 save,

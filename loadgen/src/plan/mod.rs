@@ -250,6 +250,8 @@ pub enum DrawnCall {
     },
     /// Read one's own bookings.
     MyBookings,
+    /// Forget whoever asks.
+    EraseMe,
     /// Of the chat, or something said in passing.
     Chat {
         /// What.

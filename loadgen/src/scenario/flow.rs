@@ -1,7 +1,7 @@
 //! Flows: the steps one instance takes, and the names that what it makes is saved under.
 //!
 //! Every step is read here as far as all steps are alike, and those of the agenda to their end; the
-//! others' own parts are in `chat` and `trade`.
+//! others' own parts are in `chat` and `trade`. Of the accounts there is one step.
 
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ const HOLD_SECONDS: Range<u64> = 1..3_601;
 const HOLD_SECONDS_DEFAULT: u32 = 30;
 
 /// Keys of a step: what it can do, one of them in each step, and then how.
-pub(super) const STEP_KEYS: [&str; 46] = [
+pub(super) const STEP_KEYS: [&str; 47] = [
     "reserve",
     "hold",
     "cancel",
@@ -68,6 +68,7 @@ pub(super) const STEP_KEYS: [&str; 46] = [
     "network_total",
     "best_seller",
     "best_store",
+    "erase_me",
     "save",
     "probability",
 ];
@@ -175,6 +176,7 @@ impl Made {
             | ActionSpec::LeaveWaitlist(_)
             | ActionSpec::ListSlots(_)
             | ActionSpec::MyBookings
+            | ActionSpec::EraseMe
             | ActionSpec::Chat(_)
             | ActionSpec::Catalogue(_)
             | ActionSpec::Sales(_) => None,
@@ -237,6 +239,7 @@ impl<'a> StepReader<'_, 'a> {
             "my_bookings" => value
                 .table("`my_bookings`", &[])
                 .map(|_| ActionSpec::MyBookings),
+            "erase_me" => value.table("`erase_me`", &[]).map(|_| ActionSpec::EraseMe),
             _of_another_system => self.read_other(&value),
         }
     }

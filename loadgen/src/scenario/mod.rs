@@ -187,6 +187,8 @@ pub enum ActionSpec {
     ListSlots(PlaceSpec),
     /// Reads one's own bookings.
     MyBookings,
+    /// Forgets whoever takes it.
+    EraseMe,
     /// Something of the chat.
     Chat(ChatStep<SelectSpec>),
     /// Something of the catalogue.

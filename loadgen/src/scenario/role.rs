@@ -23,6 +23,7 @@ const fn need(action: &ActionSpec) -> Option<(Who, &'static str)> {
         | ActionSpec::LeaveWaitlist(_)
         | ActionSpec::ListSlots(_)
         | ActionSpec::MyBookings
+        | ActionSpec::EraseMe
         | ActionSpec::Chat(_) => None,
     }
 }

@@ -258,6 +258,8 @@ struct StepTable {
     best_seller: Option<OneNetworkTable>,
     /// Which store sold the most.
     best_store: Option<OneNetworkTable>,
+    /// Has whoever takes it forgotten; they take no step after it.
+    erase_me: Option<NothingTable>,
     /// Remembers what the step makes under this name.
     save: Option<String>,
     /// How often the step is taken, 1 by default.

@@ -134,6 +134,7 @@ fn unknown_names_are_refused_with_a_suggestion() {
         ("reserve.response.p99", "reserve.respons.p99"),
         ("rate.achieved", "rate.acheived"),
         ("{ wait", "{ sleep"),
+        ("{ wait = \"5ms..20ms\"", "{ erase_me = { user = 3 }"),
         ("\"full\"", "\"ful\""),
     ]);
     insta::assert_snapshot!(shown);
@@ -532,6 +533,7 @@ fn every_scenario_that_ships_parses_and_plans() {
             "booking-race",
             "booking-race-crash",
             "catalogue-browse",
+            "erase-me",
             "everything",
             "everything-under-faults",
             "flash-sale",

@@ -18,6 +18,11 @@ pub fn encode_command(call: &Call, asker: &Asker, out: &mut Vec<u8>) -> Option<W
             command.encode(out);
             command.kind()
         }),
+        Call::EraseMe => {
+            let command = accounts::Command::from(accounts::EraseMe {});
+            command.encode(out);
+            Some(command.kind())
+        }
         Call::Reserve { .. }
         | Call::Cancel { .. }
         | Call::Hold { .. }
@@ -57,7 +62,8 @@ fn agenda_command(call: &Call) -> Option<agenda::Command> {
         | Call::MyBookings
         | Call::Chat(_)
         | Call::Catalogue(_)
-        | Call::Sales(_) => return None,
+        | Call::Sales(_)
+        | Call::EraseMe => return None,
     })
 }
 

@@ -37,6 +37,7 @@ pub fn encode_query(call: &Call, out: &mut Vec<u8>) -> Option<Word> {
             query.encode(out);
             query.kind()
         }),
+        Call::EraseMe => None,
     }
 }
 
@@ -61,7 +62,8 @@ fn agenda_query(call: &Call) -> Option<agenda::Query> {
         | Call::LeaveWaitlist { .. }
         | Call::Chat(_)
         | Call::Catalogue(_)
-        | Call::Sales(_) => None,
+        | Call::Sales(_)
+        | Call::EraseMe => None,
     }
 }
 

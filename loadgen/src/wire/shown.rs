@@ -7,7 +7,7 @@ use protocol::{
 
 use crate::operation::{
     Call, CatalogueCall, CatalogueSeen, ChatCall, ChatSeen, News, Observed, Push, SalesCall,
-    SalesSeen, ShownEntry, Slot, is_text_of,
+    SalesSeen, ShownEntry, Slot, Words, is_text_of,
 };
 
 /// What an accepted answer shows of the call it answers. Most writes show nothing beyond where
@@ -23,6 +23,9 @@ pub fn observe(call: &Call, kind: Kind, schema: u8, body: &[u8]) -> Result<Obser
         | Call::Confirm { .. }
         | Call::JoinWaitlist { .. }
         | Call::LeaveWaitlist { .. } => Ok(Observed::Nothing),
+        Call::EraseMe => {
+            accounts::Event::decode(kind, schema, body).map(|_erased| Observed::Nothing)
+        }
         Call::ListSlots { .. } | Call::MyBookings => observe_agenda(kind, schema, body),
         Call::Chat(ChatCall::ListPresence {}) => observe_presence(kind, schema, body),
         Call::Chat(ChatCall::MoveCursor { .. }) => {
@@ -230,10 +233,12 @@ pub fn decode_news(kind: Kind, schema: u8, body: &[u8]) -> Result<News, WordErro
 /// An entry as its reader sees it, with its text judged rather than kept.
 fn show(seq: Seq, entry: &chat::Entry) -> ShownEntry {
     let text = match &entry.content {
-        chat::Content::Text(text) => {
-            let is_right = |text| is_text_of(&entry.key, text);
-            Some(text.text().is_some_and(is_right))
-        }
+        chat::Content::Text(text) => Some(match text.text() {
+            // Nobody says nothing: these words were said, and are kept no more.
+            Some("") => Words::Gone,
+            Some(text) if is_text_of(&entry.key, text) => Words::Right,
+            Some(_) | None => Words::Wrong,
+        }),
         chat::Content::Created(_)
         | chat::Content::Added(_)
         | chat::Content::Removed(_)

@@ -12,7 +12,7 @@ use protocol::{
 use super::*;
 use crate::operation::{
     Call, CatalogueCall, CatalogueSeen, ChatCall, ChatSeen, News, Observed, Push, SalesCall,
-    SalesSeen, item_name, text_of, word_text,
+    SalesSeen, Words, item_name, text_of, word_text,
 };
 
 const ASKER: Asker = Asker {
@@ -210,8 +210,12 @@ fn a_reader_can_tell_a_right_text_from_a_wrong_one_and_from_none() {
         }
     };
     let right = text_of(&ASKER.key, 10);
-    assert_eq!(seen(chat::Content::Text(right.into())), Some(true));
-    assert_eq!(seen(chat::Content::Text("wrong".into())), Some(false));
+    assert_eq!(seen(chat::Content::Text(right.into())), Some(Words::Right));
+    assert_eq!(seen(chat::Content::Text("".into())), Some(Words::Gone));
+    assert_eq!(
+        seen(chat::Content::Text("wrong".into())),
+        Some(Words::Wrong)
+    );
     assert_eq!(seen(chat::Content::Left), None);
 }
 

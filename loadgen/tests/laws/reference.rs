@@ -95,7 +95,8 @@ impl Reference {
             | Call::Confirm { .. }
             | Call::Chat(_)
             | Call::Catalogue(_)
-            | Call::Sales(_) => unreachable!("not asked here"),
+            | Call::Sales(_)
+            | Call::EraseMe => unreachable!("not asked here"),
         };
         let seq = self.run.decide(Run::user(id.0), key, &command, &decided);
         let outcome = match decided {

@@ -14,7 +14,7 @@ use protocol::{
 };
 use reports::record::LawRecord;
 
-use super::trade::Words;
+use super::trade::Logged;
 
 /// The day that everything happens on.
 pub(crate) const DAY: u32 = 20_000;
@@ -190,7 +190,7 @@ impl Run {
         &mut self,
         actor: UserId,
         key: Key,
-        (command, event): Words,
+        (command, event): Logged,
         refused: Option<Refusal>,
     ) -> u64 {
         let mut record = blank(actor, key);

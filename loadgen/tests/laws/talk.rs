@@ -4,10 +4,10 @@
 //! op  <client>.<counter> <call> <a/b/c> ...        the numbers of the call, as histories keep them, with
 //!                                                  `public`, `c<conversation>`, `u<user>` for a target
 //!     sent:<conversation>:<index>                  shown by a message
-//!     entry:<conversation>:<index>:<seq>:<client>.<counter> ...           by a page of history
+//!     entry:<conversation>:<index>:<seq>:<client>.<counter>[:wrong|:gone] ... by a page of history
 //!     of:<conversation>:<last>:<delivered>:<read> ...                     by a list of conversations
 //!     member:<user>:<delivered>:<read> ...         person:<user>:<here>:<last seen> ...
-//! push <client> entry <conversation>:<index>:<client>.<counter>[:wrong] <seq> <at>
+//! push <client> entry <conversation>:<index>:<client>.<counter>[:wrong|:gone] <seq> <at>
 //! push <client> receipt <conversation>:<user>:<delivered>:<read> <seq> <at>
 //! link <client> <from>:<newest> <at>               a connection goes on, or `ended`
 //! news <client> <user>:<here>:<last seen>:<epoch> <at>
@@ -18,7 +18,7 @@
 //! ```
 
 use loadgen::operation::{
-    Call, ChatCall, ChatSeen, LinkChange, News, Observed, Operand, Push, ShownEntry, text_of,
+    Call, ChatCall, ChatSeen, LinkChange, News, Observed, Operand, Push, ShownEntry, Words, text_of,
 };
 use protocol::{
     Key, Seq, UserId,
@@ -32,7 +32,7 @@ use protocol::{
 use super::{
     histories::{number, pair},
     run::{MS, Run},
-    trade::{Words, all, bytes_of},
+    trade::{Logged, all, bytes_of},
 };
 
 /// The numbers between slashes.
@@ -93,10 +93,11 @@ pub(crate) fn observed(run: &Run, call: &ChatCall, shown: &[&str]) -> Observed {
 /// Conversation, index, position and who wrote it.
 fn stored(run: &Run, text: &str) -> ShownEntry {
     let parts: Vec<&str> = text.split(':').collect();
-    entry(run, &[parts[0], parts[1], parts[3]], number(parts[2]))
+    let of = [&[parts[0], parts[1]], &parts[3..]].concat();
+    entry(run, &of, number(parts[2]))
 }
 
-/// Conversation, index, who wrote it, and perhaps that its text is another one.
+/// Conversation, index, who wrote it, and perhaps that its text is another one, or gone.
 fn entry(run: &Run, parts: &[&str], seq: u64) -> ShownEntry {
     let (client, counter) = pair(parts[2], '.');
     ShownEntry {
@@ -105,7 +106,11 @@ fn entry(run: &Run, parts: &[&str], seq: u64) -> ShownEntry {
         seq,
         author: Run::user(client),
         key: run.mint.mint(client, counter),
-        text: Some(parts.get(3) != Some(&"wrong")),
+        text: Some(match parts.get(3) {
+            Some(&"wrong") => Words::Wrong,
+            Some(&"gone") => Words::Gone,
+            _as_it_was => Words::Right,
+        }),
     }
 }
 
@@ -157,7 +162,10 @@ pub(crate) fn news(parts: &[&str]) -> (u32, News, u64) {
 }
 
 /// What is logged of a call of the chat that was accepted. Events are not looked at.
-pub(crate) fn logged(name: &str, about: &str, key: &Key) -> Option<Words> {
+pub(crate) fn logged(name: &str, about: &str, key: &Key) -> Option<Logged> {
+    if name == "erase-me" {
+        return Some(erased());
+    }
     let Some(Call::Chat(call)) = call(name, about) else {
         return None;
     };
@@ -215,7 +223,16 @@ pub(crate) fn logged(name: &str, about: &str, key: &Key) -> Option<Words> {
     Some((bytes_of(|out| command.encode(out), command.kind().0), event))
 }
 
-fn moved(seq: u64) -> Words {
+fn erased() -> Logged {
+    let command = accounts::Command::from(accounts::EraseMe {});
+    let event = accounts::Event::from(accounts::Erased {});
+    (
+        bytes_of(|out| command.encode(out), command.kind().0),
+        bytes_of(|out| event.encode(out), event.kind().0),
+    )
+}
+
+fn moved(seq: u64) -> Logged {
     let seq = Seq(seq);
     let command = accounts::Command::from(accounts::MoveCursor { session: 1, seq });
     let event = accounts::Event::from(accounts::CursorMoved {});

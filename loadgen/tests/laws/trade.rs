@@ -126,11 +126,11 @@ fn sales_seen(call: &SalesCall, shown: &[&str], seq: u64) -> Option<SalesSeen> {
 }
 
 /// A record's words: kind and body of the command, kind and body of the event.
-pub(crate) type Words = ((Kind, Vec<u8>), (Kind, Vec<u8>));
+pub(crate) type Logged = ((Kind, Vec<u8>), (Kind, Vec<u8>));
 
 /// What is logged of a call of these systems that was accepted; the id of a sale is its key.
 #[expect(clippy::too_many_lines, reason = "one arm a call")]
-pub(crate) fn logged(name: &str, about: &str, key: Key) -> Option<Words> {
+pub(crate) fn logged(name: &str, about: &str, key: Key) -> Option<Logged> {
     let numbers = numbers(about);
     let at = |index: usize| numbers.get(index).copied().unwrap_or(0);
     let pair = |command: catalogue::Command, event: catalogue::Event| {

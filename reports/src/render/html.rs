@@ -40,6 +40,7 @@ struct Page<'a> {
     hottest: Option<Chart>,
     durability: String,
     conservation: Table,
+    erasures: Vec<String>,
     generator: Vec<Fact>,
     environment: Vec<Fact>,
 }
@@ -133,6 +134,7 @@ pub fn html(record: &RunRecord) -> String {
         hottest: chart::hottest(&record.contention),
         durability: phrase::durability(record),
         conservation: conservation_table(&record.phases),
+        erasures: erasures(&record.phases),
         generator: fact::generator(record),
         environment: fact::environment(record),
     };
@@ -410,6 +412,15 @@ fn refusal_table(phases: &[PhaseRecord]) -> Table {
         }
     }
     table
+}
+
+/// In which phases people had themselves erased.
+fn erasures(phases: &[PhaseRecord]) -> Vec<String> {
+    let told = |phase: &PhaseRecord| {
+        let found = phase.erasure.as_ref()?;
+        Some(format!("{}: {}", phase.name, phrase::erasure(found)))
+    };
+    phases.iter().filter_map(told).collect()
 }
 
 fn conservation_table(phases: &[PhaseRecord]) -> Table {

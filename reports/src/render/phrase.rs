@@ -2,8 +2,8 @@
 
 use super::figure;
 use crate::record::{
-    Conclusion, ConservationRecord, DeliveryRecord, LawRecord, MemoryRecord, PhaseRecord,
-    RunRecord, RunVerdict, ScopeRecord, Verdict,
+    Conclusion, ConservationRecord, DeliveryRecord, ErasureRecord, LawRecord, MemoryRecord,
+    PhaseRecord, RunRecord, RunVerdict, ScopeRecord, Verdict,
 };
 
 /// A conclusion in the words that open a report.
@@ -183,6 +183,16 @@ pub(super) fn sent(counts: &ConservationRecord) -> String {
         figure::count(counts.error),
         figure::count(counts.timeout),
         figure::count(counts.unknown),
+    )
+}
+
+/// Who had themselves erased, and what was not done for that.
+pub(super) fn erasure(found: &ErasureRecord) -> String {
+    format!(
+        "{} asked to be erased; {} of theirs {} left out after that",
+        figure::counted(found.people, "user"),
+        figure::counted(found.left_out, "run"),
+        if found.left_out == 1 { "was" } else { "were" },
     )
 }
 

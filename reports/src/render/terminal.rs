@@ -100,6 +100,9 @@ fn write_conservation(screen: &mut Screen, phase: &PhaseRecord) {
     let counts = &phase.conservation;
     screen.text("  ", &phrase::intended(counts));
     screen.text("  ", &phrase::sent(counts));
+    if let Some(erasure) = &phase.erasure {
+        screen.text("  ", &phrase::erasure(erasure));
+    }
     if !counts.holds() {
         screen.marked(
             "✗",

@@ -40,6 +40,9 @@ impl Meddler {
             return None;
         };
         let word = (kind, schema, body);
+        if let Some(forged) = self.forge_erased(word) {
+            return Some(forged);
+        }
         match kind.system() {
             chat::SYSTEM => self
                 .forge_sent(user, at, word)

@@ -215,6 +215,15 @@ bugs! {
     /// A sale is recorded with other cents.
     RoundedSale = "rounded-sale", 7,
         "every sale of a multiple of 7 cents is recorded with one cent less";
+    /// What somebody said is shown although they were erased.
+    RememberedWords = "remembered-words", 3,
+        "every 3rd text on a page of history whose author was erased is shown as it was, if a page showed it before";
+    /// Somebody stands on a list although they were erased.
+    LingeringPerson = "lingering-person", 3,
+        "every 3rd list of people that lost somebody who was erased still has them";
+    /// What somebody said goes, although they were not erased.
+    WipedWords = "wiped-words", 37,
+        "every 37th text on a page of history is shown without its words, as if its author had been erased";
 }
 
 impl fmt::Display for PlantedBug {

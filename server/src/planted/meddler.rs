@@ -23,6 +23,7 @@ use protocol::{
 use super::{
     PlantedBug,
     answerer::Answerer,
+    keepsake::Keepsake,
     teller::Teller,
     trader::{Trader, round},
 };
@@ -57,6 +58,7 @@ pub struct Meddler {
     /// Where the read under way is said to be from.
     read_at: Option<Head>,
     pub(super) answerer: Answerer,
+    pub(super) keepsake: Keepsake,
     pub(super) teller: Teller,
     pub(super) trader: Trader,
 }

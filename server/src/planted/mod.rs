@@ -7,11 +7,13 @@
 //! chosen by name. A server with one says so in its welcome and when it starts.
 //!
 //! `bug` names them, `meddler` is what they do to the engine, `answerer` to answers on their way out,
-//! `teller` to pushes and presence, `trader` to the catalogue and the sales; `late_log` is the log that
+//! `keepsake` to
+//! answers about people who were erased, `teller` to pushes and presence, `trader` to the catalogue and the sales; `late_log` is the log that
 //! is asked to keep things and does not yet, `slow_log` one that takes its time.
 
 mod answerer;
 mod bug;
+mod keepsake;
 mod late_log;
 mod meddler;
 mod slow_log;

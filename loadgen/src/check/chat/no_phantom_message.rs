@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     check::finding::{About, Finding, Violation},
-    operation::ShownEntry,
+    operation::{ShownEntry, Words},
 };
 
 const ABOUT: About = About {
@@ -41,7 +41,7 @@ impl NoPhantomMessage {
 
     /// A text that was shown: one comparison, made for everybody.
     pub(super) fn check_text(&mut self, client: u32, entry: &ShownEntry, known: &Known<'_>) {
-        if entry.text == Some(false) && known.began_at < entry.seq {
+        if entry.text == Some(Words::Wrong) && known.began_at < entry.seq {
             self.convict(client, entry, "in other words than were said");
         }
     }

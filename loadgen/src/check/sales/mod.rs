@@ -24,7 +24,7 @@ use self::{
 use super::{
     finding::{Finding, OperationId},
     reads::Reads,
-    record::Decided,
+    record::{Decided, erased},
 };
 use crate::operation::{LawProgress, Observed, Operation, Outcome, SalesCall, SalesSeen};
 
@@ -145,6 +145,8 @@ impl SalesLaws {
         if let Some(decided) = Decided::<Command>::of(record) {
             self.exact.handle_record(record, &decided, minted);
             self.model.apply(record, &decided);
+        } else if let Some(user) = erased(record) {
+            self.model.forget(user);
         }
         while let Some(shown) = self.shown.next_at(record.seq.0) {
             self.agree.check(&self.model, record.seq.0, &shown);

@@ -52,6 +52,18 @@ impl Model {
         }
     }
 
+    /// What somebody sold who was erased is nobody's, and stays in every total.
+    pub(super) fn forget(&mut self, user: UserId) {
+        for sellers in self.stores.values_mut() {
+            let sold = sellers.remove(&user).unwrap_or_default();
+            for (day, sum) in sold {
+                let days = sellers.entry(UserId::NOBODY).or_default();
+                let all = days.entry(day).or_default();
+                *all = add([*all, sum].iter());
+            }
+        }
+    }
+
     /// What must be answered; `None` for a call that asks for no figure.
     pub(super) fn figure(&self, call: &SalesCall) -> Option<Figure> {
         Some(match *call {
@@ -91,10 +103,12 @@ impl Model {
         self.networks.get(&network).into_iter().flatten().copied()
     }
 
+    /// Nobody is nobody's best.
     fn sellers_of(&self, network: u64) -> BTreeMap<u64, Sum> {
         let mut sold: BTreeMap<u64, Sum> = BTreeMap::new();
         for store in self.stores_of(network) {
-            for (seller, days) in self.stores.get(&store).into_iter().flatten() {
+            let sellers = self.stores.get(&store).into_iter().flatten();
+            for (seller, days) in sellers.filter(|(seller, _)| **seller != UserId::NOBODY) {
                 let all = add(days.values());
                 let sum = sold.entry(seller.0).or_default();
                 *sum = add([*sum, all].iter());

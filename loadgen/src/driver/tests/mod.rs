@@ -64,11 +64,16 @@ impl Watch for Witness {
 
 /// A plan of one phase over eight users.
 fn plan(phase: &str) -> Plan {
+    plan_for("users = 8", phase)
+}
+
+/// The same over others.
+fn plan_for(users: &str, phase: &str) -> Plan {
     let text = format!(
         r#"
 name = "small"
 [world]
-users = 8
+{users}
 agendas = 3
 days = 2
 slots = 4
@@ -89,6 +94,16 @@ steps = [
   {{ reserve = {{ agenda = "uniform" }} }},
   {{ reserve = {{ agenda = "uniform" }} }},
 ]
+[flow.part]
+steps = [
+  {{ reserve = {{ agenda = "uniform" }} }},
+  {{ erase_me = {{}} }},
+  {{ reserve = {{ agenda = "uniform" }} }},
+]
+[flow.wander]
+steps = [{{ go_offline = "20ms" }}]
+[flow.leave]
+steps = [{{ erase_me = {{}} }}]
 [flow.dream]
 steps = [
   {{ reserve = {{ agenda = "uniform" }}, save = "booking" }},
@@ -356,6 +371,83 @@ load = [{ flow = "hurry", clients = 8, in_flight = 4 }]"#;
     let counts = driven.phases[0].conservation;
     assert!(32 < counts.ok, "{counts:?}");
     assert_eq!(counts.intended, counts.sent, "{counts:?}");
+}
+
+#[tokio::test]
+async fn whoever_is_erased_finishes_first_and_asks_for_nothing_more_on_any_device() {
+    let responder = Responder::start(Order::Answer).await;
+    let mut target = TcpTarget::new(responder.connect(8)).unwrap();
+    let (mut witness, plan) = (
+        Witness::default(),
+        plan_for(
+            "users = 4\ndevices = 2",
+            r#"duration = "500ms"
+load = [{ flow = "part", clients = 8, in_flight = 2 }]"#,
+        ),
+    );
+    let driven = drive(&plan, clients(), &mut target, &mut witness, options()).await;
+    let driven = driven.expect("a run");
+    check_books(&driven, &witness);
+    // Of four lanes each, one parts; the others come to that step too late, and begin no more.
+    let counted = driven.phases[0].erasure.expect("people were erased");
+    assert_eq!((counted.people, counted.left_out), (4, 4 * 3 + 4));
+    assert_eq!(driven.phases[0].operations["erase-me"].ok, 4);
+    assert_eq!(driven.phases[0].operations["reserve"].ok, 16);
+    for parted in &witness.completed {
+        if parted.call == Call::EraseMe {
+            let mut all = witness.completed.iter();
+            let is_before = |other: &Operation| {
+                other.client / 2 != parted.client / 2
+                    || other == parted
+                    || other.completed_at <= parted.sent_at
+            };
+            assert!(all.all(is_before), "{parted:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_erased_is_not_waited_for_at_a_rendezvous() {
+    let together = TOGETHER.replace("book", "part");
+    let (driven, _witness) = drive_against(Order::Answer, &together, options()).await;
+    let phase = &driven.phases[0];
+    let record = phase.rendezvous.clone().expect("a rendezvous phase");
+    assert_eq!((record.times, record.spread.count), (5, 1));
+    let counted = phase.erasure.expect("people were erased");
+    // The last step of the first round, and the first of each of the others.
+    assert_eq!((counted.people, counted.left_out), (8, 8 + 4 * 8));
+}
+
+#[tokio::test]
+async fn whoever_has_something_unanswered_waits_to_be_erased_and_stays_if_it_never_comes() {
+    let wait = r#"duration = "60ms"
+load = [{ flow = "book", clients = 8 }, { flow = "leave", clients = 8 }]"#;
+    let hasty = DriveOptions {
+        drain: Duration::from_millis(5),
+        ..options()
+    };
+    let (driven, _witness) = drive_against(Order::Silence, wait, hasty).await;
+    let phase = &driven.phases[0];
+    let counts = phase.conservation;
+    assert_eq!((counts.sent, counts.cancelled_at_end), (8, 8), "{counts:?}");
+    assert_eq!(phase.erasure, None);
+}
+
+#[tokio::test]
+async fn whoever_is_away_is_erased_when_they_are_back() {
+    let away = r#"duration = "300ms"
+load = [
+  { flow = "wander", clients = 8, think = "20ms" },
+  { flow = "leave", clients = 8, think = "30ms" },
+]"#;
+    let (mut null, mut witness) = (NullTarget::new(8), Witness::default());
+    let driven = drive_on(away, &mut null, &mut witness, options()).await;
+    assert_eq!(driven.phases[0].erasure.map(|it| it.people), Some(8));
+    let come_back = |client| {
+        let of_client = |link: &&(u32, LinkChange)| link.0 == client;
+        witness.links.iter().filter(of_client).count()
+    };
+    assert!((0..8).all(|client| 1 < come_back(client)), "they were away");
 }
 
 #[tokio::test]
