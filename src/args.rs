@@ -242,7 +242,7 @@ pub(crate) struct Prove {
     pub(crate) bugs: Vec<server::planted::PlantedBug>,
     /// Seed of the scenarios, in the place of their own
     #[cfg(feature = "planted-bugs")]
-    #[arg(long, value_name = "N")]
+    #[arg(long, env = "STAMPEDE_SEED", value_name = "N")]
     pub(crate) seed: Option<u64>,
     /// Where runs are kept, each in a directory of its own
     #[arg(long, env = "STAMPEDE_OUT", default_value = "runs", value_name = "DIR")]
