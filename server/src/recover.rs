@@ -10,6 +10,7 @@
 use std::{
     io,
     ops::ControlFlow,
+    path::Path,
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -133,23 +134,16 @@ pub(crate) struct Rebuilt {
 /// See [`recover`].
 pub(crate) fn rebuild(rebuild: Rebuild<'_>) -> Result<Rebuilt, LogError> {
     let Rebuild { reader, head, .. } = rebuild;
-    let keyring = || {
+    let fresh = || {
         let mut keyring = Keyring::new(rebuild.seed);
         keyring.extend(rebuild.keys.clone());
-        keyring
+        fresh_engine(keyring, rebuild.snapshots.data_dir())
     };
     let mut warnings = Vec::new();
-    let mut engine = newest(reader, rebuild.snapshots, &keyring, &mut warnings)?
-        .unwrap_or_else(|| Engine::new(keyring()));
-    if let Some(data_dir) = rebuild.snapshots.data_dir() {
-        engine.spill_into(data_dir).map_err(|source| LogError::Io {
-            doing: format!(
-                "make a file for what is seldom read in {}",
-                data_dir.display()
-            ),
-            source,
-        })?;
-    }
+    let mut engine = match newest(reader, rebuild.snapshots, &fresh, &mut warnings)? {
+        Some(engine) => engine,
+        None => fresh()?,
+    };
     let from = engine.decided();
     let behind = head.seq.0.saturating_sub(from.seq.0);
     engine.expect(behind);
@@ -173,11 +167,26 @@ pub(crate) fn rebuild(rebuild: Rebuild<'_>) -> Result<Rebuilt, LogError> {
     })
 }
 
+/// An engine that knows nothing yet, and keeps what is seldom read in the data directory.
+fn fresh_engine(keyring: Keyring, data_dir: Option<&Path>) -> Result<Engine, LogError> {
+    let mut engine = Engine::new(keyring);
+    if let Some(data_dir) = data_dir {
+        engine.spill_into(data_dir).map_err(|source| LogError::Io {
+            doing: format!(
+                "make a file for what is seldom read in {}",
+                data_dir.display()
+            ),
+            source,
+        })?;
+    }
+    Ok(engine)
+}
+
 /// The state of the newest snapshot that is sound and of this log.
 fn newest(
     reader: &mut dyn LogReader,
     snapshots: &Snapshots,
-    keyring: &dyn Fn() -> Keyring,
+    fresh: &dyn Fn() -> Result<Engine, LogError>,
     warnings: &mut Vec<String>,
 ) -> Result<Option<Engine>, LogError> {
     let listed = snapshots.list().unwrap_or_else(|error| {
@@ -185,7 +194,7 @@ fn newest(
         Vec::new()
     });
     for Listed { path, .. } in listed {
-        let unsound = match snapshot::load(&path, keyring()) {
+        let unsound = match snapshot::load(&path, fresh()?) {
             Ok(Loaded { engine, header }) => {
                 let seq = header.head.seq;
                 if hash_at(reader, seq)? == Some(header.head.hash) {

@@ -63,14 +63,13 @@ pub(super) fn write(
     Ok(header)
 }
 
-/// The state in a file, with these keys of people.
+/// The state in a file, in an engine that knows nothing yet but the keys of people.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn load(path: &Path, keyring: Keyring) -> Result<Loaded, Unsound> {
+pub fn load(path: &Path, mut engine: Engine) -> Result<Loaded, Unsound> {
     let file = File::open(path)?;
     let header = read_header(&file)?;
-    let mut engine = Engine::new(keyring);
     load_parts(&mut engine, &file, &header)?;
     engine.stand_at(header.head, header.recorded_at);
     let found = engine.state_hash().hash;

@@ -329,7 +329,7 @@ fn flip(path: &Path, byte: usize, bit: u32) {
 }
 
 fn wrong(path: &Path) -> Unsound {
-    load(path, Keyring::new(SEED)).expect_err("it is not sound")
+    load(path, Engine::new(Keyring::new(SEED))).expect_err("it is not sound")
 }
 
 #[test]
@@ -527,14 +527,14 @@ fn names_are_sealed_and_gone_with_their_key_in_older_snapshots_too() {
     world.sync();
     let made = world.make();
     assert!(!has(&made.path, MARK));
-    let named = load(&made.path, Keyring::of(keys(&world))).unwrap();
+    let named = load(&made.path, Engine::new(Keyring::of(keys(&world)))).unwrap();
     assert_eq!(named.engine.systems().accounts.name(eve), Some("Zq7.eve"));
     let erase = accounts::Command::from(accounts::EraseMe {});
     world.ask(eve, &erase);
     world.sync();
     // What is sealed with a key that is gone is no retry of anything.
     world.asked.remove(&Seq(eve.0));
-    let nameless = load(&made.path, Keyring::of(keys(&world))).unwrap();
+    let nameless = load(&made.path, Engine::new(Keyring::of(keys(&world)))).unwrap();
     assert_eq!(nameless.engine.systems().accounts.name(eve), Some(""));
     assert!(
         nameless
@@ -548,7 +548,7 @@ fn names_are_sealed_and_gone_with_their_key_in_older_snapshots_too() {
     assert_eq!((started.from, started.warnings), (made.head.seq, vec![]));
     assert_eq!(started.engine.systems().accounts.name(eve), None);
     let made = world.make();
-    let later = load(&made.path, Keyring::of(keys(&world))).unwrap();
+    let later = load(&made.path, Engine::new(Keyring::of(keys(&world)))).unwrap();
     assert_eq!(later.engine.systems().accounts.name(eve), None);
 }
 
@@ -571,7 +571,7 @@ fn a_key_of_somebody_else_opens_nothing() {
     let made = world.make();
     let mut keyring = Keyring::new([9; 32]);
     drop((keyring.make(ANA), keyring.make(BOB)));
-    let wrong = load(&made.path, keyring)
+    let wrong = load(&made.path, Engine::new(keyring))
         .expect_err("other keys")
         .to_string();
     assert!(
