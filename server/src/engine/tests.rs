@@ -789,6 +789,24 @@ fn a_retry_waits_for_the_newest_batch() {
 }
 
 #[test]
+fn of_keys_that_are_durable_only_the_log_knows() {
+    let mut world = World::new();
+    world.ask(0, &Wish::Reserve(0));
+    let (seq, sent) = (world.engine.decided().seq, world.sent[0].clone());
+    let submit = |engine: &mut Engine| engine.submit(START, &ask(&sent, 0));
+    assert_eq!(submit(&mut world.engine), Ok(Submitted::Again(seq)));
+    world.take_batch();
+    assert_eq!(submit(&mut world.engine), Ok(Submitted::Again(seq)));
+    world.settle();
+    let unsure = Ok(Submitted::Unsure(vec![seq]));
+    assert_eq!(submit(&mut world.engine), unsure);
+    assert_eq!(submit(&mut restored(&world.log)), unsure);
+    assert_eq!(world.engine.decided().seq, seq, "nothing was considered");
+    let found = world.engine.submit_found(START, &ask(&sent, 0), None);
+    assert_eq!(found, Ok(Submitted::Decided(seq.next())));
+}
+
+#[test]
 fn a_reused_key_is_refused_when_its_first_use_is_durable() {
     let mut world = World::new();
     let seq = world.log.head().seq.0 + 1;
