@@ -2,8 +2,8 @@
 //! server that is measured.
 //!
 //! A thread that waits for the next frame is woken by whoever writes it, which costs the writer about a
-//! fifth of the write, on a machine where reader and writer share a kernel. So this one looks, and does
-//! not wait as long as something comes.
+//! fifth of the write, on a machine where reader and writer share a kernel. So this one reads
+//! what is there, and dozes a little while not much is.
 //!
 //! Sockets go in; how many frames arrived comes out, and whether the entries of the room came in
 //! order, each once. Deliberately absent: what is measured.

@@ -4,11 +4,10 @@
 //! brings the log to rest. Deliberately absent: signals and printing (they are the program's).
 
 use std::{
-    fs::{self, OpenOptions},
+    fs,
     future::{Future, poll_fn},
-    io::{self, Write},
+    io,
     net::SocketAddr,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     pin::pin,
     rc::Rc,
@@ -35,7 +34,9 @@ use crate::{
     engine::Engine,
     health::{Door, Stage, Vitals},
     hub::{Hub, HubParts},
-    log::{Durability, EventLog, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader},
+    log::{
+        Durability, EventLog, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader, database,
+    },
     lost,
     net::{
         Speech,
@@ -402,17 +403,7 @@ fn secret(data_dir: &Path) -> Result<Secret, ServeError> {
 }
 
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), ServeError> {
-    let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|source| ServeError::File {
+    database::write_private(path, bytes).map_err(|source| ServeError::File {
         path: path.to_owned(),
         source,
     })

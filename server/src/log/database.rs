@@ -6,7 +6,7 @@
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
-    io,
+    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
     time::Duration,
@@ -68,6 +68,19 @@ pub(super) fn sync_data_dir(data_dir: &Path) -> Result<(), LogError> {
     File::open(data_dir)
         .and_then(|dir| dir.sync_all())
         .map_err(|source| io_error("sync the data directory", data_dir, source))
+}
+
+/// Writes a file that only this user may read, anew, and syncs it. Its name is durable when the
+/// directory is.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// The connection that writes, to a database that exists from now on.

@@ -8,13 +8,12 @@
 //! `head`, so it is of this log and of no other. Deliberately absent: deciding anything.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, ErrorKind, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs,
+    io::{self, ErrorKind},
     path::Path,
 };
 
-use super::{Head, LogError, mark};
+use super::{Head, LogError, database::write_private, mark};
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "accepted-loss";
@@ -38,17 +37,7 @@ pub(super) fn write(data_dir: &Path, head: Head) -> Result<(), LogError> {
     let path = data_dir.join(FILE_NAME);
     let mut line = String::new();
     mark::render(head, &mut line);
-    let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)?;
-        file.write_all(line.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|source| failed("write", &path, source))
+    write_private(&path, line.as_bytes()).map_err(|source| failed("write", &path, source))
 }
 
 /// Forgets it and says whether there was something to forget.

@@ -178,7 +178,7 @@ const fn total_of(answer: &mut sales::Answer) -> Option<(&mut Sum, &mut Vec<Part
 }
 
 /// An outcome of the same kind with other words.
-fn accepted(word: Word<'_>, encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+pub(super) fn accepted(word: Word<'_>, encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut outcome = Vec::new();
     encode_accepted(word.0, word.1, &mut outcome);
     encode(&mut outcome);

@@ -9,14 +9,13 @@ use std::collections::BTreeMap;
 
 use protocol::{
     Kind,
-    outcome::encode_accepted,
     words::{
         chat::{self, Content},
         presence,
     },
 };
 
-use super::{Meddler, PlantedBug};
+use super::{Meddler, PlantedBug, answerer::accepted};
 
 /// What was shown of people.
 #[derive(Debug, Default)]
@@ -87,14 +86,6 @@ impl Meddler {
         let forged = presence::Answer::from(presence::Presences { people });
         Some(accepted(word, |out| forged.encode(out)))
     }
-}
-
-/// An outcome of the same kind with other words.
-fn accepted(word: Word<'_>, encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut outcome = Vec::new();
-    encode_accepted(word.0, word.1, &mut outcome);
-    encode(&mut outcome);
-    outcome
 }
 
 #[cfg(test)]
