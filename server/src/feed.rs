@@ -7,18 +7,69 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use protocol::{Seq, UserId};
+use protocol::Seq;
 
 use crate::{
     domain::{PageWanted, Stream},
+    growth::make_room,
     keyring::Keyring,
+    short::Short,
     snapshot::{Saved, SectionReader, SectionWriter, Unsound},
+    stream::ShortStream,
 };
+
+/// Entries that take no memory beside the map: most conversations of two people have one.
+const FEW: usize = 3;
 
 /// See the head of this file. The entry with index n is at offset n - 1.
 #[derive(Debug, Default)]
 pub struct Feed {
-    streams: HashMap<Stream, Vec<Seq>, FixedState>,
+    streams: HashMap<ShortStream, Entries, FixedState>,
+}
+
+/// Where the entries of a stream stand.
+#[derive(Debug)]
+enum Entries {
+    /// How many, and room for them.
+    Few(u8, [Short; FEW]),
+    Many(Vec<Short>),
+}
+
+// As many entries are in the map as need no more room than a list.
+const _: () = assert!(size_of::<Entries>() == size_of::<Vec<Short>>());
+
+impl Entries {
+    /// Room for so many.
+    fn with_capacity(len: usize) -> Self {
+        if len <= FEW {
+            Self::Few(0, [Short::ZERO; FEW])
+        } else {
+            Self::Many(Vec::with_capacity(len))
+        }
+    }
+
+    fn as_slice(&self) -> &[Short] {
+        match self {
+            Self::Few(len, few) => &few[..usize::from(*len)],
+            Self::Many(many) => many,
+        }
+    }
+
+    fn push(&mut self, seq: Short) {
+        match self {
+            Self::Few(len, few) => match few.get_mut(usize::from(*len)) {
+                Some(place) => {
+                    *place = seq;
+                    *len += 1;
+                }
+                None => *self = Self::Many([&few[..], &[seq]].concat()),
+            },
+            Self::Many(many) => {
+                make_room(many);
+                many.push(seq);
+            }
+        }
+    }
 }
 
 impl Feed {
@@ -27,40 +78,46 @@ impl Feed {
     /// # Panics
     /// If it does not stand behind the one before: only a bug can do that.
     pub fn insert(&mut self, stream: Stream, seq: Seq) {
-        let entries = self.streams.entry(stream).or_default();
-        assert!(entries.last() < Some(&seq), "the log only grows");
-        entries.push(seq);
+        let stream = ShortStream::new(stream).expect("only what the log names has entries");
+        let entries = self.streams.entry(stream);
+        let entries = entries.or_insert_with(|| Entries::with_capacity(1));
+        let last = entries.as_slice().last().map(|last| last.get());
+        assert!(last < Some(seq.0), "the log only grows");
+        entries.push(Short::of_position(seq.0));
     }
 
     /// Nobody will ever follow this stream again.
     pub fn remove(&mut self, stream: Stream) {
-        self.streams.remove(&stream);
+        if let Some(stream) = ShortStream::new(stream) {
+            self.streams.remove(&stream);
+        }
     }
 
     /// Every entry of a stream.
-    #[must_use]
-    pub fn entries(&self, stream: Stream) -> &[Seq] {
-        self.streams.get(&stream).map_or(&[], Vec::as_slice)
+    pub(crate) fn entries(&self, stream: Stream) -> &[Short] {
+        let entries = ShortStream::new(stream).and_then(|stream| self.streams.get(&stream));
+        entries.map_or(&[], Entries::as_slice)
     }
 
     /// The offset of the first entry of a stream behind a position.
     #[must_use]
     pub fn offset_behind(&self, stream: Stream, seq: Seq) -> usize {
-        self.entries(stream).partition_point(|entry| *entry <= seq)
+        self.entries(stream)
+            .partition_point(|entry| entry.get() <= seq.0)
     }
 
     /// The positions of the entries that are wanted, in the order wanted; none beyond `upto`.
     #[must_use]
     pub fn page(&self, wanted: &PageWanted, upto: Seq) -> Vec<Seq> {
         let entries = &self.entries(wanted.stream)[..self.offset_behind(wanted.stream, upto)];
+        let entries = entries.iter().map(|entry| Seq(entry.get()));
         let index = usize::try_from(wanted.from).unwrap_or(usize::MAX);
         let limit = usize::from(wanted.limit);
         if wanted.is_backwards {
-            let first = entries.len().min(index);
-            entries[..first].iter().rev().take(limit).copied().collect()
+            entries.take(index).rev().take(limit).collect()
         } else {
             let skipped = index.saturating_sub(1);
-            entries.iter().skip(skipped).take(limit).copied().collect()
+            entries.skip(skipped).take(limit).collect()
         }
     }
 }
@@ -69,15 +126,16 @@ impl Saved for Feed {
     fn save(&self, out: &mut SectionWriter<'_>, _keyring: &Keyring) {
         let Self { streams } = self;
         // Sorted, so that a state has one form.
-        let mut names: Vec<Stream> = streams.keys().copied().collect();
-        names.sort_unstable();
+        let mut names: Vec<ShortStream> = streams.keys().copied().collect();
+        names.sort_unstable_by_key(|name| name.get());
         out.count(names.len());
-        for stream in names {
-            let (sort, id) = numbers(stream);
+        for name in names {
+            let (sort, id) = name.numbers();
             out.u8(sort);
             out.u64(id);
-            out.count(self.entries(stream).len());
-            (self.entries(stream).iter()).for_each(|seq| out.u64(seq.0));
+            let entries = streams[&name].as_slice();
+            out.count(entries.len());
+            entries.iter().for_each(|entry| out.u64(entry.get()));
         }
     }
 
@@ -85,32 +143,22 @@ impl Saved for Feed {
         let mut streams = HashMap::default();
         for _ in 0..from.count(1 + 8 + 8)? {
             let numbers = (from.u8()?, from.u64()?);
-            let stream = stream_of(numbers).ok_or_else(|| from.lacks("a stream"))?;
+            let stream = ShortStream::of_numbers(numbers);
+            let stream = stream.ok_or_else(|| from.lacks("a stream"))?;
             let len = from.count(8)?;
-            let mut entries = Vec::with_capacity(len);
-            from.rows(len, |seq| entries.push(Seq(u64::from_le_bytes(*seq))))?;
+            let mut entries = Entries::with_capacity(len);
+            let mut put = |seq: &[u8; 8]| {
+                let seq = Short::new(u64::from_le_bytes(*seq));
+                seq.into_iter().for_each(|seq| entries.push(seq));
+            };
+            from.rows(len, &mut put)?;
+            if entries.as_slice().len() != len {
+                return Err(from.lacks("positions of a log"));
+            }
             streams.insert(stream, entries);
         }
         *self = Self { streams };
         Ok(())
-    }
-}
-
-/// A stream in a snapshot.
-const fn numbers(stream: Stream) -> (u8, u64) {
-    match stream {
-        Stream::Everybody => (1, 0),
-        Stream::Person(user) => (2, user.0),
-        Stream::Conversation(id) => (3, id),
-    }
-}
-
-const fn stream_of(numbers: (u8, u64)) -> Option<Stream> {
-    match numbers {
-        (1, 0) => Some(Stream::Everybody),
-        (2, user) => Some(Stream::Person(UserId(user))),
-        (3, id) => Some(Stream::Conversation(id)),
-        (_, _) => None,
     }
 }
 
@@ -161,6 +209,28 @@ mod tests {
         check((9, 2, 99), true, &[12, 9]);
         check((4, 9, 8), true, &[7, 4]);
         check((0, 9, 99), true, &[]);
+    }
+
+    #[test]
+    fn a_stream_of_any_length_has_its_entries_in_order() {
+        let mut feed = Feed::default();
+        for len in 1..=u64::try_from(FEW).unwrap() * 4 {
+            feed.insert(ROOM, Seq(len * 2));
+            let entries: Vec<u64> = feed.entries(ROOM).iter().map(|it| it.get()).collect();
+            let expected: Vec<u64> = (1..=len).map(|nth| nth * 2).collect();
+            assert_eq!(entries, expected);
+        }
+        feed.remove(ROOM);
+        assert!(feed.entries(ROOM).is_empty());
+    }
+
+    #[test]
+    fn a_stream_that_a_client_made_up_is_empty() {
+        let mut feed = feed();
+        let stream = Stream::Conversation(u64::MAX);
+        assert!(feed.entries(stream).is_empty());
+        feed.remove(stream);
+        assert_eq!(feed.entries(ROOM).len(), 4);
     }
 
     #[test]

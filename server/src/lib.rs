@@ -14,6 +14,7 @@ pub mod copies;
 pub mod domain;
 pub mod engine;
 pub mod feed;
+mod growth;
 pub mod health;
 pub mod hub;
 mod index;
@@ -35,6 +36,7 @@ pub mod session;
 mod short;
 pub mod snapshot;
 mod spill;
+mod stream;
 pub mod trail;
 pub mod writer;
 

@@ -64,7 +64,7 @@ impl Backlog {
     /// The next positions, `limit` at most and none beyond `upto`. Fewer mean that there are no more.
     pub(crate) fn take(&mut self, feed: &Feed, upto: Seq, limit: usize) -> Vec<Seq> {
         let next = |range: &Range| {
-            let seq = *feed.entries(range.stream).get(range.next)?;
+            let seq = Seq(feed.entries(range.stream).get(range.next)?.get());
             (seq <= range.end.unwrap_or(upto).min(upto)).then_some(seq)
         };
         let pending = |(index, range)| next(range).map(|seq| Reverse((seq, index)));

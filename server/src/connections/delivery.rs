@@ -14,7 +14,7 @@ use protocol::{Code, Refusal, Seq, UserId, message::Reply};
 use super::{
     Connections,
     backlog::Backlog,
-    followers::{Followers, Topic},
+    followers::{Followers, List, Topic},
     outbox::{OUTBOX_FRAMES_MAX, SharedFrame},
     recent::Recent,
 };
@@ -22,8 +22,10 @@ use crate::{
     archive,
     domain::{Membership, Stream, systems::PushBytes},
     feed::Feed,
+    growth::make_room,
     keyring::Keyring,
     log::{Head, LogError, LogReader},
+    stream::ShortStream,
 };
 
 /// How much is done in one slice, while everybody else waits.
@@ -65,6 +67,9 @@ const _: () = assert!(OUTBOX_FRAMES_LONG + Slice::DEFAULT.backlog < OUTBOX_FRAME
 /// 10,000 people it is minutes of work.
 const ITEMS_MAX: usize = 16 * 1_024;
 
+/// Why a stream that is followed fits into six bytes.
+const LOGGED: &str = "only what the log names is followed";
+
 /// What a connection is told without having asked.
 #[derive(Debug, Default)]
 pub(crate) enum Following {
@@ -74,7 +79,7 @@ pub(crate) enum Following {
     /// What it missed, from the log.
     Behind(Box<Backlog>),
     /// What happens, in these streams.
-    Live(Vec<Stream>),
+    Live(Vec<ShortStream>),
 }
 
 /// One step of what the queue is to do.
@@ -104,7 +109,7 @@ pub(crate) struct Told {
 #[derive(Debug)]
 struct UnderWay {
     told: Told,
-    to: Rc<Vec<u64>>,
+    to: List,
     next: usize,
 }
 
@@ -249,12 +254,14 @@ impl Connections {
         hand: fn(&mut Self, u64, &Told),
     ) -> usize {
         let next = under_way.next;
-        let end = under_way.to.len().min(next + limit);
-        for id in &under_way.to[next..end] {
+        let to = under_way.to.as_slice();
+        let end = to.len().min(next + limit);
+        for id in &to[next..end] {
             hand(self, *id, &under_way.told);
         }
-        under_way.next = end;
-        if end < under_way.to.len() {
+        let is_left = end < to.len();
+        if is_left {
+            under_way.next = end;
             self.delivery.under_way = Some(under_way);
         }
         end - next
@@ -400,10 +407,12 @@ impl Connections {
                 Following::Behind(backlog) if begins => backlog.begin(stream, seq, feed),
                 Following::Behind(backlog) => backlog.end(stream, seq),
                 Following::Live(streams) => {
-                    let place = streams.iter().position(|other| *other == stream);
+                    let short = ShortStream::new(stream).expect(LOGGED);
+                    let place = streams.iter().position(|other| *other == short);
                     match place {
                         None if begins => {
-                            streams.push(stream);
+                            make_room(streams);
+                            streams.push(short);
                             self.delivery.followers.insert(topic, id);
                         }
                         Some(place) if !begins => {
@@ -423,7 +432,8 @@ impl Connections {
         let id = super::id_of(index, connection.serial);
         if let Following::Live(streams) = std::mem::take(&mut connection.following) {
             for stream in streams {
-                self.delivery.followers.remove(Topic::Stream(stream), id);
+                let topic = Topic::Stream(stream.get());
+                self.delivery.followers.remove(topic, id);
             }
         }
     }
@@ -538,7 +548,8 @@ impl Connections {
         for stream in &streams {
             self.delivery.followers.insert(Topic::Stream(*stream), id);
         }
-        connection.following = Following::Live(streams);
+        let short = |stream: &Stream| ShortStream::new(*stream).expect(LOGGED);
+        connection.following = Following::Live(streams.iter().map(short).collect());
         connection.told = connection.told.max(self.delivery.reached);
     }
 }

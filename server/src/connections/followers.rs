@@ -23,31 +23,151 @@ pub(crate) enum Topic {
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub(crate) struct Followers {
-    topics: HashMap<Topic, Rc<Vec<u64>>, FixedState>,
+    topics: HashMap<Topic, List, FixedState>,
+}
+
+/// Connections. To keep one costs the same however long it is, and it does not change then.
+#[derive(Debug, Clone)]
+pub(crate) enum List {
+    /// Most conversations have two people, with a connection each.
+    One([u64; 1]),
+    Two([u64; 2]),
+    Many(Rc<Vec<u64>>),
+}
+
+impl List {
+    pub(crate) fn as_slice(&self) -> &[u64] {
+        match self {
+            Self::One(one) => one,
+            Self::Two(two) => two,
+            Self::Many(many) => many,
+        }
+    }
+
+    fn push(&mut self, connection: u64) {
+        match self {
+            Self::One([one]) => *self = Self::Two([*one, connection]),
+            Self::Two([one, two]) => *self = Self::Many(Rc::new(vec![*one, *two, connection])),
+            Self::Many(many) => Rc::make_mut(many).push(connection),
+        }
+    }
+
+    /// Takes out a connection, if it is there. Returns whether any is left.
+    fn remove(&mut self, connection: u64) -> bool {
+        match self {
+            Self::One([one]) => return *one != connection,
+            Self::Two([one, two]) if *one == connection => *self = Self::One([*two]),
+            Self::Two([one, two]) if *two == connection => *self = Self::One([*one]),
+            Self::Two(_) => {}
+            Self::Many(many) => {
+                let many = Rc::make_mut(many);
+                if let Some(place) = many.iter().position(|other| *other == connection) {
+                    many.swap_remove(place);
+                }
+                if let [one, two] = many[..] {
+                    *self = Self::Two([one, two]);
+                }
+            }
+        }
+        true
+    }
 }
 
 impl Followers {
     /// From now on `connection` is told of `topic`.
     pub(crate) fn insert(&mut self, topic: Topic, connection: u64) {
-        Rc::make_mut(self.topics.entry(topic).or_default()).push(connection);
+        self.topics
+            .entry(topic)
+            .and_modify(|list| list.push(connection))
+            .or_insert(List::One([connection]));
     }
 
     /// From now on it is not.
     pub(crate) fn remove(&mut self, topic: Topic, connection: u64) {
-        let Some(list) = self.topics.get_mut(&topic) else {
-            return;
-        };
-        let list = Rc::make_mut(list);
-        if let Some(place) = list.iter().position(|other| *other == connection) {
-            list.swap_remove(place);
-        }
-        if list.is_empty() {
+        if let Some(list) = self.topics.get_mut(&topic)
+            && !list.remove(connection)
+        {
             self.topics.remove(&topic);
         }
     }
 
     /// Whom to tell.
-    pub(crate) fn of(&self, topic: Topic) -> Option<Rc<Vec<u64>>> {
+    pub(crate) fn of(&self, topic: Topic) -> Option<List> {
         self.topics.get(&topic).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, rc::Rc};
+
+    use protocol::UserId;
+
+    use super::{Followers, List, Topic};
+    use crate::domain::Stream;
+
+    const TOPIC: Topic = Topic::Stream(Stream::Conversation(7));
+    const OTHER: Topic = Topic::Presence(UserId(7));
+
+    fn whom(followers: &Followers) -> Vec<u64> {
+        let list = followers.of(TOPIC);
+        let mut whom = list.map_or(Vec::new(), |list| list.as_slice().to_vec());
+        whom.sort_unstable();
+        whom
+    }
+
+    #[test]
+    fn a_list_of_any_length_has_everybody_once_on_the_way_up_and_down() {
+        for len in 1..=6 {
+            // People leave in several orders.
+            for step in [1, 5, 3] {
+                let mut followers = Followers::default();
+                followers.insert(OTHER, 99);
+                let mut model = BTreeSet::new();
+                for connection in 0..len {
+                    followers.insert(TOPIC, connection);
+                    model.insert(connection);
+                    assert_eq!(whom(&followers), model.iter().copied().collect::<Vec<_>>());
+                }
+                for nth in 0..len {
+                    let connection = (nth * step + step / 2) % len;
+                    followers.remove(TOPIC, connection);
+                    followers.remove(TOPIC, 77);
+                    model.remove(&connection);
+                    assert_eq!(whom(&followers), model.iter().copied().collect::<Vec<_>>());
+                }
+                model.iter().for_each(|left| followers.remove(TOPIC, *left));
+                assert!(followers.of(TOPIC).is_none(), "nobody is no list");
+                assert_eq!(followers.topics.len(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_kept_stays_as_it_was_while_it_changes() {
+        for len in 1..=5 {
+            let mut followers = Followers::default();
+            (0..len).for_each(|connection| followers.insert(TOPIC, connection));
+            let kept = followers.of(TOPIC).expect("somebody");
+            let before = kept.as_slice().to_vec();
+            followers.insert(TOPIC, 9);
+            (0..len).for_each(|connection| followers.remove(TOPIC, connection));
+            assert_eq!(kept.as_slice(), before);
+            assert_eq!(whom(&followers), [9]);
+        }
+    }
+
+    #[test]
+    fn a_crowd_is_never_copied_to_be_kept_nor_to_grow() {
+        let mut followers = Followers::default();
+        (0..1_000).for_each(|connection| followers.insert(TOPIC, connection));
+        let place = |list: Option<List>| match list {
+            Some(List::Many(many)) => (Rc::as_ptr(&many), many.capacity()),
+            other => panic!("{other:?}"),
+        };
+        let (kept, room) = place(followers.of(TOPIC));
+        assert_eq!(place(followers.of(TOPIC)), (kept, room));
+        followers.insert(TOPIC, 1_000);
+        assert_eq!(place(followers.of(TOPIC)), (kept, room), "nobody keeps it");
     }
 }
