@@ -14,7 +14,8 @@ use protocol::{
 use super::{
     decide::founders,
     members::Member,
-    state::{Chat, Pair, Sort},
+    private::Pair,
+    state::{Chat, Sort},
 };
 use crate::domain::Context;
 
@@ -23,7 +24,7 @@ impl Chat {
         match (event, command) {
             (Event::Sent(event), Command::Send(command)) => self.apply_sent(cx, command, event),
             (Event::RoomCreated(_), Command::CreateRoom(command)) => {
-                let name = command.name.as_str().into();
+                let name = command.name.as_str();
                 self.insert_conversation(cx.seq.0, Sort::Room { name });
                 self.insert_founder(cx, cx.actor);
             }
@@ -82,6 +83,7 @@ impl Chat {
         match command.to {
             Target::Person(user) if event.index == 1 => {
                 let pair = Pair::new(cx.actor, user);
+                let pair = pair.expect("people are named by positions");
                 self.insert_conversation(event.conversation, Sort::Private(pair));
                 for user in pair.both() {
                     self.insert_founder(cx, user);
@@ -99,7 +101,7 @@ impl Chat {
 
     fn apply_group_created(&mut self, cx: &Context, command: &CreateGroup) {
         let group = Sort::Group {
-            name: command.name.as_str().into(),
+            name: &command.name,
             creator: Some(cx.actor),
         };
         self.insert_conversation(cx.seq.0, group);

@@ -21,7 +21,8 @@ use protocol::{
 
 use super::{
     members::Member,
-    state::{Chat, Conversation, Pair, Sort},
+    private::Pair,
+    state::{Chat, Conversation, Sort},
 };
 use crate::domain::{
     Context,
@@ -65,7 +66,7 @@ impl Chat {
         Ok(Delivered {
             delivered: command.index,
             read: member.read,
-            shown: is_shown(&conversation.sort),
+            shown: is_shown(conversation.sort),
         })
     }
 
@@ -77,7 +78,7 @@ impl Chat {
         Ok(Read {
             delivered: member.delivered.max(command.index),
             read: command.index,
-            shown: is_shown(&conversation.sort),
+            shown: is_shown(conversation.sort),
         })
     }
 }
@@ -178,7 +179,7 @@ impl Chat {
     ) -> Result<MemberRemoved, Refusal> {
         check_person(cx)?;
         let group = self.my_group(cx, command.group)?;
-        if !is_creator(&group.sort, cx.actor) {
+        if !is_creator(group.sort, cx.actor) {
             return Err(Refusal::with(Code::NOT_CREATOR, command.group, 0));
         }
         if !group.members.contains(command.user) {
@@ -227,7 +228,7 @@ impl Chat {
 
 // Finding conversations.
 impl Chat {
-    pub(super) fn known(&self, id: u64) -> Result<&Conversation, Refusal> {
+    pub(super) fn known(&self, id: u64) -> Result<Conversation<'_>, Refusal> {
         self.conversation(id)
             .ok_or(Refusal::with(Code::UNKNOWN_CONVERSATION, id, 0))
     }
@@ -238,7 +239,8 @@ impl Chat {
         if user == cx.actor {
             return Err(Refusal::new(Code::TO_YOURSELF));
         }
-        match self.private_of(Pair::new(cx.actor, user)) {
+        let pair = Pair::new(cx.actor, user);
+        match pair.and_then(|pair| self.private_of(pair)) {
             Some(id) => Ok((id, self.known(id)?.last)),
             None => Ok((cx.seq.0, 0)),
         }
@@ -246,10 +248,10 @@ impl Chat {
 
     /// A conversation that the actor is in and somebody may still read what they say: the other
     /// half of a private one may have been erased.
-    fn mine(&self, cx: &Context, id: u64) -> Result<&Conversation, Refusal> {
+    fn mine(&self, cx: &Context, id: u64) -> Result<Conversation<'_>, Refusal> {
         let conversation = self.known(id)?;
         member(cx, id, conversation)?;
-        if let Sort::Private(pair) = &conversation.sort {
+        if let Sort::Private(pair) = conversation.sort {
             let other = pair.other(cx.actor);
             if !conversation.members.contains(other) {
                 return Err(Refusal::with(Code::UNKNOWN_USER, other.0, 0));
@@ -258,14 +260,14 @@ impl Chat {
         Ok(conversation)
     }
 
-    fn room(&self, id: u64) -> Result<&Conversation, Refusal> {
+    fn room(&self, id: u64) -> Result<Conversation<'_>, Refusal> {
         self.conversation(id)
             .filter(|conversation| matches!(conversation.sort, Sort::Room { .. }))
             .ok_or(Refusal::with(Code::UNKNOWN_ROOM, id, 0))
     }
 
     /// A group that the actor is in.
-    fn my_group(&self, cx: &Context, id: u64) -> Result<&Conversation, Refusal> {
+    fn my_group(&self, cx: &Context, id: u64) -> Result<Conversation<'_>, Refusal> {
         let group = self
             .conversation(id)
             .filter(|conversation| matches!(conversation.sort, Sort::Group { .. }))
@@ -279,10 +281,10 @@ impl Chat {
 pub(super) fn member(
     cx: &Context,
     id: u64,
-    conversation: &Conversation,
+    conversation: Conversation<'_>,
 ) -> Result<Member, Refusal> {
-    match (conversation.members.get(cx.actor), &conversation.sort) {
-        (Some(member), _) => Ok(*member),
+    match (conversation.members.get(cx.actor), conversation.sort) {
+        (Some(member), _) => Ok(member),
         (None, Sort::Public) => Ok(Member::default()),
         (None, Sort::Private(_) | Sort::Room { .. } | Sort::Group { .. }) => {
             Err(Refusal::with(Code::NOT_MEMBER, id, 0))
@@ -297,16 +299,16 @@ pub(super) fn founders(creator: UserId, command: &CreateGroup) -> BTreeSet<UserI
 }
 
 /// Whether others see how far somebody is: a room may have ten thousand of them.
-const fn is_shown(sort: &Sort) -> bool {
+const fn is_shown(sort: Sort<'_>) -> bool {
     match sort {
         Sort::Private(_) | Sort::Group { .. } => true,
         Sort::Public | Sort::Room { .. } => false,
     }
 }
 
-fn is_creator(sort: &Sort, user: UserId) -> bool {
+fn is_creator(sort: Sort<'_>, user: UserId) -> bool {
     match sort {
-        Sort::Group { creator, .. } => *creator == Some(user),
+        Sort::Group { creator, .. } => creator == Some(user),
         Sort::Public | Sort::Private(_) | Sort::Room { .. } => false,
     }
 }

@@ -1,8 +1,8 @@
 //! Who is in a conversation, and how far each of them is.
 //!
-//! Most conversations have two members and a few have ten thousand: a short list is one piece of
-//! memory in order, a long one is a tree, and both are walked by rising person. Deliberately
-//! absent: what a conversation is.
+//! Groups have a few members and some rooms ten thousand: a short list is one piece of memory in
+//! order, a long one is a tree, and both are walked by rising person. Deliberately absent: what a
+//! conversation is, and the two of a private one, see [`super::private`].
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +10,8 @@ use std::{
 };
 
 use protocol::{Seq, UserId};
+
+use crate::growth::make_room;
 
 /// From this length on members are a tree: people come and go in the middle of a list, which moves
 /// all behind them.
@@ -50,10 +52,6 @@ impl Members {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     pub(super) fn get(&self, user: UserId) -> Option<&Member> {
         match self {
             Self::Few(few) => {
@@ -62,10 +60,6 @@ impl Members {
             }
             Self::Many(many) => many.get(&user),
         }
-    }
-
-    pub(super) fn contains(&self, user: UserId) -> bool {
-        self.get(user).is_some()
     }
 
     /// Puts `user` where they belong, or `member` in the place of what they had, which is returned.
@@ -79,6 +73,7 @@ impl Members {
             Self::Few(few) => match place(few, user) {
                 Ok(index) => Some(std::mem::replace(&mut few[index].1, member)),
                 Err(index) => {
+                    make_room(few);
                     few.insert(index, (user, member));
                     None
                 }
@@ -149,8 +144,8 @@ mod tests {
             assert_eq!(page, wanted.map(|(u, m)| (*u, *m)).collect::<Vec<_>>());
             assert_eq!(members.get(user), model.get(&user));
             assert_eq!(members.remove(user), model.remove(&user));
-            assert!(!members.contains(user) && members.remove(user).is_none());
+            assert!(members.get(user).is_none() && members.remove(user).is_none());
         }
-        assert!(members.is_empty());
+        assert_eq!(members.len(), 0);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Commands come in and events go out through [`System`]; the files are the steps: `decide` reads
 //! and may refuse, `apply` writes, `told` says who hears of it, `query` answers, `state` holds the
-//! rows and `members` the lists of people among them.
+//! rows, `members` the lists of people among them and `private` what two people need.
 //!
 //! Texts are not here but in the log: a conversation is its length and, for each of its members,
 //! the position they came at and two watermarks. Watermarks move by what their member says of
@@ -16,6 +16,7 @@
 mod apply;
 mod decide;
 mod members;
+mod private;
 mod query;
 mod state;
 mod told;

@@ -55,12 +55,12 @@ impl Chat {
         check_person(cx)?;
         let limit = page_len(query.limit)?;
         let views = self.rooms_after(query.after).filter_map(|(id, room)| {
-            let Sort::Room { name } = &room.sort else {
+            let Sort::Room { name } = room.sort else {
                 return None;
             };
             Some(RoomView {
                 room: id,
-                name: name.as_ref().to_owned(),
+                name: name.to_owned(),
                 members: u32::try_from(room.members.len()).unwrap_or(u32::MAX),
                 mine: room.members.contains(cx.actor),
             })
@@ -149,13 +149,13 @@ pub(super) fn history(entries: Vec<(Seq, Push)>) -> History {
 }
 
 /// A conversation as the actor sees it, if they are in it.
-fn view(cx: &Context, id: u64, conversation: &Conversation) -> Option<ConversationView> {
+fn view(cx: &Context, id: u64, conversation: Conversation<'_>) -> Option<ConversationView> {
     let member = member(cx, id, conversation).ok()?;
-    let sort = match &conversation.sort {
+    let sort = match conversation.sort {
         Sort::Public => words::Sort::Public,
         Sort::Private(pair) => words::Sort::Private(pair.other(cx.actor)),
-        Sort::Room { name } => words::Sort::Room(name.as_ref().to_owned()),
-        Sort::Group { name, .. } => words::Sort::Group(name.as_ref().to_owned()),
+        Sort::Room { name } => words::Sort::Room(name.to_owned()),
+        Sort::Group { name, .. } => words::Sort::Group(name.to_owned()),
     };
     Some(ConversationView {
         conversation: id,

@@ -4,20 +4,25 @@
 //! drift apart: a row and its hash appear and disappear in one function. A message changes one
 //! number here, however many are told of it; what it says is in the log alone. Hash maps are never
 //! iterated; names, which people choose, are in an ordered one, since the hash has no secret.
-//! `save` writes the rows for a snapshot. Deliberately absent: rules, and texts.
+//! `rows` says what a row is, `save` writes them for a snapshot. Deliberately absent: rules, and texts.
 
+mod rows;
 mod save;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound::{Excluded, Unbounded},
-};
+use std::collections::BTreeMap;
+#[cfg(test)]
+use std::collections::BTreeSet;
 
 use foldhash::fast::FixedState;
 use protocol::{UserId, words::chat::PUBLIC};
 
-use super::members::{Member, Members};
-use crate::domain::digest::Digest;
+pub(super) use self::rows::{Conversation, Sort};
+use self::rows::{Kind, Row, Shared, view_private};
+use super::{
+    members::Member,
+    private::{Pair, Private},
+};
+use crate::{domain::digest::Digest, growth::make_room, short::Short};
 
 type Map<K, V> = hashbrown::HashMap<K, V, FixedState>;
 
@@ -31,85 +36,51 @@ const TABLE_MEMBER: u8 = 5;
 #[derive(Debug, Default)]
 pub struct Chat {
     // Everybody is in it; only those who marked something have a row there.
-    public: Conversation,
-    // All others. A group or private conversation that nobody is in any more has no row.
-    conversations: Map<u64, Conversation>,
+    public: Shared,
+    // A conversation that nobody is in any more has no row, here and below.
+    private: Map<Short, Private>,
+    // Rooms and groups. Rooms stay.
+    shared: Map<u64, Shared>,
     // Rooms are never closed and ids rise, so pushing keeps the order.
     rooms: Vec<u64>,
     room_names: BTreeMap<Box<str>, u64>,
     // The private conversation of two people.
-    private: Map<Pair, u64>,
+    pairs: Map<Pair, Short>,
     // Only people who are in some conversation other than the public one.
     people: Map<UserId, Person>,
     digest: Digest,
 }
 
-/// A conversation. Its entries are in the log.
-#[derive(Debug, Default)]
-pub(super) struct Conversation {
-    pub(super) sort: Sort,
-    /// Its last entry; 0 when there is none.
-    pub(super) last: u64,
-    pub(super) members: Members,
-}
-
-impl Conversation {
-    /// Whether nobody can ever say or read anything here again.
-    fn is_over(&self) -> bool {
-        match self.sort {
-            Sort::Private(_) | Sort::Group { .. } => self.members.is_empty(),
-            Sort::Public | Sort::Room { .. } => false,
-        }
-    }
-}
-
-/// What sort a conversation is, and what only that sort has.
-#[derive(Debug, Default)]
-pub(super) enum Sort {
-    #[default]
-    Public,
-    /// Stays when one of the two is erased: for the other nothing changes.
-    Private(Pair),
-    Room {
-        name: Box<str>,
-    },
-    Group {
-        name: Box<str>,
-        /// Who made it, until they leave.
-        creator: Option<UserId>,
-    },
-}
-
-/// Two people, whichever of them is named first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Pair([UserId; 2]);
-
-impl Pair {
-    pub(super) fn new(one: UserId, other: UserId) -> Self {
-        Self([one.min(other), one.max(other)])
-    }
-
-    pub(super) const fn both(self) -> [UserId; 2] {
-        self.0
-    }
-
-    pub(super) fn other(self, user: UserId) -> UserId {
-        let Self([low, high]) = self;
-        if low == user { high } else { low }
-    }
-}
-
 /// Where somebody is.
 #[derive(Debug, Default)]
 pub(super) struct Person {
-    conversations: BTreeSet<u64>,
+    // By id: most are new when somebody comes to them, and stand at the end.
+    conversations: Vec<Short>,
     pub(super) rooms: usize,
     pub(super) groups: usize,
 }
 
 impl Person {
+    fn insert(&mut self, id: Short) {
+        if let Err(place) = self.place(id.get()) {
+            make_room(&mut self.conversations);
+            self.conversations.insert(place, id);
+        }
+    }
+
+    fn remove(&mut self, id: Short) {
+        if let Ok(place) = self.place(id.get()) {
+            self.conversations.remove(place);
+        }
+    }
+
+    /// Where a conversation is in the list, or belongs.
+    fn place(&self, id: u64) -> Result<usize, usize> {
+        self.conversations.binary_search_by_key(&id, |it| it.get())
+    }
+
     /// How many conversations of this sort they are in, where somebody counts.
-    const fn count_mut(&mut self, sort: &Sort) -> Option<&mut usize> {
+    const fn count_mut(&mut self, sort: Sort<'_>) -> Option<&mut usize> {
         match sort {
             Sort::Room { .. } => Some(&mut self.rooms),
             Sort::Group { .. } => Some(&mut self.groups),
@@ -129,7 +100,7 @@ impl Chat {
     /// The name of a room or a group; nothing else has one.
     #[must_use]
     pub fn name(&self, conversation: u64) -> Option<&str> {
-        match &self.conversation(conversation)?.sort {
+        match self.conversation(conversation)?.sort {
             Sort::Public | Sort::Private(_) => None,
             Sort::Room { name } | Sort::Group { name, .. } => Some(name),
         }
@@ -142,22 +113,26 @@ impl Chat {
         self.digest
     }
 
-    pub(super) fn conversation(&self, id: u64) -> Option<&Conversation> {
-        match id {
-            PUBLIC => Some(&self.public),
-            id => self.conversations.get(&id),
+    pub(super) fn conversation(&self, id: u64) -> Option<Conversation<'_>> {
+        if id == PUBLIC {
+            return Some(self.public.view());
         }
+        if let Some(shared) = self.shared.get(&id) {
+            return Some(shared.view());
+        }
+        let private = self.private.get(&Short::new(id)?)?;
+        Some(view_private(id, private))
     }
 
     pub(super) fn private_of(&self, pair: Pair) -> Option<u64> {
-        self.private.get(&pair).copied()
+        self.pairs.get(&pair).map(|id| id.get())
     }
 
     /// The rooms after this one, in the order they were made.
-    pub(super) fn rooms_after(&self, room: u64) -> impl Iterator<Item = (u64, &Conversation)> {
+    pub(super) fn rooms_after(&self, room: u64) -> impl Iterator<Item = (u64, Conversation<'_>)> {
         let first = self.rooms.partition_point(|id| *id <= room);
         let ids = self.rooms[first..].iter();
-        ids.filter_map(|id| Some((*id, self.conversations.get(id)?)))
+        ids.filter_map(|id| Some((*id, self.conversation(*id)?)))
     }
 
     pub(super) fn person(&self, user: UserId) -> Option<&Person> {
@@ -169,72 +144,82 @@ impl Chat {
         &self,
         user: UserId,
         id: u64,
-    ) -> impl Iterator<Item = (u64, &Conversation)> {
-        let ids = self.person(user).map(|person| {
-            let behind = (Excluded(id), Unbounded);
-            person.conversations.range(behind).copied()
+    ) -> impl Iterator<Item = (u64, Conversation<'_>)> {
+        let ids = self.person(user).map_or(&[][..], |person| {
+            let first = person.conversations.partition_point(|it| it.get() <= id);
+            &person.conversations[first..]
         });
-        ids.into_iter()
-            .flatten()
-            .filter_map(|id| Some((id, self.conversations.get(&id)?)))
+        ids.iter()
+            .filter_map(|id| Some((id.get(), self.conversation(id.get())?)))
     }
 }
 
 // Writing. Each function changes rows and digest together.
 impl Chat {
-    pub(super) fn insert_conversation(&mut self, id: u64, sort: Sort) {
-        self.note_sort(id, &sort);
-        insert_sort(&mut self.digest, id, &sort);
-        let conversation = Conversation {
-            sort,
-            ..Conversation::default()
-        };
-        self.conversations.insert(id, conversation);
-    }
-
-    /// Where a new conversation is found by what sort it is.
-    fn note_sort(&mut self, id: u64, sort: &Sort) {
+    pub(super) fn insert_conversation(&mut self, id: u64, sort: Sort<'_>) {
+        insert_sort(&mut self.digest, id, sort);
         match sort {
             Sort::Public => panic!("the public conversation is there from the start"),
-            Sort::Private(pair) => {
-                self.private.insert(*pair, id);
-            }
+            Sort::Private(pair) => self.put_private(id, Private::new(pair)),
             Sort::Room { name } => {
-                self.rooms.push(id);
-                self.room_names.insert(name.clone(), id);
+                let name = name.into();
+                self.put_shared(id, Shared::new(Kind::Room { name }));
             }
-            Sort::Group { .. } => {}
+            Sort::Group { name, creator } => {
+                let name = name.into();
+                self.put_shared(id, Shared::new(Kind::Group { name, creator }));
+            }
         }
+    }
+
+    /// Puts in a row, and where it is found.
+    fn put_private(&mut self, id: u64, private: Private) {
+        let id = Short::of_position(id);
+        self.pairs.insert(private.pair(), id);
+        self.private.insert(id, private);
+    }
+
+    /// The same of a room or group.
+    fn put_shared(&mut self, id: u64, shared: Shared) {
+        if let Kind::Room { name } = &shared.kind {
+            self.rooms.push(id);
+            self.room_names.insert(name.clone(), id);
+        }
+        self.shared.insert(id, shared);
     }
 
     /// This is the last entry now.
     pub(super) fn set_last(&mut self, id: u64, last: u64) {
-        let (conversation, digest) = self.row(id);
-        let before = std::mem::replace(&mut conversation.last, last);
-        remove_length(digest, id, before);
+        let (mut row, digest) = self.row(id);
+        remove_length(digest, id, row.view().last);
+        row.set_last(last);
         digest.insert(TABLE_LENGTH, [id, last]);
     }
 
     pub(super) fn rename_group(&mut self, id: u64, to: &str) {
-        let (conversation, digest) = self.row(id);
-        remove_sort(digest, id, &conversation.sort);
-        match &mut conversation.sort {
-            Sort::Group { name, .. } => *name = to.into(),
-            Sort::Public | Sort::Private(_) | Sort::Room { .. } => panic!("{id} is no group"),
-        }
-        insert_sort(digest, id, &conversation.sort);
+        let Some(Shared {
+            kind: Kind::Group { name, creator },
+            ..
+        }) = self.shared.get_mut(&id)
+        else {
+            panic!("{id} is no group");
+        };
+        let columns = [id, creator_column(*creator)];
+        self.digest.remove_text(TABLE_GROUP, columns, name);
+        *name = to.into();
+        self.digest.insert_text(TABLE_GROUP, columns, name);
     }
 
     /// Somebody is in a conversation from now on; not for the public one.
     pub(super) fn insert_member(&mut self, id: u64, user: UserId, member: Member) {
         self.set_member(id, user, member);
-        note_place(&mut self.people, (id, &self.conversations[&id].sort), user);
+        self.note_place(id, user);
     }
 
     /// Somebody is as far as this now.
     pub(super) fn set_member(&mut self, id: u64, user: UserId, member: Member) {
-        let (conversation, digest) = self.row(id);
-        if let Some(before) = conversation.members.insert(user, member) {
+        let (mut row, digest) = self.row(id);
+        if let Some(before) = row.insert(user, member) {
             digest.remove(TABLE_MEMBER, columns(id, user, before));
         }
         digest.insert(TABLE_MEMBER, columns(id, user, member));
@@ -243,11 +228,11 @@ impl Chat {
     /// Somebody is in a conversation no more. A group or private conversation goes with the last.
     pub(super) fn remove_member(&mut self, id: u64, user: UserId) {
         self.remove_person_from(id, user);
-        let (conversation, digest) = self.row(id);
-        let member = conversation.members.remove(user);
+        let (mut row, digest) = self.row(id);
+        let member = row.remove(user);
         let member = member.expect("only a member can be one no more");
         digest.remove(TABLE_MEMBER, columns(id, user, member));
-        if conversation.is_over() {
+        if row.view().is_over() {
             self.remove_conversation(id);
         } else {
             self.remove_creator(id, user);
@@ -261,7 +246,8 @@ impl Chat {
             .conversations_after(user, 0)
             .map(|(id, _)| id)
             .collect();
-        for id in ids {
+        // From the end of their list, where nothing stands behind that would be moved.
+        for id in ids.into_iter().rev() {
             self.remove_member(id, user);
         }
         if let Some(member) = self.public.members.remove(user) {
@@ -270,58 +256,83 @@ impl Chat {
         }
     }
 
+    /// Where somebody is from now on.
+    fn note_place(&mut self, id: u64, user: UserId) {
+        let (row, people) = self.place(id);
+        let person = people.entry(user).or_default();
+        person.insert(Short::of_position(id));
+        if let Some(count) = person.count_mut(row.view().sort) {
+            *count += 1;
+        }
+    }
+
     fn remove_person_from(&mut self, id: u64, user: UserId) {
-        let person = self.people.get_mut(&user);
+        let (row, people) = self.place(id);
+        let person = people.get_mut(&user);
         let person = person.expect("whoever is in a conversation has a row");
-        person.conversations.remove(&id);
-        if let Some(count) = person.count_mut(&self.conversations[&id].sort) {
+        person.remove(Short::of_position(id));
+        if let Some(count) = person.count_mut(row.view().sort) {
             *count -= 1;
         }
         if person.conversations.is_empty() {
-            self.people.remove(&user);
+            people.remove(&user);
         }
     }
 
     /// Whoever made a group and leaves it has no more to say there than others, even on return.
     fn remove_creator(&mut self, id: u64, user: UserId) {
-        let (conversation, digest) = self.row(id);
-        let Sort::Group { name, creator } = &mut conversation.sort else {
-            return;
-        };
-        if *creator == Some(user) {
-            digest.remove_text(TABLE_GROUP, [id, user.0], name);
+        let shared = self.shared.get_mut(&id);
+        if let Some(Kind::Group { name, creator }) = shared.map(|shared| &mut shared.kind)
+            && *creator == Some(user)
+        {
             *creator = None;
-            insert_sort(digest, id, &conversation.sort);
+            self.digest.remove_text(TABLE_GROUP, [id, user.0], name);
+            let columns = [id, creator_column(None)];
+            self.digest.insert_text(TABLE_GROUP, columns, name);
         }
     }
 
     fn remove_conversation(&mut self, id: u64) {
-        let conversation = self.conversations.remove(&id);
-        let conversation = conversation.expect("its last member was just taken out");
-        remove_sort(&mut self.digest, id, &conversation.sort);
-        remove_length(&mut self.digest, id, conversation.last);
-        if let Sort::Private(pair) = conversation.sort {
-            self.private.remove(&pair);
+        let (row, digest) = self.row(id);
+        let Conversation { sort, last, .. } = row.view();
+        remove_sort(digest, id, sort);
+        remove_length(digest, id, last);
+        if let Sort::Private(pair) = sort {
+            self.pairs.remove(&pair);
+            self.private.remove(&Short::of_position(id));
+        } else {
+            self.shared.remove(&id);
         }
     }
 
-    fn row(&mut self, id: u64) -> (&mut Conversation, &mut Digest) {
-        let conversation = match id {
-            PUBLIC => Some(&mut self.public),
-            id => self.conversations.get_mut(&id),
-        };
-        let conversation = conversation.expect("events name only conversations that exist");
-        (conversation, &mut self.digest)
+    fn row(&mut self, id: u64) -> (Row<'_>, &mut Digest) {
+        let row = find(&mut self.public, &mut self.shared, &mut self.private, id);
+        (row, &mut self.digest)
+    }
+
+    /// A conversation and where everybody is.
+    fn place(&mut self, id: u64) -> (Row<'_>, &mut Map<UserId, Person>) {
+        let row = find(&mut self.public, &mut self.shared, &mut self.private, id);
+        (row, &mut self.people)
     }
 }
 
-/// Where somebody is from now on.
-fn note_place(people: &mut Map<UserId, Person>, (id, sort): (u64, &Sort), user: UserId) {
-    let person = people.entry(user).or_default();
-    person.conversations.insert(id);
-    if let Some(count) = person.count_mut(sort) {
-        *count += 1;
+/// The row of a conversation.
+fn find<'a>(
+    public: &'a mut Shared,
+    shared: &'a mut Map<u64, Shared>,
+    private: &'a mut Map<Short, Private>,
+    id: u64,
+) -> Row<'a> {
+    if id == PUBLIC {
+        return Row::Shared(public);
     }
+    if let Some(shared) = shared.get_mut(&id) {
+        return Row::Shared(shared);
+    }
+    let private = private.get_mut(&Short::of_position(id));
+    let private = private.expect("events name only conversations that exist");
+    Row::Private(id, private)
 }
 
 fn columns(id: u64, user: UserId, member: Member) -> [u64; 5] {
@@ -335,26 +346,31 @@ fn remove_length(digest: &mut Digest, id: u64, last: u64) {
     }
 }
 
-fn insert_sort(digest: &mut Digest, id: u64, sort: &Sort) {
+fn insert_sort(digest: &mut Digest, id: u64, sort: Sort<'_>) {
     match sort {
         Sort::Public => {}
-        Sort::Private(Pair([low, high])) => digest.insert(TABLE_PRIVATE, [id, low.0, high.0]),
+        Sort::Private(pair) => digest.insert(TABLE_PRIVATE, private_columns(id, pair)),
         Sort::Room { name } => digest.insert_text(TABLE_ROOM, [id], name),
         Sort::Group { name, creator } => {
-            digest.insert_text(TABLE_GROUP, [id, creator_column(*creator)], name);
+            digest.insert_text(TABLE_GROUP, [id, creator_column(creator)], name);
         }
     }
 }
 
-fn remove_sort(digest: &mut Digest, id: u64, sort: &Sort) {
+fn remove_sort(digest: &mut Digest, id: u64, sort: Sort<'_>) {
     match sort {
         Sort::Public => {}
-        Sort::Private(Pair([low, high])) => digest.remove(TABLE_PRIVATE, [id, low.0, high.0]),
+        Sort::Private(pair) => digest.remove(TABLE_PRIVATE, private_columns(id, pair)),
         Sort::Room { name } => digest.remove_text(TABLE_ROOM, [id], name),
         Sort::Group { name, creator } => {
-            digest.remove_text(TABLE_GROUP, [id, creator_column(*creator)], name);
+            digest.remove_text(TABLE_GROUP, [id, creator_column(creator)], name);
         }
     }
+}
+
+fn private_columns(id: u64, pair: Pair) -> [u64; 3] {
+    let [low, high] = pair.both();
+    [id, low.0, high.0]
 }
 
 fn creator_column(creator: Option<UserId>) -> u64 {
@@ -368,19 +384,22 @@ impl Chat {
     pub(super) fn recomputed_digest(&self) -> Digest {
         let mut digest = Digest::default();
         let mut places = 0;
-        count_in(&mut digest, PUBLIC, &self.public);
-        for (id, conversation) in &self.conversations {
-            insert_sort(&mut digest, *id, &conversation.sort);
-            count_in(&mut digest, *id, conversation);
+        for id in self.conversation_ids() {
+            let conversation = self.conversation(id).expect("it was just listed");
+            insert_sort(&mut digest, id, conversation.sort);
+            count_in(&mut digest, id, conversation);
             assert!(!conversation.is_over(), "{id} is kept for nobody");
+            if id == PUBLIC {
+                continue;
+            }
             for (user, _) in conversation.members.after(UserId::NOBODY, usize::MAX) {
-                assert!(self.people[&user].conversations.contains(id));
+                assert!(self.people[&user].place(id).is_ok());
                 places += 1;
             }
-            match &conversation.sort {
+            match conversation.sort {
                 Sort::Public => panic!("there is one public conversation"),
-                Sort::Private(pair) => assert_eq!(self.private_of(*pair), Some(*id)),
-                Sort::Room { name } => assert_eq!(self.room_named(name), Some(*id)),
+                Sort::Private(pair) => assert_eq!(self.private_of(pair), Some(id)),
+                Sort::Room { name } => assert_eq!(self.room_named(name), Some(id)),
                 Sort::Group { creator, .. } => {
                     assert!(creator.is_none_or(|user| conversation.members.contains(user)));
                 }
@@ -394,41 +413,40 @@ impl Chat {
     fn check_lists(&self, places: usize) {
         let mut listed = 0;
         for person in self.people.values() {
-            assert!(!person.conversations.is_empty(), "an empty list is no row");
-            let counted = |is_counted: fn(&Sort) -> bool| {
-                let ids = person.conversations.iter();
-                ids.filter(|id| is_counted(&self.conversations[*id].sort))
-                    .count()
+            let ids = &person.conversations;
+            assert!(!ids.is_empty(), "an empty list is no row");
+            assert!(ids.is_sorted_by(|one, next| one.get() < next.get()));
+            let counted = |is_counted: fn(Sort<'_>) -> bool| {
+                let found = ids.iter().filter_map(|id| self.conversation(id.get()));
+                found.filter(|it| is_counted(it.sort)).count()
             };
             assert_eq!(person.rooms, counted(|it| matches!(it, Sort::Room { .. })));
-            assert_eq!(
-                person.groups,
-                counted(|it| matches!(it, Sort::Group { .. }))
-            );
-            listed += person.conversations.len();
+            let groups = counted(|it| matches!(it, Sort::Group { .. }));
+            assert_eq!(person.groups, groups);
+            listed += ids.len();
         }
         assert_eq!(listed, places);
-        let sorted = |is_counted: fn(&Sort) -> bool| {
-            let conversations = self.conversations.values();
-            conversations.filter(|it| is_counted(&it.sort)).count()
-        };
-        assert_eq!(
-            self.private.len(),
-            sorted(|it| matches!(it, Sort::Private(_)))
-        );
-        let rooms = sorted(|it| matches!(it, Sort::Room { .. }));
+        assert_eq!(self.pairs.len(), self.private.len());
+        let all = self.shared.values();
+        let rooms = all
+            .filter(|it| matches!(it.kind, Kind::Room { .. }))
+            .count();
         assert_eq!((self.rooms.len(), self.room_names.len()), (rooms, rooms));
     }
 
     /// Every conversation there is, the public one first.
     pub(super) fn conversation_ids(&self) -> BTreeSet<u64> {
-        let ids = self.conversations.keys().copied();
-        std::iter::once(PUBLIC).chain(ids).collect()
+        let private = self.private.keys().map(|id| id.get());
+        let shared = self.shared.keys().copied();
+        std::iter::once(PUBLIC)
+            .chain(private)
+            .chain(shared)
+            .collect()
     }
 }
 
 #[cfg(test)]
-fn count_in(digest: &mut Digest, id: u64, conversation: &Conversation) {
+fn count_in(digest: &mut Digest, id: u64, conversation: Conversation<'_>) {
     if conversation.last != 0 {
         digest.insert(TABLE_LENGTH, [id, conversation.last]);
     }

@@ -4,7 +4,7 @@
 
 use protocol::{Seq, UserId};
 
-use super::{Chat, Conversation, Member, Members, Pair, Sort, note_place};
+use super::{Chat, Conversation, Kind, Member, Pair, Private, Shared, Short, Sort, creator_column};
 use crate::{
     domain::digest::Digest,
     keyring::Keyring,
@@ -25,38 +25,51 @@ impl Saved for Chat {
     fn save(&self, out: &mut SectionWriter<'_>, _keyring: &Keyring) {
         let Self {
             public,
-            conversations,
+            private,
+            shared,
             digest,
             // These follow from the conversations.
             rooms: _,
             room_names: _,
-            private: _,
+            pairs: _,
             people: _,
         } = self;
         out.u128(digest.value());
-        public.save(out);
-        let mut ids: Vec<u64> = conversations.keys().copied().collect();
+        public.view().save(out);
+        let private = private.keys().map(|id| id.get());
+        let mut ids: Vec<u64> = private.chain(shared.keys().copied()).collect();
         ids.sort_unstable();
         out.count(ids.len());
         for id in ids {
             out.u64(id);
-            conversations[&id].save(out);
+            let conversation = self.conversation(id);
+            conversation.expect("it was just listed").save(out);
         }
     }
 
     fn load(&mut self, from: &mut SectionReader<'_>, _keyring: &Keyring) -> Result<(), Unsound> {
         let mut chat = Self {
             digest: Digest::of(from.u128()?),
-            public: Conversation::load(from)?,
             ..Self::default()
         };
+        match load_sort(from)? {
+            Loaded::Shared(public @ Kind::Public) => chat.public = load_shared(public, from)?,
+            Loaded::Shared(_) | Loaded::Private(_) => {
+                return Err(from.lacks("the public conversation"));
+            }
+        }
         for _ in 0..from.count(CONVERSATION_BYTES)? {
             let id = from.u64()?;
-            let conversation = Conversation::load(from)?;
-            if matches!(conversation.sort, Sort::Public) {
-                return Err(from.lacks("one public conversation"));
+            // The public one among them.
+            if Short::new(id).is_none_or(|id| id == Short::ZERO) {
+                return Err(from.lacks("an id of a conversation"));
             }
-            chat.put_conversation(id, conversation);
+            match load_sort(from)? {
+                Loaded::Shared(Kind::Public) => return Err(from.lacks("one public conversation")),
+                Loaded::Shared(kind) => chat.put_shared(id, load_shared(kind, from)?),
+                Loaded::Private(pair) => chat.put_private(id, load_private(id, pair, from)?),
+            }
+            chat.note_places(id);
         }
         *self = chat;
         Ok(())
@@ -64,25 +77,26 @@ impl Saved for Chat {
 }
 
 impl Chat {
-    /// Puts in a conversation as it is, and everything that follows from it.
-    fn put_conversation(&mut self, id: u64, conversation: Conversation) {
-        self.note_sort(id, &conversation.sort);
-        for (user, _) in conversation.members.after(UserId::NOBODY, usize::MAX) {
-            note_place(&mut self.people, (id, &conversation.sort), user);
+    /// Everybody of a conversation that was just put in is in it.
+    fn note_places(&mut self, id: u64) {
+        let members = self
+            .conversation(id)
+            .map(|it| it.members.after(UserId::NOBODY, usize::MAX));
+        for (user, _) in members.into_iter().flatten() {
+            self.note_place(id, user);
         }
-        self.conversations.insert(id, conversation);
     }
 }
 
-impl Conversation {
+impl Conversation<'_> {
     fn save(&self, out: &mut SectionWriter<'_>) {
         let Self {
             sort,
             last,
             members,
-        } = self;
+        } = *self;
         save_sort(sort, out);
-        out.u64(*last);
+        out.u64(last);
         out.count(members.len());
         for (user, member) in members.after(UserId::NOBODY, usize::MAX) {
             let Member {
@@ -95,31 +109,58 @@ impl Conversation {
             }
         }
     }
-
-    fn load(from: &mut SectionReader<'_>) -> Result<Self, Unsound> {
-        let (sort, last) = (load_sort(from)?, from.u64()?);
-        let mut members = Members::default();
-        for _ in 0..from.count(MEMBER_BYTES)? {
-            let user = UserId(from.u64()?);
-            let member = Member {
-                since: Seq(from.u64()?),
-                delivered: from.u64()?,
-                read: from.u64()?,
-            };
-            members.insert(user, member);
-        }
-        Ok(Self {
-            sort,
-            last,
-            members,
-        })
-    }
 }
 
-fn save_sort(sort: &Sort, out: &mut SectionWriter<'_>) {
+/// A conversation of which the rest is yet to be read.
+enum Loaded {
+    Private(Pair),
+    Shared(Kind),
+}
+
+fn load_shared(kind: Kind, from: &mut SectionReader<'_>) -> Result<Shared, Unsound> {
+    let mut shared = Shared::new(kind);
+    shared.last = from.u64()?;
+    for _ in 0..from.count(MEMBER_BYTES)? {
+        let (user, member) = load_member(from)?;
+        shared.members.insert(user, member);
+    }
+    Ok(shared)
+}
+
+fn load_private(id: u64, pair: Pair, from: &mut SectionReader<'_>) -> Result<Private, Unsound> {
+    let mut private = Private::new(pair);
+    let last = from.u64()?;
+    if Short::new(last).is_none() {
+        return Err(from.lacks("a last entry"));
+    }
+    private.set_last(last);
+    for _ in 0..from.count(MEMBER_BYTES)? {
+        let (user, member) = load_member(from)?;
+        let is_one = pair.both().contains(&user) && member.since == Seq(id);
+        let is_so_far = member.delivered.max(member.read) <= last;
+        if !(is_one && is_so_far) {
+            return Err(from.lacks("one of the two of a private conversation"));
+        }
+        private.insert(id, user, member);
+    }
+    Ok(private)
+}
+
+fn load_member(from: &mut SectionReader<'_>) -> Result<(UserId, Member), Unsound> {
+    let user = UserId(from.u64()?);
+    let member = Member {
+        since: Seq(from.u64()?),
+        delivered: from.u64()?,
+        read: from.u64()?,
+    };
+    Ok((user, member))
+}
+
+fn save_sort(sort: Sort<'_>, out: &mut SectionWriter<'_>) {
     match sort {
         Sort::Public => out.u8(SORT_PUBLIC),
-        Sort::Private(Pair([low, high])) => {
+        Sort::Private(pair) => {
+            let [low, high] = pair.both();
             out.u8(SORT_PRIVATE);
             out.u64(low.0);
             out.u64(high.0);
@@ -131,25 +172,27 @@ fn save_sort(sort: &Sort, out: &mut SectionWriter<'_>) {
         Sort::Group { name, creator } => {
             out.u8(SORT_GROUP);
             out.bytes(name.as_bytes());
-            out.u64(super::creator_column(*creator));
+            out.u64(creator_column(creator));
         }
     }
 }
 
-fn load_sort(from: &mut SectionReader<'_>) -> Result<Sort, Unsound> {
-    match from.u8()? {
-        SORT_PUBLIC => Ok(Sort::Public),
-        SORT_PRIVATE => Ok(Sort::Private(Pair([
-            UserId(from.u64()?),
-            UserId(from.u64()?),
-        ]))),
-        SORT_ROOM => Ok(Sort::Room {
+fn load_sort(from: &mut SectionReader<'_>) -> Result<Loaded, Unsound> {
+    let kind = match from.u8()? {
+        SORT_PUBLIC => Kind::Public,
+        SORT_PRIVATE => {
+            let pair = Pair::new(UserId(from.u64()?), UserId(from.u64()?));
+            let pair = pair.ok_or_else(|| from.lacks("two people"))?;
+            return Ok(Loaded::Private(pair));
+        }
+        SORT_ROOM => Kind::Room {
             name: from.text()?.into(),
-        }),
-        SORT_GROUP => Ok(Sort::Group {
+        },
+        SORT_GROUP => Kind::Group {
             name: from.text()?.into(),
             creator: Some(UserId(from.u64()?)).filter(|user| *user != UserId::NOBODY),
-        }),
-        _unknown => Err(from.lacks("a sort of conversation")),
-    }
+        },
+        _unknown => return Err(from.lacks("a sort of conversation")),
+    };
+    Ok(Loaded::Shared(kind))
 }
