@@ -7,7 +7,7 @@
 //! Between two slices everybody else has their turn: no answer waits for a push. Deliberately
 //! absent: deciding what is told to whom, and the links.
 
-use std::{collections::VecDeque, rc::Rc};
+use std::collections::VecDeque;
 
 use protocol::{Code, Refusal, Seq, UserId, message::Reply};
 
@@ -335,7 +335,9 @@ impl Connections {
     fn put(&mut self, index: usize, told: &Told) {
         let connection = &mut self.slab[index];
         #[cfg(not(feature = "planted-bugs"))]
-        connection.outbox.push(told.seq, Rc::clone(&told.frame));
+        connection
+            .outbox
+            .push(told.seq, SharedFrame::clone(&told.frame));
         #[cfg(feature = "planted-bugs")]
         {
             let id = super::id_of(index, connection.serial);

@@ -135,6 +135,8 @@ impl World {
 
     /// What must hold between any two steps.
     fn check(&mut self) {
+        // What is left over by mistake is gone from what is loaded.
+        assert_eq!(self.chat.recomputed_digest(), self.chat.digest());
         self.chat = reloaded(&self.chat);
         assert_eq!(self.chat.recomputed_digest(), self.chat.digest());
         let mut found = BTreeMap::new();
