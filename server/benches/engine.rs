@@ -11,7 +11,7 @@ mod race;
 use std::{
     hint::black_box,
     ops::Range,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -86,7 +86,7 @@ impl Run {
     /// both.
     fn measure(disk: &Path) -> Self {
         let mut bound = Bound::open(disk);
-        let mut whole = Whole::new(open_log(disk));
+        let mut whole = Whole::new(disk);
         let mut run = Self::default();
         let mut done = 0;
         for (stretch, length) in LENGTHS.into_iter().enumerate() {
@@ -109,9 +109,7 @@ struct Bound {
 
 impl Bound {
     fn open(disk: &Path) -> Self {
-        let dir = tempfile::tempdir_in(disk)
-            .expect("target is writable")
-            .keep();
+        let dir = new_dir(disk);
         let connection = Connection::open(dir.join("bound.sqlite")).expect("a new database opens");
         connection
             .execute_batch(&format!(
@@ -145,11 +143,9 @@ impl Bound {
     }
 }
 
-fn open_log(disk: &Path) -> SqliteLog {
-    let dir = tempfile::tempdir_in(disk)
-        .expect("target is writable")
-        .keep();
-    SqliteLog::open(&dir, SqliteOptions::default()).expect("a new log opens")
+fn new_dir(disk: &Path) -> PathBuf {
+    let dir = tempfile::tempdir_in(disk);
+    dir.expect("target is writable").keep()
 }
 
 /// An engine and its log on one thread.
@@ -162,7 +158,9 @@ struct Whole {
 }
 
 impl Whole {
-    fn new(log: SqliteLog) -> Self {
+    fn new(disk: &Path) -> Self {
+        let dir = new_dir(disk);
+        let log = SqliteLog::open(&dir, SqliteOptions::default()).expect("a new log opens");
         let mut whole = Self {
             engine: Engine::new(Keyring::new([7; 32])),
             log,
@@ -170,6 +168,8 @@ impl Whole {
             written: Written::default(),
             accepted: (0, 0),
         };
+        let spilled = whole.engine.spill_into(&dir);
+        spilled.expect("it takes another file");
         for user in 0..USERS {
             whole.engine.submit_own(NOW, &register(user));
         }
