@@ -17,7 +17,7 @@ use prefetch_index::prefetch_index;
 use crate::snapshot::{SectionReader, SectionWriter, Unsound};
 
 /// Tables of an index.
-const TABLES: usize = 256;
+pub(crate) const TABLES: usize = 256;
 
 /// The smallest table has two to this many slots.
 const BITS_MIN: u32 = 3;
@@ -27,7 +27,8 @@ const LINE_SLOTS: usize = 8;
 const _: () = assert!(LINE_SLOTS <= 1 << BITS_MIN);
 
 /// An entry is the hash in its high half and the place, counted from 1, in its low half.
-type Slot = [u8; 8];
+pub(crate) type Slot = [u8; SLOT_BYTES];
+pub(crate) const SLOT_BYTES: usize = 8;
 
 /// No entry.
 const FREE: Slot = [0; 8];
@@ -70,19 +71,6 @@ impl Default for Index {
 }
 
 impl Index {
-    /// Makes room for this many more entries at once, so that filling it moves nothing.
-    pub(crate) fn reserve(&mut self, entries: usize) {
-        // A little over, because hashes do not spread quite evenly.
-        let each = entries / TABLES * 9 / 8;
-        for table in 0..TABLES {
-            let slots = (self.entries(table) + each) * 4 / 3 + 1;
-            let bits = slots.next_power_of_two().ilog2();
-            if self.tables[table].bits < bits {
-                self.grow(table, bits);
-            }
-        }
-    }
-
     /// Asks for the memory in which a thing with this hash is looked for first.
     pub(crate) fn prefetch(&self, hash: u64) {
         let (table, hash) = split(hash);
@@ -106,6 +94,25 @@ impl Index {
         }
         self.tables[table].entries += 1;
         put(self.slots_mut(table), entry(hash, place));
+    }
+
+    /// Things in it.
+    pub(crate) fn len(&self) -> usize {
+        (0..TABLES).map(|table| self.entries(table)).sum()
+    }
+
+    /// Forgets all things. The memory stays.
+    pub(crate) fn clear(&mut self) {
+        for table in 0..TABLES {
+            self.tables[table].entries = 0;
+            self.slots_mut(table).fill(FREE);
+        }
+    }
+
+    /// The entries of one table, in no order.
+    pub(crate) fn entries_of(&self, table: usize) -> impl Iterator<Item = &Slot> {
+        let slots = self.slots(table).iter();
+        slots.filter(|slot| **slot != FREE)
     }
 
     /// Notes that the thing with this hash at `from` stands at `to` now.
@@ -238,8 +245,11 @@ fn region_of(bits: u32) -> usize {
     usize::try_from(bits - BITS_MIN).expect("few")
 }
 
-/// Which table, and the hash there.
-fn split(hash: u64) -> (usize, u32) {
+/// In which table things with a hash are, and their hash there.
+pub(crate) type Split = (usize, u32);
+
+/// See [`Split`].
+pub(crate) fn split(hash: u64) -> Split {
     let [a, b, c, d, table, ..] = hash.to_le_bytes();
     (
         usize::from(table) % TABLES,
@@ -288,11 +298,13 @@ fn entry(hash: u32, place: u32) -> Slot {
     (u64::from(hash) << 32 | (u64::from(place) + 1)).to_le_bytes()
 }
 
-const fn hash_of([_, _, _, _, a, b, c, d]: Slot) -> u32 {
+/// The hash in an entry.
+pub(crate) const fn hash_of([_, _, _, _, a, b, c, d]: Slot) -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
-const fn place_of([a, b, c, d, ..]: Slot) -> u32 {
+/// The place in an entry.
+pub(crate) const fn place_of([a, b, c, d, ..]: Slot) -> u32 {
     u32::from_le_bytes([a, b, c, d]) - 1
 }
 
@@ -311,10 +323,6 @@ mod tests {
 
     fn find(index: &Index, hash: u64, place: u32) -> Option<u32> {
         index.find(hash, |other| other == place)
-    }
-
-    fn entries(index: &Index) -> usize {
-        (0..TABLES).map(|table| index.entries(table)).sum()
     }
 
     /// Random insertions, moves and removals, with as many hashes as said, against an ordered map.
@@ -339,7 +347,7 @@ mod tests {
                     model.insert(chosen, hash);
                 }
             }
-            assert_eq!(entries(&index), model.len());
+            assert_eq!(index.len(), model.len());
             if step % 500 == 0 {
                 for place in 0..1_000 {
                     let hash = model.get(&place).copied();
@@ -386,19 +394,20 @@ mod tests {
     }
 
     #[test]
-    fn room_that_was_made_is_enough_and_moves_nothing() {
+    fn what_is_cleared_can_be_filled_again_where_it_was() {
         let mut index = Index::default();
-        index.reserve(100_000);
         let sizes = |index: &Index| index.tables.iter().map(|table| table.bits).max();
-        let before = sizes(&index);
-        (0..100_000).for_each(|place| index.insert(scattered(place.into()), place));
-        assert_eq!(sizes(&index), before);
-        index.reserve(0);
-        assert_eq!(sizes(&index), before);
-        assert_eq!(
-            index.regions.iter().flatten().count(),
-            1,
-            "what was left is gone"
-        );
+        let mut before = None;
+        for _ in 0..3 {
+            (0..100_000).for_each(|place| index.insert(scattered(place.into()), place));
+            let shown = (0..TABLES).flat_map(|table| index.entries_of(table));
+            let mut places: Vec<u32> = shown.map(|entry| place_of(*entry)).collect();
+            places.sort_unstable();
+            assert!(places.into_iter().eq(0..100_000));
+            assert_eq!(*before.get_or_insert(sizes(&index)), sizes(&index));
+            index.clear();
+            assert_eq!(index.len(), 0);
+            assert_eq!(find(&index, scattered(7), 7), None);
+        }
     }
 }

@@ -7,7 +7,7 @@
 use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path};
 
 /// Rows that are written to the file at once.
-const STRETCH_LEN: usize = 4_096;
+pub(crate) const STRETCH_LEN: usize = 4_096;
 
 /// Rows that are read from it at once: those near a row that is wanted are often wanted next.
 const NEAR_LEN: usize = 64;
@@ -139,6 +139,18 @@ impl<const N: usize> SpillReader<'_, N> {
             self.near_from = from;
         }
         Ok(self.near.get(index - from).copied())
+    }
+}
+
+#[cfg(test)]
+impl<const N: usize> Spill<N> {
+    /// One whose rows go where they cannot be read.
+    pub(crate) fn unreadable() -> Self {
+        let nowhere = File::options().write(true).open("/dev/null");
+        Self {
+            file: Some(nowhere.expect("every system has it")),
+            ..Self::default()
+        }
     }
 }
 

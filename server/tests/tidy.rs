@@ -12,7 +12,7 @@ const PURE: [&str; 13] = [
     "server/src/engine",
     "server/src/session",
     "server/src/line",
-    "server/src/keys.rs",
+    "server/src/keys",
     "server/src/trail.rs",
     "server/src/feed.rs",
     "server/src/presence.rs",

@@ -71,6 +71,8 @@ pub enum Submitted {
     /// It was not considered yet: at one of these durable positions, the newest first, its key may have
     /// been used. Look there, and go on with [`Engine::submit_found`].
     Unsure(Vec<Seq>),
+    /// It was not considered: what is known of its key could not be read from the disk.
+    Unread(io::ErrorKind),
     /// It was not considered: no such command, or its key belongs to another one. Why is not told
     /// here, because it may not be told yet.
     Refused,
@@ -143,18 +145,13 @@ impl Engine {
         }
     }
 
-    /// Makes room for the records that are about to be restored.
-    pub fn expect(&mut self, records: u64) {
-        self.keys
-            .reserve(usize::try_from(records).unwrap_or(usize::MAX));
-    }
-
     /// Has what is seldom read go to a file in this directory, now and from now on.
     ///
     /// # Errors
     /// If no file can be made there.
     pub fn spill_into(&mut self, dir: &Path) -> io::Result<()> {
-        self.trail.spill_into(dir)
+        self.trail.spill_into(dir)?;
+        self.keys.spill_into(dir)
     }
 
     /// Every part of the state that a snapshot holds, each by its stable name.
@@ -238,9 +235,10 @@ impl Engine {
         let mut vacancy = None;
         if ask.command.source != Source::Server {
             match self.keys.find(ask.actor, ask.key) {
-                Found::New(vacant) => vacancy = Some(vacant),
-                Found::Used(used) => return self.submit_found(now, ask, Some(used)),
-                Found::Unsure(seqs) => return Ok(Submitted::Unsure(seqs)),
+                Ok(Found::New(vacant)) => vacancy = Some(vacant),
+                Ok(Found::Used(used)) => return self.submit_found(now, ask, Some(used)),
+                Ok(Found::Unsure(seqs)) => return Ok(Submitted::Unsure(seqs)),
+                Err(error) => return Ok(Submitted::Unread(error.kind())),
             }
         }
         self.submit_new(now, ask, vacancy)

@@ -277,6 +277,10 @@ impl Hub {
                 let used = archive::find_use(&mut **reader, ask.actor, ask.key, &seqs)?;
                 Ok(engine.submit_found(wall, ask, used))
             }
+            Ok(Submitted::Unread(kind)) => Err(LogError::Io {
+                doing: "read where keys were used".to_owned(),
+                source: kind.into(),
+            }),
             submitted => Ok(submitted),
         }
     }

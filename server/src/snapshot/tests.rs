@@ -45,6 +45,12 @@ pub(crate) fn reloaded<S: Saved + Default>(part: &S) -> S {
 
 /// The same, loaded into this one.
 pub(crate) fn reloaded_into<S: Saved>(part: &S, mut loaded: S) -> S {
+    reload(part, &mut loaded).unwrap();
+    loaded
+}
+
+/// The same, if it can be.
+pub(crate) fn reload<S: Saved>(part: &S, loaded: &mut S) -> Result<(), Unsound> {
     let mut keyring = Keyring::new([7; 32]);
     (0..128).for_each(|user| drop(keyring.make(UserId(user))));
     let file = tempfile::tempfile().unwrap();
@@ -56,9 +62,8 @@ pub(crate) fn reloaded_into<S: Saved>(part: &S, mut loaded: S) -> S {
         length: out.finish().unwrap(),
     };
     let mut from = SectionReader::new(&file, &section, ChainHash::START);
-    loaded.load(&mut from, &keyring).unwrap();
-    from.finish().unwrap();
-    loaded
+    loaded.load(&mut from, &keyring)?;
+    from.finish()
 }
 
 /// Writes a snapshot of this state, which must be durable.
@@ -68,7 +73,7 @@ pub(crate) fn put(dir: &Path, engine: &Engine) {
 }
 
 /// Everything that one engine knows the other knows, byte by byte as it would be saved. Except the
-/// table of keys, whose bytes depend on how much room was made for it at first.
+/// table of keys: every start that replays the log hashes them with a seed of its own.
 #[track_caller]
 pub(crate) fn assert_same(one: &Engine, other: &Engine) {
     assert_eq!(one.decided(), other.decided());
@@ -604,6 +609,6 @@ fn the_layout_is_raised_with_every_change_of_it() {
 }
 
 const GOLDEN: (u32, &str) = (
-    3,
-    "0dcc361a471518e442c188d8521dc2af352327a72bdfeb3090dc5ab910eb1b91",
+    4,
+    "7d0c47882dc381332a5a788f22ce26c6a94a0f832776e6c5f48e03a5f20f1888",
 );
