@@ -1,8 +1,9 @@
-//! The directory of a run, and the files that it leaves there when it is over, beside those that grew while it ran.
+//! The directory of a run, and the files in it that are written when the run is over.
 //!
-//! A directory that nobody has comes first. A record goes in; `run.json`, the page, what other programs read, and a row in the table of all
-//! runs come out. Whatever the run came to, interrupted ones included. Deliberately absent: what the
-//! files say (see `reports`).
+//! A directory that nobody has is made first. At the end a record goes in; `run.json`, the page, what
+//! other programs read, and a row in the table of all runs come out. Whatever the run came to,
+//! interrupted ones included. Deliberately absent: what grows while it runs (`history`, `intervals`),
+//! and what the files say (see `reports`).
 
 use std::{
     fs::{self, OpenOptions},
