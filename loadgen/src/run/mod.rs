@@ -41,7 +41,7 @@ pub use self::{
     judge::JudgeError,
     options::{Against, OnStage, RunOptions, Stage},
     strike::StrikeError,
-    world::WorldError,
+    world::{SILENCE_MAX, WorldError},
 };
 use self::{
     embedded::{Embedded, Launch},
@@ -268,7 +268,7 @@ impl Run<'_> {
             agendas: world.agendas,
         });
         let today = u32::try_from(clock::wall_ms() / DAY_MS).unwrap_or(u32::MAX);
-        Ok(world::build(access, world, today).await?)
+        Ok(world::build(access, world, today, self.options.silence_max).await?)
     }
 
     fn laws(&self, mint: &KeyMint, built: &Built) -> Laws {

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use crate::{driver::OnProgress, intervals::OnInterval, plan::PlanOptions};
+use crate::{driver::OnProgress, intervals::OnInterval, operation::Nanos, plan::PlanOptions};
 
 /// Told when something new begins.
 pub type OnStage = Box<dyn FnMut(&Stage)>;
@@ -23,6 +23,9 @@ pub struct RunOptions {
     pub out: PathBuf,
     /// Against what.
     pub against: Against,
+    /// How long logging everybody in may take before they all connect once more, since a server ends
+    /// connections that are silent: [`super::SILENCE_MAX`], but for tests.
+    pub silence_max: Nanos,
     /// The command line that runs it again.
     pub command: String,
     /// Set from anywhere to end early, with a report.
