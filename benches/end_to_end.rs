@@ -20,7 +20,7 @@ use anyhow::{Context, Result, ensure};
 use loadgen::{
     clock::Clock,
     plan::PlanOptions,
-    run::{self, Against, RunOptions},
+    run::{self, Against, RunOptions, SILENCE_MAX},
 };
 use reports::{
     record::{LawRecord, RunRecord, Verdict},
@@ -128,6 +128,7 @@ fn options(scenario: &Path, dir: &Path) -> RunOptions {
             program: PathBuf::from(env!("CARGO_BIN_EXE_stampede")),
             planted_bug: None,
         },
+        silence_max: SILENCE_MAX,
         command: "cargo bench --bench end_to_end".to_owned(),
         stop: Arc::default(),
         progress: None,

@@ -18,7 +18,7 @@ use loadgen::{
     driver::{OnProgress, Progress},
     intervals::OnInterval,
     plan::{Plan, PlanOptions},
-    run::{self, Against, OnStage, REPORT_FILE, Ran, RunOptions, Stage},
+    run::{self, Against, OnStage, REPORT_FILE, Ran, RunOptions, SILENCE_MAX, Stage},
     scenario::Scenario,
 };
 use reports::{
@@ -51,6 +51,7 @@ pub(crate) fn run(args: &args::Run) -> Result<ExitCode> {
         plan: plan_options(&args.scenario),
         out: args.out.clone(),
         against: against(args)?,
+        silence_max: SILENCE_MAX,
         command: command_line(args),
         stop,
         progress: told.progress,

@@ -1,7 +1,8 @@
 //! The program as its user meets it: arguments in; exit codes, words and files out.
 //!
-//! Every test starts the built binary, in directories of its own and on free ports. Deliberately
-//! absent: what a crate's own tests can show without a process.
+//! The tests start the built binary, in directories of their own and on free ports; `returning` stands
+//! here because only here the server and the load generator are both known. Deliberately absent: what
+//! a crate's own tests can show without a process.
 
 mod checking;
 mod comparing;
@@ -16,6 +17,7 @@ mod live;
 mod mistakes;
 mod program;
 mod prove;
+mod returning;
 mod scenario;
 mod showing;
 mod smoke;

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use loadgen::{
     history::HistoryReader,
     plan::PlanOptions,
-    run::{self, Against, HISTORY_FILE, Ran, RunOptions},
+    run::{self, Against, HISTORY_FILE, Ran, RunOptions, SILENCE_MAX},
 };
 use reports::{
     record::{LawRecord, Verdict, ViolationRecord},
@@ -103,6 +103,7 @@ fn try_bug(
                 .context("cannot find this program to start a server with")?,
             planted_bug: planted,
         },
+        silence_max: SILENCE_MAX,
         command,
         stop: Arc::clone(stop),
         progress: None,

@@ -1,8 +1,8 @@
 //! The laws: what must hold of every answer, whatever the load and whatever breaks.
 //!
 //! Operations go in as they happen, then the log, then the recorded history; one verdict a law
-//! comes out. One file a law; `laws` tells each what it needs while the run goes on, `conclusion`
-//! when it is over. Deliberately absent: clocks, sockets, the server's own code.
+//! comes out. One file a law; `laws` has them all, `online` tells each what it needs while the run
+//! goes on, `conclusion` judges when it is over. Deliberately absent: clocks, sockets, the server's own code.
 
 mod catalogue;
 mod chat;
@@ -21,6 +21,7 @@ mod model_agrees;
 mod no_double_booking;
 mod no_lost_cancel;
 mod no_phantom;
+mod online;
 mod pages;
 mod pair;
 mod presence;

@@ -1,13 +1,15 @@
-//! The files that a run leaves when it is over, beside those that grew while it ran.
+//! The directory of a run, and the files in it that are written when the run is over.
 //!
-//! A record goes in; `run.json`, the page, what other programs read, and a row in the table of all
-//! runs come out. Whatever the run came to, interrupted ones included. Deliberately absent: what the
-//! files say (see `reports`).
+//! A directory that nobody has is made first. At the end a record goes in; `run.json`, the page, what
+//! other programs read, and a row in the table of all runs come out. Whatever the run came to,
+//! interrupted ones included. Deliberately absent: what grows while it runs (`history`, `intervals`),
+//! and what the files say (see `reports`).
 
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use reports::{
@@ -17,6 +19,7 @@ use reports::{
 };
 
 use super::RunError;
+use crate::clock;
 
 /// The record.
 pub const RECORD_FILE: &str = "run.json";
@@ -31,6 +34,39 @@ const PERCENTILES_SUFFIX: &str = ".hgrm";
 
 /// Which clock of an operation.
 type ClockOf = fn(&OperationRecord) -> &LatencyRecord;
+
+/// A directory nobody has, named by time and scenario.
+///
+/// # Errors
+/// If it cannot be made.
+pub(super) fn create_run_dir(out: &Path, scenario: &str) -> Result<PathBuf, RunError> {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
+    let stamp = humantime::format_rfc3339_seconds(now)
+        .to_string()
+        .replace(':', "");
+    let file = |path: &Path, source| RunError::File {
+        path: path.to_owned(),
+        source,
+    };
+    fs::create_dir_all(out).map_err(|source| file(out, source))?;
+    for attempt in 1..=u32::from(u16::MAX) {
+        let suffix = if attempt == 1 {
+            String::new()
+        } else {
+            format!("-{attempt}")
+        };
+        let dir = out.join(format!("{stamp}-{scenario}{suffix}"));
+        match fs::create_dir(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(file(&dir, source)),
+        }
+    }
+    Err(file(
+        out,
+        io::Error::other("65,535 runs began in this second"),
+    ))
+}
 
 /// Writes everything that is rendered from the record.
 ///

@@ -3,6 +3,7 @@
 //! Shapes of the file as it is written, not of what it means: they exist to be described and are
 //! never made. What a schema cannot say (a flow that exists, a pick below the world's range) is
 //! said when the file is read. A test holds the keys here against those the reader knows.
+//! It is long because the format is: one document, read from its top to its last key.
 
 #![expect(dead_code, reason = "the shapes are described, never made")]
 

@@ -16,9 +16,11 @@ use protocol::{
     words::accounts::{SessionOpened, Token},
 };
 
+pub use self::people::SILENCE_MAX;
 use self::things::Maker;
 use crate::{
     fault::Proxy,
+    operation::Nanos,
     plan::World,
     target::{CallError, Caller, Wire},
     world_map::WorldMap,
@@ -161,14 +163,20 @@ impl Access {
 }
 
 /// Sets the world up. `today` is days since 1970-01-01 UTC; the plan's first day is the next.
+/// Whose connections were silent for `silence_max` meanwhile connects once more.
 ///
 /// # Errors
 /// Whatever the server refuses.
-pub(super) async fn build(access: &Access, world: &World, today: u32) -> Result<Built, WorldError> {
+pub(super) async fn build(
+    access: &Access,
+    world: &World,
+    today: u32,
+    silence_max: Nanos,
+) -> Result<Built, WorldError> {
     // First, since a wrong password is told at once; what becomes of the people may take minutes, in which
     // nothing is said on this connection.
     let (_idle, admin_token) = access.admin().await?;
-    let devices = people::connect(access, world).await?;
+    let devices = people::connect(access, world, silence_max).await?;
     let mut maker = Maker::new(access, world, admin_token, devices).await?;
     let agendas = maker.open_agendas().await?;
     let (networks, stores) = maker.open_stores().await?;

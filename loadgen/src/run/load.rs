@@ -1,0 +1,124 @@
+//! The load of a run, and what is broken meanwhile: both at once, on one clock.
+//!
+//! A world that was set up, the laws and what can be struck go in; what the driver counted and what
+//! the strikes came to come out, and the history grows in the run's directory. Deliberately absent:
+//! how calls are made (`driver`), how things are broken (`strike`).
+
+use std::{
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, SystemTime},
+};
+
+use ::client::Session;
+
+use super::{
+    Against, HISTORY_FILE, Run, RunError, Stage,
+    strike::{Striker, Targets},
+    world::Built,
+};
+use crate::{
+    check::Laws,
+    client::Client,
+    clock::{self, Clock},
+    driver::{DriveOptions, Driven, drive},
+    fault::{Board, Strike},
+    history::{HistoryHead, HistoryWriter},
+    intervals::IntervalLog,
+    operation::KeyMint,
+    target::{JsonlTarget, TcpTarget, Wire},
+};
+
+/// Every how-many-th command is asked again under its key, to see that the answer is the same.
+const DUPLICATE_EVERY: u32 = 50;
+
+impl Run<'_> {
+    /// Offers the load, and breaks meanwhile what is to be broken.
+    pub(super) async fn drive_and_strike(
+        &mut self,
+        built: Built,
+        secrets: (&KeyMint, [u8; 32]),
+        laws: &mut Laws,
+        targets: &mut Targets,
+    ) -> Result<(Driven, Vec<Strike>), RunError> {
+        let clock = Clock::start();
+        let board = Rc::new(Board::new(self.plan.faults.len()));
+        let striker = Striker::new(&self.plan.faults, Rc::clone(&board), clock);
+        let stop = Arc::clone(&self.options.stop);
+        let strike = async {
+            let struck = striker.strike_all(targets).await;
+            if struck.is_err() {
+                // Load on a server that will not come back proves nothing.
+                board.give_up();
+                stop.store(true, Ordering::Relaxed);
+            }
+            struck
+        };
+        let drive = self.drive(built, secrets, laws, (clock, &board));
+        let (driven, struck) = tokio::join!(drive, strike);
+        struck?;
+        Ok((driven?, board.strikes()))
+    }
+
+    /// Offers the load.
+    async fn drive(
+        &mut self,
+        built: Built,
+        (mint, secret): (&KeyMint, [u8; 32]),
+        laws: &mut Laws,
+        (clock, board): (Clock, &Rc<Board>),
+    ) -> Result<Driven, RunError> {
+        // However it ends, whoever breaks things must not wait for more.
+        let _over = board.over_at_last();
+        (self.options.stage)(&Stage::Driving);
+        let path = self.dir.join(HISTORY_FILE);
+        let head = HistoryHead {
+            secret,
+            started_at: clock::wall_ms(),
+            capacity: u32::from(self.plan.world.capacity),
+            began_at: built.began_at.0,
+        };
+        let history = HistoryWriter::create(&path, &head)
+            .map_err(|source| RunError::File { path, source })?;
+        let clients = (0..)
+            .zip(&built.sessions)
+            .map(|(id, session)| {
+                // What the set-up made is known: the news begin behind it.
+                let session = Session {
+                    cursor: built.began_at,
+                    ..Session::from(session.clone())
+                };
+                Client::new(id, mint.clone(), Rc::clone(&built.map), session)
+            })
+            .collect();
+        let mut options = DriveOptions::new(clock);
+        options.drain = self.scenario.require.drain;
+        options.lateness_max = self.scenario.require.lateness_max;
+        options.faults = (!self.plan.faults.is_empty()).then(|| Rc::clone(board));
+        let started_at = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
+        let intervals = IntervalLog::watched(self.dir, started_at, self.options.watcher.take());
+        options.intervals = Some(intervals.map_err(|source| RunError::File {
+            path: self.dir.to_owned(),
+            source,
+        })?);
+        options.duplicate_every = std::num::NonZeroU32::new(DUPLICATE_EVERY);
+        options.history = Some(history);
+        options.stop = Arc::clone(&self.options.stop);
+        options.progress = self.options.progress.take();
+        let wire = match &self.options.against {
+            Against::Live { address, .. } => Wire::of(address).0,
+            Against::Embedded { .. } => Wire::Native,
+        };
+        let driven = match wire {
+            Wire::Native => {
+                let mut target = TcpTarget::new(built.links).map_err(RunError::System)?;
+                drive(self.plan, clients, &mut target, laws, options).await?
+            }
+            Wire::Lines => {
+                let mut target = JsonlTarget::new(built.links).map_err(RunError::System)?;
+                drive(self.plan, clients, &mut target, laws, options).await?
+            }
+        };
+        Ok(driven)
+    }
+}
