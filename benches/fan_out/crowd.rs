@@ -1,10 +1,6 @@
 //! Ten thousand readers in one thread, as cheap as they can be: they share the machine with the
 //! server that is measured.
 //!
-//! A thread that waits for the next frame is woken by whoever writes it, which costs the writer about a
-//! fifth of the write, on a machine where reader and writer share a kernel. So this one reads
-//! what is there, and dozes a little while not much is.
-//!
 //! Sockets go in; how many frames arrived comes out, and whether the entries of the room came in
 //! order, each once. Deliberately absent: what is measured.
 
@@ -12,8 +8,6 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     sync::atomic::{AtomicU64, Ordering},
-    thread,
-    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -37,10 +31,6 @@ use crate::stage;
 const READ_BYTES: usize = 256 * 1_024;
 /// Sockets looked at in one turn.
 const EVENTS_MAX: usize = 1_024;
-/// With fewer than this to read, reading it is put off.
-const EVENTS_WORTHWHILE: usize = 256;
-/// By this long: no round of ten thousand is done in a hundred times that.
-const DOZE: Duration = Duration::from_micros(300);
 /// Before a push's body: prefix, type, position, hash, kind, schema. An entry begins with its
 /// conversation and its index.
 const BODY_AT: usize = 1 + 8 + 32 + 2 + 1;
@@ -113,9 +103,7 @@ impl Crowd {
         };
         self.events.clear();
         let buffer = rustix::buffer::spare_capacity(&mut self.events);
-        if epoll::wait(&self.poller, buffer, Some(&MOMENT))? < EVENTS_WORTHWHILE {
-            doze();
-        }
+        epoll::wait(&self.poller, buffer, Some(&MOMENT))?;
         for event in &self.events {
             let nth = usize::try_from(event.data.u64())?;
             let receiver = &mut self.receivers[nth];
@@ -181,15 +169,6 @@ fn varint(bytes: &[u8]) -> Result<(u64, &[u8])> {
     let mut wide = [0; 8];
     wide[..len].copy_from_slice(number);
     Ok((u64::from_le_bytes(wide), rest))
-}
-
-/// Lets what is coming come.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "readers who are woken cost their writer"
-)]
-fn doze() {
-    thread::sleep(DOZE);
 }
 
 /// A connection of somebody, logged in.
