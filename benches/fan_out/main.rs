@@ -3,7 +3,7 @@
 //! Server, sender and all receivers share this machine and its loopback; the server runs in a
 //! process of its own. Every receiver checks that the room's entries come in order, each once. A
 //! lone message stands beside its bound, measured in the same minute: one write a connection from a
-//! plain loop, with the same receivers. `cargo bench --bench fan_out`. Deliberately absent: a
+//! plain loop on every processor, with the same receivers. `cargo bench --bench fan_out`. Deliberately absent: a
 //! verdict; the targets printed are the design's. Machines differ.
 
 mod crowd;
@@ -126,7 +126,7 @@ fn each_us(seconds: f64) -> f64 {
     1e6 * seconds / (f64::from(CROWD) * f64::from(LONE))
 }
 
-/// A plain loop that writes `frame_bytes` to every connection.
+/// A plain loop on every processor that writes `frame_bytes` to every connection.
 fn bound(frame_bytes: usize) -> Result<Figures> {
     let dir = tempfile::tempdir()?;
     let mut process = Process::start("bound", dir.path())?;

@@ -12,6 +12,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
 
@@ -262,11 +263,15 @@ fn serve() -> Result<()> {
     Ok(())
 }
 
-/// What bounds a lone message: one write a connection, from a plain loop. A line of input says how
-/// many connections there are, every other one how many bytes to write to each.
+/// Streams that the bare loop writes to between two turns of the readers.
+const TURN_LEN: usize = 64;
+
+/// What bounds a lone message: one write a connection, from a plain loop on every processor. A line of
+/// input says how many connections there are, every other one how many bytes to write to each.
 fn bound() -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     tell(listener.local_addr()?)?;
+    let processors = thread::available_parallelism()?.get();
     let mut streams: Vec<TcpStream> = Vec::new();
     for line in io::stdin().lock().lines() {
         let number: usize = line?.trim().parse()?;
@@ -281,9 +286,31 @@ fn bound() -> Result<()> {
         let mut frame = vec![0; number];
         let len = u32::try_from(number - 4)?;
         frame[..4].copy_from_slice(&len.to_le_bytes());
-        for stream in &mut streams {
-            stream.write_all(&frame)?;
-        }
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            let write = || write_shared(&streams, &next, &frame);
+            let writing: Vec<_> = (0..processors).map(|_| scope.spawn(write)).collect();
+            let mut written = writing.into_iter().map(thread::ScopedJoinHandle::join);
+            written.try_for_each(|part| part.expect("writing does not panic"))
+        })?;
     }
     Ok(())
+}
+
+/// Writes to those of the streams that nobody else took to write to, and lets the readers have a turn
+/// between some and some, as the server does: loops that never yield make everybody slower.
+fn write_shared(streams: &[TcpStream], next: &AtomicUsize, frame: &[u8]) -> io::Result<()> {
+    let mut turns = streams.chunks(TURN_LEN);
+    let mut taken = 0;
+    loop {
+        let nth = next.fetch_add(1, Ordering::Relaxed);
+        let Some(turn) = turns.nth(nth - taken) else {
+            return Ok(());
+        };
+        taken = nth + 1;
+        for mut stream in turn {
+            stream.write_all(frame)?;
+        }
+        thread::yield_now();
+    }
 }

@@ -15,6 +15,7 @@ use super::{
     Connections,
     backlog::Backlog,
     followers::{Followers, List, Topic},
+    hands::{Hands, Short},
     outbox::{OUTBOX_FRAMES_MAX, SharedFrame},
     recent::Recent,
 };
@@ -25,6 +26,7 @@ use crate::{
     growth::make_room,
     keyring::Keyring,
     log::{Head, LogError, LogReader},
+    net::Link,
     stream::ShortStream,
 };
 
@@ -33,8 +35,8 @@ use crate::{
 pub(crate) struct Slice {
     /// Frames handed to connections: a tenth of a millisecond.
     pub(crate) handed: usize,
-    /// Writes of what waited, and as many of what need not wait. Each is a system call of some five
-    /// microseconds: a third of a millisecond.
+    /// Writes of what waited, and as many by each hand of what need not wait. Each is a system call of
+    /// some five microseconds: a third of a millisecond.
     pub(crate) writes: usize,
     /// Rows of the log read, some five to ten microseconds each where nothing is near.
     pub(crate) rows: usize,
@@ -124,6 +126,7 @@ pub(crate) struct Delivery {
     pub(crate) reached: Seq,
     pub(crate) followers: Followers,
     recent: Recent,
+    hands: Hands,
     /// Connections that are behind and take more.
     behind: VecDeque<u64>,
     /// Connections with something in their outbox.
@@ -223,7 +226,8 @@ impl Connections {
                 if self.is_lone() {
                     // As much work as the writes of a whole slice.
                     left = 0;
-                    self.hand_on(under_way, self.delivery.slice.writes, Self::hand_at_once);
+                    let writes = self.delivery.slice.writes * Hands::count();
+                    self.hand_on(under_way, writes, Self::hand_at_once);
                 } else {
                     left -= self.hand_on(under_way, left, Self::hand);
                 }
@@ -251,14 +255,12 @@ impl Connections {
         &mut self,
         mut under_way: UnderWay,
         limit: usize,
-        hand: fn(&mut Self, u64, &Told),
+        hand: fn(&mut Self, &[u64], &Told),
     ) -> usize {
         let next = under_way.next;
         let to = under_way.to.as_slice();
         let end = to.len().min(next + limit);
-        for id in &to[next..end] {
-            hand(self, *id, &under_way.told);
-        }
+        hand(self, &to[next..end], &under_way.told);
         let is_left = end < to.len();
         if is_left {
             under_way.next = end;
@@ -293,26 +295,41 @@ impl Connections {
         self.delivery.reached = self.delivery.reached.max(reached);
     }
 
-    /// Puts a frame into the outbox of one connection, unless that has it, or will have it with its
+    /// Puts a frame into the outbox of connections, unless they have it, or will have it with their
     /// backlog.
-    fn hand(&mut self, id: u64, told: &Told) {
-        if let Some(index) = self.find_concerned(id, told) {
-            self.put(index, told);
+    fn hand(&mut self, ids: &[u64], told: &Told) {
+        for id in ids {
+            if let Some(index) = self.find_concerned(*id, told) {
+                self.put(index, told);
+            }
         }
     }
 
-    /// As [`Connections::hand`], but a frame that has nothing to wait for is sent: looking at the
-    /// connection a second time, when the processor has forgotten it, costs as much as a third of
-    /// the write.
-    fn hand_at_once(&mut self, id: u64, told: &Told) {
-        let Some(index) = self.find_concerned(id, told) else {
-            return;
-        };
-        let connection = &mut self.slab[index];
-        if !connection.send_alone(told.seq, &told.frame) {
-            self.put(index, told);
-        } else if !connection.session.outbound().is_empty() {
-            self.send(index);
+    /// As [`Connections::hand`], but a frame that has nothing to wait for is sent at once.
+    fn hand_at_once(&mut self, ids: &[u64], told: &Told) {
+        let mut free = Vec::with_capacity(ids.len());
+        for id in ids {
+            match self.find_concerned(*id, told) {
+                Some(index) if self.slab[index].is_free() => free.push(index),
+                Some(index) => self.put(index, told),
+                None => {}
+            }
+        }
+        let links: Vec<&Link> = free.iter().map(|index| &self.slab[*index].link).collect();
+        let shorts = self.delivery.hands.write(&links, &told.frame);
+        let mut shorts = shorts.into_iter().peekable();
+        for (nth, index) in free.into_iter().enumerate() {
+            match shorts.next_if(|short| short.nth == nth) {
+                None => self.slab[index].outbox.begin_at(told.seq),
+                // A link that is full or gone says so again when what waits is sent.
+                Some(Short { taken: 0, .. }) => self.put(index, told),
+                Some(Short { taken, .. }) => {
+                    let connection = &mut self.slab[index];
+                    connection.outbox.begin_at(told.seq);
+                    connection.session.handle_cut_frame(&told.frame[taken..]);
+                    self.send(index);
+                }
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 pub(crate) mod backlog;
 pub(crate) mod delivery;
 pub(crate) mod followers;
+mod hands;
 pub(crate) mod outbox;
 pub(crate) mod recent;
 mod sending;

@@ -3,8 +3,6 @@
 //! A connection's own answers and the frames it shares with others leave in one write, answers
 //! first. Deliberately absent: when (that is the hub's and the delivery's).
 
-use protocol::Seq;
-
 use super::{Connection, Connections, id_of};
 use crate::line::Directory;
 
@@ -170,26 +168,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends a shared frame if nothing else is to be sent before it. Returns whether the link took
-    /// it; what it did not take of it is the session's to send then. Otherwise it is as if nobody had
-    /// tried.
-    pub(crate) fn send_alone(&mut self, seq: Seq, frame: &[u8]) -> bool {
-        let is_free = self.outbox.is_empty()
+    /// Whether a shared frame may be written to the link right away: nothing else is to be sent before it.
+    pub(crate) fn is_free(&self) -> bool {
+        self.outbox.is_empty()
             && self.session.outbound().is_empty()
             && self.lines.is_none()
-            && !self.is_blocked;
-        // A link that is full or gone says so again when what waits is sent.
-        let Some(len) = is_free
-            .then(|| self.link.try_write(frame))
-            .and_then(Result::ok)
-        else {
-            return false;
-        };
-        self.outbox.begin_at(seq);
-        if len < frame.len() {
-            self.session.handle_cut_frame(&frame[len..]);
-        }
-        true
+            && !self.is_blocked
     }
 
     /// Ends the link if more waits than a reader can be allowed.

@@ -16,7 +16,7 @@ use protocol::{
     },
 };
 
-use super::{delivery::Slice, outbox::OUTBOX_FRAMES_MAX, *};
+use super::{delivery::Slice, hands::Hands, outbox::OUTBOX_FRAMES_MAX, *};
 use crate::{
     domain::{
         Stream, Systems,
@@ -233,7 +233,7 @@ impl World {
     fn read(&mut self, nth: usize, room: usize) {
         if let Some(listener) = self.listeners.get(nth) {
             let pipe = listener.link.as_pipe();
-            pipe.room.set(pipe.room.get() + room);
+            pipe.give(room);
             let place = self.connections.find(listener.id).expect("it is open");
             if self.connections.slab[place].is_blocked {
                 self.connections.handle_writable(listener.id);
@@ -408,7 +408,7 @@ fn resumed(user: UserId, session: u64) -> Vec<u8> {
 
 /// The positions of the pushes that a link took whole.
 fn heard(link: &Link) -> Vec<u64> {
-    let taken = link.as_pipe().taken.borrow();
+    let taken = link.as_pipe().taken();
     let (mut rest, mut heard) = (&taken[..], Vec::new());
     while let Some((one, behind)) = frame::split(rest, REPLY_BYTES_MAX).unwrap() {
         if let Reply::Push { seq, .. } = Reply::decode(one).unwrap() {
@@ -472,14 +472,14 @@ impl World {
 
     /// How often each connection was written to.
     fn writes(&self) -> Vec<usize> {
-        let writes = |listener: &Listener| listener.link.as_pipe().writes.replace(0);
+        let writes = |listener: &Listener| listener.link.as_pipe().take_writes();
         self.listeners.iter().map(writes).collect()
     }
 }
 
 /// Correlations of the answers that a link took whole.
 fn answered(link: &Link) -> Vec<u64> {
-    let taken = link.as_pipe().taken.borrow();
+    let taken = link.as_pipe().taken();
     let (mut rest, mut answered) = (&taken[..], Vec::new());
     while let Some((one, behind)) = frame::split(rest, REPLY_BYTES_MAX).unwrap() {
         if let Reply::Answer { correlation, .. } = Reply::decode(one).unwrap() {
@@ -507,7 +507,7 @@ fn no_answer_waits_for_a_push() {
     let mut turns = 0;
     while world.connections.delivery.has_work() {
         world.deliver();
-        assert!(world.writes().into_iter().sum::<usize>() <= 4);
+        assert!(world.writes().into_iter().sum::<usize>() <= 4 * Hands::count());
         turns += 1;
         if turns == 3 {
             world.say(speaker.id, 101);
@@ -542,7 +542,7 @@ fn what_waits_for_a_connection_leaves_in_one_write() {
 fn a_push_is_encoded_once_for_all() {
     let mut world = audience(3);
     for listener in &world.listeners {
-        listener.link.as_pipe().room.set(0);
+        listener.link.as_pipe().fill();
     }
     world.say(u64::MAX, 1);
     world.settle();
@@ -558,7 +558,7 @@ fn a_push_is_encoded_once_for_all() {
 #[test]
 fn whoever_reads_nothing_costs_no_more_than_the_bound_and_is_told_where_to_go_on() {
     let mut world = audience(1);
-    world.listeners[0].link.as_pipe().room.set(0);
+    world.listeners[0].link.as_pipe().fill();
     let all = u64::try_from(OUTBOX_FRAMES_MAX + 1).unwrap();
     for correlation in 0..all {
         world.say(u64::MAX, correlation);
@@ -581,7 +581,7 @@ fn whoever_reads_nothing_costs_no_more_than_the_bound_and_is_told_where_to_go_on
     assert!(connection.session.is_closed() && connection.outbox.is_empty());
     world.read(0, 1 << 20);
     let link = &world.listeners[0].link;
-    let taken = link.as_pipe().taken.borrow();
+    let taken = link.as_pipe().taken();
     let mut rest = &taken[..];
     let mut last = None;
     while let Some((one, behind)) = frame::split(rest, REPLY_BYTES_MAX).unwrap() {

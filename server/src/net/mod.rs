@@ -4,7 +4,7 @@
 
 pub mod tcp;
 
-use std::{io, rc::Rc};
+use std::{io, sync::Arc};
 
 use rustix::net::Shutdown;
 use tokio::net::TcpStream;
@@ -22,7 +22,7 @@ pub enum Speech {
 
 /// What a conversation is held over.
 #[derive(Debug, Clone)]
-pub struct Link(Rc<Socket>);
+pub struct Link(Arc<Socket>);
 
 #[derive(Debug)]
 enum Socket {
@@ -35,13 +35,13 @@ impl Link {
     /// A link over a connected socket.
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
-        Self(Rc::new(Socket::Tcp(stream)))
+        Self(Arc::new(Socket::Tcp(stream)))
     }
 
     /// A link that takes no more than a test says, and keeps what it took.
     #[cfg(test)]
     pub(crate) fn pipe() -> Self {
-        Self(Rc::new(Socket::Pipe(pipe::Pipe::default())))
+        Self(Arc::new(Socket::Pipe(pipe::Pipe::default())))
     }
 
     /// What a test gave.
@@ -90,7 +90,7 @@ impl Link {
             Socket::Tcp(stream) => rustix::net::shutdown(stream, how),
             #[cfg(test)]
             Socket::Pipe(pipe) => {
-                pipe.is_ended.set(true);
+                pipe.end();
                 Ok(())
             }
         }
@@ -125,29 +125,61 @@ pub(crate) mod pipe {
     //! What stands for a socket where there is none.
 
     use std::{
-        cell::{Cell, RefCell},
         io,
+        sync::{Mutex, MutexGuard},
     };
 
     /// Takes as many bytes as it has room for.
     #[derive(Debug, Default)]
-    pub(crate) struct Pipe {
-        pub(crate) room: Cell<usize>,
-        pub(crate) taken: RefCell<Vec<u8>>,
-        pub(crate) is_ended: Cell<bool>,
-        pub(crate) writes: Cell<usize>,
+    pub(crate) struct Pipe(Mutex<Inner>);
+
+    #[derive(Debug, Default)]
+    struct Inner {
+        room: usize,
+        taken: Vec<u8>,
+        is_ended: bool,
+        writes: usize,
     }
 
     impl Pipe {
+        /// Makes room for so many more bytes.
+        pub(crate) fn give(&self, room: usize) {
+            self.inner().room += room;
+        }
+
+        /// It takes no more from now on.
+        pub(crate) fn fill(&self) {
+            self.inner().room = 0;
+        }
+
+        /// Everything it took.
+        pub(crate) fn taken(&self) -> Vec<u8> {
+            self.inner().taken.clone()
+        }
+
+        /// How often it took something since this was asked.
+        pub(crate) fn take_writes(&self) -> usize {
+            std::mem::take(&mut self.inner().writes)
+        }
+
+        pub(super) fn end(&self) {
+            self.inner().is_ended = true;
+        }
+
         pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-            let len = bytes.len().min(self.room.get());
+            let mut inner = self.inner();
+            let len = bytes.len().min(inner.room);
             if len == 0 {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
-            self.room.set(self.room.get() - len);
-            self.writes.set(self.writes.get() + 1);
-            self.taken.borrow_mut().extend_from_slice(&bytes[..len]);
+            inner.room -= len;
+            inner.writes += 1;
+            inner.taken.extend_from_slice(&bytes[..len]);
             Ok(len)
+        }
+
+        fn inner(&self) -> MutexGuard<'_, Inner> {
+            self.0.lock().expect("nobody panics with it")
         }
     }
 }
