@@ -15,7 +15,7 @@ use super::{
     Connections,
     backlog::Backlog,
     followers::{Followers, List, Topic},
-    hands::{Hands, Short},
+    hands::{Hands, ShortWrite},
     outbox::{OUTBOX_FRAMES_MAX, SharedFrame},
     recent::Recent,
 };
@@ -126,7 +126,7 @@ pub(crate) struct Delivery {
     pub(crate) reached: Seq,
     pub(crate) followers: Followers,
     recent: Recent,
-    hands: Hands,
+    pub(crate) hands: Hands,
     /// Connections that are behind and take more.
     behind: VecDeque<u64>,
     /// Connections with something in their outbox.
@@ -226,7 +226,7 @@ impl Connections {
                 if self.is_lone() {
                     // As much work as the writes of a whole slice.
                     left = 0;
-                    let writes = self.delivery.slice.writes * Hands::count();
+                    let writes = self.delivery.slice.writes * self.delivery.hands.count();
                     self.hand_on(under_way, writes, Self::hand_at_once);
                 } else {
                     left -= self.hand_on(under_way, left, Self::hand);
@@ -322,8 +322,8 @@ impl Connections {
             match shorts.next_if(|short| short.nth == nth) {
                 None => self.slab[index].outbox.begin_at(told.seq),
                 // A link that is full or gone says so again when what waits is sent.
-                Some(Short { taken: 0, .. }) => self.put(index, told),
-                Some(Short { taken, .. }) => {
+                Some(ShortWrite { taken: 0, .. }) => self.put(index, told),
+                Some(ShortWrite { taken, .. }) => {
                     let connection = &mut self.slab[index];
                     connection.outbox.begin_at(told.seq);
                     connection.session.handle_cut_frame(&told.frame[taken..]);

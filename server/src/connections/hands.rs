@@ -28,15 +28,24 @@ const STRIDE: usize = 4;
 const HANDS_MAX: usize = 4;
 
 /// See the head of this file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Hands {
-    /// The helping threads; none where there is one processor.
+    /// Threads that write, when it is worth it. Asked for once: the system looks into files for it.
+    count: usize,
+    /// The helping ones; none where there is one processor.
     pool: OnceLock<Option<ThreadPool>>,
 }
 
-/// A link that took less than the frame.
+impl Default for Hands {
+    fn default() -> Self {
+        let all = thread::available_parallelism();
+        Self::new(all.map_or(1, |all| all.get().min(HANDS_MAX)))
+    }
+}
+
+/// A link took less than the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Short {
+pub(crate) struct ShortWrite {
     /// Which of the links.
     pub(crate) nth: usize,
     /// How much it took.
@@ -44,14 +53,22 @@ pub(crate) struct Short {
 }
 
 impl Hands {
+    /// As many threads as said, at least one, which is the caller.
+    pub(crate) const fn new(count: usize) -> Self {
+        Self {
+            count,
+            pool: OnceLock::new(),
+        }
+    }
+
     /// How many threads write, when it is worth it.
-    pub(crate) fn count() -> usize {
-        thread::available_parallelism().map_or(1, |all| all.get().min(HANDS_MAX))
+    pub(crate) const fn count(&self) -> usize {
+        self.count
     }
 
     /// Writes `frame` to each of the links. Returns those that did not take all of it, in order; one that
     /// is full or gone took nothing.
-    pub(crate) fn write(&self, links: &[&Link], frame: &[u8]) -> Vec<Short> {
+    pub(crate) fn write(&self, links: &[&Link], frame: &[u8]) -> Vec<ShortWrite> {
         let (next, shorts) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         let write = || {
             loop {
@@ -60,7 +77,7 @@ impl Hands {
                     let taken = link.try_write(frame).unwrap_or(0);
                     if taken < frame.len() {
                         let mut shorts = shorts.lock().expect("nobody panics with it");
-                        shorts.push(Short { nth, taken });
+                        shorts.push(ShortWrite { nth, taken });
                     }
                 }
                 if links.len() <= first + STRIDE {
@@ -88,7 +105,7 @@ impl Hands {
             return None;
         }
         let pool = self.pool.get_or_init(|| {
-            let helping = Self::count() - 1;
+            let helping = self.count - 1;
             let pool = ThreadPoolBuilder::new()
                 .num_threads(helping)
                 .thread_name(|nth| format!("hand-{nth}"));
@@ -104,27 +121,28 @@ impl Hands {
 
 #[cfg(test)]
 mod tests {
-    use super::{Hands, LINKS_WORTHWHILE, STRIDE, Short};
+    use super::{Hands, LINKS_WORTHWHILE, STRIDE, ShortWrite};
     use crate::net::Link;
 
     #[test]
     fn every_link_is_written_to_once_and_those_that_took_less_are_named() {
-        let hands = Hands::default();
-        for len in [0, 1, STRIDE, LINKS_WORTHWHILE - 1, LINKS_WORTHWHILE, 1_001] {
-            let links: Vec<Link> = (0..len).map(|_| Link::pipe()).collect();
-            let room = |nth: usize| if nth % 7 == 3 { nth % 5 } else { 9 };
-            for (nth, link) in links.iter().enumerate() {
-                link.as_pipe().give(room(nth));
-            }
-            let shorts = hands.write(&links.iter().collect::<Vec<_>>(), b"frame");
-            let expected = (0..len).filter(|nth| room(*nth) < 5);
-            let expected = expected.map(|nth| Short {
-                nth,
-                taken: room(nth),
-            });
-            assert!(shorts.iter().copied().eq(expected), "{shorts:?}");
-            for (nth, link) in links.iter().enumerate() {
-                assert_eq!(link.as_pipe().taken(), b"frame"[..room(nth).min(5)]);
+        let room = |nth: usize| if nth % 7 == 3 { nth % 5 } else { 9 };
+        for hands in [1, 2, 4].map(Hands::new) {
+            for len in [0, 1, STRIDE, LINKS_WORTHWHILE - 1, LINKS_WORTHWHILE, 1_001] {
+                let links: Vec<Link> = (0..len).map(|_| Link::pipe()).collect();
+                for (nth, link) in links.iter().enumerate() {
+                    link.as_pipe().give(room(nth));
+                }
+                let shorts = hands.write(&links.iter().collect::<Vec<_>>(), b"frame");
+                let expected = (0..len).filter(|nth| room(*nth) < 5);
+                let expected = expected.map(|nth| ShortWrite {
+                    nth,
+                    taken: room(nth),
+                });
+                assert!(shorts.iter().copied().eq(expected), "{shorts:?}");
+                for (nth, link) in links.iter().enumerate() {
+                    assert_eq!(link.as_pipe().taken(), b"frame"[..room(nth).min(5)]);
+                }
             }
         }
     }

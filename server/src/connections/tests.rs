@@ -505,9 +505,10 @@ fn no_answer_waits_for_a_push() {
     assert_eq!(world.writes(), [0; AUDIENCE]);
     // A fan-out takes many turns, and every turn anybody else may be answered.
     let mut turns = 0;
+    world.connections.delivery.hands = Hands::new(1);
     while world.connections.delivery.has_work() {
         world.deliver();
-        assert!(world.writes().into_iter().sum::<usize>() <= 4 * Hands::count());
+        assert!(world.writes().into_iter().sum::<usize>() <= 4);
         turns += 1;
         if turns == 3 {
             world.say(speaker.id, 101);
@@ -553,6 +554,42 @@ fn a_push_is_encoded_once_for_all() {
         .map(|(_, connection)| connection.outbox.first().expect("it is blocked").as_ptr())
         .collect();
     assert_eq!(frames.len(), 1);
+}
+
+#[test]
+fn what_many_hands_wrote_and_what_a_link_did_not_take_make_one_conversation() {
+    const AUDIENCE: usize = 100;
+    let mut world = audience(AUDIENCE);
+    world.connections.delivery.hands = Hands::new(3);
+    world.connections.delivery.slice.writes = AUDIENCE;
+    let link = |world: &World, nth: usize| world.listeners[nth].link.clone();
+    for nth in 0..AUDIENCE {
+        // Nothing, a part of the first message, or everything.
+        link(&world, nth).as_pipe().fill();
+        let room = [0, 20, 1 << 20][nth % 3];
+        link(&world, nth).as_pipe().give(room);
+    }
+    for correlation in 1..=3 {
+        world.say(u64::MAX, correlation);
+        world.settle();
+        while world.connections.delivery.has_work() {
+            world.deliver();
+        }
+    }
+    let all = heard(&link(&world, 2));
+    assert_eq!(all.len(), 3);
+    for nth in 0..AUDIENCE {
+        if nth % 3 < 2 {
+            assert_eq!(heard(&link(&world, nth)).len(), 0);
+            world.read(nth, 1 << 20);
+        }
+    }
+    while world.connections.delivery.has_work() {
+        world.deliver();
+    }
+    for nth in 0..AUDIENCE {
+        assert_eq!(heard(&link(&world, nth)), all, "{nth}");
+    }
 }
 
 #[test]
