@@ -1,11 +1,9 @@
 //! Pushes on their way from the log to whoever follows them.
 //!
 //! What the log lets go of goes in, in its order, into one queue; from there, a slice at a time, it
-//! is handed to the connections that follow, as one frame that all of them share. A connection that
-//! is behind takes its backlog from the log, until it has reached the place where the queue is: from
-//! there on it follows live. So nothing is told twice or left out, whatever else happens meanwhile.
-//! Between two slices everybody else has their turn: no answer waits for a push. Deliberately
-//! absent: deciding what is told to whom, and the links.
+//! is handed to the connections that follow, as one frame that all of them share. Between two slices
+//! everybody else has their turn: no answer waits for a push. Deliberately absent: deciding what is
+//! told to whom, who follows and who is behind (`following`), and the links.
 
 use std::collections::VecDeque;
 
@@ -13,21 +11,18 @@ use protocol::{Code, Refusal, Seq, UserId, message::Reply};
 
 use super::{
     Connections,
-    backlog::Backlog,
     followers::{Followers, List, Topic},
+    following::Following,
     hands::{Hands, ShortWrite},
     outbox::{OUTBOX_FRAMES_MAX, SharedFrame},
     recent::Recent,
 };
 use crate::{
-    archive,
     domain::{Membership, Stream, systems::PushBytes},
     feed::Feed,
-    growth::make_room,
     keyring::Keyring,
-    log::{Head, LogError, LogReader},
+    log::{Head, LogReader},
     net::Link,
-    stream::ShortStream,
 };
 
 /// How much is done in one slice, while everybody else waits.
@@ -68,21 +63,6 @@ const _: () = assert!(OUTBOX_FRAMES_LONG + Slice::DEFAULT.backlog < OUTBOX_FRAME
 /// Items that may wait to be handed out before commands are refused as busy: at 100 a second to
 /// 10,000 people it is minutes of work.
 const ITEMS_MAX: usize = 16 * 1_024;
-
-/// Why a stream that is followed fits into six bytes.
-const LOGGED: &str = "only what the log names is followed";
-
-/// What a connection is told without having asked.
-#[derive(Debug, Default)]
-pub(crate) enum Following {
-    /// Nothing: it has not subscribed, or its session is over.
-    #[default]
-    Nothing,
-    /// What it missed, from the log.
-    Behind(Box<Backlog>),
-    /// What happens, in these streams.
-    Live(Vec<ShortStream>),
-}
 
 /// One step of what the queue is to do.
 #[derive(Debug)]
@@ -125,14 +105,14 @@ pub(crate) struct Delivery {
     /// from there, misses nothing.
     pub(crate) reached: Seq,
     pub(crate) followers: Followers,
-    recent: Recent,
+    pub(super) recent: Recent,
     pub(crate) hands: Hands,
     /// Connections that are behind and take more.
-    behind: VecDeque<u64>,
+    pub(super) behind: VecDeque<u64>,
     /// Connections with something in their outbox.
     pub(crate) ready: VecDeque<usize>,
     /// Whether nobody who is behind is told more: they can go on from where they are.
-    is_draining: bool,
+    pub(super) is_draining: bool,
     /// What was gathered for one write.
     pub(crate) scratch: Vec<u8>,
 }
@@ -366,7 +346,7 @@ impl Connections {
     }
 
     /// Something was put into the outbox of a connection.
-    fn handle_waiting(&mut self, index: usize) {
+    pub(super) fn handle_waiting(&mut self, index: usize) {
         let connection = &mut self.slab[index];
         if connection.is_blocked {
             if connection.outbox.is_over() {
@@ -394,225 +374,9 @@ impl Connections {
         connection.session.handle_end(refusal);
         self.mark_dirty(index);
     }
-
-    fn begin_following(&mut self, id: u64, from: Seq, follows: &[(Stream, Seq)], feed: &Feed) {
-        let Some(index) = self.find(id) else { return };
-        let connection = &mut self.slab[index];
-        if connection.session.is_told() {
-            connection.told = from;
-            connection.outbox.begin_at(from);
-            #[cfg(feature = "planted-bugs")]
-            if self.meddler.stalls(from, self.delivery.reached) {
-                return;
-            }
-            #[cfg(feature = "planted-bugs")]
-            let from = self.meddler.resume_from(from);
-            connection.following = Following::Behind(Backlog::new(from, follows, feed).into());
-            self.queue_behind(index);
-        }
-    }
-
-    fn handle_membership(&mut self, seq: Seq, membership: Membership, feed: &Feed) {
-        let Membership {
-            user,
-            stream,
-            begins,
-        } = membership;
-        let topic = Topic::Stream(stream);
-        for id in self.people.get(&user).cloned().unwrap_or_default() {
-            let Some(index) = self.find(id) else { continue };
-            match &mut self.slab[index].following {
-                Following::Nothing => {}
-                Following::Behind(backlog) if begins => backlog.begin(stream, seq, feed),
-                Following::Behind(backlog) => backlog.end(stream, seq),
-                Following::Live(streams) => {
-                    let short = ShortStream::new(stream).expect(LOGGED);
-                    let place = streams.iter().position(|other| *other == short);
-                    match place {
-                        None if begins => {
-                            make_room(streams);
-                            streams.push(short);
-                            self.delivery.followers.insert(topic, id);
-                        }
-                        Some(place) if !begins => {
-                            streams.swap_remove(place);
-                            self.delivery.followers.remove(topic, id);
-                        }
-                        None | Some(_) => {}
-                    }
-                }
-            }
-        }
-    }
-
-    /// From now on a connection is told nothing more that it has not asked for.
-    pub(crate) fn unsubscribe(&mut self, index: usize) {
-        let connection = &mut self.slab[index];
-        let id = super::id_of(index, connection.serial);
-        if let Following::Live(streams) = std::mem::take(&mut connection.following) {
-            for stream in streams {
-                let topic = Topic::Stream(stream.get());
-                self.delivery.followers.remove(topic, id);
-            }
-        }
-    }
-
-    /// From now on a connection is told when these people come and go; first how it stands.
-    pub(crate) fn watch(&mut self, id: u64, users: Box<[UserId]>, frames: Vec<SharedFrame>) {
-        let Some(index) = self.find(id) else { return };
-        self.unwatch(index);
-        for user in &users {
-            self.delivery.followers.insert(Topic::Presence(*user), id);
-        }
-        let connection = &mut self.slab[index];
-        connection.watched = users;
-        for frame in frames {
-            connection.outbox.push(Seq::START, frame);
-        }
-        if !connection.outbox.is_empty() {
-            self.handle_waiting(index);
-        }
-    }
-
-    /// From now on a connection is not told who comes and goes.
-    pub(crate) fn unwatch(&mut self, index: usize) {
-        let connection = &mut self.slab[index];
-        let id = super::id_of(index, connection.serial);
-        for user in std::mem::take(&mut connection.watched) {
-            self.delivery.followers.remove(Topic::Presence(user), id);
-        }
-    }
-
-    /// A connection that is behind takes more.
-    pub(crate) fn queue_behind(&mut self, index: usize) {
-        let connection = &mut self.slab[index];
-        let is_behind = matches!(connection.following, Following::Behind(_));
-        if is_behind && !connection.is_in_line && !self.delivery.is_draining {
-            connection.is_in_line = true;
-            let id = super::id_of(index, connection.serial);
-            self.delivery.behind.push_back(id);
-        }
-    }
-
-    fn catch_up(&mut self, feed: &Feed, keyring: &Keyring, reader: &mut dyn LogReader) {
-        let Slice {
-            writes, mut rows, ..
-        } = self.delivery.slice;
-        for _ in 0..self.delivery.behind.len().min(writes) {
-            let Some(id) = self.delivery.behind.pop_front() else {
-                return;
-            };
-            rows = rows.saturating_sub(self.tell_backlog(id, feed, keyring, reader));
-            if rows == 0 {
-                return;
-            }
-        }
-    }
-
-    /// Tells a connection some of what it missed. Returns how many rows of the log that took.
-    fn tell_backlog(
-        &mut self,
-        id: u64,
-        feed: &Feed,
-        keyring: &Keyring,
-        reader: &mut dyn LogReader,
-    ) -> usize {
-        let Some(index) = self.find(id) else { return 0 };
-        let connection = &mut self.slab[index];
-        connection.is_in_line = false;
-        // One that is blocked, or has something to send, comes back when that was sent.
-        let is_busy = connection.is_blocked || !connection.outbox.is_empty();
-        let Following::Behind(backlog) = &mut connection.following else {
-            return 0;
-        };
-        if is_busy {
-            return 0;
-        }
-        let limit = self.delivery.slice.backlog;
-        let seqs = backlog.take(feed, self.delivery.reached, limit);
-        let (frames, rows) = match self.delivery.frames_at(&seqs, keyring, reader) {
-            Ok(found) => found,
-            Err(error) => {
-                self.unsubscribe(index);
-                self.handle_reader_failure(id, &error);
-                return seqs.len();
-            }
-        };
-        let connection = &mut self.slab[index];
-        for (seq, frame) in seqs.iter().zip(frames) {
-            connection.told = *seq;
-            #[cfg(feature = "planted-bugs")]
-            if self.meddler.leaves_out(&frame) {
-                continue;
-            }
-            connection.outbox.push(*seq, frame);
-        }
-        if seqs.len() < limit {
-            self.go_live(index);
-        }
-        if !seqs.is_empty() {
-            self.handle_waiting(index);
-        }
-        rows
-    }
-
-    /// A connection has everything up to where the queue is, and gets the rest from there.
-    fn go_live(&mut self, index: usize) {
-        let connection = &mut self.slab[index];
-        let id = super::id_of(index, connection.serial);
-        let Following::Behind(backlog) = &connection.following else {
-            return;
-        };
-        let streams = backlog.streams();
-        for stream in &streams {
-            self.delivery.followers.insert(Topic::Stream(*stream), id);
-        }
-        let short = |stream: &Stream| ShortStream::new(*stream).expect(LOGGED);
-        connection.following = Following::Live(streams.iter().map(short).collect());
-        connection.told = connection.told.max(self.delivery.reached);
-    }
 }
 
-impl Delivery {
-    /// The frames of the pushes at these positions, which rise; and how many were not at hand.
-    fn frames_at(
-        &mut self,
-        seqs: &[Seq],
-        keyring: &Keyring,
-        reader: &mut dyn LogReader,
-    ) -> Result<(Vec<SharedFrame>, usize), LogError> {
-        let recent = |seq: &Seq| (*seq, self.recent.find(*seq));
-        let mut frames: Vec<_> = seqs.iter().map(recent).collect();
-        let missing: Vec<Seq> = frames
-            .iter()
-            .filter(|(_, frame)| frame.is_none())
-            .map(|(seq, _)| *seq)
-            .collect();
-        let mut places = frames.iter_mut().filter(|(_, frame)| frame.is_none());
-        let mut failure = None;
-        archive::read_rows(
-            reader,
-            &missing,
-            &mut |row| match archive::push_of(row, keyring) {
-                Ok(push) => {
-                    let frame = encode(archive::head_of(row), &push);
-                    self.recent.insert(row.record.seq, &frame);
-                    if let Some((_, place)) = places.next() {
-                        *place = Some(frame);
-                    }
-                }
-                Err(error) => failure = Some(error),
-            },
-        )?;
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        let found = frames.into_iter().filter_map(|(_, frame)| frame).collect();
-        Ok((found, missing.len()))
-    }
-}
-
-fn encode(at: Head, push: &PushBytes) -> SharedFrame {
+pub(super) fn encode(at: Head, push: &PushBytes) -> SharedFrame {
     let mut bytes = Vec::with_capacity(64 + push.body.len());
     Reply::Push {
         seq: at.seq,

@@ -7,6 +7,7 @@
 pub(crate) mod backlog;
 pub(crate) mod delivery;
 pub(crate) mod followers;
+mod following;
 mod hands;
 pub(crate) mod outbox;
 pub(crate) mod recent;
@@ -22,7 +23,8 @@ use protocol::{
 use slab::Slab;
 
 use self::{
-    delivery::{Delivery, Following, Item},
+    delivery::{Delivery, Item},
+    following::Following,
     outbox::Outbox,
 };
 
