@@ -309,13 +309,13 @@ pub(crate) const fn place_of([a, b, c, d, ..]: Slot) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
 
     /// A number that looks like any other (SplitMix64).
-    fn scattered(number: u64) -> u64 {
+    pub(crate) fn scattered(number: u64) -> u64 {
         let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed ^ mixed >> 31

@@ -24,11 +24,13 @@ use crate::{
     },
     health::Progress,
     keyring::Keyring,
+    keys::KeyTable,
     log::{Batch, EventLog, Head, MemoryLog, commit, replay},
     snapshot::{
         Snapshots,
         tests::{assert_same, put},
     },
+    spill::STRETCH_LEN,
 };
 
 const SEED: [u8; 32] = [7; 32];
@@ -804,6 +806,25 @@ fn of_keys_that_are_durable_only_the_log_knows() {
     assert_eq!(world.engine.decided().seq, seq, "nothing was considered");
     let found = world.engine.submit_found(START, &ask(&sent, 0), None);
     assert_eq!(found, Ok(Submitted::Decided(seq.next())));
+}
+
+#[test]
+fn a_command_whose_key_cannot_be_looked_for_is_not_considered() {
+    let mut world = World::new();
+    world.engine.keys = KeyTable::unreadable(world.engine.decided().seq.next());
+    for _ in 0..STRETCH_LEN {
+        world.ask(0, &Wish::Leave(0));
+    }
+    world.settle();
+    let before = (world.engine.decided(), world.engine.state_hash());
+    let again = ask(&world.sent[0], 0);
+    let submitted = world.engine.submit(START, &again);
+    assert!(matches!(submitted, Ok(Submitted::Unread(_))));
+    assert_eq!(
+        (world.engine.decided(), world.engine.state_hash()),
+        before,
+        "it may have been used"
+    );
 }
 
 #[test]

@@ -136,13 +136,7 @@ fn runs_in(marks: &[[u8; MARK_BYTES]], fingerprint: Mark) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A number that looks like any other (SplitMix64).
-    fn scattered(number: u64) -> u64 {
-        let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed ^ mixed >> 31
-    }
+    use crate::index::tests::scattered;
 
     #[test]
     fn every_key_is_marked_with_its_run() {

@@ -35,7 +35,7 @@ use self::{marks::RUNS_MAX, segment::Segment};
 pub const KEYS_RETAINED_MIN: usize = EXTENT.segment() * EXTENT.segments;
 
 const EXTENT: Extent = Extent {
-    // Moving a run to the file takes the engine less time than the disk takes to sync.
+    // To move a run to the file stops the engine for half a millisecond, once in so many commands.
     run: 64 * 1024,
     runs: RUNS_MAX,
     segments: 8,
@@ -296,6 +296,12 @@ impl Saved for KeyTable {
         for _ in 0..from.count(1)? {
             let mut segment = self.begin_segment(Seq::START);
             segment.load(from, self.extent)?;
+            let is_behind = self.segments.back().is_none_or(|before| {
+                before.len() == self.extent.segment() && before.end() == segment.first()
+            });
+            if !is_behind {
+                return Err(from.lacks("segments that stand behind one another"));
+            }
             self.segments.push_back(segment);
         }
         self.open = Index::load(from)?;
@@ -317,6 +323,17 @@ type OwnedKey = (UserId, Key);
 #[inline]
 pub fn digest(kind: Kind, schema: u8, body: &[u8]) -> u64 {
     xxh3_64_with_seed(body, u64::from(kind.0) << 8 | u64::from(schema))
+}
+
+#[cfg(test)]
+impl KeyTable {
+    /// One whose runs, each of as few keys as go to a file together, go where they cannot be read.
+    pub(crate) fn unreadable(first: Seq) -> Self {
+        let mut table = Self::with_extent(7, tests::SMALL);
+        let segment = Segment::unreadable(first, table.extent);
+        table.segments.push_back(segment);
+        table
+    }
 }
 
 #[cfg(test)]
@@ -451,7 +468,7 @@ mod tests {
     }
 
     /// Of as few keys as go to the file together.
-    const SMALL: Extent = Extent {
+    pub(super) const SMALL: Extent = Extent {
         run: STRETCH_LEN,
         runs: RUNS_MAX,
         segments: 1,
@@ -517,10 +534,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_told_and_what_need_not_be_is_known() {
-        let mut keys = KeyTable::with_extent(7, SMALL);
-        let segment = Segment::unreadable(Seq(1), SMALL);
-        keys.segments.push_back(segment);
-        let keys = filled(keys, 5_000);
+        let keys = filled(KeyTable::unreadable(Seq(1)), 5_000);
         assert!(keys.find(UserId(1), key(4_096)).is_err());
         let found = find(&keys, UserId(1), key(4_097));
         assert_eq!(found, Found::Unsure(vec![Seq(4_097)]));
@@ -541,6 +555,20 @@ mod tests {
             let found = find(&keys, UserId(1), key(len + 1));
             assert_eq!(found, Found::Used(used(len + 1)));
         }
+    }
+
+    #[test]
+    fn segments_that_do_not_stand_behind_one_another_are_no_table() {
+        let saved = filled(KeyTable::with_extent(7, SMALL), MORE.0);
+        let reload = |saved: &KeyTable| {
+            let mut loaded = KeyTable::with_extent(8, SMALL);
+            crate::snapshot::tests::reload(saved, &mut loaded)
+        };
+        reload(&saved).unwrap();
+        let mut gap = saved;
+        let end = gap.segments[1].end();
+        gap.segments[0] = Segment::new(end, SMALL);
+        assert!(reload(&gap).is_err());
     }
 
     #[test]

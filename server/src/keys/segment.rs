@@ -51,6 +51,11 @@ impl Segment {
         self.rows.spill_into(dir)
     }
 
+    /// The position of the first.
+    pub(super) const fn first(&self) -> Seq {
+        self.first
+    }
+
     /// Keys in it.
     pub(super) const fn len(&self) -> usize {
         self.len
