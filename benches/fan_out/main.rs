@@ -3,8 +3,8 @@
 //! Server, sender and all receivers share this machine and its loopback; the server runs in a
 //! process of its own. Every receiver checks that the room's entries come in order, each once. A
 //! lone message stands beside its bound, measured in the same minute: one write a connection from a
-//! plain loop on every processor, with the same receivers. `cargo bench --bench fan_out`. Deliberately absent: a
-//! verdict; the targets printed are the design's. Machines differ.
+//! plain loop on every processor, with the same receivers. `cargo bench --bench fan_out`. Deliberately
+//! absent: a verdict; the targets printed are the design's. Machines differ.
 
 mod crowd;
 mod stage;
