@@ -13,7 +13,7 @@ use super::{
     Connections,
     followers::{Followers, List, Topic},
     following::Following,
-    hands::{Hands, ShortWrite},
+    hands::{Done, Hands, Written},
     outbox::{OUTBOX_FRAMES_MAX, SharedFrame},
     recent::Recent,
 };
@@ -22,7 +22,6 @@ use crate::{
     feed::Feed,
     keyring::Keyring,
     log::{Head, LogReader},
-    net::Link,
 };
 
 /// How much is done in one slice, while everybody else waits.
@@ -30,8 +29,8 @@ use crate::{
 pub(crate) struct Slice {
     /// Frames handed to connections: a tenth of a millisecond.
     pub(crate) handed: usize,
-    /// Writes of what waited, and as many by each hand of what need not wait. Each is a system call of
-    /// some five microseconds: a third of a millisecond.
+    /// Writes, each a system call of some five microseconds: a third of a millisecond. As many for
+    /// each of the hands make a round.
     pub(crate) writes: usize,
     /// Rows of the log read, some five to ten microseconds each where nothing is near.
     pub(crate) rows: usize,
@@ -148,6 +147,12 @@ impl Delivery {
             && self.under_way.is_none()
             && self.behind.is_empty()
             && self.ready.is_empty())
+            || self.hands.has_work()
+    }
+
+    /// Whether nothing is to be told, and nobody is being written to.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        !self.has_work() && self.hands.is_empty()
     }
 
     /// A push that was let go of: encoded here, once.
@@ -185,9 +190,14 @@ impl Delivery {
 impl Connections {
     /// One slice of everything that is to be told.
     pub(crate) fn deliver(&mut self, feed: &Feed, keyring: &Keyring, reader: &mut dyn LogReader) {
+        let mut writes = self.delivery.slice.writes;
+        writes -= self.delivery.hands.write(writes);
+        while let Some(done) = self.delivery.hands.take_done() {
+            self.take_back(&done);
+        }
         self.hand_out(feed);
         self.catch_up(feed, keyring, reader);
-        for _ in 0..self.delivery.slice.writes {
+        for _ in 0..writes {
             let Some(index) = self.delivery.ready.pop_front() else {
                 break;
             };
@@ -204,10 +214,15 @@ impl Connections {
         while 0 < left {
             if let Some(under_way) = self.delivery.under_way.take() {
                 if self.is_lone() {
-                    // As much work as the writes of a whole slice.
+                    // What the hands have is enough for this slice.
                     left = 0;
-                    let writes = self.delivery.slice.writes * self.delivery.hands.count();
-                    self.hand_on(under_way, writes, Self::hand_at_once);
+                    let round = self.delivery.slice.writes * self.delivery.hands.count();
+                    let limit = if self.delivery.hands.has_untaken() {
+                        0
+                    } else {
+                        round
+                    };
+                    self.hand_on(under_way, limit, Self::hand_at_once);
                 } else {
                     left -= self.hand_on(under_way, left, Self::hand);
                 }
@@ -295,21 +310,51 @@ impl Connections {
                 None => {}
             }
         }
-        let links: Vec<&Link> = free.iter().map(|index| &self.slab[*index].link).collect();
-        let shorts = self.delivery.hands.write(&links, &told.frame);
-        let mut shorts = shorts.into_iter().peekable();
-        for (nth, index) in free.into_iter().enumerate() {
-            match shorts.next_if(|short| short.nth == nth) {
-                None => self.slab[index].outbox.begin_at(told.seq),
-                // A link that is full or gone says so again when what waits is sent.
-                Some(ShortWrite { taken: 0, .. }) => self.put(index, told),
-                Some(ShortWrite { taken, .. }) => {
-                    let connection = &mut self.slab[index];
-                    connection.outbox.begin_at(told.seq);
-                    connection.session.handle_cut_frame(&told.frame[taken..]);
-                    self.send(index);
-                }
+        if self.delivery.hands.is_worthwhile(free.len()) {
+            self.lend(&free, told);
+        } else {
+            for index in free {
+                let connection = &mut self.slab[index];
+                connection.outbox.begin_at(told.seq);
+                let taken = connection.link.try_write(&told.frame).unwrap_or(0);
+                self.handle_written(index, &told.frame, taken);
             }
+        }
+    }
+
+    /// Has a frame written to connections that nothing else is sent to until that is done.
+    fn lend(&mut self, free: &[usize], told: &Told) {
+        let mut ids = Vec::with_capacity(free.len());
+        let mut links = Vec::with_capacity(free.len());
+        for index in free {
+            let connection = &mut self.slab[*index];
+            connection.is_lent = true;
+            connection.outbox.begin_at(told.seq);
+            ids.push(super::id_of(*index, connection.serial));
+            links.push(connection.link.clone());
+        }
+        self.delivery.hands.begin(ids, links, &told.frame);
+    }
+
+    /// The hands are done with these connections.
+    fn take_back(&mut self, done: &Done) {
+        for Written { id, taken } in &done.written {
+            if let Some(index) = self.find(*id) {
+                self.slab[index].is_lent = false;
+                self.handle_written(index, &done.frame, *taken);
+            }
+        }
+    }
+
+    /// A link took so much of a frame. The rest of it comes before what waits: a link that is full or
+    /// gone says so again when that is sent.
+    fn handle_written(&mut self, index: usize, frame: &[u8], taken: usize) {
+        let connection = &mut self.slab[index];
+        if taken < frame.len() {
+            connection.session.handle_cut_frame(&frame[taken..]);
+        }
+        if connection.has_business() || !connection.outbox.is_empty() {
+            self.send(index);
         }
     }
 
@@ -348,7 +393,7 @@ impl Connections {
     /// Something was put into the outbox of a connection.
     pub(super) fn handle_waiting(&mut self, index: usize) {
         let connection = &mut self.slab[index];
-        if connection.is_blocked {
+        if connection.is_blocked || connection.is_lent {
             if connection.outbox.is_over() {
                 self.end_slow_reader(index);
             }

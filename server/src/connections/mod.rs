@@ -74,6 +74,8 @@ pub(crate) struct Connection {
     pub(crate) is_slow: bool,
     /// Whether a task waits for the link to take more.
     pub(crate) is_blocked: bool,
+    /// Whether somebody else may be writing to its link: nobody may until that is done.
+    pub(crate) is_lent: bool,
     /// Whether it counts against the limit; one that was refused at the door does not.
     pub(crate) is_admitted: bool,
     /// When the conversation was seen to be over, by the hub's clock.
@@ -138,6 +140,7 @@ impl Connections {
             is_in_line: false,
             is_slow: false,
             is_blocked: false,
+            is_lent: false,
             is_admitted,
             ended_at: None,
         });
@@ -361,7 +364,7 @@ impl Connections {
 
 impl Connection {
     /// Whether it has something to send, or is over.
-    fn has_business(&self) -> bool {
+    pub(crate) fn has_business(&self) -> bool {
         self.has_answers() || self.session.is_closed()
     }
 

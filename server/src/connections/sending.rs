@@ -17,11 +17,14 @@ const SLOW_LAST_WORDS_MS: u64 = 30_000;
 const WRITE_BYTES: usize = 128 * 1_024;
 
 impl Connections {
-    /// Sends to one connection what its link takes.
+    /// Sends to one connection what its link takes, or when it is not lent any more.
     pub(crate) fn send(&mut self, index: usize) {
         let connection = &mut self.slab[index];
         if connection.lines.is_some() {
             return self.voice(index);
+        }
+        if connection.is_lent {
+            return;
         }
         if connection.is_blocked {
             return connection.cut_if_slow();
@@ -174,6 +177,7 @@ impl Connection {
             && self.session.outbound().is_empty()
             && self.lines.is_none()
             && !self.is_blocked
+            && !self.is_lent
     }
 
     /// Ends the link if more waits than a reader can be allowed.

@@ -47,6 +47,10 @@ enum Step {
     Synced,
     /// A slice of the delivery.
     Deliver,
+    /// Slices of the delivery, until another thread takes a link to itself.
+    PutAside,
+    /// It writes, at last.
+    GoOn,
     /// A socket takes so many bytes more.
     Read(usize, usize),
 }
@@ -57,12 +61,15 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (who.clone(), 0..ROOMS + 2).prop_map(|(who, to)| Step::Send(who, to)),
         1 => (who.clone(), 0..ROOMS).prop_map(|(who, room)| Step::Join(who, room)),
         1 => (who.clone(), 0..ROOMS).prop_map(|(who, room)| Step::Leave(who, room)),
-        2 => (who, prop_oneof![Just(0), 0..60_u64]).prop_map(|(who, back)| Step::Connect(who, back)),
+        2 => (who, prop_oneof![2 => Just(0), 1 => 0..60_u64])
+            .prop_map(|(who, back)| Step::Connect(who, back)),
         1 => (0..8_usize).prop_map(Step::Disconnect),
-        2 => Just(Step::Take),
-        2 => Just(Step::Synced),
+        3 => Just(Step::Take),
+        3 => Just(Step::Synced),
         6 => Just(Step::Deliver),
-        4 => (0..8_usize, prop_oneof![1..40_usize, 100..2_000_usize])
+        3 => Just(Step::PutAside),
+        1 => Just(Step::GoOn),
+        4 => (0..8_usize, prop_oneof![1..40_usize, 100..2_000_usize, Just(1 << 20)])
             .prop_map(|(nth, room)| Step::Read(nth, room)),
     ]
 }
@@ -87,11 +94,14 @@ struct World {
     rooms: Vec<u64>,
     listeners: Vec<Listener>,
     serial: u64,
+    /// Threads that were put aside before they wrote.
+    aside: Vec<Box<dyn FnOnce()>>,
 }
 
 impl World {
     fn new() -> Self {
         let mut connections = Connections::default();
+        connections.delivery.hands = Hands::puppets();
         connections.delivery.slice = Slice {
             handed: 2,
             writes: 2,
@@ -107,6 +117,7 @@ impl World {
             rooms: Vec::new(),
             listeners: Vec::new(),
             serial: 0,
+            aside: Vec::new(),
         };
         for nth in 0..USERS {
             let person = world.open_account(nth);
@@ -193,6 +204,20 @@ impl World {
             }
             Step::Synced => self.sync(),
             Step::Deliver => self.deliver(),
+            Step::PutAside => {
+                while self.connections.delivery.has_work() {
+                    if let Some(go_on) = self.connections.delivery.hands.put_aside() {
+                        self.aside.push(Box::new(go_on));
+                        break;
+                    }
+                    self.deliver();
+                }
+            }
+            Step::GoOn => {
+                if !self.aside.is_empty() {
+                    self.aside.remove(0)();
+                }
+            }
             Step::Read(nth, room) => self.read(nth, room),
         }
     }
@@ -292,7 +317,10 @@ impl World {
         for nth in 0..self.listeners.len() {
             self.read(nth, 1 << 20);
         }
-        while self.connections.delivery.has_work() {
+        for go_on in self.aside.drain(..) {
+            go_on();
+        }
+        while !self.connections.delivery.is_at_rest() {
             self.deliver();
         }
         for listener in &self.listeners {
@@ -439,7 +467,7 @@ fn audience(count: usize) -> World {
     for nth in 0..count {
         world.read(nth, 1 << 20);
     }
-    while world.connections.delivery.has_work() {
+    while !world.connections.delivery.is_at_rest() {
         world.deliver();
     }
     world
@@ -494,6 +522,7 @@ fn answered(link: &Link) -> Vec<u64> {
 fn no_answer_waits_for_a_push() {
     const AUDIENCE: usize = 40;
     let mut world = audience(AUDIENCE);
+    world.connections.delivery.hands = Hands::new(1);
     world.connect(0, 0);
     world.settle();
     world.read(AUDIENCE, 1 << 20);
@@ -505,8 +534,7 @@ fn no_answer_waits_for_a_push() {
     assert_eq!(world.writes(), [0; AUDIENCE]);
     // A fan-out takes many turns, and every turn anybody else may be answered.
     let mut turns = 0;
-    world.connections.delivery.hands = Hands::new(1);
-    while world.connections.delivery.has_work() {
+    while !world.connections.delivery.is_at_rest() {
         world.deliver();
         assert!(world.writes().into_iter().sum::<usize>() <= 4);
         turns += 1;
@@ -532,7 +560,7 @@ fn what_waits_for_a_connection_leaves_in_one_write() {
     }
     world.connections.delivery.slice.handed = 1_000;
     world.settle();
-    while world.connections.delivery.has_work() {
+    while !world.connections.delivery.is_at_rest() {
         world.deliver();
     }
     assert_eq!(world.writes(), [1; 6]);
@@ -545,10 +573,13 @@ fn a_push_is_encoded_once_for_all() {
     for listener in &world.listeners {
         listener.link.as_pipe().fill();
     }
-    world.say(u64::MAX, 1);
-    world.settle();
-    while world.connections.delivery.has_work() {
-        world.deliver();
+    // With the first it turns out that nobody takes any more.
+    for correlation in 1..=2 {
+        world.say(u64::MAX, correlation);
+        world.settle();
+        while !world.connections.delivery.is_at_rest() {
+            world.deliver();
+        }
     }
     let frames: BTreeSet<*const u8> = (world.connections.slab.iter())
         .map(|(_, connection)| connection.outbox.first().expect("it is blocked").as_ptr())
@@ -572,7 +603,7 @@ fn what_many_hands_wrote_and_what_a_link_did_not_take_make_one_conversation() {
     for correlation in 1..=3 {
         world.say(u64::MAX, correlation);
         world.settle();
-        while world.connections.delivery.has_work() {
+        while !world.connections.delivery.is_at_rest() {
             world.deliver();
         }
     }
@@ -584,11 +615,51 @@ fn what_many_hands_wrote_and_what_a_link_did_not_take_make_one_conversation() {
             world.read(nth, 1 << 20);
         }
     }
-    while world.connections.delivery.has_work() {
+    while !world.connections.delivery.is_at_rest() {
         world.deliver();
     }
     for nth in 0..AUDIENCE {
         assert_eq!(heard(&link(&world, nth)), all, "{nth}");
+    }
+}
+
+#[test]
+fn a_thread_put_aside_in_the_middle_of_a_round_delays_nobody_outside_of_it() {
+    let mut world = audience(6);
+    world.connections.delivery.slice.writes = 1;
+    let answered_at = |world: &World, nth: usize| answered(&world.listeners[nth].link);
+    let heard_at = |world: &World, nth: usize| heard(&world.listeners[nth].link).len();
+    world.say(u64::MAX, 100);
+    world.settle();
+    // The first of three rounds begins.
+    world.deliver();
+    let go_on = world
+        .connections
+        .delivery
+        .hands
+        .put_aside()
+        .expect("a round");
+    // Who is in it is not answered, or the answer might stand in the middle of the push.
+    for nth in 0..6 {
+        world.say(world.listeners[nth].id, 101);
+    }
+    world.settle();
+    let waiting: Vec<usize> = (0..6)
+        .filter(|nth| answered_at(&world, *nth).last() != Some(&101))
+        .collect();
+    assert_eq!(waiting, [0, 1]);
+    while world.connections.delivery.has_work() {
+        world.deliver();
+    }
+    let told: Vec<usize> = (0..6).map(|nth| heard_at(&world, nth)).collect();
+    assert_eq!(told, [0, 1, 7, 7, 7, 7]);
+    go_on();
+    while !world.connections.delivery.is_at_rest() {
+        world.deliver();
+    }
+    for nth in 0..6 {
+        assert_eq!(answered_at(&world, nth).last(), Some(&101), "{nth}");
+        assert_eq!(heard_at(&world, nth), 1 + 6, "{nth}");
     }
 }
 
@@ -605,7 +676,7 @@ fn whoever_reads_nothing_costs_no_more_than_the_bound_and_is_told_where_to_go_on
     }
     world.settle();
     world.settle();
-    while world.connections.delivery.has_work() {
+    while !world.connections.delivery.is_at_rest() {
         world.deliver();
     }
     world.flush();

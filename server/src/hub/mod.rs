@@ -14,7 +14,7 @@ mod vitals;
 
 pub use lines::NonceSeed;
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::Arc};
 
 use protocol::{
     Code, Key, Refusal, Seq,
@@ -22,6 +22,7 @@ use protocol::{
     outcome::encode_accepted,
     words::accounts::{self, SessionResumed},
 };
+use tokio::sync::Notify;
 
 use crate::{
     archive,
@@ -397,6 +398,12 @@ impl Hub {
         self.connections.delivery.has_work()
     }
 
+    /// Notified when there is more to deliver without anything having come in.
+    #[must_use]
+    pub fn delivery(&self) -> Arc<Notify> {
+        self.connections.delivery.hands.done()
+    }
+
     /// The link of a connection takes more. Returns whether it already takes no more again.
     pub fn handle_writable(&mut self, id: u64) -> bool {
         match self.connections.find(id) {
@@ -434,7 +441,7 @@ impl Hub {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.parts.engine.is_settled()
-            && !self.connections.delivery.has_work()
+            && self.connections.delivery.is_at_rest()
             && self
                 .connections
                 .slab

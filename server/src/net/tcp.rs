@@ -48,7 +48,7 @@ pub struct Shell {
     /// Wakes the turn: something is to be synced or sent.
     pub turn: Notify,
     /// Wakes the delivery: others are to be told something.
-    pub delivery: Notify,
+    pub delivery: Arc<Notify>,
     /// Finds out who people are.
     pub authenticator: Authenticator,
     /// Opens readers for errands.
@@ -73,9 +73,9 @@ impl Shell {
         vitals: Arc<Vitals>,
     ) -> Self {
         Self {
+            delivery: hub.delivery(),
             hub: Rc::new(RefCell::new(hub)),
             turn: Notify::new(),
-            delivery: Notify::new(),
             authenticator,
             open_reader,
             vitals,
