@@ -1,7 +1,7 @@
 //! The rules: what is allowed, what happens, what can be asked.
 //!
 //! Each system is one file (a folder where it outgrows one) that implements [`System`], and one
-//! line in `systems.rs`. `decide` reads and may refuse; `apply` writes and cannot: its event already
+//! line in `systems/mod.rs`. `decide` reads and may refuse; `apply` writes and cannot: its event already
 //! happened. State is only ever what applying the log's records in order gives.
 //!
 //! Deliberately absent: clocks, randomness, async, sockets, SQL, frames. Time, position and person
