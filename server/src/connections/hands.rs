@@ -43,7 +43,7 @@ pub(crate) struct Hands {
     /// whoever has not begun with it will find the hub further on.
     helpers: Option<Vec<SyncSender<Arc<Round>>>>,
     /// What was begun and is not out. Only in the newest may there be links that nobody has taken to
-    /// himself, and in each of the others is a helper: there are no more than threads.
+    /// itself, and in each of the others is a helper: there are no more than threads.
     rounds: Vec<(Vec<u64>, Arc<Round>)>,
     /// Told when a helper was the last of a round.
     done: Arc<Notify>,
@@ -274,7 +274,7 @@ impl Hands {
         }
     }
 
-    /// The other one takes a link to himself, if there is one, and writes when he is let.
+    /// The other one takes a link to itself, if there is one, and writes when he is let.
     pub(crate) fn put_aside(&self) -> Option<impl FnOnce() + use<>> {
         let round = Arc::clone(&self.rounds.last()?.1);
         let nth = round.take()?;
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_put_aside_holds_up_his_own_round_and_no_other() {
+    fn whoever_is_put_aside_holds_up_their_own_round_and_no_other() {
         let mut hands = Hands::puppets();
         let links = vec![Link::pipe(), Link::pipe()];
         hands.begin(vec![1, 2], links.clone(), b"one");
