@@ -55,7 +55,7 @@ def at_quantile(histogram, quantile):
 
 
 def read_log(path):
-    """Every interval: tag, start in nanoseconds, histogram. The times of a log count from its start."""
+    """Every interval: tag, end in nanoseconds, histogram. The times of a log count from its start."""
     text = path.read_text()
     require("#[Histogram log format version 1.3]" in text, f"{path.name} names no version 1.3")
     times = [line.split()[1] for line in text.splitlines() if "Time: " in line]
@@ -64,17 +64,21 @@ def read_log(path):
     found = []
     while (histogram := reader.get_next_interval_histogram()) is not None:
         # The library adds the base time to what a line says, in milliseconds.
-        start_ms = histogram.get_start_time_stamp() - float(times[0]) * 1000
-        found.append((histogram.get_tag() or "", start_ms * NANOS_A_MS, histogram))
+        end_ms = histogram.get_end_time_stamp() - float(times[0]) * 1000
+        found.append((histogram.get_tag() or "", end_ms * NANOS_A_MS, histogram))
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     require(len(found) == len(lines), f"{path.name}: {len(lines)} lines, {len(found)} were decoded")
     return found
 
 
-def phase_of(phases, start_ns):
-    """The phase an interval belongs to: the last that had begun. Times of a log are milliseconds."""
-    begun = [phase for phase in phases if phase["started_ns"] <= start_ns + 2 * NANOS_A_MS]
-    require(begun, f"an interval at {start_ns} ns lies before the first phase")
+def phase_of(phases, end_ns):
+    """The phase an interval belongs to: the last that had begun when it ended.
+
+    Times of a log are milliseconds, and what is left of a phase behind its last whole second may be
+    shorter than one: by its start it could be taken for the next phase's.
+    """
+    begun = [phase for phase in phases if phase["started_ns"] + 2 * NANOS_A_MS < end_ns]
+    require(begun, f"an interval that ends at {end_ns} ns lies before the first phase")
     return begun[-1]
 
 
@@ -102,8 +106,8 @@ def check_logs(run, record):
     totals = {}
     for name, clock in CLOCK_OF_FILE.items():
         sums = {}
-        for tag, start_ns, histogram in read_log(run / name):
-            phase = phase_of(record["phases"], start_ns)["name"]
+        for tag, end_ns, histogram in read_log(run / name):
+            phase = phase_of(record["phases"], end_ns)["name"]
             sums.setdefault((phase, tag), empty()).add(histogram)
         for phase in record["phases"]:
             for operation, found in phase["operations"].items():
@@ -114,7 +118,7 @@ def check_logs(run, record):
                     totals.setdefault("sum", empty()).add(logged)
         require(not sums, f"{name} has what run.json has not: {sorted(sums)}")
     untagged = empty()
-    for tag, _start, histogram in read_log(run / "latency.hlog"):
+    for tag, _end, histogram in read_log(run / "latency.hlog"):
         require(tag == "", f"latency.hlog has the tag {tag}")
         untagged.add(histogram)
     summed = totals.get("sum", empty())
