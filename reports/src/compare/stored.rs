@@ -4,7 +4,7 @@
 //! come out. The warm-up is left out, and what was answered after a phase had ended. Deliberately
 //! absent: files, and finding anything in the figures.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hdrhistogram::{
@@ -28,7 +28,7 @@ use crate::{
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// A phase's last second is compared if at least this much of it took place.
-const SECOND_MIN_NS: u64 = 500_000_000;
+const SECOND_MIN: Duration = Duration::from_millis(500);
 
 /// Interval logs tell instants to the millisecond, which may round up.
 const ROUNDING_NS: u64 = 1_000_000;
@@ -181,8 +181,8 @@ struct Stretch {
 impl Stretch {
     fn of(phase: &PhaseRecord) -> Self {
         let whole = phase.duration_ns / SECOND_NS;
-        let rest = phase.duration_ns % SECOND_NS;
-        let count = whole + u64::from(SECOND_MIN_NS <= rest);
+        let rest = Duration::from_nanos(phase.duration_ns % SECOND_NS);
+        let count = whole + u64::from(SECOND_MIN <= rest);
         Self {
             from_ns: phase.started_ns,
             seconds: PhaseSeconds {
@@ -223,6 +223,11 @@ fn read_log(
         };
         let at = interval.start_timestamp();
         let at_ns = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
+        // What is left of a phase behind its last whole second may begin, to the millisecond, with the
+        // next phase.
+        if interval.duration() + Duration::from_nanos(ROUNDING_NS) < SECOND_MIN {
+            continue;
+        }
         let place = phases.iter_mut().find_map(|phase| {
             let index = phase.index_of(at_ns)?;
             Some((phase, index))

@@ -16,8 +16,14 @@ use crate::sample;
 
 const S: u64 = 1_000_000_000;
 
-/// A log with an interval a line: tag, start in milliseconds, values.
+/// A log with a second a line: tag, start in milliseconds, values.
 fn log(lines: &[(&str, u64, &[u64])]) -> Vec<u8> {
+    let of_a_second = |(tag, at_ms, values)| (tag, at_ms, 1_000, values);
+    log_of(&lines.iter().copied().map(of_a_second).collect::<Vec<_>>())
+}
+
+/// A log with an interval a line: tag, start and length in milliseconds, values.
+fn log_of(lines: &[(&str, u64, u64, &[u64])]) -> Vec<u8> {
     let mut text = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
     let started_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000);
@@ -28,13 +34,14 @@ fn log(lines: &[(&str, u64, &[u64])]) -> Vec<u8> {
         .with_base_time(started_at)
         .begin_log_with(&mut text, &mut serializer)
         .expect("writing to memory cannot fail");
-    for (tag, at_ms, values) in lines {
+    for (tag, at_ms, len_ms, values) in lines {
         let mut histogram = Histogram::<u64>::new(3).expect("three digits");
         values
             .iter()
             .for_each(|value| histogram.record(*value).expect("it resizes"));
         let at = Duration::from_millis(*at_ms);
-        log.write_histogram(&histogram, at, Duration::from_secs(1), Tag::new(tag))
+        let len = Duration::from_millis(*len_ms);
+        log.write_histogram(&histogram, at, len, Tag::new(tag))
             .expect("writing to memory cannot fail");
     }
     text
@@ -87,6 +94,21 @@ fn seconds_are_those_of_the_measured_phases_by_operation_and_clock() {
     assert_eq!(totals("cancel", Clock::Response), [0, 1, 0]);
     assert_eq!(totals("reserve", Clock::Service), [0, 0, 1]);
     assert_eq!(run.tracks().len(), 3);
+}
+
+#[test]
+fn what_is_left_of_a_phase_is_not_a_second_of_the_next() {
+    let response = log_of(&[
+        ("cancel", 1_000, 0, &[7]),
+        ("reserve", 1_000, 1_000, &[1, 2]),
+        ("reserve", 3_000, 600, &[3]),
+    ]);
+    let run = read(&response, None).expect("a log");
+    let reserve = ("reserve".to_owned(), Clock::Response);
+    let seconds = run.track(&reserve);
+    let totals: Vec<u64> = seconds.iter().map(|second| second.total()).collect();
+    assert_eq!(totals, [2, 0, 1]);
+    assert_eq!(run.tracks(), [reserve]);
 }
 
 #[test]
