@@ -315,9 +315,13 @@ impl Connections {
         } else {
             for index in free {
                 let connection = &mut self.slab[index];
-                connection.outbox.begin_at(told.seq);
-                let taken = connection.link.try_write(&told.frame).unwrap_or(0);
-                self.handle_written(index, &told.frame, taken);
+                match connection.link.try_write(&told.frame).unwrap_or(0) {
+                    0 => self.put(index, told),
+                    taken => {
+                        connection.outbox.begin_at(told.seq);
+                        self.handle_written(index, &told.frame, taken);
+                    }
+                }
             }
         }
     }

@@ -70,7 +70,7 @@ pub(crate) struct Done {
 struct Round {
     frame: Box<[u8]>,
     links: Vec<Link>,
-    /// The first link that nobody has taken to himself.
+    /// The first link that nobody has taken to itself.
     next: AtomicUsize,
     /// Links that were not written to yet.
     left: AtomicUsize,
@@ -274,7 +274,7 @@ impl Hands {
         }
     }
 
-    /// The other one takes a link to itself, if there is one, and writes when he is let.
+    /// The other one takes a link to itself, if there is one, and writes when it is let.
     pub(crate) fn put_aside(&self) -> Option<impl FnOnce() + use<>> {
         let round = Arc::clone(&self.rounds.last()?.1);
         let nth = round.take()?;

@@ -570,16 +570,14 @@ fn what_waits_for_a_connection_leaves_in_one_write() {
 #[test]
 fn a_push_is_encoded_once_for_all() {
     let mut world = audience(3);
+    world.connections.delivery.hands = Hands::new(1);
     for listener in &world.listeners {
         listener.link.as_pipe().fill();
     }
-    // With the first it turns out that nobody takes any more.
-    for correlation in 1..=2 {
-        world.say(u64::MAX, correlation);
-        world.settle();
-        while !world.connections.delivery.is_at_rest() {
-            world.deliver();
-        }
+    world.say(u64::MAX, 1);
+    world.settle();
+    while !world.connections.delivery.is_at_rest() {
+        world.deliver();
     }
     let frames: BTreeSet<*const u8> = (world.connections.slab.iter())
         .map(|(_, connection)| connection.outbox.first().expect("it is blocked").as_ptr())
@@ -623,6 +621,8 @@ fn what_many_hands_wrote_and_what_a_link_did_not_take_make_one_conversation() {
     }
 }
 
+// A build that can be told to lie lends nothing: what is tampered with goes through the outbox.
+#[cfg(not(feature = "planted-bugs"))]
 #[test]
 fn a_thread_put_aside_in_the_middle_of_a_round_delays_nobody_outside_of_it() {
     let mut world = audience(6);

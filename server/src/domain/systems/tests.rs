@@ -92,16 +92,20 @@ impl Saved for Counter {
     }
 }
 
-#[test]
-fn a_new_system_is_one_type_and_one_line() {
-    let mut systems = Systems::default();
-    let cx = Context {
+fn context() -> Context {
+    Context {
         seq: Seq(1),
         now: 0,
         actor: UserId(1),
         roles: Roles::MEMBER,
         key: Key::default(),
-    };
+    }
+}
+
+#[test]
+fn a_new_system_is_one_type_and_one_line() {
+    let mut systems = Systems::default();
+    let cx = context();
     for (step, accepted) in [(3, true), (10, false), (4, true)] {
         let command = OwnedCommand::new(&Step(step));
         let executed = systems.execute(&cx, &command.bytes(), &mut Vec::new());
@@ -118,13 +122,7 @@ fn a_new_system_is_one_type_and_one_line() {
 #[test]
 fn what_is_for_somebody_unknown_is_refused_and_changes_nothing() {
     let mut systems = Systems::default();
-    let cx = Context {
-        seq: Seq(1),
-        now: 0,
-        actor: UserId(1),
-        roles: Roles::MEMBER,
-        key: Key::default(),
-    };
+    let cx = context();
     let hash = systems.state_hash();
     let mut outcome = Vec::new();
     let command = OwnedCommand::new(&Step(7));
