@@ -8,6 +8,7 @@ mod checking;
 mod comparing;
 mod crash;
 mod describing;
+mod docs;
 mod erase;
 mod faults;
 mod frozen;
