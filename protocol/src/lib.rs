@@ -12,7 +12,6 @@
     clippy::as_conversions
 )]
 
-mod chunk;
 pub mod code;
 pub mod codec;
 pub mod frame;

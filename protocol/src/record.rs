@@ -13,10 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    chunk,
-    id::{ChainHash, Key, Kind, Seq, UserId},
-};
+use crate::id::{ChainHash, Key, Kind, Seq, UserId};
 
 /// A record, borrowed from wherever its bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,5 +131,5 @@ pub fn chain(previous: &ChainHash, record: &Record<'_>, scratch: &mut Vec<u8>) -
     scratch.extend_from_slice(head.as_flattened());
     scratch.extend_from_slice(record.body);
     scratch.extend_from_slice(record.outcome);
-    ChainHash(chunk::hash(scratch))
+    ChainHash(*blake3::hash(scratch).as_bytes())
 }

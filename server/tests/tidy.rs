@@ -54,7 +54,8 @@ fn sources(path: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut found: Vec<PathBuf> = entries
         .map(|entry| entry.expect("a readable directory").path())
-        .filter(|path| !path.ends_with("target"))
+        // What cargo builds, wherever it was told to: a room of ours may be called `target` as well.
+        .filter(|path| !path.join("CACHEDIR.TAG").exists())
         .flat_map(|path| sources(&path))
         .collect();
     found.sort();
