@@ -10,7 +10,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 use protocol::{
     Code, Key, Refusal, UserId,
     limits::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN},
-    words::accounts::{AuthRequest, Command, LogIn, Register, Rehash, SessionResumed, Token},
+    words::accounts::{AuthRequest, Command, Register, Rehash, SessionResumed, Token},
 };
 use tokio::{sync::Semaphore, task};
 use zeroize::Zeroizing;
@@ -20,8 +20,8 @@ use crate::{
     domain::systems::{CommandBytes, OwnedCommand, Source},
     engine::{Ask, Busy, Origin},
     hub::Hub,
+    log_in::CheckedLogIn,
     passwords::{self, Check, PasswordCost, Secret},
-    session::Grant,
 };
 
 /// Authentications waiting for a hash, beyond which the answer is `busy`. At the default cost a
@@ -156,14 +156,13 @@ impl Authenticator {
             .work(move || passwords::check(&shown, stored.as_deref(), cost))
             .await;
         let user = user.unwrap_or(UserId::NOBODY);
-        let token = self.secret.token(key, &name);
-        let roles = hub.borrow().engine().systems().roles(user);
-        hub.borrow_mut().grant(origin, Grant { token, roles });
-        let log_in = LogIn {
+        let log_in = CheckedLogIn {
+            user,
+            key,
+            name: &name,
             verified: check != Check::Wrong,
-            token_hash: passwords::token_hash(&token),
         };
-        submit(hub, origin, user, key, &log_in.into());
+        hub.borrow_mut().log_in(origin, &log_in, &self.secret);
         if check == Check::RightAndOutdated {
             self.rehash(hub, user, key, password).await;
         }

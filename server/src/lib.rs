@@ -23,6 +23,7 @@ pub mod keyring;
 pub mod keys;
 pub mod line;
 pub mod log;
+pub mod log_in;
 pub mod lost;
 pub mod net;
 pub mod passwords;

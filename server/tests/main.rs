@@ -13,4 +13,5 @@ mod lost;
 mod restart;
 mod support;
 mod tidy;
+mod tokens;
 mod unsynced;

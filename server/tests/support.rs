@@ -358,11 +358,15 @@ impl Client {
     }
 
     pub(crate) fn register(&mut self, name: &str) -> Answer {
+        self.register_as(name_key(name, 1), name)
+    }
+
+    pub(crate) fn register_as(&mut self, key: Key, name: &str) -> Answer {
         let request = AuthRequest::Register {
             name: name.to_owned(),
             password: PASSWORD.to_owned(),
         };
-        match self.auth(name_key(name, 1), request) {
+        match self.auth(key, request) {
             Heard::Answer(answer) => answer,
             other => panic!("{other:?} instead of an answer"),
         }

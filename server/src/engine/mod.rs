@@ -226,6 +226,20 @@ impl Engine {
         Ok(())
     }
 
+    /// What is known of `key`, in the hands of `actor`.
+    ///
+    /// # Errors
+    /// If a file cannot be read in which it may be.
+    pub fn find_key(&self, actor: UserId, key: Key) -> io::Result<Found> {
+        self.keys.find(actor, key)
+    }
+
+    /// The position and the instant of the record of the command that is submitted next, at `now`.
+    #[must_use]
+    pub fn next_place(&self, now: u64) -> (Seq, u64) {
+        (self.decided.seq.next(), now.max(self.recorded_at))
+    }
+
     /// Decides a command at `now` (milliseconds since 1970-01-01 UTC) and everything that must
     /// follow directly behind it. A key seen before is answered with what was answered then.
     ///
@@ -549,6 +563,15 @@ impl Engine {
             Some(syncing) if self.building.batch.is_empty() => syncing,
             _ => &mut self.building,
         }
+    }
+}
+
+#[cfg(test)]
+impl Engine {
+    /// Forgets every key, as it does those of long ago. Only when all that was decided is durable.
+    pub(crate) fn forget_keys(&mut self) {
+        assert!(self.is_settled(), "keys of what is not durable are kept");
+        self.keys = KeyTable::new(self.keyring.hash_seed());
     }
 }
 

@@ -8,6 +8,7 @@
 //! (`query`), what is said in passing (`passing`), how the server is (`vitals`).
 
 mod lines;
+mod log_in;
 mod passing;
 mod query;
 mod vitals;

@@ -149,6 +149,13 @@ impl Accounts {
         })
     }
 
+    /// When an open session was opened, and the BLAKE3 hash of its token.
+    #[must_use]
+    pub fn opened(&self, session: u64) -> Option<(u64, [u8; 32])> {
+        let row = self.sessions.get(&session)?;
+        Some((row.opened_at, row.token_hash))
+    }
+
     /// Whether a session has not been ended. It may have expired.
     #[must_use]
     pub fn is_session_open(&self, session: u64) -> bool {
