@@ -16,7 +16,6 @@ use tokio::{sync::Semaphore, task};
 use zeroize::Zeroizing;
 
 use crate::{
-    clock::wall_ms,
     domain::systems::{CommandBytes, OwnedCommand, Source},
     engine::{Ask, Busy, Origin},
     hub::Hub,
@@ -184,9 +183,9 @@ impl Authenticator {
             user,
             password_hash: password_hash.into(),
         }));
-        hub.borrow_mut()
-            .engine_mut()
-            .submit_own(wall_ms(), &command);
+        let mut hub = hub.borrow_mut();
+        let wall = hub.wall_ms();
+        hub.engine_mut().submit_own(wall, &command);
     }
 
     async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -208,8 +207,10 @@ fn submit(hub: &Rc<RefCell<Hub>>, origin: Origin, actor: UserId, key: Key, comma
         source: Source::Session,
         ..owned.bytes()
     };
-    hub.borrow_mut().submit(
-        wall_ms(),
+    let mut hub = hub.borrow_mut();
+    let wall = hub.wall_ms();
+    hub.submit(
+        wall,
         origin,
         &Ask {
             origin: Some(origin),
@@ -222,9 +223,10 @@ fn submit(hub: &Rc<RefCell<Hub>>, origin: Origin, actor: UserId, key: Key, comma
 
 fn resume(hub: &Rc<RefCell<Hub>>, origin: Origin, token: &Token) {
     let mut hub = hub.borrow_mut();
+    let wall = hub.wall_ms();
     let accounts = &hub.engine().systems().accounts;
     let session = accounts.session(&passwords::token_hash(token));
-    match session.filter(|session| wall_ms() < session.expires_at) {
+    match session.filter(|session| wall < session.expires_at) {
         Some(session) => {
             let resumed = SessionResumed {
                 user: session.user,

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod archive;
 pub mod auth;
 pub mod clock;
+mod clock_check;
 pub mod config;
 mod connections;
 pub mod copies;
@@ -38,6 +39,7 @@ mod short;
 pub mod snapshot;
 mod spill;
 mod stream;
+pub mod time_base;
 pub mod trail;
 pub mod writer;
 

@@ -424,6 +424,13 @@ impl Engine {
         }
     }
 
+    /// Decides the server's own `command` at `now`, although that may be earlier than what was decided
+    /// last: the one record at which the time of the log may fall.
+    pub(crate) fn set_clock_back(&mut self, now: u64, command: &OwnedCommand) {
+        self.recorded_at = 0;
+        self.submit_own(now, command);
+    }
+
     /// The next batch to sync, unless one is being synced or nothing waits. Hand it back with
     /// [`Engine::handle_committed`].
     #[must_use]

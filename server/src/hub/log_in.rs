@@ -5,7 +5,6 @@
 
 use super::{Hub, HubParts};
 use crate::{
-    clock::wall_ms,
     domain::systems::{CommandBytes, OwnedCommand, Source},
     engine::{Ask, Busy, Origin},
     log_in::{self, CheckedLogIn},
@@ -17,7 +16,7 @@ impl Hub {
     /// Submits a log-in, and notes what it hands out if it is accepted.
     pub fn log_in(&mut self, origin: Origin, log_in: &CheckedLogIn<'_>, secret: &Secret) {
         // The token follows from the instant of the record: both are made of one look at the clock.
-        let wall = wall_ms();
+        let wall = self.wall_ms();
         let HubParts { engine, reader, .. } = &mut self.parts;
         let prepared = match log_in::prepare(engine, &mut **reader, secret, wall, log_in) {
             Ok(prepared) => prepared,
