@@ -215,6 +215,10 @@ pub(crate) struct Serve {
     /// Whoever was erased in it is erased again
     #[arg(long, env = "STAMPEDE_ACCEPT_LOSS_AFTER", value_name = "SEQ")]
     pub(crate) accept_loss_after: Option<u64>,
+    /// Start although this machine's clock is more than 400 days ahead of the newest record of the log; or
+    /// behind it: then the log's time is set back to the clock, holds end, and sessions opened in between are over
+    #[arg(long, env = "STAMPEDE_TRUST_CLOCK")]
+    pub(crate) trust_clock: bool,
     /// Records between two snapshots, or a quarter of the log if that is more; 0 for none. Each
     /// needs as much memory as the state once more while it is made
     #[arg(

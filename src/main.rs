@@ -92,7 +92,10 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         || error.is::<HistoryError>()
         || error.is::<showing::ShowError>()
         || error.is::<describing::NoSuchCommand>()
-        || matches!(error.downcast_ref(), Some(ServeError::Listen { .. }))
+        || matches!(
+            error.downcast_ref(),
+            Some(ServeError::Listen { .. } | ServeError::Clock(_))
+        )
         || matches!(
             error.downcast_ref(),
             Some(RunError::Scenario(_) | RunError::World(_))

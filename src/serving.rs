@@ -65,6 +65,7 @@ fn config(args: &Serve) -> ServerConfig {
             DurabilityArg::None => Durability::None,
         },
         accept_loss_after: args.accept_loss_after.map(Seq),
+        trust_clock: args.trust_clock,
         password_cost: match args.password_cost {
             PasswordCostArg::Default => PasswordCost::DEFAULT,
             PasswordCostArg::Test => PasswordCost::TEST,

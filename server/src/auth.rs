@@ -10,18 +10,17 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 use protocol::{
     Code, Key, Refusal, UserId,
     limits::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN},
-    words::accounts::{AuthRequest, Command, LogIn, Register, Rehash, SessionResumed, Token},
+    words::accounts::{AuthRequest, Command, Register, Rehash, SessionResumed, Token},
 };
 use tokio::{sync::Semaphore, task};
 use zeroize::Zeroizing;
 
 use crate::{
-    clock::wall_ms,
     domain::systems::{CommandBytes, OwnedCommand, Source},
     engine::{Ask, Busy, Origin},
     hub::Hub,
+    log_in::CheckedLogIn,
     passwords::{self, Check, PasswordCost, Secret},
-    session::Grant,
 };
 
 /// Authentications waiting for a hash, beyond which the answer is `busy`. At the default cost a
@@ -156,14 +155,13 @@ impl Authenticator {
             .work(move || passwords::check(&shown, stored.as_deref(), cost))
             .await;
         let user = user.unwrap_or(UserId::NOBODY);
-        let token = self.secret.token(key, &name);
-        let roles = hub.borrow().engine().systems().roles(user);
-        hub.borrow_mut().grant(origin, Grant { token, roles });
-        let log_in = LogIn {
+        let log_in = CheckedLogIn {
+            user,
+            key,
+            name: &name,
             verified: check != Check::Wrong,
-            token_hash: passwords::token_hash(&token),
         };
-        submit(hub, origin, user, key, &log_in.into());
+        hub.borrow_mut().log_in(origin, &log_in, &self.secret);
         if check == Check::RightAndOutdated {
             self.rehash(hub, user, key, password).await;
         }
@@ -185,9 +183,9 @@ impl Authenticator {
             user,
             password_hash: password_hash.into(),
         }));
-        hub.borrow_mut()
-            .engine_mut()
-            .submit_own(wall_ms(), &command);
+        let mut hub = hub.borrow_mut();
+        let wall = hub.wall_ms();
+        hub.engine_mut().submit_own(wall, &command);
     }
 
     async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -209,8 +207,10 @@ fn submit(hub: &Rc<RefCell<Hub>>, origin: Origin, actor: UserId, key: Key, comma
         source: Source::Session,
         ..owned.bytes()
     };
-    hub.borrow_mut().submit(
-        wall_ms(),
+    let mut hub = hub.borrow_mut();
+    let wall = hub.wall_ms();
+    hub.submit(
+        wall,
         origin,
         &Ask {
             origin: Some(origin),
@@ -223,9 +223,10 @@ fn submit(hub: &Rc<RefCell<Hub>>, origin: Origin, actor: UserId, key: Key, comma
 
 fn resume(hub: &Rc<RefCell<Hub>>, origin: Origin, token: &Token) {
     let mut hub = hub.borrow_mut();
+    let wall = hub.wall_ms();
     let accounts = &hub.engine().systems().accounts;
     let session = accounts.session(&passwords::token_hash(token));
-    match session.filter(|session| wall_ms() < session.expires_at) {
+    match session.filter(|session| wall < session.expires_at) {
         Some(session) => {
             let resumed = SessionResumed {
                 user: session.user,

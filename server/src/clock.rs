@@ -1,55 +1,113 @@
 //! The one place of the server that reads clocks.
 //!
-//! Everything else is told the time. Two clocks: the wall, for what people and the log are told,
-//! and one that never falls, for waiting.
+//! Everything else is told the time. Two clocks are read: the wall, for what people and the log are
+//! told, and the time since the machine was started, asleep or awake, for waiting. Deliberately
+//! absent: what the server's time is when they disagree (`time_base`).
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    cell::Cell,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Milliseconds since 1970-01-01 UTC.
+use crate::time_base::{Drift, Look, TimeBase, millis};
+
+/// Looks at the clocks.
 #[expect(clippy::disallowed_methods, reason = "the one clock")]
 #[must_use]
-pub fn wall_ms() -> u64 {
-    let since = SystemTime::now()
+pub fn look() -> Look {
+    let wall = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    Look {
+        mono: read(ClockId::Boottime),
+        wall,
+    }
+}
+
+/// What the wall clock says, milliseconds since 1970-01-01 UTC. For programs around a server: the
+/// server's own time is [`Clock::wall_ms`].
+#[must_use]
+pub fn wall_ms() -> u64 {
+    millis(look().wall)
 }
 
 /// Processor time that all threads of this process have used.
 #[must_use]
 pub fn process_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
+    read(ClockId::ProcessCPUTime)
+}
+
+fn read(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// A clock that never falls, from its making on.
+/// A clock that never falls, from its making on. The time a machine sleeps passes on it.
 #[derive(Debug, Clone, Copy)]
 pub struct Monotonic {
-    start: Instant,
+    start: Duration,
 }
 
 impl Monotonic {
     /// Starts at 0 now.
-    #[expect(clippy::disallowed_methods, reason = "the one clock")]
     #[must_use]
     pub fn start() -> Self {
         Self {
-            start: Instant::now(),
+            start: read(ClockId::Boottime),
         }
     }
 
     /// Since its start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.start.elapsed()
+        read(ClockId::Boottime).saturating_sub(self.start)
     }
 
     /// Milliseconds since its start.
     #[must_use]
     pub fn ms(&self) -> u64 {
-        u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis(self.elapsed())
+    }
+}
+
+/// The clock of a server that serves: for waiting, and the server's time.
+#[derive(Debug)]
+pub struct Clock {
+    mono: Monotonic,
+    base: Cell<TimeBase>,
+}
+
+impl Clock {
+    /// A clock whose time goes on from `base`.
+    #[must_use]
+    pub fn new(base: TimeBase) -> Self {
+        Self {
+            mono: Monotonic::start(),
+            base: Cell::new(base),
+        }
+    }
+
+    /// Milliseconds since it was made, for waiting.
+    #[must_use]
+    pub fn ms(&self) -> u64 {
+        self.mono.ms()
+    }
+
+    /// The server's time, milliseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub fn wall_ms(&self) -> u64 {
+        let mut base = self.base.get();
+        let now = base.now(look());
+        self.base.set(base);
+        now
+    }
+
+    /// How far the server's time was from the wall when it was last asked for.
+    #[must_use]
+    pub const fn drift(&self) -> Drift {
+        self.base.get().drift()
     }
 }

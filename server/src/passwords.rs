@@ -1,9 +1,10 @@
 //! Passwords and tokens: hashing, checking, and secrets that follow from one secret.
 //!
 //! Passwords go in; PHC strings and verdicts come out. Slow on purpose, so the shell calls this on
-//! a bounded pool and never on the thread that serves. Salts and session tokens are derived from
-//! the server's secret and the request's key, so that a retried request is byte for byte the same
-//! command as the first. Deliberately absent: where hashes and secrets are kept, the log.
+//! a bounded pool and never on the thread that serves. Salts are derived from the server's secret and
+//! the request's key, session tokens also from the record that opens the session, so that a retried
+//! request is byte for byte the same command as the first. Deliberately absent: where hashes and
+//! secrets are kept, the log, what a log-in is recorded as (`log_in`).
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use protocol::{Key, words::accounts::Token};
+use protocol::{Key, Seq, UserId, words::accounts::Token};
 use zeroize::Zeroizing;
 
 /// What one password hash costs.
@@ -59,10 +60,26 @@ impl Secret {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The token of the session that the log-in with this key opens. Nobody without the secret can
-    /// tell it from random bits.
+    /// The token of the session that a log-in of `user` under `key` opens, whose record is at `seq`
+    /// and says the instant `recorded_at`. Nobody without the secret can tell it from random bits.
+    ///
+    /// A position is taken once in a log. The instant tells apart what is recorded there before and
+    /// after a tail was given up or a backup restored.
     #[must_use]
-    pub fn token(&self, key: Key, name: &str) -> Token {
+    pub fn session_token(&self, key: Key, user: UserId, seq: Seq, recorded_at: u64) -> Token {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(b"session token");
+        hasher.update(&key.0);
+        for number in [user.0, seq.0, recorded_at] {
+            hasher.update(&number.to_le_bytes());
+        }
+        Token(*hasher.finalize().as_bytes())
+    }
+
+    /// The token that a log-in got before tokens followed from their records. It came again when the
+    /// name or the key did, so it is only told to whoever asks again for an answer of then.
+    #[must_use]
+    pub fn token_of_old(&self, key: Key, name: &str) -> Token {
         Token(self.derive("token", key, name))
     }
 
@@ -183,13 +200,24 @@ mod tests {
     }
 
     #[test]
-    fn derived_secrets_repeat_and_differ_by_purpose_key_and_name() {
+    fn derived_secrets_repeat_and_differ_by_purpose_and_by_what_they_are_made_of() {
         let secret = Secret::new([3; 32]);
         let (a, b) = (Key([1; 16]), Key([2; 16]));
-        assert_eq!(secret.token(a, "ana"), secret.token(a, "ana"));
-        assert_ne!(secret.token(a, "ana"), secret.token(b, "ana"));
-        assert_ne!(secret.token(a, "ana"), secret.token(a, "bob"));
-        assert_ne!(secret.token(a, "ana").0[..16], secret.salt(a, "ana"));
-        assert_ne!(secret.token(a, "ana"), Secret::new([4; 32]).token(a, "ana"));
+        let (ana, bob) = (UserId(4), UserId(5));
+        let token = secret.session_token(a, ana, Seq(7), 9);
+        assert_eq!(token, secret.session_token(a, ana, Seq(7), 9));
+        for other in [
+            secret.session_token(b, ana, Seq(7), 9),
+            secret.session_token(a, bob, Seq(7), 9),
+            secret.session_token(a, ana, Seq(8), 9),
+            secret.session_token(a, ana, Seq(7), 10),
+            Secret::new([4; 32]).session_token(a, ana, Seq(7), 9),
+            secret.token_of_old(a, "ana"),
+        ] {
+            assert_ne!(token, other);
+        }
+        assert_eq!(secret.salt(a, "ana"), secret.salt(a, "ana"));
+        assert_ne!(secret.salt(a, "ana"), secret.salt(a, "bob"));
+        assert_ne!(secret.token_of_old(a, "ana").0[..16], secret.salt(a, "ana"));
     }
 }

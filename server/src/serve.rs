@@ -28,7 +28,8 @@ use tokio::{
 use crate::{
     admin::{self, ADMIN_PASSWORD_FILE},
     auth::Authenticator,
-    clock::{Monotonic, wall_ms},
+    clock::{Clock, Monotonic, look},
+    clock_check,
     config::ServerConfig,
     domain::{agenda::default_agenda, systems::OwnedCommand},
     engine::Engine,
@@ -45,6 +46,7 @@ use crate::{
     passwords::Secret,
     recover::{Recovered, recover},
     snapshot::{Keeper, Making, SnapshotError, Snapshots, make},
+    time_base::TooFarAhead,
     writer::{Synced, Writer},
 };
 
@@ -105,9 +107,18 @@ pub enum ServeError {
         /// What happened.
         source: io::Error,
     },
+    /// This machine's clock, beside the log.
+    #[error("{}", clock_check::too_far_text(.0))]
+    Clock(TooFarAhead),
     /// The system gives no thread or no randomness.
     #[error("the system refuses what every server needs: {0}")]
     System(String),
+}
+
+impl From<TooFarAhead> for ServeError {
+    fn from(error: TooFarAhead) -> Self {
+        Self::Clock(error)
+    }
 }
 
 /// Runs a server until `shutdown` completes. `on_ready` is called once, when connections are taken.
@@ -212,11 +223,20 @@ fn start(
         warnings: of_snapshots,
     } = recover(&mut *log, random()?, &snapshots, &vitals.progress)?;
     warnings.extend(of_snapshots);
+    let (base, told) = clock_check::check(&mut engine, &mut *log, look(), config.trust_clock)?;
+    let time = Clock::new(base);
+    warnings.extend(told);
     let recovered = engine.decided().seq;
     let recovered_in = Duration::from_millis(clock.ms());
     let secret = secret(&config.data_dir)?;
     let admin_password_file = config.data_dir.join(ADMIN_PASSWORD_FILE);
-    warnings.extend(prepare(&mut engine, &mut *log, &secret, config, &lost)?);
+    warnings.extend(prepare(
+        &mut engine,
+        &mut *log,
+        &secret,
+        config,
+        (&lost, time.wall_ms()),
+    )?);
     let address = address_of(&doors.native, config.listen)?;
     let jsonl = match (&doors.lines, config.jsonl) {
         (Some(listener), Some(wanted)) => Some(address_of(listener, wanted)?),
@@ -236,6 +256,7 @@ fn start(
         engine,
         writer,
         reader,
+        clock: time,
         connections_max: config.connections_max,
         timeouts: config.timeouts,
         flags,
@@ -273,9 +294,8 @@ fn prepare(
     log: &mut dyn EventLog,
     secret: &Secret,
     config: &ServerConfig,
-    lost: &[UserId],
+    (lost, now): (&[UserId], u64),
 ) -> Result<Vec<String>, ServeError> {
-    let now = wall_ms();
     let is_fresh = engine.decided().seq == Seq::START;
     let mut told = Vec::new();
     if !admin::is_there_beside(engine, lost) {

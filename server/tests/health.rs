@@ -4,16 +4,13 @@
     reason = "test support: whatever fails, fails the test"
 )]
 
-use std::{
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-};
+use std::net::SocketAddr;
 
 use prometheus_parse::{Scrape, Value};
 use protocol::{Code, Kind, message::Request};
 use server::ServerConfig;
 
-use crate::support::{self, Server};
+use crate::support::{self, Server, get};
 
 fn start_watched() -> (tempfile::TempDir, Server) {
     let data_dir = tempfile::tempdir().unwrap();
@@ -22,14 +19,6 @@ fn start_watched() -> (tempfile::TempDir, Server) {
         ..support::config(data_dir.path())
     });
     (data_dir, server.unwrap())
-}
-
-fn get(server: &Server, path: &str) -> String {
-    let mut stream = TcpStream::connect(server.ready.http.unwrap()).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }
 
 /// The figure of this name and label, if it is there.

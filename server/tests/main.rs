@@ -3,6 +3,7 @@
 //! Each module is one concern; `support` starts servers and speaks the wire format. Nothing here
 //! sleeps or knows a port: every wait is for something to arrive.
 
+mod clocks;
 mod delivery;
 mod happy;
 mod health;
@@ -13,4 +14,5 @@ mod lost;
 mod restart;
 mod support;
 mod tidy;
+mod tokens;
 mod unsynced;

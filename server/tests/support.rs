@@ -49,6 +49,7 @@ pub(crate) fn config(data_dir: &Path) -> ServerConfig {
         http: None,
         durability: Durability::Full,
         accept_loss_after: None,
+        trust_clock: false,
         password_cost: PasswordCost::TEST,
         connections_max: 1_000,
         timeouts: SessionTimeouts::default(),
@@ -358,11 +359,15 @@ impl Client {
     }
 
     pub(crate) fn register(&mut self, name: &str) -> Answer {
+        self.register_as(name_key(name, 1), name)
+    }
+
+    pub(crate) fn register_as(&mut self, key: Key, name: &str) -> Answer {
         let request = AuthRequest::Register {
             name: name.to_owned(),
             password: PASSWORD.to_owned(),
         };
-        match self.auth(name_key(name, 1), request) {
+        match self.auth(key, request) {
             Heard::Answer(answer) => answer,
             other => panic!("{other:?} instead of an answer"),
         }
@@ -632,6 +637,15 @@ fn own(reply: &Reply<'_>) -> Heard {
         }
         Reply::Probe => Heard::Probe,
     }
+}
+
+/// What is answered over HTTP.
+pub(crate) fn get(server: &Server, path: &str) -> String {
+    let mut stream = TcpStream::connect(server.ready.http.unwrap()).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 /// A slot a week from now: `nth` counts over the slots of the default agenda's days.

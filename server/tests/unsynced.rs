@@ -20,7 +20,7 @@ use protocol::{
 };
 use server::{
     auth::Authenticator,
-    clock::wall_ms,
+    clock::{Clock, look, wall_ms},
     domain::{
         agenda::default_agenda,
         systems::{CommandBytes, OwnedCommand, Source},
@@ -32,6 +32,7 @@ use server::{
     net::Link,
     passwords::{PasswordCost, Secret, token_hash},
     session::SessionTimeouts,
+    time_base::TimeBase,
     writer::{Synced, Writer},
 };
 use tokio::runtime::{self, Runtime};
@@ -115,6 +116,7 @@ impl Room {
             engine,
             writer,
             reader,
+            clock: Clock::new(TimeBase::trusting(look())),
             connections_max: 10,
             timeouts: SessionTimeouts::default(),
             flags: WelcomeFlags::DURABLE,

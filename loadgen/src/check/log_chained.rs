@@ -5,7 +5,7 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use protocol::{ChainHash, OwnedRecord, record::chain};
+use protocol::{ChainHash, Outcome, OwnedRecord, UserId, record::chain, words::accounts};
 
 use super::finding::{About, Finding, OperationId, Violation, Witness};
 
@@ -48,7 +48,7 @@ impl LogChained {
                 format!("position {}", seq + 1),
             );
         }
-        if record.recorded_at < recorded_at {
+        if record.recorded_at < recorded_at && !sets_clock_back(record) {
             self.convict(
                 record,
                 format!(
@@ -121,6 +121,14 @@ impl LogChained {
     }
 }
 
+/// Whether this is the record of an operator who says that the clock was ahead, at which it may fall.
+fn sets_clock_back(record: &OwnedRecord) -> bool {
+    let command = accounts::Command::decode(record.kind, record.schema, &record.body);
+    let is_accepted = Outcome::decode(&record.outcome).is_ok_and(|outcome| outcome.is_accepted());
+    let is_servers = record.actor == UserId::NOBODY;
+    is_servers && is_accepted && matches!(command, Ok(accounts::Command::SetClockBack(_)))
+}
+
 fn before(first: &OwnedRecord) -> (u64, u64, ChainHash) {
     (first.seq.0.saturating_sub(1), 0, ChainHash::START)
 }
@@ -133,4 +141,72 @@ pub(super) fn of_record(record: &OwnedRecord) -> Witness {
         format!("recorded at {} ms", record.recorded_at),
         record.seq.0,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{Code, Key, Refusal, Seq, outcome};
+
+    use super::{super::finding::Wanted, *};
+
+    /// A record of this instant by `actor` that sets the clock back, or is refused to.
+    fn set_back(actor: UserId, recorded_at: u64, is_accepted: bool) -> OwnedRecord {
+        let command = accounts::Command::from(accounts::SetClockBack { from: 9 });
+        let event = accounts::Event::from(accounts::ClockSetBack {});
+        let ((kind, schema), mut body, mut told) = (command.kind(), Vec::new(), Vec::new());
+        command.encode(&mut body);
+        if is_accepted {
+            outcome::encode_accepted(event.kind().0, event.kind().1, &mut told);
+            event.encode(&mut told);
+        } else {
+            outcome::encode_refused(&Refusal::new(Code::NOT_ALLOWED), &mut told);
+        }
+        OwnedRecord {
+            seq: Seq(0),
+            recorded_at,
+            actor,
+            key: Key([0; 16]),
+            kind,
+            schema,
+            codec: 1,
+            body,
+            outcome: told,
+            hash: ChainHash::START,
+        }
+    }
+
+    /// The violations of a log of these records, in their order.
+    fn violations(records: Vec<OwnedRecord>) -> Vec<String> {
+        let (mut law, mut hash) = (LogChained::new(), ChainHash::START);
+        for (seq, mut record) in (1..).zip(records) {
+            record.seq = Seq(seq);
+            hash = chain(&hash, &record.record(), &mut Vec::new());
+            record.hash = hash;
+            law.handle_record(&record);
+        }
+        let record = law.conclude().conclude(&[], &Wanted::new()).finish();
+        let violations = record.violations.into_iter();
+        violations.map(|it| it.sentence).collect()
+    }
+
+    #[test]
+    fn the_clock_falls_only_where_its_operator_sets_it_back() {
+        let before = || set_back(UserId::NOBODY, 9, true);
+        let set = |actor, is_accepted| vec![before(), set_back(actor, 5, is_accepted)];
+        assert_eq!(violations(set(UserId::NOBODY, true)), [""; 0]);
+        for wrong in [set(UserId::NOBODY, false), set(UserId(1), true)] {
+            let told = violations(wrong);
+            assert_eq!(
+                told,
+                ["the clock of the log falls from 9 to 5 at position 2"]
+            );
+        }
+        let mut other = set(UserId::NOBODY, true);
+        other[1].kind = protocol::Kind(other[1].kind.0 - 1);
+        assert_eq!(violations(other).len(), 1, "another command");
+        // From there on it rises again.
+        let mut again = set(UserId::NOBODY, true);
+        again.push(set_back(UserId(1), 4, true));
+        assert_eq!(violations(again).len(), 1);
+    }
 }

@@ -111,7 +111,8 @@ impl Model {
             accounts::Event::LoggedIn(_)
             | accounts::Event::SessionsEnded(_)
             | accounts::Event::Rehashed(_)
-            | accounts::Event::CursorMoved(_) => {}
+            | accounts::Event::CursorMoved(_)
+            | accounts::Event::ClockSetBack(_) => {}
             accounts::Event::Erased(_) => self.erase(place),
         }
     }

@@ -83,6 +83,7 @@ words! {
     Rehash = 6, "rehash";
     MoveCursor = 7, "move-cursor";
     EraseMe = 8, "erase-me";
+    SetClockBack = 9, "set-clock-back";
 }
 
 words! {
@@ -95,6 +96,7 @@ words! {
     Rehashed = 6, "rehashed";
     CursorMoved = 7, "cursor-moved";
     Erased = 8, "erased";
+    ClockSetBack = 9, "clock-set-back";
 }
 
 words! {
@@ -176,6 +178,14 @@ pub struct MoveCursor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EraseMe {}
 
+/// The clock was ahead, and its operator says that it is right now: this record and those behind it are of
+/// an earlier time than those before it. Server only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetClockBack {
+    /// The instant of the newest record until now, milliseconds since 1970-01-01 UTC.
+    pub from: u64,
+}
+
 /// A person exists; their id is this record's position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registered {}
@@ -222,6 +232,10 @@ pub struct CursorMoved {}
 /// Who asked is nobody from here on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erased {}
+
+/// Time goes on from the instant of this record. Sessions that were opened later than that are over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockSetBack {}
 
 /// Who is this connection?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

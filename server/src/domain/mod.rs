@@ -33,7 +33,8 @@ pub use systems::Systems;
 pub struct Context {
     /// The position the command takes, or the newest one a query sees. Ids of new things are this.
     pub seq: Seq,
-    /// The writer's clock, milliseconds since 1970-01-01 UTC. Never falls along the log.
+    /// The server's time, milliseconds since 1970-01-01 UTC. Never falls along the log, but where its
+    /// operator sets it back, by a record of its own.
     pub now: u64,
     /// Who asks.
     pub actor: UserId,

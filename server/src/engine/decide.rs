@@ -133,7 +133,7 @@ impl Engine {
         self.meddler.used(used)
     }
 
-    /// Time never falls along the log, whatever the clock does.
+    /// Time does not fall along the log, whatever the clock does.
     pub(super) fn context(&self, now: u64, actor: UserId, seq: Seq, key: Key) -> Context {
         Context {
             seq,

@@ -226,6 +226,20 @@ impl Engine {
         Ok(())
     }
 
+    /// What is known of `key`, in the hands of `actor`.
+    ///
+    /// # Errors
+    /// If a file cannot be read in which it may be.
+    pub fn find_key(&self, actor: UserId, key: Key) -> io::Result<Found> {
+        self.keys.find(actor, key)
+    }
+
+    /// The position and the instant of the record of the command that is submitted next, at `now`.
+    #[must_use]
+    pub fn next_place(&self, now: u64) -> (Seq, u64) {
+        (self.decided.seq.next(), now.max(self.recorded_at))
+    }
+
     /// Decides a command at `now` (milliseconds since 1970-01-01 UTC) and everything that must
     /// follow directly behind it. A key seen before is answered with what was answered then.
     ///
@@ -410,6 +424,13 @@ impl Engine {
         }
     }
 
+    /// Decides the server's own `command` at `now`, although that may be earlier than what was decided
+    /// last: the one record at which the time of the log may fall.
+    pub(crate) fn set_clock_back(&mut self, now: u64, command: &OwnedCommand) {
+        self.recorded_at = 0;
+        self.submit_own(now, command);
+    }
+
     /// The next batch to sync, unless one is being synced or nothing waits. Hand it back with
     /// [`Engine::handle_committed`].
     #[must_use]
@@ -549,6 +570,15 @@ impl Engine {
             Some(syncing) if self.building.batch.is_empty() => syncing,
             _ => &mut self.building,
         }
+    }
+}
+
+#[cfg(test)]
+impl Engine {
+    /// Forgets every key, as it does those of long ago. Only when all that was decided is durable.
+    pub(crate) fn forget_keys(&mut self) {
+        assert!(self.is_settled(), "keys of what is not durable are kept");
+        self.keys = KeyTable::new(self.keyring.hash_seed());
     }
 }
 

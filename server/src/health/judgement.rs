@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::vitals::{Reading, Stage};
+use crate::time_base::Drift;
 
 /// How long the serving thread may take for a turn. It looks at the clock every 50 ms.
 const TURN_MAX: Duration = Duration::from_secs(3);
@@ -49,7 +50,7 @@ pub(super) fn is_ready(reading: &Reading) -> Judgement {
             is_live(reading)?;
             let under_way = under_way(reading);
             if under_way <= COMMIT_MAX {
-                return Ok("ready".to_owned());
+                return Ok(ready(&reading.serving.drift));
             }
             Err(format!(
                 "not ready: one batch has been on its way to the disk for {:.1} s and {} s is the most; nothing can be acknowledged until it is there: see whether the disk is full, failing or busy",
@@ -57,6 +58,14 @@ pub(super) fn is_ready(reading: &Reading) -> Judgement {
                 COMMIT_MAX.as_secs()
             ))
         }
+    }
+}
+
+/// Clients are served whatever the clock says, but somebody should look at it.
+fn ready(drift: &Drift) -> String {
+    match drift.text() {
+        Some(told) => format!("ready, but {told}"),
+        None => "ready".to_owned(),
     }
 }
 

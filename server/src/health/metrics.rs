@@ -16,7 +16,7 @@ use super::{
     machine::Machine,
     vitals::{Commits, Reading, Replayed, Requests, Serving, float, wide},
 };
-use crate::engine::BATCH_LEN_MAX;
+use crate::{engine::BATCH_LEN_MAX, time_base::Drift};
 
 /// The text, and nothing else that could be asked for.
 pub(super) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -25,6 +25,7 @@ pub(super) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 pub(super) fn render(reading: &Reading, machine: &Machine) -> String {
     let mut page = Page::default();
     page.life(reading);
+    page.clock(&reading.serving.drift);
     page.replay(reading.replayed);
     page.commits(&reading.commits, under_way(reading));
     page.log(&reading.serving, machine);
@@ -73,6 +74,14 @@ impl Page {
             "stampede_turn_age_seconds",
             "Since the serving thread last looked at its clock, which it does every 50 ms",
             turned.as_secs_f64(),
+        );
+    }
+
+    fn clock(&mut self, drift: &Drift) {
+        self.gauge(
+            "stampede_clock_ahead_seconds",
+            "How far the log's time is ahead of this machine's clock; below 0, how far the clock leapt ahead and is not followed",
+            drift.time.as_secs_f64() - drift.wall.as_secs_f64(),
         );
     }
 

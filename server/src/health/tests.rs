@@ -17,6 +17,7 @@ use super::{
     metrics,
     vitals::Reading,
 };
+use crate::time_base::Drift;
 
 fn reading(stage: Stage) -> Reading {
     let vitals = Vitals::default();
@@ -76,6 +77,34 @@ fn a_batch_that_does_not_reach_the_disk_makes_it_unready_and_shows() {
     assert!(why.contains("on its way to the disk for 6.0 s"), "{why}");
     let shown = value(&scrape(&reading), "stampede_commit_under_way_seconds");
     assert!((6.0..6.1).contains(&shown), "{shown}");
+}
+
+#[test]
+fn a_log_that_is_ahead_of_the_clock_is_ready_and_says_so() {
+    let mut reading = reading(Stage::Serving);
+    let (time, hour) = (Duration::from_secs(1_800_000_000), Duration::from_hours(1));
+    reading.serving.drift = Drift {
+        time,
+        wall: time - hour,
+    };
+    let told = is_ready(&reading).unwrap();
+    for part in [
+        "ready, but the time of the log, 2027-01-15T08:00:00.000Z, is 60 min ahead",
+        "2027-01-15T07:00:00.000Z",
+        "--trust-clock",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    let shown = value(&scrape(&reading), "stampede_clock_ahead_seconds");
+    assert_eq!(shown, 3_600.0);
+    reading.serving.drift.wall = time + hour * 48;
+    let told = is_ready(&reading).unwrap();
+    assert!(
+        told.contains("leapt 2 days ahead, to 2027-01-17T08:00:00.000Z"),
+        "{told}"
+    );
+    let shown = value(&scrape(&reading), "stampede_clock_ahead_seconds");
+    assert_eq!(shown, -172_800.0);
 }
 
 /// What a scraper makes of it.

@@ -15,7 +15,7 @@ use std::{
 use protocol::Seq;
 
 use super::counts::{Buckets, Refusals};
-use crate::clock::Monotonic;
+use crate::{clock::Monotonic, time_base::Drift};
 
 /// Where the disks of this world are: a tenth of a millisecond for flash with a battery, tens of
 /// milliseconds for a disk that turns, seconds for one that is failing.
@@ -117,6 +117,7 @@ pub(crate) struct Serving {
     pub(crate) accepted: u64,
     pub(crate) requests: Requests,
     pub(crate) refusals: Refusals,
+    pub(crate) drift: Drift,
 }
 
 /// See the head of this file.

@@ -10,7 +10,6 @@ use protocol::{Code, Refusal};
 
 use super::{Errand, Hub};
 use crate::{
-    clock::wall_ms,
     connections::id_of,
     domain::systems::OwnedCommand,
     engine::Ask,
@@ -157,7 +156,7 @@ impl Hub {
             };
             // Nobody waits for an answer. When there is no room, or no reading the log, the session lasts
             // until it expires.
-            let _submitted = self.decide(wall_ms(), &ask);
+            let _submitted = self.decide(self.wall_ms(), &ask);
         }
         self.is_turn_wanted = true;
     }

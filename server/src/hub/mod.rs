@@ -8,6 +8,7 @@
 //! (`query`), what is said in passing (`passing`), how the server is (`vitals`).
 
 mod lines;
+mod log_in;
 mod passing;
 mod query;
 mod vitals;
@@ -26,14 +27,14 @@ use tokio::sync::Notify;
 
 use crate::{
     archive,
-    clock::{Monotonic, wall_ms},
+    clock::Clock,
     connections::Connections,
     engine::{Ask, BUSY_RETRY_MS, Busy, Engine, FORESEEN, Origin, Released, Submitted},
     health::Requests,
     log::{Head, LogError, LogReader},
     net::Link,
     presence::{Presence, Writers},
-    session::{Asked, Demand, Grant, ServerFacts, Session, SessionTimeouts, What},
+    session::{Asked, Demand, ServerFacts, Session, SessionTimeouts, What},
     writer::{Synced, Writer},
 };
 
@@ -45,6 +46,8 @@ pub struct HubParts {
     pub writer: Writer,
     /// A view of what is durable.
     pub reader: Box<dyn LogReader>,
+    /// The server's time.
+    pub clock: Clock,
     /// Connections held at once.
     pub connections_max: usize,
     /// How patient conversations are.
@@ -92,7 +95,8 @@ pub struct Hub {
     connections: Connections,
     presence: Presence,
     writers: Writers,
-    clock: Monotonic,
+    /// Whether somebody was told that the clock is wrong.
+    is_drift_told: bool,
     is_draining: bool,
     requests: Requests,
     /// Whether something was asked outside of a turn.
@@ -116,8 +120,8 @@ impl Hub {
             connections,
             presence: Presence::default(),
             writers: Writers::default(),
+            is_drift_told: parts.clock.drift().text().is_some(),
             parts,
-            clock: Monotonic::start(),
             is_draining: false,
             requests: Requests::default(),
             is_turn_wanted: false,
@@ -127,7 +131,7 @@ impl Hub {
 
     /// Takes a new connection in and says what to call it. One too many is told so and closed.
     pub fn connect(&mut self, link: Link) -> u64 {
-        let mut session = Session::new(self.clock.ms(), self.parts.timeouts);
+        let mut session = Session::new(self.parts.clock.ms(), self.parts.timeouts);
         let held = self.connections.admitted;
         if self.parts.connections_max <= held {
             let held = u64::try_from(held).unwrap_or(u64::MAX);
@@ -175,7 +179,7 @@ impl Hub {
         mut input: &[u8],
         errands: &mut Vec<Errand>,
     ) -> ControlFlow<()> {
-        let (now, wall) = (self.clock.ms(), wall_ms());
+        let (now, wall) = (self.parts.clock.ms(), self.wall_ms());
         for nth in 0.. {
             if nth % FORESEEN == 0 {
                 self.foresee(index, input);
@@ -299,12 +303,6 @@ impl Hub {
         });
     }
 
-    /// What an accepted log-in on this connection hands out.
-    pub fn grant(&mut self, origin: Origin, grant: Grant) {
-        self.connections
-            .with_session(origin.connection, |session| session.handle_grant(grant));
-    }
-
     /// A session was shown to be open: its connection is that person's when they may be told so.
     pub fn resume(&mut self, origin: Origin, resumed: SessionResumed) {
         let answer = accounts::Answer::from(resumed);
@@ -416,7 +414,8 @@ impl Hub {
 
     /// Looks at the clock: holds that end, conversations that are too slow or too silent.
     pub fn handle_timeout(&mut self) {
-        let (now, wall) = (self.clock.ms(), wall_ms());
+        let (now, wall) = (self.parts.clock.ms(), self.wall_ms());
+        self.tell_drift();
         if self
             .parts
             .engine
@@ -428,6 +427,22 @@ impl Hub {
         self.end_typing(now);
         for (index, asks) in self.connections.handle_timeout(now, wall) {
             self.handle_asks(index, &asks);
+        }
+    }
+
+    /// The server's time, milliseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub fn wall_ms(&self) -> u64 {
+        self.parts.clock.wall_ms()
+    }
+
+    /// Warns, once each time, that the clock was set back or leapt ahead. What was so at the start
+    /// was told then.
+    fn tell_drift(&mut self) {
+        let told = self.parts.clock.drift().text();
+        let was_told = std::mem::replace(&mut self.is_drift_told, told.is_some());
+        if let Some(told) = told.filter(|_| !was_told) {
+            tracing::warn!("{told}");
         }
     }
 

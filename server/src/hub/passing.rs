@@ -21,7 +21,6 @@ use protocol::{
 
 use super::Hub;
 use crate::{
-    clock::wall_ms,
     connections::{Coming, followers::Topic, outbox::SharedFrame},
     domain::{
         Stream,
@@ -57,7 +56,7 @@ impl Hub {
 
     fn type_to(&mut self, user: UserId, typing: Typing) -> Result<(), Refusal> {
         self.check_target(user, typing.to)?;
-        let told = self.writers.handle(user, typing, self.clock.ms())?;
+        let told = self.writers.handle(user, typing, self.parts.clock.ms())?;
         self.tell_typing(told);
         Ok(())
     }
@@ -109,7 +108,7 @@ impl Hub {
             let max = u64::try_from(WATCHED_MAX).unwrap_or(u64::MAX);
             return Err(Refusal::with(Code::WATCH_LENGTH, len, max));
         }
-        let now = wall_ms();
+        let now = self.wall_ms();
         let changed = |user: &UserId| encode(&self.presence.at(*user, now).into());
         let frames: Vec<SharedFrame> = users.iter().map(changed).collect();
         self.connections.watch(connection, users.into(), frames);
@@ -118,7 +117,7 @@ impl Hub {
 
     /// People came or went: tells whoever watches them.
     pub(super) fn tell_comings(&mut self) {
-        let now = wall_ms();
+        let now = self.wall_ms();
         for coming in std::mem::take(&mut self.connections.comings) {
             #[cfg(feature = "planted-bugs")]
             if self.connections.meddler.overlooks(&coming) {
@@ -168,7 +167,7 @@ impl Hub {
     }
 
     fn people_after(&self, list: ListPresence) -> Presences {
-        let now = wall_ms();
+        let now = self.wall_ms();
         let view = |(user, name): (UserId, &str)| {
             let at = self.presence.at(user, now);
             PresenceView {

@@ -137,6 +137,7 @@ fn accounts_commands(samples: &mut Vec<Sample>) {
         accounts::Rehash { user: UserId(4), password_hash },
         accounts::MoveCursor { session: 5, seq: Seq(251) },
         accounts::EraseMe {},
+        accounts::SetClockBack { from: AT },
     );
     samples!(samples, "accounts/event", accounts::Event;
         accounts::Registered {},
@@ -146,6 +147,7 @@ fn accounts_commands(samples: &mut Vec<Sample>) {
         accounts::Rehashed { user: UserId(4) },
         accounts::CursorMoved {},
         accounts::Erased {},
+        accounts::ClockSetBack {},
     );
 }
 

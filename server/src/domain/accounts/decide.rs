@@ -11,8 +11,8 @@ use protocol::{
     Code, Refusal, Roles, UserId,
     limits::{NAME_LEN_MAX, NAME_LEN_MIN},
     words::accounts::{
-        CursorMoved, Erased, LogIn, LoggedIn, MoveCursor, Register, Registered, Rehash, Rehashed,
-        RevokeSession, RolesSet, SessionsEnded, SetRoles,
+        ClockSetBack, CursorMoved, Erased, LogIn, LoggedIn, MoveCursor, Register, Registered,
+        Rehash, Rehashed, RevokeSession, RolesSet, SessionsEnded, SetRoles,
     },
 };
 
@@ -140,6 +140,12 @@ impl Accounts {
             None => Err(Refusal::with(Code::UNKNOWN_USER, command.user.0, 0)),
         }
     }
+}
+
+/// The operator has said so when the server was started.
+pub(super) fn decide_clock(cx: &Context) -> Result<ClockSetBack, Refusal> {
+    check_admin(cx)?;
+    Ok(ClockSetBack {})
 }
 
 /// The server itself sets roles as nobody with every role, to make the first admin.

@@ -24,6 +24,7 @@ use protocol::{
     words::accounts::{self as words, Command, Event},
 };
 
+use decide::decide_clock;
 pub use decide::{SESSION_LIFETIME, SESSIONS_MAX};
 pub use state::{Accounts, Credential, SessionFact};
 
@@ -57,7 +58,8 @@ impl System for Accounts {
             | Command::RevokeAllSessions(_)
             | Command::SetRoles(_)
             | Command::MoveCursor(_)
-            | Command::EraseMe(_) => None,
+            | Command::EraseMe(_)
+            | Command::SetClockBack(_) => None,
         }
     }
 
@@ -68,8 +70,12 @@ impl System for Accounts {
             | Command::SetRoles(_)
             | Command::MoveCursor(_)
             | Command::EraseMe(_) => true,
-            // What the server makes of an `AuthRequest`; a client would only claim to be verified.
-            Command::Register(_) | Command::LogIn(_) | Command::Rehash(_) => false,
+            // What the server makes of an `AuthRequest`, where a client would only claim to be verified,
+            // and of what its operator says.
+            Command::Register(_)
+            | Command::LogIn(_)
+            | Command::Rehash(_)
+            | Command::SetClockBack(_) => false,
         }
     }
 
@@ -83,6 +89,7 @@ impl System for Accounts {
             Command::Rehash(command) => self.decide_rehash(command).map(Event::from),
             Command::MoveCursor(command) => self.decide_cursor(cx, command).map(Event::from),
             Command::EraseMe(_) => self.decide_erase(cx).map(Event::from),
+            Command::SetClockBack(_) => decide_clock(cx).map(Event::from),
         }
     }
 
@@ -114,7 +121,8 @@ impl System for Accounts {
             | Event::SessionsEnded(_)
             | Event::RolesSet(_)
             | Event::Rehashed(_)
-            | Event::CursorMoved(_) => None,
+            | Event::CursorMoved(_)
+            | Event::ClockSetBack(_) => None,
         }
     }
 
@@ -127,7 +135,8 @@ impl System for Accounts {
             Command::Register(_)
             | Command::LogIn(_)
             | Command::RevokeAllSessions(_)
-            | Command::EraseMe(_) => 0,
+            | Command::EraseMe(_)
+            | Command::SetClockBack(_) => 0,
             Command::RevokeSession(command) => command.session,
             Command::SetRoles(command) => command.user.0,
             Command::Rehash(command) => command.user.0,

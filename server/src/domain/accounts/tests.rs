@@ -4,9 +4,10 @@ use proptest::prelude::*;
 use protocol::{
     Code, Refusal, Roles, Seq, UserId,
     words::accounts::{
-        Command, CursorMoved, EraseMe, Erased, FindUser, FoundUser, LogIn, LoggedIn, Me,
-        MoveCursor, MySessions, Register, Registered, Rehash, Rehashed, RevokeAllSessions,
-        RevokeSession, RolesSet, SessionView, Sessions, SessionsEnded, SetRoles, WhoAmI,
+        ClockSetBack, Command, CursorMoved, EraseMe, Erased, FindUser, FoundUser, LogIn, LoggedIn,
+        Me, MoveCursor, MySessions, Register, Registered, Rehash, Rehashed, RevokeAllSessions,
+        RevokeSession, RolesSet, SessionView, Sessions, SessionsEnded, SetClockBack, SetRoles,
+        WhoAmI,
     },
 };
 
@@ -496,6 +497,24 @@ fn clients_send_only_what_they_cannot_lie_with() {
 }
 
 #[test]
+fn sessions_of_a_clock_that_was_ahead_are_over_when_it_is_set_back() {
+    let later = NOW + 86_400_000;
+    let mut commands = two_people();
+    commands.push(at(ANN, log_in(1)));
+    commands.extend([ANN, BOB].map(|actor| (actor, later, log_in(actor.0.0 + 7).into())));
+    let mut given = given::<Accounts>(&commands);
+    given
+        .when(ANN, NOW + 1, SetClockBack { from: later })
+        .refused(Refusal::with(Code::NOT_ALLOWED, 0, Roles::ADMIN.0.into()));
+    given
+        .when(SERVER, NOW + 1, SetClockBack { from: later })
+        .then(ClockSetBack {});
+    let open = [3, 4, 5].map(|session| given.system.is_session_open(session));
+    assert_eq!(open, [true, false, false]);
+    assert_eq!(given.replayed().state_hash(), given.system.state_hash());
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let mut commands = two_people();
     commands.push(at(BOB, log_in(1)));
@@ -516,6 +535,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         4 => (1..40_u64, 0..50_u64).prop_map(|(session, seq)| move_cursor(session, seq).into()),
         3 => (0..6_u64, roles()).prop_map(|(user, roles)| set_roles(UserId(user), roles).into()),
         1 => Just(EraseMe {}.into()),
+        1 => Just(SetClockBack { from: 0 }.into()),
         1 => (0..6_u64, "[a-z]{0,3}").prop_map(|(user, password_hash)| Rehash { user: UserId(user), password_hash: password_hash.into() }.into()),
     ]
 }
@@ -536,6 +556,9 @@ proptest! {
             token += 1;
             if let Command::LogIn(log_in) = &mut command {
                 log_in.token_hash = token_hash(token);
+            }
+            if matches!(command, Command::SetClockBack(_)) {
+                now -= (now - NOW) / 2;
             }
             let _refusals_are_fine = given.execute(Actor(UserId(user), Roles(roles)), now, &command);
             given.reload();

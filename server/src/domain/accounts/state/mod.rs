@@ -149,6 +149,13 @@ impl Accounts {
         })
     }
 
+    /// When an open session was opened, and the BLAKE3 hash of its token.
+    #[must_use]
+    pub fn opened(&self, session: u64) -> Option<(u64, [u8; 32])> {
+        let row = self.sessions.get(&session)?;
+        Some((row.opened_at, row.token_hash))
+    }
+
     /// Whether a session has not been ended. It may have expired.
     #[must_use]
     pub fn is_session_open(&self, session: u64) -> bool {
@@ -261,12 +268,16 @@ impl Accounts {
             }
             // Every system forgets them at once, this one too.
             (Event::Erased(_), Command::EraseMe(_)) => {}
+            (Event::ClockSetBack(_), Command::SetClockBack(_)) => {
+                self.remove_sessions_after(cx.now)
+            }
             (
                 Event::Registered(_)
                 | Event::LoggedIn(_)
                 | Event::Rehashed(_)
                 | Event::CursorMoved(_)
-                | Event::Erased(_),
+                | Event::Erased(_)
+                | Event::ClockSetBack(_),
                 command,
             ) => {
                 panic!("{} cannot have caused {}", command.name(), event.name())
@@ -348,6 +359,16 @@ impl Accounts {
         let ids = self.sessions_of(user).iter().copied();
         let expired: Vec<u64> = ids.filter(|id| !live.contains(id)).collect();
         for id in expired {
+            self.remove_session(id);
+        }
+    }
+
+    /// Ends sessions that were opened later than it is: they would last for as much longer.
+    fn remove_sessions_after(&mut self, now: u64) {
+        let sessions = self.ids.iter().flat_map(|user| self.sessions_of(*user));
+        let is_after = |id: &&u64| now < self.sessions[*id].opened_at;
+        let after: Vec<u64> = sessions.filter(is_after).copied().collect();
+        for id in after {
             self.remove_session(id);
         }
     }
