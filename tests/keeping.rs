@@ -115,7 +115,7 @@ async fn a_log_is_backed_up_under_load_and_brought_back_with_its_people() {
     check(
         &run(&["log", "verify", text(&copy)]).await,
         0,
-        &["accounted for"],
+        &["byte for byte"],
     );
     let said = run(&["log", "restore", text(&copy), text(&restored)]).await;
     check(&said, 0, &["restored", "erased after"]);
@@ -138,7 +138,7 @@ async fn a_log_goes_through_lines_and_back() {
     let exported = run(&["log", "export", text(&data)]).await;
     check(&exported, 0, &["exported 3 records"]);
     let said = import(&exported.out, &again).await;
-    check(&said, 0, &["imported 3 records", "accounted for"]);
+    check(&said, 0, &["imported 3 records", "byte for byte"]);
     assert_eq!(cat(&again).await, cat(&data).await);
     let said = import(&exported.out, &again).await;
     check(&said, 2, &["not empty", text(&again)]);

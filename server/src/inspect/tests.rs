@@ -94,6 +94,10 @@ fn without_the_keys_a_log_is_verified_and_its_people_are_not_shown() {
     let with_keys = verify(dir.path()).unwrap();
     assert_eq!(with_keys.keyless, 0);
     std::fs::remove_file(dir.path().join("people.keys")).unwrap();
+    let error = verify(dir.path()).unwrap_err().to_string();
+    assert!(error.starts_with("`people.keys` is missing"), "{error}");
+    // As after a kill.
+    std::fs::remove_file(dir.path().join("manifest.json")).unwrap();
     let report = verify(dir.path()).unwrap();
     assert_eq!((report.head, report.keyless), (with_keys.head, 1));
     assert!(report.is_reproducible());

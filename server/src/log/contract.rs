@@ -12,6 +12,21 @@ use super::{
     verify_chain,
 };
 
+/// Records behind `head` with this body.
+pub(super) fn batch_of(head: Head, len: u64, body: &[u8]) -> Batch {
+    let mut batch = Batch::default();
+    let mut hash = head.hash;
+    for seq in head.seq.0 + 1..=head.seq.0 + len {
+        let record = Record {
+            body,
+            ..record(Seq(seq), body)
+        };
+        hash = chain(&hash, &record, &mut Vec::new());
+        batch.push(&record, hash);
+    }
+    batch
+}
+
 /// Somewhere a log is kept.
 pub(super) trait Place {
     type Log: EventLog + 'static;

@@ -6,19 +6,17 @@
 //! record is durable: a key is there before what needs it, and destroyed once nothing may.
 
 pub mod batch;
-mod cells;
 pub mod database;
 pub mod lock;
 pub mod loss;
+pub mod manifest;
 pub mod mark;
 pub mod memory;
-pub mod pages;
 pub mod people;
 pub mod reader;
 pub mod replay;
 mod room;
 pub mod sqlite;
-mod wal;
 
 #[cfg(test)]
 mod contract;

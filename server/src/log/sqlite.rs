@@ -14,7 +14,7 @@ use super::{
     Batch, EventLog, Head, LogError, LogReader, Loss, PersonKey, Row,
     database::{create_data_dir, open_for_writing, sqlite_error, sync_data_dir},
     lock::DataLock,
-    loss,
+    loss, manifest,
     mark::{self, Mark, MarkRead},
     people::PeopleFile,
     reader::{SqliteReader, read_hash, read_head, sql_seq},
@@ -107,6 +107,8 @@ impl SqliteLog {
         let lost_after = accept(data_dir, head, marked, options.accept_loss_after, |seq| {
             read_hash(&connection, seq)
         })?;
+        // The first write to what it covers comes behind this.
+        manifest::remove(data_dir)?;
         let mut mark = Mark::open(data_dir)?;
         mark.write(head)?;
         mark.sync()?;
@@ -199,12 +201,28 @@ impl SqliteLog {
         Ok(())
     }
 
-    fn try_close(self) -> Result<(), LogError> {
+    /// As [`EventLog::close`], of a log that was just made: it has a manifest however long it is.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn close_as_copy(self) -> Result<(), LogError> {
+        self.close_with_manifest(u64::MAX)
+    }
+
+    fn close_with_manifest(self, bytes_max: u64) -> Result<(), LogError> {
+        let data_dir = self.data_dir.clone();
+        self.try_close(bytes_max)
+            .map_err(|error| explain(error, &data_dir))
+    }
+
+    fn try_close(self, bytes_max: u64) -> Result<(), LogError> {
         self.checkpoint()?;
         self.mark.sync()?;
         self.connection
             .close()
-            .map_err(|(_, source)| sqlite_error("close the log".to_owned(), source))
+            .map_err(|(_, source)| sqlite_error("close the log".to_owned(), source))?;
+        // The lock is held still.
+        manifest::write(&self.data_dir, self.head, bytes_max)
     }
 
     fn checkpoint(&self) -> Result<(), LogError> {
@@ -261,8 +279,7 @@ impl EventLog for SqliteLog {
     }
 
     fn close(self: Box<Self>) -> Result<(), LogError> {
-        let data_dir = self.data_dir.clone();
-        self.try_close().map_err(|error| explain(error, &data_dir))
+        self.close_with_manifest(manifest::AT_CLOSE_BYTES_MAX)
     }
 }
 
