@@ -221,17 +221,16 @@ impl Fold {
 
     fn advance(&mut self, row: &Row<'_>) -> Result<(), InspectError> {
         self.chain.advance(row)?;
-        let body = Systems::open(&row.record, &self.keyring, "");
+        let seq = row.record.seq;
+        let body = Systems::open(&row.record, &self.keyring, "")
+            .map_err(|error| LogError::unread(seq, &error))?;
         let executed = self
             .systems
             .replay(&Record {
                 body: &body,
                 ..row.record
             })
-            .map_err(|source| InspectError::Replay {
-                seq: row.record.seq,
-                source,
-            })?;
+            .map_err(|source| InspectError::Replay { seq, source })?;
         match executed.passage {
             Some(Passage::Joins(user)) => self.keyring.meet(user),
             Some(Passage::Leaves(user)) => self.keyring.remove(user),

@@ -29,11 +29,13 @@ use std::{ops::ControlFlow, path::PathBuf};
 
 use protocol::{ChainHash, Record, Seq, UserId};
 
+use crate::domain::systems::ReplayError;
+
 pub use batch::Batch;
 pub use memory::MemoryLog;
 pub use people::PersonKey;
 pub use reader::SqliteReader;
-pub use replay::{replay, verify_chain};
+pub use replay::{read_proven, replay, verify_chain};
 pub use sqlite::{Durability, SqliteLog, SqliteOptions};
 
 /// The newest position and the chain hash there.
@@ -165,6 +167,21 @@ impl Committed {
 pub fn commit(log: &mut dyn EventLog, batch: &Batch) -> Result<Committed, LogError> {
     log.append(batch)?;
     Ok(Committed { head: log.head() })
+}
+
+impl LogError {
+    /// Of the record at `seq`, which is what was written, and cannot be read.
+    #[must_use]
+    pub fn unread(seq: Seq, error: &ReplayError) -> Self {
+        match error {
+            ReplayError::Sealed { .. } => {
+                Self::Damaged(format!("seq {seq} cannot be read: {error}"))
+            }
+            ReplayError::Word(_) | ReplayError::Outcome(_) => Self::Foreign(format!(
+                "seq {seq} cannot be read: {error}; start the version that wrote it, or a newer one"
+            )),
+        }
+    }
 }
 
 /// A log that cannot be opened, read or written.
