@@ -157,6 +157,7 @@ const fn log_exit_code(error: &LogError) -> u8 {
         LogError::Sqlite { .. }
         | LogError::Io { .. }
         | LogError::NoRoom { .. }
+        | LogError::DiskFails { .. }
         | LogError::NotWritable { .. }
         | LogError::Busy { .. } => EXIT_INTERNAL,
     }

@@ -27,6 +27,12 @@ pub(super) fn batch_of(head: Head, len: u64, body: &[u8]) -> Batch {
     batch
 }
 
+/// Bytes of the write-ahead log.
+pub(super) fn wal_bytes(data_dir: &std::path::Path) -> u64 {
+    let wal = data_dir.join("events.sqlite-wal");
+    std::fs::metadata(wal).unwrap().len()
+}
+
 /// Somewhere a log is kept.
 pub(super) trait Place {
     type Log: EventLog + 'static;

@@ -40,10 +40,6 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// million records a second. Of the equal ones the smaller writes less for a lone record.
 pub const PAGE_BYTES: u32 = 8_192;
 
-/// Pages in the write-ahead log before it is copied into the database and reused from its start:
-/// overwriting is twice as fast to sync as growing, so short is better than long.
-const WAL_PAGES_MAX: u32 = 1_000;
-
 /// Kibibytes of pages the writer keeps, negative as SQLite wants it. A batch that does not fit is
 /// written twice: the default of 2 MiB holds 10,000 records only just, this the largest batch of
 /// them. What is kept besides is of no use to who only appends.
@@ -256,12 +252,8 @@ fn set_writer_pragmas(connection: &Connection, durability: Durability) -> Result
     set(connection, "synchronous", word, &number)?;
     // NORMAL: `sqlite3` and our readers may look while the server runs.
     set(connection, "locking_mode", "NORMAL", &"normal".to_owned())?;
-    set(
-        connection,
-        "wal_autocheckpoint",
-        WAL_PAGES_MAX,
-        &WAL_PAGES_MAX,
-    )?;
+    // SQLite's own checkpoints keep to themselves what went wrong: `checkpoint.rs` asks for them.
+    set(connection, "wal_autocheckpoint", 0, &0)?;
     set(connection, "cache_size", CACHE_KIBIBYTES, &CACHE_KIBIBYTES)?;
     // A writer that maps the file would be at the mercy of whoever truncates it.
     set_mmap(connection, 0)?;

@@ -6,6 +6,7 @@
 //! record is durable: a key is there before what needs it, and destroyed once nothing may.
 
 pub mod batch;
+mod checkpoint;
 pub mod database;
 pub mod lock;
 pub mod loss;
@@ -32,6 +33,7 @@ use protocol::{ChainHash, Record, Seq, UserId};
 use crate::domain::systems::ReplayError;
 
 pub use batch::Batch;
+pub use checkpoint::Checkpoints;
 pub use memory::MemoryLog;
 pub use people::PersonKey;
 pub use reader::SqliteReader;
@@ -115,6 +117,11 @@ pub trait EventLog: Send {
     /// If it cannot be made durable. The process must end; the next one tries again.
     fn end_loss(&mut self) -> Result<(), LogError> {
         Ok(())
+    }
+
+    /// How the write-ahead log, if there is one, is copied to where it is read from.
+    fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::default()
     }
 
     /// A second view of the durable records, for another thread.
@@ -206,6 +213,16 @@ pub enum LogError {
     /// There is no room for more.
     #[error("{what}: the disk of {} takes no more ({free_bytes} bytes are free on it, and a limit on the size of files counts as well); everything acknowledged is kept: make room, then start again", .data_dir.display())]
     NoRoom {
+        /// What was being done, and what was answered.
+        what: String,
+        /// The directory.
+        data_dir: PathBuf,
+        /// What is free there for this user.
+        free_bytes: u64,
+    },
+    /// The disk fails although there is room.
+    #[error("{what}: the disk of {} fails (it is not full: {free_bytes} bytes are free on it); everything acknowledged is kept as far as that disk keeps it: look at what the kernel says of it (`dmesg`), copy the data directory to another one, and start again", .data_dir.display())]
+    DiskFails {
         /// What was being done, and what was answered.
         what: String,
         /// The directory.

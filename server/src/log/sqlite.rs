@@ -11,7 +11,7 @@ use protocol::{ChainHash, Seq, UserId};
 use rusqlite::{CachedStatement, Connection};
 
 use super::{
-    Batch, EventLog, Head, LogError, LogReader, Loss, PersonKey, Row,
+    Batch, Checkpoints, EventLog, Head, LogError, LogReader, Loss, PersonKey, Row,
     database::{create_data_dir, open_for_writing, sqlite_error, sync_data_dir},
     lock::DataLock,
     loss, manifest,
@@ -76,6 +76,7 @@ pub struct SqliteLog {
     head: Head,
     data_dir: PathBuf,
     mark_read: MarkRead,
+    checkpoints: Checkpoints,
     /// Where the log ended when a loss was accepted that is not over.
     lost_after: Option<Seq>,
     insert_many: String,
@@ -121,6 +122,7 @@ impl SqliteLog {
             head,
             data_dir: data_dir.to_owned(),
             mark_read,
+            checkpoints: Checkpoints::default(),
             lost_after,
             insert_many: insert(ROWS_PER_STATEMENT),
             insert_one: insert(1),
@@ -151,7 +153,10 @@ impl SqliteLog {
         self.head = head;
         self.mark.write(head)?;
         // A crash in between leaves keys of people whom the log says are erased: the same.
-        self.people.destroy(batch.leaving())
+        self.people.destroy(batch.leaving())?;
+        self.checkpoints
+            .after_commit(&self.connection, &self.data_dir);
+        Ok(())
     }
 
     fn write(&self, batch: &Batch, head: Head) -> Result<(), LogError> {
@@ -272,6 +277,10 @@ impl EventLog for SqliteLog {
             sync_data_dir(&self.data_dir)?;
         }
         Ok(())
+    }
+
+    fn checkpoints(&self) -> Checkpoints {
+        self.checkpoints
     }
 
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
