@@ -18,7 +18,8 @@ const PASSWORD: &str = "correct horse";
 /// More than a fresh log takes, and less than a few dozen messages more.
 const FILE_BYTES_MAX: u64 = 400_000;
 
-async fn join(server: &Server, name: &str) -> Caller {
+/// Somebody who is logged in.
+pub(crate) async fn join(server: &Server, name: &str) -> Caller {
     let mut caller = Caller::connect(&server.address).await.expect("it listens");
     let registered = caller.register(Key([1; 16]), name, PASSWORD).await;
     registered
