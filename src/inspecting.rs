@@ -24,7 +24,7 @@ use crate::{
 
 /// Prints records as JSON lines.
 pub(crate) fn cat(args: &Cat) -> Result<ExitCode> {
-    let mut out = PrintableWriter(BufWriter::new(io::stdout().lock()));
+    let mut out = PrintableWriter(BufWriter::new(printing::product()?));
     let shown = inspect::cat(&args.data, Seq(args.from), args.limit, &mut out);
     match shown {
         // Whoever reads the lines has seen enough: `| head`.

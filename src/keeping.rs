@@ -94,7 +94,7 @@ pub(crate) fn restore(args: &Restore) -> Result<ExitCode> {
 
 /// Prints a log as lines.
 pub(crate) fn export(args: &Export) -> Result<ExitCode> {
-    let mut out = PrintableWriter(BufWriter::new(io::stdout().lock()));
+    let mut out = PrintableWriter(BufWriter::new(printing::product()?));
     match copies::export(&args.data, &mut out, &mut progress("exported")) {
         // Whoever reads the lines has seen enough: `| head`.
         Err(CopyError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {}

@@ -1,11 +1,12 @@
 //! `stampede log` on what is no log, or not any more.
 
-use std::{io::pipe, path::Path};
+use std::{io::pipe, path::Path, process::Stdio};
 
 use protocol::{Key, words::chat};
 use reports::printable::is_hidden;
 use rusqlite::Connection;
 use tempfile::tempdir;
+use tokio::process::Command;
 
 use crate::{
     keeping::join,
@@ -83,6 +84,41 @@ async fn a_reader_that_has_seen_enough_changes_nothing() {
         assert_eq!(said.code, Some(0), "{what}: {said:?}");
         assert!(!said.err.contains("stampede: "), "{what}: {said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_write_says_so() {
+    let dir = tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    assert_eq!(Server::start(&data).await.interrupt().await.code, Some(0));
+    let data = text(&data);
+    for args in [
+        &["log", "cat", data][..],
+        &["log", "export", data],
+        &["schema"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
+        for redirection in [">&-", "> /dev/full"] {
+            let said = redirected(args, redirection).await;
+            check_refused(&said, 1, &[]);
+            assert!(!said.err.contains("exported"), "{redirection}: {said:?}");
+        }
+        // Thrown away on purpose.
+        let said = redirected(args, "> /dev/null").await;
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+    let said = redirected(&["log", "verify", data], "> /dev/full").await;
+    check_refused(&said, 1, &[]);
+}
+
+/// Runs the program as a shell starts it behind this redirection.
+async fn redirected(args: &[&str], redirection: &str) -> Said {
+    let script = format!("exec \"$0\" \"$@\" {redirection}");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_stampede")]);
+    command.args(args).stdin(Stdio::null());
+    finish(command, &args.join(" ")).await
 }
 
 #[tokio::test]
