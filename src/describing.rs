@@ -58,7 +58,7 @@ pub(crate) fn schema(args: &Schema) -> Result<ExitCode> {
         Format::Scenario => loadgen::scenario::schema(),
         Format::Run => reports::read::schema_json(),
     };
-    printing::print(&text)?;
+    printing::print_product(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn schema(args: &Schema) -> Result<ExitCode> {
 pub(crate) fn completions(args: &Completions) -> Result<ExitCode> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), "stampede", &mut text);
-    printing::print(&String::from_utf8_lossy(&text))?;
+    printing::print_product(&String::from_utf8_lossy(&text))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn man(args: &Man) -> Result<ExitCode> {
     let command = find(Args::command(), &args.command)?;
     let mut text = Vec::new();
     clap_mangen::Man::new(command).render(&mut text)?;
-    printing::print(&String::from_utf8_lossy(&text))?;
+    printing::print_product(&String::from_utf8_lossy(&text))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::Result;
 use protocol::Seq;
-use reports::verdict::EXIT_INVARIANT;
+use reports::{
+    printable::{PrintableWriter, printable},
+    verdict::EXIT_INVARIANT,
+};
 use server::{
     clock::Monotonic,
     inspect::{self, InspectError},
@@ -21,7 +24,7 @@ use crate::{
 
 /// Prints records as JSON lines.
 pub(crate) fn cat(args: &Cat) -> Result<ExitCode> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = PrintableWriter(BufWriter::new(printing::product()?));
     let shown = inspect::cat(&args.data, Seq(args.from), args.limit, &mut out);
     match shown {
         // Whoever reads the lines has seen enough: `| head`.
@@ -42,7 +45,8 @@ pub(crate) fn verify(args: &Verify) -> Result<ExitCode> {
     writeln!(out, "{report}")?;
     let mut are_sound = true;
     for snapshot in survey(&args.data)? {
-        let path = snapshot.listed.path.display();
+        let path = snapshot.listed.path.display().to_string();
+        let path = printable(&path);
         match snapshot.found {
             Ok(header) => writeln!(out, "snapshot seq {}, sound: {path}", header.head.seq)?,
             Err(unsound) => {

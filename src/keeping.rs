@@ -12,6 +12,7 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use protocol::Seq;
+use reports::printable::{PrintableWriter, printable};
 use server::{
     clock::Monotonic,
     copies::{self, Copied, CopyError},
@@ -64,7 +65,8 @@ pub(crate) struct Import {
 /// Copies a log while it is served.
 pub(crate) fn backup(args: &Backup) -> Result<ExitCode> {
     let copied = copies::backup(&args.data, &args.dest, &mut progress("copied"))?;
-    let dest = args.dest.display();
+    let dest = args.dest.display().to_string();
+    let dest = printable(&dest);
     let mut out = printing::out();
     writeln!(out, "backed up {} into {dest}", describe(&copied))?;
     writeln!(out, "Look at it with:     stampede log verify {dest}")?;
@@ -84,7 +86,7 @@ pub(crate) fn restore(args: &Restore) -> Result<ExitCode> {
         out,
         "restored {} into {}",
         describe(&copied),
-        args.data.display()
+        printable(&args.data.display().to_string())
     )?;
     writeln!(out, "{}", erased_since(&copied))?;
     Ok(ExitCode::SUCCESS)
@@ -92,7 +94,7 @@ pub(crate) fn restore(args: &Restore) -> Result<ExitCode> {
 
 /// Prints a log as lines.
 pub(crate) fn export(args: &Export) -> Result<ExitCode> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = PrintableWriter(BufWriter::new(printing::product()?));
     match copies::export(&args.data, &mut out, &mut progress("exported")) {
         // Whoever reads the lines has seen enough: `| head`.
         Err(CopyError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {}
@@ -114,7 +116,7 @@ pub(crate) fn import(args: &Import) -> Result<ExitCode> {
         out,
         "imported {} into {}",
         describe(&copied),
-        args.data.display()
+        printable(&args.data.display().to_string())
     )?;
     writeln!(out, "{}", erased_since(&copied))?;
     Ok(ExitCode::SUCCESS)

@@ -26,7 +26,10 @@ use clap::Parser;
 use loadgen::{
     history::HistoryError, register::HistoryTextError, run::RunError, scenario::ScenarioError,
 };
-use reports::verdict::{EXIT_INTERNAL, EXIT_INVARIANT, EXIT_USAGE};
+use reports::{
+    printable::printable_lines,
+    verdict::{EXIT_INTERNAL, EXIT_INVARIANT, EXIT_USAGE},
+};
 use server::{
     ServeError, copies::CopyError, inspect::InspectError, log::LogError, snapshot::SnapshotError,
 };
@@ -56,7 +59,9 @@ fn main() -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         // Nobody can be told if the standard error is closed.
-        let _unheard = writeln!(io::stderr(), "stampede: {}", sentence(&error));
+        // What was typed is repeated in it, and stands in some file's name as likely as not.
+        let sentence = sentence(&error);
+        let _unheard = writeln!(io::stderr(), "stampede: {}", printable_lines(&sentence));
         ExitCode::from(exit_code(&error))
     })
 }
@@ -160,6 +165,7 @@ const fn log_exit_code(error: &LogError) -> u8 {
         LogError::Sqlite { .. }
         | LogError::Io { .. }
         | LogError::NoRoom { .. }
+        | LogError::DiskFails { .. }
         | LogError::NotWritable { .. }
         | LogError::Busy { .. } => EXIT_INTERNAL,
     }

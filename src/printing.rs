@@ -1,11 +1,13 @@
 //! What every command that prints for a person or a pipe has in common.
 
 use std::{
-    env,
+    env, fs,
     io::{self, IsTerminal, StdoutLock, Write},
+    os::unix::fs::MetadataExt as _,
 };
 
 use reports::render::Style;
+use rustix::fs::{OFlags, fcntl_getfl, fstat};
 
 /// Columns of a summary: what fits everywhere, a terminal's own width being nothing to rely on.
 const WIDTH: usize = 100;
@@ -41,6 +43,35 @@ impl Write for Out {
             flushed => flushed,
         }
     }
+}
+
+/// The standard output, of a command whose whole purpose is what it writes there.
+///
+/// # Errors
+/// If it is closed (`>&-`).
+pub(crate) fn product() -> io::Result<StdoutLock<'static>> {
+    if is_closed()? {
+        return Err(io::Error::other(
+            "the standard output is closed (or the null device, opened for reading and writing): there is nowhere to write to; redirect it to a file or a pipe",
+        ));
+    }
+    Ok(io::stdout().lock())
+}
+
+/// Before this program begins, its runtime opens the null device where a standard stream is closed, for
+/// reading and writing. A shell that throws output away opens it for writing alone. Some other programs
+/// do not, so this is asked only where nothing is lost by refusing them.
+fn is_closed() -> io::Result<bool> {
+    let out = io::stdout();
+    let is_null = fstat(&out)?.st_rdev == fs::metadata("/dev/null")?.rdev();
+    let mode = fcntl_getfl(&out)? & OFlags::RWMODE;
+    Ok(is_null && mode == OFlags::RDWR)
+}
+
+/// Prints on the standard output what a command is there to print.
+pub(crate) fn print_product(text: &str) -> io::Result<()> {
+    let _open = product()?;
+    print(text)
 }
 
 /// Prints on the standard output.

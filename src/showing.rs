@@ -72,13 +72,13 @@ pub(crate) fn show(args: &Show) -> Result<ExitCode> {
     };
     let record = read(&path)?;
     if args.json.is_some() {
-        printing::print(&record.to_json())?;
+        printing::print_product(&record.to_json())?;
         return Ok(ExitCode::SUCCESS);
     }
     let page = path.with_file_name(REPORT_FILE);
     let page = page.is_file().then(|| page.display().to_string());
     let text = render::terminal(&record, printing::style(), page.as_deref());
-    printing::print(&text)?;
+    printing::print_product(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

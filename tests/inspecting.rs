@@ -1,11 +1,17 @@
 //! `stampede log` on what is no log, or not any more.
 
-use std::{io::pipe, path::Path};
+use std::{io::pipe, path::Path, process::Stdio};
 
+use protocol::{Key, words::chat};
+use reports::printable::is_hidden;
 use rusqlite::Connection;
 use tempfile::tempdir;
+use tokio::process::Command;
 
-use crate::program::{Said, Server, finish, run, stampede, text};
+use crate::{
+    keeping::join,
+    program::{Said, Server, finish, run, stampede, text},
+};
 
 fn check_refused(said: &Said, code: i32, words: &[&str]) {
     assert_eq!(said.code, Some(code), "{said:?}");
@@ -78,6 +84,95 @@ async fn a_reader_that_has_seen_enough_changes_nothing() {
         assert_eq!(said.code, Some(0), "{what}: {said:?}");
         assert!(!said.err.contains("stampede: "), "{what}: {said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_write_says_so() {
+    let dir = tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    assert_eq!(Server::start(&data).await.interrupt().await.code, Some(0));
+    let data = text(&data);
+    for args in [
+        &["log", "cat", data][..],
+        &["log", "export", data],
+        &["schema"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
+        for redirection in [">&-", "> /dev/full"] {
+            let said = redirected(args, redirection).await;
+            check_refused(&said, 1, &[]);
+            assert!(!said.err.contains("exported"), "{redirection}: {said:?}");
+        }
+        // Thrown away on purpose.
+        let said = redirected(args, "> /dev/null").await;
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+    let said = redirected(&["log", "verify", data], "> /dev/full").await;
+    check_refused(&said, 1, &[]);
+}
+
+/// Runs the program as a shell starts it behind this redirection.
+async fn redirected(args: &[&str], redirection: &str) -> Said {
+    let script = format!("exec \"$0\" \"$@\" {redirection}");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_stampede")]);
+    command.args(args).stdin(Stdio::null());
+    finish(command, &args.join(" ")).await
+}
+
+#[tokio::test]
+async fn what_strangers_wrote_does_nothing_to_a_terminal() {
+    const HOSTILE: &str = "a\u{9b}31mb\u{202e}c\u{2066}d\u{2028}e\u{7f}f\u{200b}g";
+    const SHOWN: &str = r"a\u009b31mb\u202ec\u2066d\u2028e\u007ff\u200bg";
+    let dir = tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    let server = Server::start(&data).await;
+    let mut ana = join(&server, "ana").await;
+    let send = chat::Command::from(chat::Send {
+        to: chat::Target::Public,
+        text: HOSTILE.into(),
+    });
+    let mut body = Vec::new();
+    send.encode(&mut body);
+    let said = ana.command(Key([9; 16]), send.kind(), &body).await;
+    said.expect("an answer").accepted().expect("it may be said");
+    assert_eq!(server.interrupt().await.code, Some(0));
+    for what in ["cat", "export"] {
+        let said = run(&["log", what, text(&data)]).await;
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(said.out.contains(SHOWN), "{}", said.out);
+        assert!(!said.out.contains(is_hidden_in_lines), "{}", said.out);
+    }
+    let hostile = dir.path().join(HOSTILE);
+    for args in [
+        &["log", "verify", text(&hostile)][..],
+        &["show", text(&hostile)],
+        &["check", text(&hostile)],
+        &["plan", text(&hostile)],
+        &[
+            "log",
+            "backup",
+            text(&dir.path().join("copy")),
+            text(&hostile),
+        ],
+    ] {
+        let said = run(args).await;
+        assert_ne!(said.code, Some(0), "{args:?}: {said:?}");
+        assert!(said.err.contains(SHOWN), "{args:?}: {}", said.err);
+        assert!(
+            !said.err.contains(is_hidden_in_lines),
+            "{args:?}: {}",
+            said.err
+        );
+    }
+    let said = run(&["log", "backup", text(&hostile), text(&data)]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(!said.out.contains(is_hidden_in_lines), "{}", said.out);
+}
+
+fn is_hidden_in_lines(sign: char) -> bool {
+    sign != '\n' && is_hidden(sign)
 }
 
 /// Changes the last byte of a record's body, as a bad disk might.

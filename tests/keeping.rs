@@ -18,7 +18,8 @@ const PASSWORD: &str = "correct horse";
 /// More than a fresh log takes, and less than a few dozen messages more.
 const FILE_BYTES_MAX: u64 = 400_000;
 
-async fn join(server: &Server, name: &str) -> Caller {
+/// Somebody who is logged in.
+pub(crate) async fn join(server: &Server, name: &str) -> Caller {
     let mut caller = Caller::connect(&server.address).await.expect("it listens");
     let registered = caller.register(Key([1; 16]), name, PASSWORD).await;
     registered
@@ -115,7 +116,7 @@ async fn a_log_is_backed_up_under_load_and_brought_back_with_its_people() {
     check(
         &run(&["log", "verify", text(&copy)]).await,
         0,
-        &["accounted for"],
+        &["byte for byte"],
     );
     let said = run(&["log", "restore", text(&copy), text(&restored)]).await;
     check(&said, 0, &["restored", "erased after"]);
@@ -138,7 +139,7 @@ async fn a_log_goes_through_lines_and_back() {
     let exported = run(&["log", "export", text(&data)]).await;
     check(&exported, 0, &["exported 3 records"]);
     let said = import(&exported.out, &again).await;
-    check(&said, 0, &["imported 3 records", "accounted for"]);
+    check(&said, 0, &["imported 3 records", "byte for byte"]);
     assert_eq!(cat(&again).await, cat(&data).await);
     let said = import(&exported.out, &again).await;
     check(&said, 2, &["not empty", text(&again)]);

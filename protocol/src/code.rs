@@ -126,6 +126,7 @@ codes! {
     UNKNOWN_STEP = 0x0017, "unknown-step", "seq {value} is no step of this trail; give the last one of the page before, or 0 for the newest";
     BAD_LINE = 0x0018, "bad-line", "this line asks nothing known; see its `reason`, and the JSON lines in protocol/README.md";
     LINE_TOO_LONG = 0x0019, "line-too-long", "this line, or what it says, is longer than can be asked at once; send less at a time";
+    LOG_DAMAGED = 0x0020, "log-damaged", "the server cannot read its log back at seq {value}, or right before it: it was altered there, or its disk fails; what it says is not told, and nothing was changed; ask whoever runs the server for `stampede log verify`";
 
     // Accounts.
     NAME_TAKEN = 0x0101, "name-taken", "this name belongs to user {value} already; choose another";

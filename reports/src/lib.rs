@@ -7,6 +7,7 @@ pub mod compare;
 pub mod histogram;
 pub mod judged;
 pub mod live;
+pub mod printable;
 pub mod read;
 pub mod record;
 pub mod render;

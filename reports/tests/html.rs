@@ -1,5 +1,6 @@
 //! The page: complete, closed to the outside, and deaf to what names contain.
 
+use reports::printable::is_hidden;
 use reports::record::RunRecord;
 use reports::render::html;
 
@@ -33,6 +34,22 @@ fn the_page_says_what_the_record_says() {
     ] {
         assert!(page.contains(said), "not on the page: {said}");
     }
+}
+
+#[test]
+fn what_a_reader_would_not_see_is_shown() {
+    let hostile = "a\u{1b}[31mb\u{202e}c\u{200b}d\u{9b}e";
+    let mut record = sample::violated();
+    record.scenario.name = hostile.to_owned();
+    record.scenario.description = hostile.to_owned();
+    record.laws[0].name = hostile.to_owned();
+    let page = html(&record);
+    assert!(
+        page.contains(r"a\u001b[31mb\u202ec\u200bd\u009be"),
+        "it is shown"
+    );
+    let hidden = page.chars().find(|sign| *sign != '\n' && is_hidden(*sign));
+    assert_eq!(hidden, None);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! A log of half a million records is built once; recovering an engine from it checks every hash,
 //! applies every event and fills the tables of keys and trails. The bound reads the same rows and
-//! does nothing. Deliberately absent: a cold disk; the pages are in memory.
+//! does nothing. Beside that, what it costs to prove the rows of a page of 50 by their hashes, where
+//! they stand far apart. Deliberately absent: a cold disk; the pages are in memory.
 
 mod race;
 
@@ -14,11 +15,12 @@ use std::{
 
 use protocol::{Key, Seq, UserId};
 use server::{
+    archive,
     domain::systems::{CommandBytes, Source},
     engine::{Ask, Engine, Submitted},
     health::Progress,
     keyring::Keyring,
-    log::{Durability, EventLog, SqliteLog, SqliteOptions, commit, verify_chain},
+    log::{Durability, EventLog, LogReader, SqliteLog, SqliteOptions, commit, verify_chain},
     recover::recover,
     snapshot::Snapshots,
 };
@@ -28,6 +30,10 @@ use race::{AGENDAS, NOW, USERS, open_agenda, register, reserve, scattered};
 const RECORDS: u64 = 500_000;
 const BATCH_LEN: u64 = 10_000;
 const ROUNDS: u32 = 3;
+const PAGES: u32 = 2_000;
+const PAGE_LEN: u64 = 50;
+/// Between two rows of a page: further than it pays to step over.
+const APART: u64 = 40;
 
 fn main() {
     let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("target is writable");
@@ -46,6 +52,36 @@ fn main() {
         spent[2] += timed(|| rebuild(&mut log));
     }
     print(records, accepted, spent);
+    print_pages(
+        timed(|| read_pages(&log, look_up)),
+        timed(|| read_pages(&log, prove)),
+    );
+}
+
+/// Reads pages from all over the log.
+fn read_pages(log: &SqliteLog, read: fn(&mut dyn LogReader, &[Seq])) {
+    let mut reader = log.reader().expect("a second view opens");
+    for page in 0..PAGES {
+        let span = RECORDS - PAGE_LEN * APART;
+        let first = 1 + scattered(u64::from(page)) % span;
+        let seqs: Vec<Seq> = (0..PAGE_LEN).map(|nth| Seq(first + nth * APART)).collect();
+        read(&mut *reader, &seqs);
+    }
+}
+
+fn look_up(reader: &mut dyn LogReader, seqs: &[Seq]) {
+    for seq in seqs {
+        let visit = &mut |row: server::log::Row<'_>| {
+            black_box(row.hash);
+            ControlFlow::Break(())
+        };
+        reader.read(*seq, visit).expect("the log is readable");
+    }
+}
+
+fn prove(reader: &mut dyn LogReader, seqs: &[Seq]) {
+    let visit = &mut |row: &server::log::Row<'_>| _ = black_box(row.hash);
+    archive::read_rows(reader, seqs, visit).expect("the log is sound");
 }
 
 fn scan(log: &SqliteLog) {
@@ -149,4 +185,11 @@ fn print(records: u64, accepted: u64, spent: [Duration; 3]) {
         "rebuild engine   {rebuild:>10.0}/s  {:.0}% of the bound",
         100.0 * rebuild / scan
     );
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark speaks to people")]
+fn print_pages(looked_up: Duration, proven: Duration) {
+    let micros = |spent: Duration| spent.as_secs_f64() * 1e6 / f64::from(PAGES);
+    println!("page of {PAGE_LEN} (bound) {:>8.0} us", micros(looked_up));
+    println!("page of {PAGE_LEN} proven  {:>8.0} us", micros(proven));
 }

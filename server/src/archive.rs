@@ -1,7 +1,9 @@
 //! Answers about the log itself: pages of it, trails, and the hash of the state.
 //!
 //! Queries of system 0 go in; outcomes go to the engine, which lets them go when what they reflect
-//! is durable. Only durable records are ever shown. Deliberately absent: changing anything.
+//! is durable. Only durable records are ever shown, and each only after its hash was worked out anew:
+//! what was altered on the disk is said to be damaged and never taken for what was written. Deliberately
+//! absent: changing anything.
 
 use std::ops::ControlFlow;
 
@@ -20,7 +22,7 @@ use protocol::{
 use crate::{
     domain::{
         PageWanted, Systems,
-        systems::{CommandBytes, PushBytes},
+        systems::{CommandBytes, PushBytes, ReplayError},
     },
     engine::{Engine, Origin},
     keyring::Keyring,
@@ -45,7 +47,10 @@ pub fn answer(
         Err(error) => return engine.refuse(origin, no_query(&error)),
     };
     let answer = match decoded {
-        Query::ReadLog(page) => admit(engine, user).and_then(|()| read_page(reader, &page)),
+        Query::ReadLog(page) => {
+            let durable = engine.durable().seq;
+            admit(engine, user).and_then(|()| read_page(reader, &page, durable))
+        }
         Query::ReadState(_) => admit(engine, user).map(|()| engine.state_hash().into()),
         Query::ReadTrail(page) => read_trail(engine, reader, user, &page),
         Query::ReplayState(_) => Err(Refusal::with(
@@ -104,20 +109,22 @@ pub fn replay_state(reader: &mut dyn LogReader, upto: Seq) -> Result<Vec<u8>, Lo
         if upto < row.record.seq {
             return ControlFlow::Break(());
         }
-        let body = Systems::open(&row.record, &keyring, "");
-        match systems.replay(&Record {
-            body: &body,
-            ..row.record
-        }) {
+        let replayed = Systems::open(&row.record, &keyring, "").and_then(|body| {
+            systems.replay(&Record {
+                body: &body,
+                ..row.record
+            })
+        });
+        match replayed {
             Ok(_) => ControlFlow::Continue(()),
             Err(error) => {
-                failure = Some(format!("seq {}: {error}", row.record.seq));
+                failure = Some(LogError::unread(row.record.seq, &error));
                 ControlFlow::Break(())
             }
         }
     })?;
     match failure {
-        Some(failure) => Err(LogError::Damaged(failure)),
+        Some(failure) => Err(failure),
         None => {
             let hash = StateHash {
                 seq: upto,
@@ -131,20 +138,31 @@ pub fn replay_state(reader: &mut dyn LogReader, upto: Seq) -> Result<Vec<u8>, Lo
 /// The stored answer of the command at `seq`.
 ///
 /// # Errors
-/// If the log cannot be read, or has no such record.
+/// If the log cannot be read, is damaged there, or has no such record.
 pub fn read_outcome(reader: &mut dyn LogReader, seq: Seq) -> Result<(Head, Vec<u8>), LogError> {
     let mut found = None;
-    reader.read(seq, &mut |row| {
-        found = (row.record.seq == seq).then(|| (head_of(&row), row.record.outcome.to_vec()));
-        ControlFlow::Break(())
+    read_rows(reader, &[seq], &mut |row| {
+        found = Some((head_of(row), row.record.outcome.to_vec()));
     })?;
-    found.ok_or_else(|| LogError::Damaged(format!("seq {seq} was durable and is not in the log")))
+    found.ok_or_else(|| gone(seq))
+}
+
+fn gone(seq: Seq) -> LogError {
+    LogError::Damaged(format!("seq {seq} was durable and is not in the log"))
+}
+
+/// What is told of a log that could be read when the server started, and cannot be read back at
+/// `seq` now, to whoever asked for that.
+#[must_use]
+pub fn unreadable(seq: Seq, error: &LogError) -> Refusal {
+    tracing::error!(%error, %seq, "a durable record cannot be read back");
+    Refusal::with(Code::LOG_DAMAGED, seq.0, 0)
 }
 
 /// What `key` was used for by `actor`, if it was at one of these positions, the newest first.
 ///
 /// # Errors
-/// If they cannot be read, or are not there.
+/// If they cannot be read, are damaged, or are not there.
 pub fn find_use(
     reader: &mut dyn LogReader,
     actor: UserId,
@@ -168,10 +186,10 @@ pub fn find_use(
 /// Rows that are stepped over to reach the next one wanted: stepping costs less than asking anew.
 const STEPS_MAX: u64 = 16;
 
-/// Shows the rows at these positions, which rise.
+/// Shows the rows at these positions, which rise, each proven by its hash and that of the row before.
 ///
 /// # Errors
-/// If they cannot be read, or are not there.
+/// If they cannot be read, are damaged, or are not there.
 pub fn read_rows(
     reader: &mut dyn LogReader,
     seqs: &[Seq],
@@ -179,7 +197,7 @@ pub fn read_rows(
 ) -> Result<(), LogError> {
     let mut wanted = seqs.iter().copied().peekable();
     while let Some(first) = wanted.peek().copied() {
-        reader.read(first, &mut |row| {
+        log::read_proven(reader, first, &mut |row| {
             let seq = row.record.seq;
             if wanted.next_if_eq(&seq).is_some() {
                 visit(&row);
@@ -190,8 +208,7 @@ pub fn read_rows(
             }
         })?;
         if wanted.peek() == Some(&first) {
-            let missing = format!("seq {first} was durable and is not in the log");
-            return Err(LogError::Damaged(missing));
+            return Err(gone(first));
         }
     }
     Ok(())
@@ -215,15 +232,13 @@ pub fn answer_page(
     };
     let seqs = engine.feed().page(&wanted, engine.durable().seq);
     let mut outcome = Vec::new();
+    let newest = seqs.iter().max().copied().unwrap_or_default();
     match read_entries(reader, engine.keyring(), seqs) {
         Ok(entries) => {
             let is_answered = Systems::answer_page(system, &entries, &mut outcome);
             assert!(is_answered, "a system that wants entries answers with them");
         }
-        Err(error) => {
-            tracing::error!(%error, "a page of a stream cannot be read");
-            encode_refused(&Refusal::new(Code::SHUTTING_DOWN), &mut outcome);
-        }
+        Err(error) => encode_refused(&unreadable(newest, &error), &mut outcome),
     }
     // It is of the position it was read at, whatever else was decided meanwhile.
     engine.release_read_at(origin, engine.durable(), &outcome);
@@ -266,36 +281,39 @@ fn read_entries(
 /// If the record says nothing of the kind.
 pub fn push_of(row: &Row<'_>, keyring: &Keyring) -> Result<PushBytes, LogError> {
     let seq = row.record.seq;
-    let body = Systems::open(&row.record, keyring, "");
-    match Systems::push(&Record {
-        body: &body,
-        ..row.record
-    }) {
+    let pushed = Systems::open(&row.record, keyring, "").and_then(|body| {
+        Systems::push(&Record {
+            body: &body,
+            ..row.record
+        })
+    });
+    match pushed {
         Ok(Some(push)) => Ok(push),
         Ok(None) => Err(LogError::Damaged(format!(
             "seq {seq} tells nobody anything"
         ))),
-        Err(error) => Err(LogError::Damaged(format!("seq {seq}: {error}"))),
+        Err(error) => Err(LogError::unread(seq, &error)),
     }
 }
 
-fn read_page(reader: &mut dyn LogReader, page: &ReadLog) -> Result<Answer, Refusal> {
+fn read_page(reader: &mut dyn LogReader, page: &ReadLog, durable: Seq) -> Result<Answer, Refusal> {
     let limit = usize::from(page.limit);
-    let (mut records, mut bytes) = (Vec::new(), 0);
-    let read = reader.read(page.from.max(Seq(1)), &mut |row| {
+    let mut next = page.from.max(Seq(1));
+    let (mut records, mut bytes, mut is_cut) = (Vec::new(), 0, false);
+    let read = log::read_proven(reader, next, &mut |row| {
         bytes += row.record.body.len() + row.record.outcome.len() + 128;
         if limit <= records.len() || PAGE_BYTES_MAX < bytes {
+            is_cut = true;
             return ControlFlow::Break(());
         }
         records.push(row.record.owned(row.hash));
+        next = row.record.seq.next();
         ControlFlow::Continue(())
     });
     match read {
-        Ok(()) => Ok(LogPage { records }.into()),
-        Err(error) => {
-            tracing::error!(%error, "a page of the log cannot be read");
-            Err(Refusal::new(Code::SHUTTING_DOWN))
-        }
+        Ok(()) if is_cut || durable < next => Ok(LogPage { records }.into()),
+        Ok(()) => Err(unreadable(next, &gone(next))),
+        Err(error) => Err(unreadable(next, &error)),
     }
 }
 
@@ -315,23 +333,29 @@ fn read_trail(
         .trail(page.subject, page.before, usize::from(page.limit))
         .map_err(|error| match error {
             TrailError::NoSuchStep => Refusal::with(Code::UNKNOWN_STEP, page.before.0, 0),
-            TrailError::Read(error) => {
-                tracing::error!(%error, "a trail cannot be read");
-                Refusal::new(Code::SHUTTING_DOWN)
+            TrailError::Read(source) => {
+                let doing = "read a trail".to_owned();
+                unreadable(page.before, &LogError::Io { doing, source })
             }
         })?;
     for step in steps {
-        let seq = step.seq;
-        let read = reader.read(seq, &mut |row| {
-            entries.extend(trail_entry(&row, step.target));
-            ControlFlow::Break(())
-        });
-        if let Err(error) = read {
-            tracing::error!(%error, %seq, "a trail entry cannot be read");
-            return Err(Refusal::new(Code::SHUTTING_DOWN));
-        }
+        let read = read_trail_entry(reader, step.seq, step.target);
+        entries.push(read.map_err(|error| unreadable(step.seq, &error))?);
     }
     Ok(TrailPage { entries }.into())
+}
+
+fn read_trail_entry(
+    reader: &mut dyn LogReader,
+    seq: Seq,
+    target: u64,
+) -> Result<TrailEntry, LogError> {
+    let mut entry = None;
+    read_rows(reader, &[seq], &mut |row| {
+        entry = Some(trail_entry(row, target));
+    })?;
+    let entry = entry.ok_or_else(|| gone(seq))?;
+    entry.map_err(|error| LogError::unread(seq, &error))
 }
 
 fn admit_to_trail(engine: &Engine, user: UserId, subject: Subject) -> Result<(), Refusal> {
@@ -356,16 +380,16 @@ fn admit_to_trail(engine: &Engine, user: UserId, subject: Subject) -> Result<(),
     ))
 }
 
-fn trail_entry(row: &Row<'_>, target: u64) -> Option<TrailEntry> {
+fn trail_entry(row: &Row<'_>, target: u64) -> Result<TrailEntry, ReplayError> {
     let record = &row.record;
-    let described = Systems::describe(record).ok()?;
-    Some(TrailEntry {
+    let described = Systems::describe(record)?;
+    Ok(TrailEntry {
         seq: record.seq,
         recorded_at: record.recorded_at,
         actor: record.actor,
         command: described.name.to_owned(),
         target,
-        refused: match Outcome::decode(record.outcome).ok()? {
+        refused: match Outcome::decode(record.outcome)? {
             Outcome::Accepted { .. } => None,
             Outcome::Refused(refusal) => Some(refusal.code),
         },

@@ -38,9 +38,14 @@ pub const SEAL_BYTES: usize = 1 + NONCE_BYTES + TAG_BYTES;
 /// Where a text stands: the position of its record, and its number there.
 pub type TextPlace = (Seq, u8);
 
-/// A text that cannot be read: its key is gone, or it is not what was sealed here.
+/// Why a text cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unreadable;
+pub enum Unreadable {
+    /// There is no key: whoever it is about was erased, or never came to be.
+    Erased,
+    /// There is a key and it does not open this: one of them is not what it was.
+    Damaged,
+}
 
 /// Every key there is.
 pub struct Keyring {
@@ -161,7 +166,8 @@ impl Keyring {
     /// Opens a text about `user`. One that was never sealed stays as it is.
     ///
     /// # Errors
-    /// If it cannot be opened; it stays as it is.
+    /// If it cannot be opened; it stays as it is. Only a key that is not there means that its person
+    /// was erased.
     pub fn open(
         &self,
         user: UserId,
@@ -171,11 +177,15 @@ impl Keyring {
         let Some((&SEALED, sealed)) = text.as_bytes().split_first() else {
             return Ok(());
         };
+        // What belonged to nobody is the first byte alone.
+        let key = self.keys.get(&user).filter(|_key| !sealed.is_empty());
+        let key = key.ok_or(Unreadable::Erased)?;
         let (nonce, rest) = sealed
             .split_first_chunk::<NONCE_BYTES>()
-            .ok_or(Unreadable)?;
-        let (enciphered, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(Unreadable)?;
-        let key = self.keys.get(&user).ok_or(Unreadable)?;
+            .ok_or(Unreadable::Damaged)?;
+        let (enciphered, tag) = rest
+            .split_last_chunk::<TAG_BYTES>()
+            .ok_or(Unreadable::Damaged)?;
         let mut plain = enciphered.to_vec();
         ChaCha20Poly1305::new((&**key).into())
             .decrypt_inout_detached(
@@ -184,7 +194,7 @@ impl Keyring {
                 plain.as_mut_slice().into(),
                 <&Tag>::from(tag),
             )
-            .map_err(|_forged| Unreadable)?;
+            .map_err(|_forged| Unreadable::Damaged)?;
         *text = Personal::from_bytes(plain);
         Ok(())
     }
@@ -211,6 +221,8 @@ mod tests {
 
     const ANA: UserId = UserId(4);
     const PLACE: TextPlace = (Seq(9), 0);
+    const ERASED: Result<String, Unreadable> = Err(Unreadable::Erased);
+    const DAMAGED: Result<String, Unreadable> = Err(Unreadable::Damaged);
 
     fn ring() -> Keyring {
         let mut ring = Keyring::new([7; 32]);
@@ -224,10 +236,15 @@ mod tests {
         text
     }
 
-    fn opened(ring: &Keyring, user: UserId, place: TextPlace, text: &Personal) -> Option<String> {
+    fn opened(
+        ring: &Keyring,
+        user: UserId,
+        place: TextPlace,
+        text: &Personal,
+    ) -> Result<String, Unreadable> {
         let mut text = text.clone();
-        ring.open(user, place, &mut text).ok()?;
-        text.text().map(ToOwned::to_owned)
+        ring.open(user, place, &mut text)?;
+        Ok(text.text().expect("what is opened is text").to_owned())
     }
 
     #[test]
@@ -237,16 +254,17 @@ mod tests {
             let text = sealed(&ring, PLACE, plain);
             assert_eq!(text.text(), None, "sealed bytes are never text");
             assert_eq!(text.as_bytes().len(), SEAL_BYTES + plain.len());
-            assert_eq!(opened(&ring, ANA, PLACE, &text).as_deref(), Some(plain));
-            assert_eq!(opened(&ring, ANA, (Seq(10), 0), &text), None);
-            assert_eq!(opened(&ring, ANA, (Seq(9), 1), &text), None);
-            assert_eq!(opened(&ring, UserId(5), PLACE, &text), None);
+            assert_eq!(opened(&ring, ANA, PLACE, &text).as_deref(), Ok(plain));
+            for place in [(Seq(10), 0), (Seq(9), 1)] {
+                assert_eq!(opened(&ring, ANA, place, &text), DAMAGED);
+            }
+            assert_eq!(opened(&ring, UserId(5), PLACE, &text), ERASED);
         }
         let text = sealed(&ring, PLACE, "secret");
         ring.remove(ANA);
-        assert_eq!(opened(&ring, ANA, PLACE, &text), None);
+        assert_eq!(opened(&ring, ANA, PLACE, &text), ERASED);
         ring.make(ANA);
-        assert_eq!(opened(&ring, ANA, PLACE, &text), None, "another key");
+        assert_eq!(opened(&ring, ANA, PLACE, &text), DAMAGED, "another key");
     }
 
     #[test]
@@ -257,10 +275,12 @@ mod tests {
             let mut bytes = text.as_bytes().to_vec();
             bytes[index] ^= 1;
             let changed = Personal::from_bytes(bytes.clone());
-            assert_eq!(opened(&ring, ANA, PLACE, &changed), None, "byte {index}");
+            assert_eq!(opened(&ring, ANA, PLACE, &changed), DAMAGED, "byte {index}");
             bytes.truncate(index);
+            // The first byte alone is what belonged to nobody.
+            let expected = if index == 1 { ERASED } else { DAMAGED };
             let cut = Personal::from_bytes(bytes);
-            assert_eq!(opened(&ring, ANA, PLACE, &cut), None, "cut at {index}");
+            assert_eq!(opened(&ring, ANA, PLACE, &cut), expected, "cut at {index}");
         }
     }
 
@@ -278,7 +298,7 @@ mod tests {
         let ring = Keyring::new([7; 32]);
         let text = sealed(&ring, PLACE, "secret");
         assert_eq!(text.as_bytes(), [SEALED]);
-        assert_eq!(opened(&ring, ANA, PLACE, &text), None);
+        assert_eq!(opened(&ring, ANA, PLACE, &text), ERASED);
     }
 
     #[test]

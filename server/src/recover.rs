@@ -334,12 +334,9 @@ fn apply(
             if index % FORESEEN == 0 {
                 foresee(engine, &stretch, index);
             }
-            engine.restore(&row).map_err(|error| {
-                LogError::Foreign(format!(
-                    "seq {} cannot be read: {error}; start the version that wrote it, or a newer one",
-                    row.record.seq
-                ))
-            })?;
+            engine
+                .restore(&row)
+                .map_err(|error| LogError::unread(row.record.seq, &error))?;
         }
         progress.advance(stretch.len());
     }

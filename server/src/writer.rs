@@ -57,7 +57,7 @@ impl Writer {
                         Ok(proof) => proof,
                         Err(error) => end_the_process(&error, &batch),
                     };
-                    vitals.end_commit(batch.len());
+                    vitals.end_commit(batch.len(), log.checkpoints());
                     if synced.blocking_send((proof, batch)).is_err() {
                         break;
                     }

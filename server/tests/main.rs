@@ -4,6 +4,7 @@
 //! sleeps or knows a port: every wait is for something to arrive.
 
 mod clocks;
+mod damage;
 mod delivery;
 mod happy;
 mod health;

@@ -138,8 +138,7 @@ pub fn html(record: &RunRecord) -> String {
         generator: fact::generator(record),
         environment: fact::environment(record),
     };
-    page.render()
-        .expect("the template is checked when it is compiled and is written to memory")
+    super::page(&page)
 }
 
 fn faults_view(record: &RunRecord, found: &FaultsRecord) -> FaultsView {

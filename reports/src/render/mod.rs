@@ -27,3 +27,14 @@ pub use judged::{judged, judged_line, rejudged, rejudged_line};
 pub use junit::junit;
 pub use terminal::{Style, terminal};
 pub use timeline::timeline;
+
+use crate::printable::printable_lines;
+
+/// A page as text. Templates escape what HTML would take for its own; what a reader would not see is
+/// shown here.
+fn page(template: &impl askama::Template) -> String {
+    let text = template
+        .render()
+        .expect("the template is checked when it is compiled and is written to memory");
+    printable_lines(&text).into_owned()
+}

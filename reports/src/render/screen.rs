@@ -1,9 +1,10 @@
 //! Lines of a terminal: wrapping, aligning, emphasis.
 //!
-//! Texts go in, one string comes out. Owns the escape codes, and takes every control character out
-//! of what it is given: names come from scenario files, and a file must not move the cursor.
+//! Texts go in, one string comes out. Owns the escape codes, and makes what it is given printable:
+//! names come from scenario files, and a file must not move the cursor.
 
 use super::table::{Column, Table};
+use crate::printable::printable;
 
 /// How to write for a terminal. Whether there is one, and what `NO_COLOR` says, the caller knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,19 +148,12 @@ impl Screen {
     }
 }
 
-/// Every control character as a visible sign.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|sign| if sign.is_control() { '\u{fffd}' } else { sign })
-        .collect()
-}
-
 fn width_of(text: &str) -> usize {
     text.chars().count()
 }
 
 fn width_at(table: &Table, at: usize) -> usize {
-    let cells = table.rows.iter().map(|row| width_of(&row[at]));
+    let cells = table.rows.iter().map(|row| width_of(&printable(&row[at])));
     cells
         .max()
         .unwrap_or(0)

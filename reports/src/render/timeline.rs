@@ -103,8 +103,7 @@ pub fn timeline(path: &str, record: &JudgedRecord) -> String {
         broken,
         whole: sheet.lanes(0, sheet.lines.len(), "The whole history"),
     };
-    page.render()
-        .expect("the template is checked when it is compiled and is written to memory")
+    super::page(&page)
 }
 
 /// Where everything stands: lines in columns, and for each operation its place in the order.

@@ -184,8 +184,11 @@ impl Connections {
         let (frames, rows) = match self.delivery.frames_at(&seqs, keyring, reader) {
             Ok(found) => found,
             Err(error) => {
+                // A push that is left out would never be missed: it all ends here.
+                let first = seqs.first().copied().unwrap_or_default();
+                let refusal = archive::unreadable(first, &error);
                 self.unsubscribe(index);
-                self.handle_reader_failure(id, &error);
+                self.with_session(id, |session| _ = session.handle_end(refusal));
                 return seqs.len();
             }
         };

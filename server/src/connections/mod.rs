@@ -16,7 +16,7 @@ mod sending;
 use std::collections::BTreeMap;
 
 use protocol::{
-    Code, Refusal, Seq, UserId,
+    Seq, UserId,
     outcome::{Outcome, encode_accepted},
     words::presence::{Answer, Subscribed},
 };
@@ -223,7 +223,7 @@ impl Connections {
                     };
                     self.spread(&answer, accounts, reader);
                 }
-                Err(error) => self.handle_reader_failure(origin.connection, &error),
+                Err(error) => self.refuse_unreadable(origin, seq, &error),
             },
             Release::Refused { origin, refusal } => {
                 self.with_session(origin.connection, |session| {
@@ -315,11 +315,11 @@ impl Connections {
         }
     }
 
-    /// A log that was readable at the start and is not any more: nothing can be promised.
-    pub(crate) fn handle_reader_failure(&mut self, connection: u64, error: &LogError) {
-        tracing::error!(%error, "a durable record cannot be read back; closing the connection that asked");
-        self.with_session(connection, |session| {
-            session.handle_end(Refusal::new(Code::SHUTTING_DOWN));
+    /// What answers a request cannot be read back from the log. At once, since it tells of no record.
+    pub(crate) fn refuse_unreadable(&mut self, origin: Origin, seq: Seq, error: &LogError) {
+        let refusal = archive::unreadable(seq, error);
+        self.with_session(origin.connection, |session| {
+            session.handle_refused(origin.correlation, refusal, 0);
         });
     }
 

@@ -12,9 +12,12 @@ use std::{
 };
 
 use super::CopyError;
-use crate::log::{
-    Batch, Durability, EventLog as _, Head, PersonKey, Row, SqliteLog, SqliteOptions, SqliteReader,
-    database::UNFINISHED_FILE, lock, pages, verify_chain,
+use crate::{
+    inspect::InspectError,
+    log::{
+        Batch, Durability, EventLog as _, Head, PersonKey, Row, SqliteLog, SqliteOptions,
+        SqliteReader, database::UNFINISHED_FILE, lock, verify_chain,
+    },
 };
 
 /// Records appended at once.
@@ -78,7 +81,7 @@ impl Target {
         self.append()?;
         if let Some(mut log) = self.log.take() {
             log.keep_keys(keys)?;
-            Box::new(log).close()?;
+            log.close_as_copy()?;
         }
         let unfinished = self.data_dir.join(UNFINISHED_FILE);
         fs::remove_file(&unfinished).map_err(|source| failed("remove", &unfinished, source))?;
@@ -105,8 +108,10 @@ impl Target {
                 what: format!("it ends at seq {} instead of {}", found.seq, head.seq),
             });
         }
-        pages::account(&self.data_dir, &mut reader)?;
-        Ok(())
+        match reader.integrity_problems()? {
+            problems if problems.is_empty() => Ok(()),
+            problems => Err(InspectError::Integrity(problems).into()),
+        }
     }
 
     fn sync_names(&self) -> Result<(), CopyError> {

@@ -6,19 +6,27 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use protocol::{Seq, UserId, words::accounts};
+use protocol::{
+    Code, Refusal, Seq, UserId,
+    words::{accounts, chat},
+};
 use tempfile::TempDir;
 
 use super::{CopyError, backup, export, import, restore};
 use crate::{
+    clock::Monotonic,
+    health::Progress,
     inspect::{
         self, FilesRead,
         tests::{Stored, batch_behind, sample, stored},
     },
     keyring::Keyring,
     log::{
-        EventLog as _, Head, LogReader as _, PersonKey, Row, SqliteLog, SqliteOptions, SqliteReader,
+        EventLog as _, Head, LogReader as _, PersonKey, Row, SqliteLog, SqliteOptions,
+        SqliteReader, manifest::Vouched,
     },
+    recover::recover,
+    snapshot::Snapshots,
 };
 
 const ADA: UserId = UserId(1);
@@ -129,14 +137,21 @@ fn back_up(from: &Path, to: &Path) -> Result<Head, CopyError> {
     backup(from, to, &mut |_at, _end| {}).map(|copied| copied.head)
 }
 
-/// Nothing but what was copied, and no byte that is not accounted for.
+/// Nothing but what was copied, with a manifest that vouches for it.
 fn check_copy(of: &Path, copy: &Path) {
     assert_eq!(records(of), records(copy));
     assert_eq!(keys(of), keys(copy));
     assert_eq!(fs::read(copy.join("secret")).unwrap(), [3; 32]);
     let report = inspect::verify(copy).unwrap();
     assert!(report.is_sound(), "{report}");
-    assert!(matches!(report.files, FilesRead::Whole(_)), "{report}");
+    let vouched = FilesRead::Checked(Vouched::Whole {
+        files: 4,
+        bytes: ["events.sqlite", "head", "people.keys", "secret"]
+            .iter()
+            .map(|name| fs::metadata(copy.join(name)).unwrap().len())
+            .sum(),
+    });
+    assert_eq!(report.files, vouched);
     assert!(!copy.join("unfinished").exists());
 }
 
@@ -380,4 +395,92 @@ fn a_wrong_line_is_refused_with_its_number() {
     check(&[lines[0].to_owned(), "{}".to_owned()], 2, "none of `seq`");
     check(&["Dear diary".to_owned()], 1, "no line of an exported log");
     check(&[], 1, "cut short");
+}
+
+/// A message that nobody was told.
+fn refused_message(text: &str) -> Stored {
+    let send = chat::Command::from(chat::Send {
+        to: chat::Target::Conversation(9),
+        text: text.into(),
+    });
+    let refusal = Refusal::with(Code::UNKNOWN_CONVERSATION, 9, 0);
+    stored(ADA.0, &send, &Err::<chat::Event, _>(refusal))
+}
+
+/// The most memory that this process ever had, in MiB.
+fn peak_mib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kib: u64 = line
+        .unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
+    kib / 1_024
+}
+
+/// Everything that is done with a whole log, with one that is so long that SQLite's lock-byte page, at
+/// 2^30 bytes, which is never used, lies within it. Says how long each takes and how much memory.
+#[test]
+#[ignore = "writes some seven times the log: STAMPEDE_LOG_GIB=3 cargo test --release -p server --lib -- --ignored --nocapture lock_byte"]
+fn a_log_beyond_the_lock_byte_page_is_verified_copied_and_brought_back() {
+    let gib: u64 = std::env::var("STAMPEDE_LOG_GIB").map_or(1, |gib| gib.parse().unwrap());
+    let clock = Monotonic::start();
+    let mut told = 0;
+    let mut tell = |what: &str| {
+        let now = clock.ms();
+        println!(
+            "{what}: {} ms, {} MiB of memory at most",
+            now - told,
+            peak_mib()
+        );
+        told = now;
+    };
+    let mut served = Served::new();
+    let text = "x".repeat(4_096);
+    // One of them fills a page.
+    for _ in 0..gib * (1 << 30) / (1_000 * 8_192) + 3 {
+        let words: Vec<Stored> = (0..1_000).map(|_| refused_message(&text)).collect();
+        served.append(&words, &[], &[]);
+    }
+    tell("make");
+    let head = served.log.head();
+    let dir = served.close();
+    tell("close");
+    let bytes = fs::metadata(dir.path().join("events.sqlite"))
+        .unwrap()
+        .len();
+    assert!((1 << 30) + 8_192 < bytes, "{bytes} bytes");
+    println!("{bytes} bytes, {} records", head.seq);
+    let report = inspect::verify(dir.path()).unwrap();
+    assert!(report.is_sound() && report.head == head, "{report}");
+    tell("verify");
+    let (_parent, copy) = place();
+    assert_eq!(back_up(dir.path(), &copy).unwrap(), head);
+    tell("backup");
+    let (_parent, restored) = place();
+    let (_, report) = restore(&copy, &restored, &mut |_at, _end| {}).unwrap();
+    let text = report.to_string();
+    assert!(text.contains("byte for byte"), "{text}");
+    tell("restore");
+    fs::remove_dir_all(&restored).unwrap();
+    let (_parent, imported) = place();
+    let (lines, out) = std::io::pipe().unwrap();
+    let exported = std::thread::scope(|scope| {
+        let exporting = scope.spawn(|| {
+            let mut out = std::io::BufWriter::new(out);
+            export(&copy, &mut out, &mut |_at, _end| {}).map(|copied| copied.head)
+        });
+        let mut lines = std::io::BufReader::new(lines);
+        let (copied, _) = import(&mut lines, &imported, &mut |_at, _end| {}).unwrap();
+        (exporting.join().unwrap().unwrap(), copied.head)
+    });
+    assert_eq!(exported, (head, head));
+    tell("export and import");
+    let mut log = SqliteLog::open(&imported, SqliteOptions::default()).unwrap();
+    let recovered = recover(&mut log, [9; 32], &Snapshots::none(), &Progress::default());
+    assert_eq!(recovered.unwrap().engine.decided(), head);
+    tell("start");
 }

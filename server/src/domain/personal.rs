@@ -9,8 +9,11 @@ use std::borrow::Cow;
 
 use protocol::{Kind, Personal, Record, Seq, UserId, words::WordError};
 
-use super::{System, Word, systems::CommandBytes};
-use crate::keyring::Keyring;
+use super::{
+    System, Word,
+    systems::{CommandBytes, ReplayError},
+};
+use crate::keyring::{Keyring, Unreadable};
 
 /// Texts about one person: no command has more than two.
 #[derive(Debug)]
@@ -57,21 +60,24 @@ pub(super) fn open<'a, S: System>(
     record: &Record<'a>,
     keyring: &Keyring,
     instead: &str,
-) -> Cow<'a, [u8]> {
+) -> Result<Cow<'a, [u8]>, ReplayError> {
     let Some(mut command) = read::<S>(record.kind, record.schema, record.body) else {
-        return Cow::Borrowed(record.body);
+        return Ok(Cow::Borrowed(record.body));
     };
     let Some(about) = S::personal(record.seq, record.actor, &mut command) else {
-        return Cow::Borrowed(record.body);
+        return Ok(Cow::Borrowed(record.body));
     };
+    let user = about.user;
     for (index, text) in (0..).zip(about.texts.into_iter().flatten()) {
-        if keyring.open(about.user, (record.seq, index), text).is_err() {
-            *text = instead.into();
+        match keyring.open(user, (record.seq, index), text) {
+            Ok(()) => {}
+            Err(Unreadable::Erased) => *text = instead.into(),
+            Err(Unreadable::Damaged) => return Err(ReplayError::Sealed { user }),
         }
     }
     let mut body = Vec::with_capacity(record.body.len());
     command.encode(&mut body);
-    Cow::Owned(body)
+    Ok(Cow::Owned(body))
 }
 
 /// A command that may say something about a person.

@@ -513,7 +513,7 @@ impl World {
         visit(&mut *reader, &mut |row| {
             let bytes = [row.record.body, row.record.outcome].concat();
             assert!(!has(&bytes, MARK), "a name at {}", row.record.seq);
-            let opened = Systems::open(&row.record, again.keyring(), "");
+            let opened = Systems::open(&row.record, again.keyring(), "").unwrap();
             let is_personal = [REGISTER, SEND].contains(&row.record.kind);
             let about = match row.record.actor {
                 UserId::NOBODY => UserId(row.record.seq.0),

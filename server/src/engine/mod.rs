@@ -194,7 +194,7 @@ impl Engine {
     /// Takes in a durable record, in order, when the server starts.
     ///
     /// # Errors
-    /// If this version cannot read it.
+    /// If it cannot be read, by this version or with the keys that are there.
     pub fn restore(&mut self, row: &Row<'_>) -> Result<(), ReplayError> {
         let record = &row.record;
         assert_eq!(
@@ -202,7 +202,7 @@ impl Engine {
             self.decided.seq.next(),
             "the log was checked to be gapless"
         );
-        let body = Systems::open(record, &self.keyring, "");
+        let body = Systems::open(record, &self.keyring, "")?;
         let replayed = self.systems.replay(&Record {
             body: &body,
             ..*record

@@ -400,7 +400,7 @@ impl World {
         let mut reader = self.log.reader().unwrap();
         let keyring = Keyring::of(reader.keys().unwrap());
         let head = replay(&mut *reader, Head::default(), &mut |row| {
-            let body = Systems::open(&row.record, &keyring, "");
+            let body = Systems::open(&row.record, &keyring, "").unwrap();
             systems
                 .replay(&Record {
                     body: &body,

@@ -16,7 +16,7 @@ use super::{
     machine::Machine,
     vitals::{Commits, Reading, Replayed, Requests, Serving, float, wide},
 };
-use crate::{engine::BATCH_LEN_MAX, time_base::Drift};
+use crate::{engine::BATCH_LEN_MAX, log::Checkpoints, time_base::Drift};
 
 /// The text, and nothing else that could be asked for.
 pub(super) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -28,6 +28,7 @@ pub(super) fn render(reading: &Reading, machine: &Machine) -> String {
     page.clock(&reading.serving.drift);
     page.replay(reading.replayed);
     page.commits(&reading.commits, under_way(reading));
+    page.checkpoints(reading.commits.checkpoints);
     page.log(&reading.serving, machine);
     page.queues(&reading.serving);
     page.conversations(&reading.serving);
@@ -113,6 +114,14 @@ impl Page {
             "stampede_commit_under_way_seconds",
             "How long the batch that is with the log has been there, 0 if none is; a disk that hangs shows here",
             under_way.as_secs_f64(),
+        );
+    }
+
+    fn checkpoints(&mut self, checkpoints: Checkpoints) {
+        self.labelled(
+            ("stampede_checkpoint_failures_total", MetricType::COUNTER),
+            "Times that the write-ahead log could not be copied into the database; while this rises, so does stampede_wal_bytes",
+            [figure(&[], MetricType::COUNTER, wide(checkpoints.failed))],
         );
     }
 

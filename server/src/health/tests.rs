@@ -17,7 +17,7 @@ use super::{
     metrics,
     vitals::Reading,
 };
-use crate::time_base::Drift;
+use crate::{log::Checkpoints, time_base::Drift};
 
 fn reading(stage: Stage) -> Reading {
     let vitals = Vitals::default();
@@ -128,11 +128,17 @@ fn value(scrape: &Scrape, name: &str) -> f64 {
 #[test]
 fn commits_are_a_histogram_that_a_scraper_understands() {
     let vitals = Vitals::default();
+    let checkpoints = Checkpoints {
+        failed: 7,
+        failed_in_a_row: 2,
+    };
     for records in [1, 1, 300] {
         vitals.begin_commit();
-        vitals.end_commit(records);
+        vitals.end_commit(records, checkpoints);
     }
     let scrape = scrape(&vitals.read());
+    let failures = value(&scrape, "stampede_checkpoint_failures_total");
+    assert_eq!(failures, 7.0, "as the log counts them");
     let name = "stampede_commit_records";
     let sample = scrape.samples.iter().find(|sample| sample.metric == name);
     let Value::Histogram(buckets) = &sample.unwrap().value else {

@@ -15,7 +15,7 @@ use std::{
 use protocol::Seq;
 
 use super::counts::{Buckets, Refusals};
-use crate::{clock::Monotonic, time_base::Drift};
+use crate::{clock::Monotonic, log::Checkpoints, time_base::Drift};
 
 /// Where the disks of this world are: a tenth of a millisecond for flash with a battery, tens of
 /// milliseconds for a disk that turns, seconds for one that is failing.
@@ -82,6 +82,7 @@ pub(crate) struct Commits {
     pub(crate) records: Buckets,
     /// Since when a batch is on its way to the disk.
     pub(crate) busy_since: Option<Duration>,
+    pub(crate) checkpoints: Checkpoints,
 }
 
 /// Requests by what they are.
@@ -151,6 +152,7 @@ impl Default for Vitals {
                 seconds: Buckets::new(COMMIT_SECONDS),
                 records: Buckets::new(COMMIT_RECORDS),
                 busy_since: None,
+                checkpoints: Checkpoints::default(),
             }),
             serving: Mutex::default(),
         }
@@ -171,14 +173,15 @@ impl Vitals {
         lock(&self.commits).busy_since = Some(self.clock.elapsed());
     }
 
-    /// It is there.
-    pub(crate) fn end_commit(&self, records: usize) {
+    /// It is there; and so went copying what was there before.
+    pub(crate) fn end_commit(&self, records: usize, checkpoints: Checkpoints) {
         let now = self.clock.elapsed();
         let mut commits = lock(&self.commits);
         if let Some(began) = commits.busy_since.take() {
             commits.seconds.observe((now - began).as_secs_f64());
             commits.records.observe(float(records));
         }
+        commits.checkpoints = checkpoints;
     }
 
     /// The serving thread has turned, and this is what it knows.

@@ -259,7 +259,7 @@ impl Hub {
         }
         let submitted = match self.decide(wall, ask) {
             Ok(submitted) => submitted,
-            Err(error) => return self.handle_reader_failure(origin, &error),
+            Err((seq, error)) => return self.refuse_unreadable(origin, seq, &error),
         };
         match submitted {
             Ok(Submitted::Decided(_)) if accounts::ENDING_SESSIONS.contains(&ask.command.kind) => {
@@ -274,18 +274,27 @@ impl Hub {
         crate::planted::invent(&mut self.parts.engine, wall, ask);
     }
 
-    /// Submits a command, and looks into the log if that takes it.
-    fn decide(&mut self, wall: u64, ask: &Ask<'_>) -> Result<Result<Submitted, Busy>, LogError> {
+    /// Submits a command, and looks into the log if that takes it. An error says where it looked.
+    fn decide(
+        &mut self,
+        wall: u64,
+        ask: &Ask<'_>,
+    ) -> Result<Result<Submitted, Busy>, (Seq, LogError)> {
         let HubParts { engine, reader, .. } = &mut self.parts;
         match engine.submit(wall, ask) {
             Ok(Submitted::Unsure(seqs)) => {
-                let used = archive::find_use(&mut **reader, ask.actor, ask.key, &seqs)?;
+                let used = archive::find_use(&mut **reader, ask.actor, ask.key, &seqs);
+                let newest = seqs.first().copied().unwrap_or_default();
+                let used = used.map_err(|error| (newest, error))?;
                 Ok(engine.submit_found(wall, ask, used))
             }
-            Ok(Submitted::Unread(kind)) => Err(LogError::Io {
-                doing: "read where keys were used".to_owned(),
-                source: kind.into(),
-            }),
+            Ok(Submitted::Unread(kind)) => {
+                let error = LogError::Io {
+                    doing: "read where keys were used".to_owned(),
+                    source: kind.into(),
+                };
+                Err((engine.durable().seq, error))
+            }
             submitted => Ok(submitted),
         }
     }
@@ -318,10 +327,9 @@ impl Hub {
         self.parts.engine.release_read_at(origin, at, outcome);
     }
 
-    /// A log that was readable and is not any more: the connection that asked ends.
-    pub fn handle_reader_failure(&mut self, origin: Origin, error: &LogError) {
-        self.connections
-            .handle_reader_failure(origin.connection, error);
+    /// What answers a request cannot be read back from the log at `seq`: whoever asked is told so.
+    pub fn refuse_unreadable(&mut self, origin: Origin, seq: Seq, error: &LogError) {
+        self.connections.refuse_unreadable(origin, seq, error);
     }
 
     /// Hands the next batch to the writer, if the writer is free, and lets go of what waits for

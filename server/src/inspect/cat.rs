@@ -110,10 +110,11 @@ pub(crate) fn line_of<T>(
     keyring: &Keyring,
     visit: &mut dyn FnMut(Line<'_>) -> T,
 ) -> T {
-    let body = Systems::open(&row.record, keyring, ERASED);
-    let described = Systems::describe(&Record {
-        body: &body,
-        ..row.record
+    let described = Systems::open(&row.record, keyring, ERASED).and_then(|body| {
+        Systems::describe(&Record {
+            body: &body,
+            ..row.record
+        })
     });
     visit(Line {
         seq: row.record.seq.0,

@@ -44,4 +44,6 @@ pub enum InspectError {
 }
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 pub(crate) mod tests;

@@ -9,7 +9,7 @@ use protocol::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{cat, cat::hex, timestamp, verify, verify::Fold};
+use super::{InspectError, cat, cat::hex, timestamp, verify, verify::Fold};
 use crate::{
     domain::{
         Systems,
@@ -18,7 +18,7 @@ use crate::{
     },
     keyring::Keyring,
     log::{
-        Batch, Durability, EventLog as _, Head, SqliteLog, SqliteOptions, SqliteReader,
+        Batch, Durability, EventLog as _, Head, LogError, SqliteLog, SqliteOptions, SqliteReader,
         mark::MarkRead,
     },
 };
@@ -94,12 +94,37 @@ fn without_the_keys_a_log_is_verified_and_its_people_are_not_shown() {
     let with_keys = verify(dir.path()).unwrap();
     assert_eq!(with_keys.keyless, 0);
     std::fs::remove_file(dir.path().join("people.keys")).unwrap();
+    let error = verify(dir.path()).unwrap_err().to_string();
+    assert!(error.starts_with("`people.keys` is missing"), "{error}");
+    // As after a kill.
+    std::fs::remove_file(dir.path().join("manifest.json")).unwrap();
     let report = verify(dir.path()).unwrap();
     assert_eq!((report.head, report.keyless), (with_keys.head, 1));
     assert!(report.is_reproducible());
     assert!(report.to_string().contains("keys     MISSING for 1 people"));
     let line = lines(&dir, 1, Some(1)).remove(0);
     assert!(line.contains(r#""fields":{"name":"<erased>","#), "{line}");
+}
+
+#[test]
+fn the_keys_of_another_log_are_damage_and_no_erasure() {
+    let (dir, other) = (log_of(&sample()), log_of(&[]));
+    let mut log = SqliteLog::open(other.path(), SqliteOptions::default()).unwrap();
+    let key = Keyring::new([8; 32]).make(UserId(1));
+    log.keep_keys(&[key]).unwrap();
+    let keys = |dir: &TempDir| dir.path().join("people.keys");
+    std::fs::copy(keys(&other), keys(&dir)).unwrap();
+    let told = "seq 1 cannot be read: what it says about user-1 does not open";
+    let error = verify(dir.path()).unwrap_err();
+    let is_damage =
+        matches!(&error, InspectError::Log(LogError::Damaged(what)) if what.starts_with(told));
+    assert!(is_damage, "{error}");
+    let line = lines(&dir, 1, Some(1)).remove(0);
+    assert!(
+        line.contains(r#""undecoded":"what it says about user-1 "#),
+        "{line}"
+    );
+    assert!(!line.contains("<erased>"), "{line}");
 }
 
 #[test]

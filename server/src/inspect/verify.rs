@@ -1,8 +1,12 @@
 //! The whole log, walked twice.
 //!
 //! What is checked, in this order: every position, every chain hash, that every record means
-//! something, the high-water mark, that two walks make the same state, SQLite's own pages, and every
-//! byte of the files. The last only where nobody writes meanwhile.
+//! something, the high-water mark, that two walks make the same state, SQLite's own pages, and the
+//! files byte for byte against their manifest. The last only where nobody writes meanwhile and the log
+//! was brought to rest; of one that was killed, what is read is checked, which is every record.
+//!
+//! Nothing is written but what any reader of SQLite writes, the index of the write-ahead log
+//! (`events.sqlite-shm`), which every start makes anew: what a crash left is looked at as it is.
 //! Deliberately absent: deciding again; what was decided is a fact.
 
 use std::{fmt, ops::ControlFlow, path::Path};
@@ -15,8 +19,8 @@ use crate::{
     keyring::Keyring,
     log::{
         Head, LogError, LogReader as _, Row, SqliteReader, lock, loss,
+        manifest::{self, Vouched},
         mark::{self, MarkRead},
-        pages::{self, FileReport},
         people,
         replay::ChainCheck,
     },
@@ -43,6 +47,8 @@ pub struct VerifyReport {
     pub state_hash_second: u128,
     /// People who are not erased and whose key is missing: the state has them without a name.
     pub keyless: usize,
+    /// Slots of the file of keys that a crash tore before anything was sealed with them.
+    pub torn_keys: usize,
     /// Behind which position a loss was accepted, by a start that did not get to its end.
     pub lost_after: Option<Seq>,
     /// What the high-water mark said.
@@ -51,11 +57,11 @@ pub struct VerifyReport {
     pub files: FilesRead,
 }
 
-/// Whether the files were looked at byte by byte.
+/// Whether the files were held against their manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FilesRead {
-    /// Every byte of them.
-    Whole(FileReport),
+    /// They were, if there is one.
+    Checked(Vouched),
     /// No: this process was writing them.
     Served(String),
 }
@@ -70,7 +76,7 @@ impl VerifyReport {
     /// Whether a server would start on it and have what it had.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.is_reproducible() && self.keyless == 0 && self.mark != MarkRead::Unreadable
+        self.is_reproducible() && self.keyless == 0
     }
 }
 
@@ -91,6 +97,13 @@ impl fmt::Display for VerifyReport {
                 "keys     MISSING for {} people: what is about them cannot be read, and the state is not the server's{}",
                 self.keyless,
                 describe_loss(self.lost_after)
+            )?;
+        }
+        if self.torn_keys != 0 && self.keyless == 0 {
+            writeln!(
+                f,
+                "keys     nobody's is missing; {} slots of `people.keys` are torn, as a crash leaves them while somebody joins, and the next start clears them",
+                self.torn_keys
             )?;
         }
         if self.is_reproducible() {
@@ -124,7 +137,7 @@ pub fn verify(data_dir: &Path) -> Result<VerifyReport, InspectError> {
     if !problems.is_empty() {
         return Err(InspectError::Integrity(problems));
     }
-    let files = read_files(data_dir, &mut reader)?;
+    let files = read_files(data_dir, head, &reader)?;
     Ok(VerifyReport {
         head,
         records: first.accepted + first.refused,
@@ -133,22 +146,23 @@ pub fn verify(data_dir: &Path) -> Result<VerifyReport, InspectError> {
         state_hash: first.systems.state_hash(),
         state_hash_second: second.systems.state_hash(),
         keyless: first.keyring.keyless().len(),
+        torn_keys: people::torn(data_dir)?,
         lost_after: loss::read(data_dir)?.map(|lost| lost.seq),
         mark,
         files,
     })
 }
 
-/// Accounts for every byte, if nobody writes meanwhile.
-fn read_files(data_dir: &Path, reader: &mut SqliteReader) -> Result<FilesRead, LogError> {
+/// Holds the files against their manifest, if nobody writes meanwhile.
+fn read_files(data_dir: &Path, head: Head, reader: &SqliteReader) -> Result<FilesRead, LogError> {
     if let Some(holder) = lock::holder(data_dir)? {
         return Ok(FilesRead::Served(holder));
     }
-    let read = people::check_file(data_dir).and_then(|()| pages::account(data_dir, reader));
+    let checked = manifest::check(data_dir, head, |seq| reader.hash_at(seq));
     // Somebody may have started a server while we looked, and then the files moved on.
-    match (read, lock::holder(data_dir)?) {
+    match (checked, lock::holder(data_dir)?) {
         (Err(_), Some(holder)) => Ok(FilesRead::Served(holder)),
-        (read, _) => read.map(FilesRead::Whole),
+        (checked, _) => checked.map(FilesRead::Checked),
     }
 }
 
@@ -207,17 +221,16 @@ impl Fold {
 
     fn advance(&mut self, row: &Row<'_>) -> Result<(), InspectError> {
         self.chain.advance(row)?;
-        let body = Systems::open(&row.record, &self.keyring, "");
+        let seq = row.record.seq;
+        let body = Systems::open(&row.record, &self.keyring, "")
+            .map_err(|error| LogError::unread(seq, &error))?;
         let executed = self
             .systems
             .replay(&Record {
                 body: &body,
                 ..row.record
             })
-            .map_err(|source| InspectError::Replay {
-                seq: row.record.seq,
-                source,
-            })?;
+            .map_err(|source| InspectError::Replay { seq, source })?;
         match executed.passage {
             Some(Passage::Joins(user)) => self.keyring.meet(user),
             Some(Passage::Leaves(user)) => self.keyring.remove(user),
@@ -233,28 +246,18 @@ impl Fold {
 }
 
 fn describe_files(files: &FilesRead) -> String {
-    let report = match files {
-        FilesRead::Whole(report) => report,
-        FilesRead::Served(holder) => {
-            return format!(
-                "not looked at byte by byte, since process {holder} writes them; `stampede log backup` makes a copy to verify"
-            );
-        }
-    };
-    let mut text = format!("{} pages, every byte accounted for", report.pages);
-    if report.pages_ahead != 0 {
-        text += &format!(
-            "; {} of them are newer in the write-ahead log",
-            report.pages_ahead
-        );
+    match files {
+        FilesRead::Checked(Vouched::Whole { files, bytes }) => format!(
+            "{files} files with {bytes} bytes are what they were when the log was brought to rest, byte for byte (by `manifest.json`)"
+        ),
+        FilesRead::Checked(Vouched::Stale { seq }) => format!(
+            "`manifest.json` is of seq {seq} and the log has gone on since, so bytes that nothing reads are not covered; the next stop writes it anew"
+        ),
+        FilesRead::Checked(Vouched::Missing) => "there is no `manifest.json`, since the server did not stop in order or the log is longer than 1 GiB, so bytes that nothing reads are not covered; `stampede log backup` makes a copy that has one".to_owned(),
+        FilesRead::Served(holder) => format!(
+            "not held against a manifest, since process {holder} writes them; `stampede log backup` makes a copy that has one"
+        ),
     }
-    if report.dead_bytes != 0 {
-        text += &format!(
-            "; but for {} bytes that nothing reads, which SQLite left behind",
-            report.dead_bytes
-        );
-    }
-    text
 }
 
 fn describe_loss(lost_after: Option<Seq>) -> String {
@@ -269,7 +272,7 @@ fn describe_mark(mark: MarkRead) -> String {
     match mark {
         MarkRead::Missing => "there is none, so a lost tail could not be noticed".to_owned(),
         MarkRead::Unreadable => {
-            "UNREADABLE (torn by a loss of power, or altered), so a lost tail could not be noticed; starting the server writes it anew".to_owned()
+            "unreadable (torn by a crash, or altered), so a lost tail could not be noticed; starting the server writes it anew".to_owned()
         }
         MarkRead::At(head) => format!("seq {}, which the log reaches", head.seq),
     }

@@ -12,6 +12,27 @@ use super::{
     verify_chain,
 };
 
+/// Records behind `head` with this body.
+pub(super) fn batch_of(head: Head, len: u64, body: &[u8]) -> Batch {
+    let mut batch = Batch::default();
+    let mut hash = head.hash;
+    for seq in head.seq.0 + 1..=head.seq.0 + len {
+        let record = Record {
+            body,
+            ..record(Seq(seq), body)
+        };
+        hash = chain(&hash, &record, &mut Vec::new());
+        batch.push(&record, hash);
+    }
+    batch
+}
+
+/// Bytes of the write-ahead log.
+pub(super) fn wal_bytes(data_dir: &std::path::Path) -> u64 {
+    let wal = data_dir.join("events.sqlite-wal");
+    std::fs::metadata(wal).unwrap().len()
+}
+
 /// Somewhere a log is kept.
 pub(super) trait Place {
     type Log: EventLog + 'static;

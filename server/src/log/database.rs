@@ -5,19 +5,22 @@
 //! Deliberately absent: records.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, types::FromSql};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi, types::FromSql};
 
 use super::{Durability, LogError};
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "events.sqlite";
+
+/// What the file is called until it is a log.
+const PART_FILE_NAME: &str = "events.sqlite.part";
 
 /// The name of its write-ahead log beside it, which SQLite chooses.
 pub const WAL_FILE_NAME: &str = "events.sqlite-wal";
@@ -37,10 +40,6 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// million records a second. Of the equal ones the smaller writes less for a lone record.
 pub const PAGE_BYTES: u32 = 8_192;
 
-/// Pages in the write-ahead log before it is copied into the database and reused from its start:
-/// overwriting is twice as fast to sync as growing, so short is better than long.
-const WAL_PAGES_MAX: u32 = 1_000;
-
 /// Kibibytes of pages the writer keeps, negative as SQLite wants it. A batch that does not fit is
 /// written twice: the default of 2 MiB holds 10,000 records only just, this the largest batch of
 /// them. What is kept besides is of no use to who only appends.
@@ -51,6 +50,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The file that stands in a data directory for as long as a log is being copied into it.
 pub(crate) const UNFINISHED_FILE: &str = "unfinished";
+
+const FOR_WRITING: OpenFlags =
+    OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -91,9 +93,11 @@ pub(super) fn open_for_writing(
     check_sqlite_version()?;
     check_finished(data_dir)?;
     let path = data_dir.join(FILE_NAME);
-    create_private(&path)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = connect(&path, flags)?;
+    if !path.exists() {
+        create(data_dir, &path)?;
+    }
+    let connection = connect(&path, FOR_WRITING)?;
+    // Versions before this one could die and leave a file with nothing in it.
     if is_blank(&connection, &path)? {
         create_schema(&connection).map_err(|source| failed("create", &path, source))?;
     }
@@ -112,6 +116,9 @@ pub(super) fn open_for_reading(data_dir: &Path) -> Result<Connection, LogError> 
     let path = data_dir.join(FILE_NAME);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = connect(&path, flags)?;
+    if matches!(is_blank(&connection, &path), Ok(true)) {
+        return Err(begun(&path));
+    }
     check_identity(&connection, &path)?;
     set_reader_pragmas(&connection)?;
     Ok(connection)
@@ -125,6 +132,41 @@ fn check_sqlite_version() -> Result<(), LogError> {
         )));
     }
     Ok(())
+}
+
+/// Makes an empty log, which gets its name when it is whole: whoever dies before that leaves none.
+fn create(data_dir: &Path, path: &Path) -> Result<(), LogError> {
+    let part = data_dir.join(PART_FILE_NAME);
+    for left in ["", "-journal", "-wal", "-shm"] {
+        remove_left(&data_dir.join(format!("{PART_FILE_NAME}{left}")))?;
+    }
+    create_private(&part)?;
+    let connection = connect(&part, FOR_WRITING)?;
+    create_schema(&connection).map_err(|source| failed("create", &part, source))?;
+    // Said in the file, so that nobody ever finds it with a journal that must be rolled back.
+    set(&connection, "journal_mode", "WAL", &"wal".to_owned())?;
+    connection
+        .close()
+        .map_err(|(_, source)| failed("create", &part, source))?;
+    fs::rename(&part, path).map_err(|source| io_error("create", path, source))?;
+    sync_data_dir(data_dir)
+}
+
+fn remove_left(path: &Path) -> Result<(), LogError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(io_error("remove", path, error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// A log that a version before this one was making when it died, in which nothing can have been.
+fn begun(path: &Path) -> LogError {
+    LogError::Foreign(format!(
+        "there is no log at {} yet: the server died while it made it, before there was any record; start it again, which goes on",
+        path.display()
+    ))
 }
 
 // SQLite would create the file with the umask's mode; the log holds password hashes. Its -wal and
@@ -176,45 +218,6 @@ fn create_schema(connection: &Connection) -> rusqlite::Result<()> {
     ))
 }
 
-/// One row of the schema.
-pub(super) struct SchemaRow {
-    pub(super) kind: String,
-    pub(super) name: String,
-    pub(super) table: String,
-    pub(super) root: u32,
-    pub(super) sql: String,
-}
-
-/// What the schema of a log says, and how often it was changed until it said so.
-pub(super) struct Schema {
-    pub(super) rows: Vec<SchemaRow>,
-    pub(super) changes: u32,
-}
-
-/// The schema as this version makes it.
-pub(super) fn fresh_schema() -> Result<Schema, LogError> {
-    let read = || {
-        let connection = Connection::open_in_memory()?;
-        create_schema(&connection)?;
-        let changes = connection.pragma_query_value(None, "schema_version", |row| row.get(0))?;
-        let mut rows = connection.prepare(
-            "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema ORDER BY rowid",
-        )?;
-        let rows = rows.query_map([], |row| {
-            Ok(SchemaRow {
-                kind: row.get(0)?,
-                name: row.get(1)?,
-                table: row.get(2)?,
-                root: row.get(3)?,
-                sql: row.get(4)?,
-            })
-        })?;
-        let rows = rows.collect::<rusqlite::Result<_>>()?;
-        Ok(Schema { rows, changes })
-    };
-    read().map_err(|source| sqlite_error("make an empty log in memory".to_owned(), source))
-}
-
 fn check_identity(connection: &Connection, path: &Path) -> Result<(), LogError> {
     let read = |name: &str| {
         connection
@@ -249,12 +252,8 @@ fn set_writer_pragmas(connection: &Connection, durability: Durability) -> Result
     set(connection, "synchronous", word, &number)?;
     // NORMAL: `sqlite3` and our readers may look while the server runs.
     set(connection, "locking_mode", "NORMAL", &"normal".to_owned())?;
-    set(
-        connection,
-        "wal_autocheckpoint",
-        WAL_PAGES_MAX,
-        &WAL_PAGES_MAX,
-    )?;
+    // SQLite's own checkpoints keep to themselves what went wrong: `checkpoint.rs` asks for them.
+    set(connection, "wal_autocheckpoint", 0, &0)?;
     set(connection, "cache_size", CACHE_KIBIBYTES, &CACHE_KIBIBYTES)?;
     // A writer that maps the file would be at the mercy of whoever truncates it.
     set_mmap(connection, 0)?;
@@ -320,12 +319,21 @@ fn failed(doing: &str, path: &Path, source: rusqlite::Error) -> LogError {
             "{} is not an SQLite database; choose another data directory, or restore a backup",
             path.display()
         )),
+        Some(ErrorCode::ReadOnly) if is_half_made(&source) => begun(path),
         Some(ErrorCode::CannotOpen) if !path.exists() => LogError::Foreign(format!(
             "there is no log at {}; check the data directory",
             path.display()
         )),
         _other => sqlite_error(format!("{doing} {}", path.display()), source),
     }
+}
+
+/// A reader found a journal that only a writer may roll back. Logs are made with one and then never
+/// have one again.
+fn is_half_made(source: &rusqlite::Error) -> bool {
+    source
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == ffi::SQLITE_READONLY_ROLLBACK)
 }
 
 fn io_error(doing: &str, path: &Path, source: io::Error) -> LogError {

@@ -6,19 +6,18 @@
 //! record is durable: a key is there before what needs it, and destroyed once nothing may.
 
 pub mod batch;
-mod cells;
+mod checkpoint;
 pub mod database;
 pub mod lock;
 pub mod loss;
+pub mod manifest;
 pub mod mark;
 pub mod memory;
-pub mod pages;
 pub mod people;
 pub mod reader;
 pub mod replay;
 mod room;
 pub mod sqlite;
-mod wal;
 
 #[cfg(test)]
 mod contract;
@@ -31,11 +30,14 @@ use std::{ops::ControlFlow, path::PathBuf};
 
 use protocol::{ChainHash, Record, Seq, UserId};
 
+use crate::domain::systems::ReplayError;
+
 pub use batch::Batch;
+pub use checkpoint::Checkpoints;
 pub use memory::MemoryLog;
 pub use people::PersonKey;
 pub use reader::SqliteReader;
-pub use replay::{replay, verify_chain};
+pub use replay::{read_proven, replay, verify_chain};
 pub use sqlite::{Durability, SqliteLog, SqliteOptions};
 
 /// The newest position and the chain hash there.
@@ -117,6 +119,11 @@ pub trait EventLog: Send {
         Ok(())
     }
 
+    /// How the write-ahead log, if there is one, is copied to where it is read from.
+    fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::default()
+    }
+
     /// A second view of the durable records, for another thread.
     ///
     /// # Errors
@@ -169,6 +176,21 @@ pub fn commit(log: &mut dyn EventLog, batch: &Batch) -> Result<Committed, LogErr
     Ok(Committed { head: log.head() })
 }
 
+impl LogError {
+    /// Of the record at `seq`, which is what was written, and cannot be read.
+    #[must_use]
+    pub fn unread(seq: Seq, error: &ReplayError) -> Self {
+        match error {
+            ReplayError::Sealed { .. } => {
+                Self::Damaged(format!("seq {seq} cannot be read: {error}"))
+            }
+            ReplayError::Word(_) | ReplayError::Outcome(_) => Self::Foreign(format!(
+                "seq {seq} cannot be read: {error}; start the version that wrote it, or a newer one"
+            )),
+        }
+    }
+}
+
 /// A log that cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -191,6 +213,16 @@ pub enum LogError {
     /// There is no room for more.
     #[error("{what}: the disk of {} takes no more ({free_bytes} bytes are free on it, and a limit on the size of files counts as well); everything acknowledged is kept: make room, then start again", .data_dir.display())]
     NoRoom {
+        /// What was being done, and what was answered.
+        what: String,
+        /// The directory.
+        data_dir: PathBuf,
+        /// What is free there for this user.
+        free_bytes: u64,
+    },
+    /// The disk fails although there is room.
+    #[error("{what}: the disk of {} fails (it is not full: {free_bytes} bytes are free on it); everything acknowledged is kept as far as that disk keeps it: look at what the kernel says of it (`dmesg`), copy the data directory to another one, and start again", .data_dir.display())]
+    DiskFails {
         /// What was being done, and what was answered.
         what: String,
         /// The directory.

@@ -32,6 +32,43 @@ pub fn replay(
     damage.map_or(Ok(check.head), Err)
 }
 
+/// Shows `visit` the rows from `from` on, for as long as it wants more: each of them proven by its hash
+/// and that of the row before. Of the row before the first only the hash is believed, so damage there
+/// is told as damage of the first. Shows nothing if the log ends before `from`.
+///
+/// # Errors
+/// As [`replay`].
+pub fn read_proven(
+    reader: &mut dyn LogReader,
+    from: Seq,
+    visit: &mut Visit<'_>,
+) -> Result<(), LogError> {
+    let before = Seq(from.0.saturating_sub(1));
+    let mut check = (before == Seq::START).then(|| ChainCheck::new(Head::default()));
+    let mut damage = None;
+    reader.read(before.max(Seq(1)), &mut |row| {
+        let advanced = match &mut check {
+            Some(check) => check.advance(&row),
+            None if row.record.seq == before => {
+                check = Some(ChainCheck::new(Head {
+                    seq: before,
+                    hash: row.hash,
+                }));
+                return ControlFlow::Continue(());
+            }
+            None => Err(gap(before, row.record.seq)),
+        };
+        match advanced {
+            Ok(()) => visit(row),
+            Err(error) => {
+                damage = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    damage.map_or(Ok(()), Err)
+}
+
 /// Walks the whole log and returns its head.
 ///
 /// # Errors

@@ -1,57 +1,102 @@
-//! What keeps a log from being written although nothing is wrong with it: no room, no right.
+//! What keeps a log from being written although nothing is wrong with it: no room, no right, a disk that
+//! fails.
 //!
 //! An error of SQLite or of the system goes in; one that says what a person can do comes out, if it
 //! is of these. Deliberately absent: trying again.
 
-use std::{io::ErrorKind, path::Path};
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    os::unix::fs::FileExt as _,
+    path::Path,
+};
 
 use rusqlite::ffi;
 
-use super::LogError;
+use super::{
+    LogError,
+    database::{FILE_NAME, PAGE_BYTES, WAL_FILE_NAME},
+};
 
-/// What SQLite says when the disk is full, when a file may not grow, and when the index of its
-/// write-ahead log may not.
-const NO_ROOM: [i32; 3] = [
-    ffi::SQLITE_FULL,
+/// What SQLite says when a write fails for whatever reason but a full disk: a file that may not grow, a
+/// quota, or a disk that fails. Which, it keeps to itself.
+const WRITE_FAILED: [i32; 6] = [
     ffi::SQLITE_IOERR_WRITE,
     ffi::SQLITE_IOERR_SHMSIZE,
+    ffi::SQLITE_IOERR_TRUNCATE,
+    ffi::SQLITE_IOERR_FSYNC,
+    ffi::SQLITE_IOERR_DIR_FSYNC,
+    ffi::SQLITE_IOERR_READ,
 ];
+
+/// Why a write failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    NoRoom,
+    DiskFails,
+}
 
 /// `error`, said so that whoever reads it can mend it.
 pub(super) fn explain(error: LogError, data_dir: &Path) -> LogError {
-    if is_no_room(&error) {
-        return LogError::NoRoom {
-            what: error.to_string(),
-            data_dir: data_dir.to_owned(),
-            free_bytes: free_bytes(data_dir),
-        };
+    let what = error.to_string();
+    let data_dir = data_dir.to_owned();
+    match cause(&error, &data_dir) {
+        Some(Cause::NoRoom) => LogError::NoRoom {
+            what,
+            free_bytes: free_bytes(&data_dir),
+            data_dir,
+        },
+        Some(Cause::DiskFails) => LogError::DiskFails {
+            what,
+            free_bytes: free_bytes(&data_dir),
+            data_dir,
+        },
+        None if is_not_allowed(&error) => LogError::NotWritable { what, data_dir },
+        None => error,
     }
-    if is_not_allowed(&error) {
-        return LogError::NotWritable {
-            what: error.to_string(),
-            data_dir: data_dir.to_owned(),
-        };
-    }
-    error
 }
 
-fn is_no_room(error: &LogError) -> bool {
+fn cause(error: &LogError, data_dir: &Path) -> Option<Cause> {
     match error {
-        LogError::Sqlite { source, .. } => source
-            .sqlite_error()
-            .is_some_and(|error| NO_ROOM.contains(&error.extended_code)),
-        LogError::Io { source, .. } => matches!(
-            source.kind(),
-            ErrorKind::StorageFull | ErrorKind::FileTooLarge | ErrorKind::QuotaExceeded
-        ),
+        LogError::Sqlite { source, .. } => match source.sqlite_error()?.extended_code {
+            ffi::SQLITE_FULL => Some(Cause::NoRoom),
+            code if WRITE_FAILED.contains(&code) => match probe(data_dir) {
+                Err(error) if is_no_room(&error) => Some(Cause::NoRoom),
+                Ok(()) | Err(_) => Some(Cause::DiskFails),
+            },
+            _other => None,
+        },
+        LogError::Io { source, .. } if is_no_room(source) => Some(Cause::NoRoom),
+        LogError::Io { source, .. } => is_failing(source).then_some(Cause::DiskFails),
         LogError::NoRoom { .. }
+        | LogError::DiskFails { .. }
         | LogError::NotWritable { .. }
         | LogError::Locked { .. }
         | LogError::Busy { .. }
         | LogError::TailMissing { .. }
         | LogError::Damaged(_)
-        | LogError::Foreign(_) => false,
+        | LogError::Foreign(_) => None,
     }
+}
+
+fn is_no_room(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::FileTooLarge | ErrorKind::QuotaExceeded
+    )
+}
+
+fn is_failing(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+}
+
+/// Writes what SQLite could not: a page where the longer one of its files ends, in a file without a
+/// name.
+fn probe(data_dir: &Path) -> io::Result<()> {
+    let len = |name| fs::metadata(data_dir.join(name)).map_or(0, |file| file.len());
+    let end = len(FILE_NAME).max(len(WAL_FILE_NAME));
+    let page = vec![1; usize::try_from(PAGE_BYTES).unwrap_or(usize::MAX)];
+    tempfile::tempfile_in(data_dir)?.write_all_at(&page, end)
 }
 
 fn is_not_allowed(error: &LogError) -> bool {
@@ -64,6 +109,7 @@ fn is_not_allowed(error: &LogError) -> bool {
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
         ),
         LogError::NoRoom { .. }
+        | LogError::DiskFails { .. }
         | LogError::NotWritable { .. }
         | LogError::Locked { .. }
         | LogError::Busy { .. }
@@ -76,4 +122,50 @@ fn is_not_allowed(error: &LogError) -> bool {
 /// What is free for this user on the disk; 0 if that cannot be found out.
 fn free_bytes(data_dir: &Path) -> u64 {
     rustix::fs::statvfs(data_dir).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(error: LogError) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        explain(error, dir.path()).to_string()
+    }
+
+    fn sqlite(code: i32) -> LogError {
+        LogError::Sqlite {
+            doing: "append up to seq 9".to_owned(),
+            source: rusqlite::Error::SqliteFailure(ffi::Error::new(code), None),
+        }
+    }
+
+    fn system(error: rustix::io::Errno) -> LogError {
+        LogError::Io {
+            doing: "sync the mark".to_owned(),
+            source: error.into(),
+        }
+    }
+
+    #[test]
+    fn a_disk_that_fails_is_not_called_full() {
+        let failing = WRITE_FAILED.map(sqlite).into_iter();
+        for error in failing.chain([system(rustix::io::Errno::IO)]) {
+            let told = told(error);
+            assert!(told.contains("fails (it is not full"), "{told}");
+            assert!(!told.contains("takes no more"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_called_so() {
+        use rustix::io::Errno;
+        let system = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG]
+            .map(system)
+            .into_iter();
+        for error in system.chain([sqlite(ffi::SQLITE_FULL)]) {
+            let told = told(error);
+            assert!(told.contains("takes no more"), "{told}");
+        }
+    }
 }

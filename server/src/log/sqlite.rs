@@ -11,10 +11,10 @@ use protocol::{ChainHash, Seq, UserId};
 use rusqlite::{CachedStatement, Connection};
 
 use super::{
-    Batch, EventLog, Head, LogError, LogReader, Loss, PersonKey, Row,
+    Batch, Checkpoints, EventLog, Head, LogError, LogReader, Loss, PersonKey, Row,
     database::{create_data_dir, open_for_writing, sqlite_error, sync_data_dir},
     lock::DataLock,
-    loss,
+    loss, manifest,
     mark::{self, Mark, MarkRead},
     people::PeopleFile,
     reader::{SqliteReader, read_hash, read_head, sql_seq},
@@ -76,6 +76,7 @@ pub struct SqliteLog {
     head: Head,
     data_dir: PathBuf,
     mark_read: MarkRead,
+    checkpoints: Checkpoints,
     /// Where the log ended when a loss was accepted that is not over.
     lost_after: Option<Seq>,
     insert_many: String,
@@ -107,6 +108,8 @@ impl SqliteLog {
         let lost_after = accept(data_dir, head, marked, options.accept_loss_after, |seq| {
             read_hash(&connection, seq)
         })?;
+        // The first write to what it covers comes behind this.
+        manifest::remove(data_dir)?;
         let mut mark = Mark::open(data_dir)?;
         mark.write(head)?;
         mark.sync()?;
@@ -119,6 +122,7 @@ impl SqliteLog {
             head,
             data_dir: data_dir.to_owned(),
             mark_read,
+            checkpoints: Checkpoints::default(),
             lost_after,
             insert_many: insert(ROWS_PER_STATEMENT),
             insert_one: insert(1),
@@ -149,7 +153,10 @@ impl SqliteLog {
         self.head = head;
         self.mark.write(head)?;
         // A crash in between leaves keys of people whom the log says are erased: the same.
-        self.people.destroy(batch.leaving())
+        self.people.destroy(batch.leaving())?;
+        self.checkpoints
+            .after_commit(&self.connection, &self.data_dir);
+        Ok(())
     }
 
     fn write(&self, batch: &Batch, head: Head) -> Result<(), LogError> {
@@ -199,12 +206,28 @@ impl SqliteLog {
         Ok(())
     }
 
-    fn try_close(self) -> Result<(), LogError> {
+    /// As [`EventLog::close`], of a log that was just made: it has a manifest however long it is.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn close_as_copy(self) -> Result<(), LogError> {
+        self.close_with_manifest(u64::MAX)
+    }
+
+    fn close_with_manifest(self, bytes_max: u64) -> Result<(), LogError> {
+        let data_dir = self.data_dir.clone();
+        self.try_close(bytes_max)
+            .map_err(|error| explain(error, &data_dir))
+    }
+
+    fn try_close(self, bytes_max: u64) -> Result<(), LogError> {
         self.checkpoint()?;
         self.mark.sync()?;
         self.connection
             .close()
-            .map_err(|(_, source)| sqlite_error("close the log".to_owned(), source))
+            .map_err(|(_, source)| sqlite_error("close the log".to_owned(), source))?;
+        // The lock is held still.
+        manifest::write(&self.data_dir, self.head, bytes_max)
     }
 
     fn checkpoint(&self) -> Result<(), LogError> {
@@ -256,13 +279,16 @@ impl EventLog for SqliteLog {
         Ok(())
     }
 
+    fn checkpoints(&self) -> Checkpoints {
+        self.checkpoints
+    }
+
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
         Ok(Box::new(SqliteReader::open(&self.data_dir)?))
     }
 
     fn close(self: Box<Self>) -> Result<(), LogError> {
-        let data_dir = self.data_dir.clone();
-        self.try_close().map_err(|error| explain(error, &data_dir))
+        self.close_with_manifest(manifest::AT_CLOSE_BYTES_MAX)
     }
 }
 

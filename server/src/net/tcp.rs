@@ -173,7 +173,10 @@ impl Shell {
             .expect("replaying does not panic and is never cancelled")
         {
             Ok(outcome) => self.hub.borrow_mut().answer(origin, at, &outcome),
-            Err(error) => self.hub.borrow_mut().handle_reader_failure(origin, &error),
+            Err(error) => self
+                .hub
+                .borrow_mut()
+                .refuse_unreadable(origin, upto, &error),
         }
     }
 

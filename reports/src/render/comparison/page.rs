@@ -65,8 +65,7 @@ pub fn comparison_html(comparison: &Comparison) -> String {
         shapes: table::shapes(comparison),
         runs: table::runs(comparison),
     };
-    page.render()
-        .expect("the template is checked when it is compiled and is written to memory")
+    super::super::page(&page)
 }
 
 /// `1 run against 3, changes under 5.0 % of no interest`.

@@ -3,7 +3,7 @@
 //! Every type says whose word it is by its kind alone. Deliberately absent: which system that is, and
 //! what is done with it.
 
-use protocol::{Kind, Refusal, words::WordError};
+use protocol::{Kind, Refusal, UserId, words::WordError};
 
 use crate::domain::{Membership, PageWanted, Passage, Pushed, Stream, Word};
 
@@ -152,9 +152,18 @@ pub struct Described {
     pub outcome: Result<serde_json::Value, Refusal>,
 }
 
-/// A record that this version cannot read.
+/// A record that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReplayError {
+    /// What is sealed in it does not open under the key that is there. The chain vouches for the
+    /// record, so it is the key that is not what it was.
+    #[error(
+        "what it says about {user} does not open with the key that is there: the file `people.keys` was altered or is of another log; put the one of this log back, or restore a backup"
+    )]
+    Sealed {
+        /// Whose key.
+        user: UserId,
+    },
     /// The command or the event is not what its kind promises.
     #[error(transparent)]
     Word(#[from] WordError),

@@ -126,11 +126,13 @@ macro_rules! systems {
 
             /// The body of a record with what it says about people readable; where the key is gone
             /// because its person was erased, it reads `instead`.
-            #[must_use]
-            pub fn open<'a>(record: &Record<'a>, keyring: &Keyring, instead: &str) -> Cow<'a, [u8]> {
+            ///
+            /// # Errors
+            /// If a key is there and does not open what is sealed with it.
+            pub fn open<'a>(record: &Record<'a>, keyring: &Keyring, instead: &str) -> Result<Cow<'a, [u8]>, ReplayError> {
                 match record.kind.system() {
                     $(<$system>::ID => personal::open::<$system>(record, keyring, instead),)*
-                    _other => Cow::Borrowed(record.body),
+                    _other => Ok(Cow::Borrowed(record.body)),
                 }
             }
 
