@@ -215,6 +215,10 @@ pub(crate) struct Serve {
     /// Whoever was erased in it is erased again
     #[arg(long, env = "STAMPEDE_ACCEPT_LOSS_AFTER", value_name = "SEQ")]
     pub(crate) accept_loss_after: Option<u64>,
+    /// Start with a new secret in the place of one that is lost or known to somebody: sessions, passwords and texts
+    /// stay; a log-in asked again across the change is refused
+    #[arg(long)]
+    pub(crate) new_secret: bool,
     /// Records between two snapshots, or a quarter of the log if that is more; 0 for none. Each
     /// needs as much memory as the state once more while it is made
     #[arg(

@@ -105,6 +105,7 @@ impl Served {
             http: None,
             durability: Durability::Full,
             accept_loss_after: None,
+            new_secret: false,
             password_cost: PasswordCost::TEST,
             connections_max: 1_000,
             timeouts: SessionTimeouts::default(),

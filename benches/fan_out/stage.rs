@@ -243,6 +243,7 @@ fn serve() -> Result<()> {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         durability: Durability::Full,
         accept_loss_after: None,
+        new_secret: false,
         password_cost: PasswordCost::TEST,
         connections_max: 19_000,
         timeouts: SessionTimeouts::default(),

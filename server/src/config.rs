@@ -25,6 +25,8 @@ pub struct ServerConfig {
     /// Start although acknowledged records are missing behind this position, where the log ends, and
     /// erase again whoever was erased by them.
     pub accept_loss_after: Option<Seq>,
+    /// Go on with a new secret in the place of the one there is, or is not.
+    pub new_secret: bool,
     /// What hashing one password costs.
     pub password_cost: PasswordCost,
     /// Connections held at once; the next one is told so and closed. Each needs a descriptor.

@@ -49,6 +49,7 @@ pub(crate) fn config(data_dir: &Path) -> ServerConfig {
         http: None,
         durability: Durability::Full,
         accept_loss_after: None,
+        new_secret: false,
         password_cost: PasswordCost::TEST,
         connections_max: 1_000,
         timeouts: SessionTimeouts::default(),

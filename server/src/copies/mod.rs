@@ -27,7 +27,7 @@ use crate::{
     inspect::InspectError,
     keyring::Keyring,
     log::{Head, LogError, LogReader as _, PersonKey, Row, SqliteReader, replay},
-    serve::SECRET_FILE,
+    secret::SECRET_FILE,
 };
 
 pub use backup::{backup, restore};
