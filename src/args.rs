@@ -219,6 +219,10 @@ pub(crate) struct Serve {
     /// behind it: then the log's time is set back to the clock, holds end, and sessions opened in between are over
     #[arg(long, env = "STAMPEDE_TRUST_CLOCK")]
     pub(crate) trust_clock: bool,
+    /// Start with a new secret in the place of one that is lost or known to somebody: sessions, passwords and texts
+    /// stay; a log-in asked again across the change is refused
+    #[arg(long)]
+    pub(crate) new_secret: bool,
     /// Records between two snapshots, or a quarter of the log if that is more; 0 for none. Each
     /// needs as much memory as the state once more while it is made
     #[arg(

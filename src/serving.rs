@@ -66,6 +66,7 @@ fn config(args: &Serve) -> ServerConfig {
         },
         accept_loss_after: args.accept_loss_after.map(Seq),
         trust_clock: args.trust_clock,
+        new_secret: args.new_secret,
         password_cost: match args.password_cost {
             PasswordCostArg::Default => PasswordCost::DEFAULT,
             PasswordCostArg::Test => PasswordCost::TEST,
@@ -126,7 +127,11 @@ fn ready_text(ready: &Ready) -> String {
          Stop it with Ctrl-C: what was taken is finished first.\n",
         seq = ready.recovered,
         ms = ready.recovered_in.as_millis(),
-        password = ready.admin_password_file.display(),
+        password = if ready.admin_password_file.exists() {
+            ready.admin_password_file.display().to_string()
+        } else {
+            "FILE".to_owned()
+        },
     )
 }
 

@@ -106,6 +106,7 @@ impl Served {
             durability: Durability::Full,
             accept_loss_after: None,
             trust_clock: false,
+            new_secret: false,
             password_cost: PasswordCost::TEST,
             connections_max: 1_000,
             timeouts: SessionTimeouts::default(),

@@ -7,7 +7,7 @@
 use std::iter;
 
 use protocol::{
-    Key, Roles, UserId, hex,
+    Roles, UserId, hex,
     words::accounts::{Command, Register, SetRoles},
 };
 
@@ -49,8 +49,8 @@ pub(crate) fn make(
         &config.data_dir.join(ADMIN_PASSWORD_FILE),
         password.as_bytes(),
     )?;
-    let key = Key(random()?);
-    let salt = secret.salt(key, &name);
+    // That of the record, so that the salt proves the secret at the next start.
+    let salt = secret.salt(engine.own_key(), &name);
     let password_hash = passwords::hash(&password, salt, config.password_cost);
     let register = Command::from(Register {
         name: name.as_str().into(),
@@ -71,6 +71,17 @@ pub(crate) fn told(name: &str, config: &ServerConfig) -> String {
         "nobody is left who may grant roles, so there is a new admin, `{name}`, whose password is in {}",
         config.data_dir.join(ADMIN_PASSWORD_FILE).display()
     )
+}
+
+/// What is said where the file with the first admin's password is gone: nobody else knows it.
+pub(crate) fn missing_password(config: &ServerConfig) -> Option<String> {
+    let path = config.data_dir.join(ADMIN_PASSWORD_FILE);
+    (!path.exists()).then(|| {
+        format!(
+            "there is no file {}: unless somebody kept the password of `{ADMIN_NAME}`, put it back from a backup",
+            path.display()
+        )
+    })
 }
 
 /// [`ADMIN_NAME`], with a number behind it if that is somebody else's by now.

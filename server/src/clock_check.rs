@@ -15,33 +15,51 @@ use crate::{
     inspect::timestamp,
     log::{EventLog, LogError},
     lost::commit_decided,
-    serve::ServeError,
     time_base::{AHEAD_MAX, Look, TimeBase, TooFarAhead, millis, span},
 };
 
-/// The server's time as it starts. `is_trusted`: the operator says that the clock is right.
+/// The server's time as it starts; nothing is changed by it. `is_trusted`: the operator says that the
+/// clock is right.
 ///
 /// # Errors
-/// If the clock is too far ahead of the log and the operator does not say so, or the log takes nothing.
-pub(crate) fn check(
-    engine: &mut Engine,
-    log: &mut dyn EventLog,
+/// If the clock is too far ahead of the log and the operator does not say so.
+pub(crate) fn start_time(
+    engine: &Engine,
     look: Look,
     is_trusted: bool,
-) -> Result<(TimeBase, Option<String>), ServeError> {
-    let newest = (engine.decided().seq != Seq::START).then(|| engine.recorded_at());
+) -> Result<TimeBase, TooFarAhead> {
     if is_trusted {
-        let base = TimeBase::trusting(look);
-        let ahead = newest.filter(|newest| base.ms().saturating_add(millis(AHEAD_MAX)) < *newest);
-        let told = ahead.map(|newest| set_back_text(newest, base.ms()));
-        if told.is_some() {
-            set_back(engine, log, base.ms())?;
-        }
-        return Ok((base, told));
+        return Ok(TimeBase::trusting(look));
     }
-    let base = TimeBase::start(look, newest)?;
-    let rested = || rest_text(newest?, base.ms());
-    Ok((base, base.drift().text().or_else(rested)))
+    TimeBase::start(look, newest(engine))
+}
+
+/// Sets a log back that is ahead of a clock that is trusted. Returns what a person should know.
+///
+/// # Errors
+/// If the log takes nothing.
+pub(crate) fn settle(
+    engine: &mut Engine,
+    log: &mut dyn EventLog,
+    base: &TimeBase,
+    is_trusted: bool,
+) -> Result<Option<String>, LogError> {
+    let newest = newest(engine);
+    if !is_trusted {
+        let rested = || rest_text(newest?, base.ms());
+        return Ok(base.drift().text().or_else(rested));
+    }
+    let ahead = newest.filter(|newest| base.ms().saturating_add(millis(AHEAD_MAX)) < *newest);
+    let told = ahead.map(|newest| set_back_text(newest, base.ms()));
+    if told.is_some() {
+        set_back(engine, log, base.ms())?;
+    }
+    Ok(told)
+}
+
+/// The instant of the newest record.
+fn newest(engine: &Engine) -> Option<u64> {
+    (engine.decided().seq != Seq::START).then(|| engine.recorded_at())
 }
 
 /// Ends every hold, by the clock that they were made by, and then begins a new time. Durable when it
@@ -192,7 +210,9 @@ mod tests {
         }
 
         fn check(&mut self, wall: u64, is_trusted: bool) -> (TimeBase, Option<String>) {
-            check(&mut self.engine, &mut self.log, at(wall), is_trusted).unwrap()
+            let base = start_time(&self.engine, at(wall), is_trusted).unwrap();
+            let told = settle(&mut self.engine, &mut self.log, &base, is_trusted).unwrap();
+            (base, told)
         }
     }
 
@@ -226,8 +246,8 @@ mod tests {
     fn a_clock_far_ahead_of_the_log_is_refused_until_somebody_says_it_is_right() {
         let mut world = world(NOW);
         let before = world.engine.decided();
-        let refused = check(&mut world.engine, &mut world.log, at(NOW + YEARS), false);
-        let why = refused.unwrap_err().to_string();
+        let refused = start_time(&world.engine, at(NOW + YEARS), false);
+        let why = too_far_text(&refused.unwrap_err());
         for part in [
             "2037-01-12T08:00:00.000Z",
             "3650 days before",

@@ -27,6 +27,8 @@ pub struct ServerConfig {
     pub accept_loss_after: Option<Seq>,
     /// Take this machine's clock as right, although it is far ahead of the log, or behind it.
     pub trust_clock: bool,
+    /// Go on with a new secret in the place of the one there is, or is not.
+    pub new_secret: bool,
     /// What hashing one password costs.
     pub password_cost: PasswordCost,
     /// Connections held at once; the next one is told so and closed. Each needs a descriptor.

@@ -1,7 +1,8 @@
 //! Rebuilding the state when a server starts, and for a snapshot.
 //!
-//! A log goes in; an engine that stands where the log ends comes out, or the reason why not. It
-//! begins at the newest snapshot that is sound, if there is one, and applies the records behind it;
+//! A log goes in; an engine that stands where the log ends comes out, or the reason why not. Nothing is
+//! changed before all of it was read and is known to belong together; then keys go that are nobody's
+//! any more. It begins at the newest snapshot that is sound, if there is one, and applies the records behind it;
 //! what is wrong with others is told as a warning. Two threads share the records, since they are
 //! what a crash makes everybody wait for: one reads them and checks every position and every hash,
 //! the other applies what was found sound. Deliberately absent: rules, opening the log, and the
@@ -21,11 +22,12 @@ use std::{
 use protocol::{ChainHash, Seq, UserId};
 
 use crate::{
+    belonging,
     domain::systems::{CommandBytes, Source},
     engine::{Engine, FORESEEN},
     health::Progress,
     keyring::Keyring,
-    log::{self, Batch, EventLog, Head, LogError, LogReader, PersonKey},
+    log::{self, Batch, EventLog, Head, LogError, LogReader, Loss, PersonKey},
     lost,
     snapshot::{self, Listed, Loaded, Snapshots, Unsound},
 };
@@ -71,33 +73,103 @@ impl std::fmt::Debug for Recovered {
 ///
 /// # Errors
 /// If the log is damaged, from a version this one cannot read, or the key of somebody in it is
-/// missing, unless that is a loss that was accepted.
+/// missing, unless that is a loss that was accepted, or another one.
 pub fn recover(
     log: &mut dyn EventLog,
     seed: [u8; 32],
     snapshots: &Snapshots,
     progress: &Progress,
 ) -> Result<Recovered, LogError> {
-    let mut reader = log.reader()?;
-    let keys = reader.keys()?;
-    let found: Vec<UserId> = keys.iter().map(|key| key.user).collect();
-    let mut rebuilt = rebuild(Rebuild {
-        reader: &mut *reader,
+    let start = Start {
+        reader: log.reader()?,
         head: log.head(),
-        keys,
+        loss: log.loss(),
         seed,
         snapshots,
         progress,
+    };
+    read(start)?.settle(log)
+}
+
+/// What a start begins with.
+pub(crate) struct Start<'a> {
+    /// The log.
+    pub(crate) reader: Box<dyn LogReader>,
+    /// Where it ends.
+    pub(crate) head: Head,
+    /// What was accepted about it.
+    pub(crate) loss: Option<Loss>,
+    /// Where new keys come from.
+    pub(crate) seed: [u8; 32],
+    /// Where to begin.
+    pub(crate) snapshots: &'a Snapshots,
+    /// Is told how far it is.
+    pub(crate) progress: &'a Progress,
+}
+
+/// A state that was rebuilt, and keys of nobody that are still there. Nothing was changed yet.
+pub(crate) struct Read {
+    pub(crate) rebuilt: Rebuilt,
+    pub(crate) reader: Box<dyn LogReader>,
+    lost: Vec<UserId>,
+    /// Whose keys are to be destroyed: the log says that they are erased, or never had them.
+    nobodys: Vec<UserId>,
+}
+
+/// Rebuilds the state and checks that the keys are those of the log.
+///
+/// # Errors
+/// See [`recover`].
+pub(crate) fn read(start: Start<'_>) -> Result<Read, LogError> {
+    let mut reader = start.reader;
+    let keys = reader.keys()?;
+    let rebuilt = rebuild(Rebuild {
+        reader: &mut *reader,
+        head: start.head,
+        keys: keys.clone(),
+        seed: start.seed,
+        snapshots: start.snapshots,
+        progress: start.progress,
         is_given_up: &AtomicBool::new(false),
     })?;
-    let lost = settle_keys(log, &mut rebuilt.engine, found)?;
-    Ok(Recovered {
-        engine: rebuilt.engine,
-        reader,
-        from: rebuilt.from,
+    // A key that is missing is another matter: nobody can log in as that person ever again, and what
+    // they wrote cannot be read.
+    let lost = lost::to_erase(&rebuilt.engine, start.loss)?;
+    let accounts = &rebuilt.engine.systems().accounts;
+    let is_named = |user| accounts.name(user).is_some_and(|name| !name.is_empty());
+    belonging::check_keys(&mut *reader, start.head.seq, &keys, &is_named)?;
+    let nobodys = keys.iter().map(|key| key.user);
+    let nobodys = nobodys.filter(|user| accounts.name(*user).is_none());
+    Ok(Read {
+        nobodys: nobodys.collect(),
         lost,
-        warnings: rebuilt.warnings,
+        reader,
+        rebuilt,
     })
+}
+
+impl Read {
+    /// Destroys the keys that are nobody's: after a crash there may be some whose person is erased, or
+    /// whose registration was lost.
+    ///
+    /// # Errors
+    /// If that cannot be made durable.
+    pub(crate) fn settle(self, log: &mut dyn EventLog) -> Result<Recovered, LogError> {
+        let Rebuilt {
+            mut engine,
+            from,
+            warnings,
+        } = self.rebuilt;
+        engine.drop_keys(&self.nobodys);
+        log.destroy_keys(&self.nobodys)?;
+        Ok(Recovered {
+            engine,
+            reader: self.reader,
+            from,
+            lost: self.lost,
+            warnings,
+        })
+    }
 }
 
 /// What to rebuild.
@@ -263,21 +335,6 @@ impl Replaying<'_> {
             applied.and(read)
         })
     }
-}
-
-/// After a crash there may be keys whose person is erased, or whose registration was lost. A key
-/// that is missing is another matter: nobody can log in as that person ever again, and what they
-/// wrote cannot be read. Returns whom that was agreed to about.
-fn settle_keys(
-    log: &mut dyn EventLog,
-    engine: &mut Engine,
-    mut found: Vec<UserId>,
-) -> Result<Vec<UserId>, LogError> {
-    let lost = lost::to_erase(engine, log.loss())?;
-    found.retain(|user| engine.systems().accounts.name(*user).is_none());
-    engine.drop_keys(&found);
-    log.destroy_keys(&found)?;
-    Ok(lost)
 }
 
 /// The part of the thread that reads.

@@ -4,7 +4,6 @@
 //! brings the log to rest. Deliberately absent: signals and printing (they are the program's).
 
 use std::{
-    fs,
     future::{Future, poll_fn},
     io,
     net::SocketAddr,
@@ -28,6 +27,7 @@ use tokio::{
 use crate::{
     admin::{self, ADMIN_PASSWORD_FILE},
     auth::Authenticator,
+    belonging,
     clock::{Clock, Monotonic, look},
     clock_check,
     config::ServerConfig,
@@ -36,15 +36,17 @@ use crate::{
     health::{Door, Stage, Vitals},
     hub::{Hub, HubParts},
     log::{
-        Durability, EventLog, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader, database,
+        Durability, EventLog, Head, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader,
+        database, mark,
     },
-    lost,
+    lost, modes,
     net::{
         Speech,
         tcp::{self, Shell},
     },
     passwords::Secret,
-    recover::{Recovered, recover},
+    recover::{self, Recovered, Start},
+    secret,
     snapshot::{Keeper, Making, SnapshotError, Snapshots, make},
     time_base::TooFarAhead,
     writer::{Synced, Writer},
@@ -56,9 +58,6 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// How often a stopping server looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(5);
-
-/// The file in the data directory that holds the server's secret.
-pub(crate) const SECRET_FILE: &str = "secret";
 
 /// What is known once the server takes connections.
 #[derive(Debug, Clone)]
@@ -199,44 +198,147 @@ fn address_of(listener: &TcpListener, wanted: SocketAddr) -> Result<SocketAddr, 
     })
 }
 
+/// Reads what is in the data directory, and goes on with it once it is known to belong together.
+struct Begun {
+    engine: Engine,
+    log: Box<dyn EventLog>,
+    reader: Box<dyn LogReader>,
+    secret: Secret,
+    time: Clock,
+    recovered: Head,
+    recovered_from: Seq,
+    recovered_in: Duration,
+    warnings: Vec<String>,
+}
+
+impl Begun {
+    /// Nothing is written before everything was read: a start that refuses changes nothing.
+    fn new(config: &ServerConfig, vitals: &Vitals) -> Result<Self, ServeError> {
+        let data_dir = config.data_dir.as_path();
+        let options = SqliteOptions {
+            durability: config.durability,
+            accept_loss_after: config.accept_loss_after,
+        };
+        let examined = SqliteLog::examine(data_dir, options)?;
+        let (head, loss) = (examined.head(), examined.loss());
+        let is_end_accepted = examined.is_end_accepted();
+        let clock = Monotonic::start();
+        vitals.enter(Stage::Replaying);
+        let snapshots = Snapshots::of(data_dir);
+        let mut read = recover::read(Start {
+            reader: Box::new(examined.reader()?),
+            head,
+            loss,
+            seed: random()?,
+            snapshots: &snapshots,
+            progress: &vitals.progress,
+        })?;
+        examined.check_keys()?;
+        if !is_end_accepted {
+            mark::check_there(data_dir, head)?;
+            // Whether they can be listed is told where they are used.
+            belonging::check_snapshots(&snapshots.list().unwrap_or_default(), head.seq)?;
+        }
+        let found = find_secret(config, &mut read)?;
+        let base = clock_check::start_time(&read.rebuilt.engine, look(), config.trust_clock)?;
+        let recovered_in = Duration::from_millis(clock.ms());
+        // From here on the directory changes. What SQLite makes gets the mode of the database.
+        let open_to_others = modes::tighten(data_dir)?;
+        let log = examined.open()?;
+        let mut warnings = warnings(&log);
+        let mut log: Box<dyn EventLog> = Box::new(log);
+        warnings.extend(open_to_others);
+        if is_end_accepted {
+            drop_snapshots_behind(&snapshots, data_dir, head.seq)?;
+        }
+        let Recovered {
+            mut engine,
+            reader,
+            from: recovered_from,
+            lost,
+            warnings: of_snapshots,
+        } = read.settle(&mut *log)?;
+        warnings.extend(of_snapshots);
+        let secret = match found {
+            Some(secret) => secret,
+            None => secret::write(data_dir, &random()?, head)?,
+        };
+        let told = clock_check::settle(&mut engine, &mut *log, &base, config.trust_clock)?;
+        warnings.extend(told);
+        let time = Clock::new(base);
+        let lost = (lost.as_slice(), time.wall_ms());
+        warnings.extend(prepare(&mut engine, &mut *log, &secret, config, lost)?);
+        warnings.extend(admin::missing_password(config));
+        Ok(Self {
+            engine,
+            log,
+            reader,
+            secret,
+            time,
+            recovered: head,
+            recovered_from,
+            recovered_in,
+            warnings,
+        })
+    }
+}
+
+/// The server's secret; nothing if one is to be made.
+fn find_secret(
+    config: &ServerConfig,
+    read: &mut recover::Read,
+) -> Result<Option<Secret>, LogError> {
+    if config.new_secret {
+        return Ok(None);
+    }
+    let data_dir = config.data_dir.as_path();
+    let engine = &read.rebuilt.engine;
+    let people = engine.systems().accounts.people_after(UserId::NOBODY);
+    let people: Vec<UserId> = people.map(|(user, _name)| user).collect();
+    secret::check(data_dir, &mut *read.reader, &people, engine.keyring())?;
+    secret::find(data_dir, &people)
+}
+
+/// What a snapshot has of the tail that was given up is given up with it.
+fn drop_snapshots_behind(
+    snapshots: &Snapshots,
+    data_dir: &Path,
+    head: Seq,
+) -> Result<(), ServeError> {
+    let dropped = snapshots.list().and_then(|listed| {
+        let kept = listed.iter().map(|listed| listed.seq);
+        let kept: Vec<Seq> = kept.filter(|seq| *seq <= head).collect();
+        snapshots.keep_only(&kept)
+    });
+    dropped.map_err(|source| ServeError::File {
+        path: data_dir.to_owned(),
+        source,
+    })
+}
+
 /// Opens the log, rebuilds the state and makes the shell.
 fn start(
     config: &ServerConfig,
     doors: &Doors,
     vitals: &Arc<Vitals>,
 ) -> Result<(Shell, tokio::sync::mpsc::Receiver<Synced>, Ready), ServeError> {
-    let options = SqliteOptions {
-        durability: config.durability,
-        accept_loss_after: config.accept_loss_after,
-    };
-    let log = SqliteLog::open(&config.data_dir, options)?;
-    let mut warnings = warnings(&log);
-    let mut log: Box<dyn EventLog> = Box::new(log);
-    let clock = Monotonic::start();
-    vitals.enter(Stage::Replaying);
-    let snapshots = Snapshots::of(&config.data_dir);
-    let Recovered {
+    let Begun {
+        #[cfg_attr(
+            not(feature = "planted-bugs"),
+            expect(unused_mut, reason = "planted bugs change it")
+        )]
         mut engine,
+        log,
         reader,
-        from: recovered_from,
-        lost,
-        warnings: of_snapshots,
-    } = recover(&mut *log, random()?, &snapshots, &vitals.progress)?;
-    warnings.extend(of_snapshots);
-    let (base, told) = clock_check::check(&mut engine, &mut *log, look(), config.trust_clock)?;
-    let time = Clock::new(base);
-    warnings.extend(told);
-    let recovered = engine.decided().seq;
-    let recovered_in = Duration::from_millis(clock.ms());
-    let secret = secret(&config.data_dir)?;
+        secret,
+        time,
+        recovered,
+        recovered_from,
+        recovered_in,
+        warnings,
+    } = Begun::new(config, vitals)?;
+    let recovered = recovered.seq;
     let admin_password_file = config.data_dir.join(ADMIN_PASSWORD_FILE);
-    warnings.extend(prepare(
-        &mut engine,
-        &mut *log,
-        &secret,
-        config,
-        (&lost, time.wall_ms()),
-    )?);
     let address = address_of(&doors.native, config.listen)?;
     let jsonl = match (&doors.lines, config.jsonl) {
         (Some(listener), Some(wanted)) => Some(address_of(listener, wanted)?),
@@ -396,29 +498,6 @@ fn warnings(log: &SqliteLog) -> Vec<String> {
         other => vec![format!(
             "the high-water mark could not be trusted ({other:?}): a missing tail could not have been noticed"
         )],
-    }
-}
-
-/// The server's secret, made at the first start.
-fn secret(data_dir: &Path) -> Result<Secret, ServeError> {
-    let path = data_dir.join(SECRET_FILE);
-    match fs::read(&path) {
-        Ok(bytes) => match <[u8; 32]>::try_from(bytes) {
-            Ok(secret) => Ok(Secret::new(secret)),
-            Err(bytes) => Err(ServeError::File {
-                source: io::Error::other(format!(
-                    "the server's secret has {} bytes instead of 32; restore it from a backup, or delete it, which ends every session",
-                    bytes.len()
-                )),
-                path,
-            }),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let secret = random::<32>()?;
-            write_private(&path, &secret)?;
-            Ok(Secret::new(secret))
-        }
-        Err(source) => Err(ServeError::File { path, source }),
     }
 }
 

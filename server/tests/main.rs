@@ -12,6 +12,7 @@ mod hostile;
 mod lines;
 mod log;
 mod lost;
+mod mixtures;
 mod restart;
 mod support;
 mod tidy;

@@ -50,6 +50,7 @@ pub(crate) fn config(data_dir: &Path) -> ServerConfig {
         durability: Durability::Full,
         accept_loss_after: None,
         trust_clock: false,
+        new_secret: false,
         password_cost: PasswordCost::TEST,
         connections_max: 1_000,
         timeouts: SessionTimeouts::default(),

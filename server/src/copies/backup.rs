@@ -7,12 +7,12 @@
 use std::path::Path;
 
 use super::{
-    Copied, CopyError, Progress, SMALL_FILES, read_small,
+    Copied, CopyError, Progress, SMALL_FILES, check_belongs, read_small,
     target::{Target, check_empty},
     walk,
 };
 use crate::{
-    inspect::{InspectError, VerifyReport, verify},
+    inspect::{InspectError, VerifyReport, verify, verify_unfinished},
     log::{SqliteReader, lock, mark},
 };
 
@@ -20,12 +20,24 @@ use crate::{
 /// people who are there at its end.
 ///
 /// # Errors
-/// If `target` is not empty, or the log cannot be read, is damaged or shorter than its mark.
+/// If `target` is not empty, the log cannot be read, is damaged or shorter than its mark, or the files
+/// beside it are not its own.
 pub fn backup(
     data_dir: &Path,
     target: &Path,
     progress: &mut Progress<'_>,
 ) -> Result<Copied, CopyError> {
+    let (copied, ()) = copy(data_dir, target, progress, |_| Ok(()))?;
+    Ok(copied)
+}
+
+/// Copies, and lets others in once `check` has looked at the copy.
+fn copy<T>(
+    data_dir: &Path,
+    target: &Path,
+    progress: &mut Progress<'_>,
+    check: impl FnOnce(&Path) -> Result<T, CopyError>,
+) -> Result<(Copied, T), CopyError> {
     // Before the log is read: a server may go on while we look, and the mark follows the log.
     let mark = mark::read(data_dir)?;
     let mut reader = SqliteReader::open(data_dir)?;
@@ -34,13 +46,14 @@ pub fn backup(
     let mut target = Target::create(target)?;
     let (copied, keys) = walk(&mut reader, &mut |row, _keyring| target.push(row), progress)?;
     mark.check(copied.head, |seq| reader.hash_at(seq))?;
+    check_belongs(data_dir, &mut reader, &keys)?;
     for name in SMALL_FILES {
         if let Some(bytes) = read_small(data_dir, name)? {
             target.write_small(name, &bytes)?;
         }
     }
-    target.finish(copied.head, &keys)?;
-    Ok(copied)
+    let checked = target.finish(copied.head, &keys, check)?;
+    Ok((copied, checked))
 }
 
 /// Copies a backup, or any data directory that is at rest, into `target`, and verifies both.
@@ -65,13 +78,14 @@ pub fn restore(
     if !expected.is_sound() {
         return Err(InspectError::Unsound(Box::new(expected)).into());
     }
-    let copied = backup(source, target, progress)?;
-    let found = verify(target)?;
-    if (found.head, found.state_hash) != (expected.head, expected.state_hash) {
-        return Err(CopyError::Differs {
-            target: target.to_owned(),
+    copy(source, target, progress, |copied| {
+        let found = verify_unfinished(copied)?;
+        if (found.head, found.state_hash) == (expected.head, expected.state_hash) {
+            return Ok(found);
+        }
+        Err(CopyError::Differs {
+            target: copied.to_owned(),
             what: "its state is another one".to_owned(),
-        });
-    }
-    Ok((copied, found))
+        })
+    })
 }

@@ -20,7 +20,7 @@ use std::{
 use protocol::hex;
 use serde::{Deserialize, Serialize};
 
-use super::{Copied, CopyError, Progress, SMALL_FILES, read_small, walk};
+use super::{Copied, CopyError, Progress, SMALL_FILES, check_belongs, read_small, walk};
 use crate::{
     inspect::line_of,
     keyring::Keyring,
@@ -88,6 +88,7 @@ pub fn export(
     let visit = &mut |row: &Row<'_>, keyring: &Keyring| write_record(row, keyring, out);
     let (copied, keys) = walk(&mut reader, visit, progress)?;
     mark.check(copied.head, |seq| reader.hash_at(seq))?;
+    check_belongs(data_dir, &mut reader, &keys)?;
     for key in keys {
         let line = Line::Person {
             person: key.user.0,

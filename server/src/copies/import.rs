@@ -20,7 +20,7 @@ use super::{
     target::Target,
 };
 use crate::{
-    inspect::{InspectError, VerifyReport, verify},
+    inspect::{InspectError, VerifyReport, verify_unfinished},
     log::{Head, PersonKey, Row, replay::ChainCheck},
 };
 
@@ -66,12 +66,15 @@ pub fn import(
             progress(seq, Seq::START);
         }
     }
-    let copied = importing.finish()?;
-    let report = verify(target)?;
+    importing.finish()
+}
+
+fn verify_sound(imported: &Path) -> Result<VerifyReport, CopyError> {
+    let report = verify_unfinished(imported)?;
     if !report.is_sound() {
         return Err(InspectError::Unsound(Box::new(report)).into());
     }
-    Ok((copied, report))
+    Ok(report)
 }
 
 struct Importing {
@@ -225,7 +228,7 @@ impl Importing {
         Ok(())
     }
 
-    fn finish(self) -> Result<Copied, CopyError> {
+    fn finish(self) -> Result<(Copied, VerifyReport), CopyError> {
         if !self.is_ended {
             return Err(CopyError::Line {
                 line: self.line + 1,
@@ -243,12 +246,13 @@ impl Importing {
             });
         }
         let head = self.chain.head();
-        self.target.finish(head, &keys)?;
-        Ok(Copied {
+        let report = self.target.finish(head, &keys, verify_sound)?;
+        let copied = Copied {
             head,
             recorded_at: self.recorded_at,
             people: keys.len(),
-        })
+        };
+        Ok((copied, report))
     }
 }
 

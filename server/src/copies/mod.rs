@@ -23,11 +23,12 @@ use protocol::{Record, Seq, UserId};
 
 use crate::{
     admin::ADMIN_PASSWORD_FILE,
+    belonging,
     domain::{Passage, Systems, systems::ReplayError},
     inspect::InspectError,
     keyring::Keyring,
     log::{Head, LogError, LogReader as _, PersonKey, Row, SqliteReader, replay},
-    serve::SECRET_FILE,
+    secret::SECRET_FILE,
 };
 
 pub use backup::{backup, restore};
@@ -218,6 +219,17 @@ fn walk_to(
         ControlFlow::Continue(())
     })?;
     failure.map_or(Ok(()), Err)
+}
+
+/// Checks that the files beside a log whose keys these are belong to it, as a start does.
+fn check_belongs(
+    data_dir: &Path,
+    reader: &mut SqliteReader,
+    keys: &[PersonKey],
+) -> Result<(), CopyError> {
+    let people: Vec<UserId> = keys.iter().map(|key| key.user).collect();
+    let keyring = Keyring::of(keys.to_vec());
+    Ok(belonging::check(data_dir, reader, &people, &keyring)?)
 }
 
 /// The small file of this name beside the log, if it is there.

@@ -1,11 +1,12 @@
 //! A data directory that is being made.
 //!
 //! Records that were checked, keys and small files go in; a log at rest that was read back stands
-//! there at the end, or nothing. Until then the file `unfinished` stands in it, and nobody opens it.
-//! Deliberately absent: where the records come from.
+//! there at the end, or nothing. The file `unfinished` is the first that stands in it and the last to
+//! go, each time durably, and until then nobody opens it: whenever its making is killed, it is refused
+//! or whole. Deliberately absent: where the records come from.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -16,7 +17,9 @@ use crate::{
     inspect::InspectError,
     log::{
         Batch, Durability, EventLog as _, Head, PersonKey, Row, SqliteLog, SqliteOptions,
-        SqliteReader, database::UNFINISHED_FILE, lock, verify_chain,
+        SqliteReader,
+        database::{UNFINISHED_FILE, create_data_dir, sync_data_dir},
+        lock, verify_chain,
     },
 };
 
@@ -36,19 +39,21 @@ impl Target {
     /// Begins in a directory that is empty or not there.
     pub(super) fn create(data_dir: &Path) -> Result<Self, CopyError> {
         check_empty(data_dir)?;
+        create_data_dir(data_dir)?;
+        write_new(&data_dir.join(UNFINISHED_FILE), b"")?;
+        sync_data_dir(data_dir)?;
         let options = SqliteOptions {
             // Synced when it is copied from its write-ahead log, and that is done at the end.
             durability: Durability::Normal,
             accept_loss_after: None,
         };
-        let log = SqliteLog::open(data_dir, options)?;
-        let target = Self {
-            log: Some(log),
+        let mut target = Self {
+            log: None,
             batch: Batch::default(),
             data_dir: data_dir.to_owned(),
             is_finished: false,
         };
-        target.write_small(UNFINISHED_FILE, b"")?;
+        target.log = Some(SqliteLog::open_unfinished(data_dir, options)?);
         Ok(target)
     }
 
@@ -63,32 +68,30 @@ impl Target {
 
     /// Adds a file beside the log, for the owner alone.
     pub(super) fn write_small(&self, name: &str, bytes: &[u8]) -> Result<(), CopyError> {
-        let path = self.data_dir.join(name);
-        let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&path)?;
-            file.write_all(bytes)?;
-            file.sync_all()
-        };
-        write().map_err(|source| failed("write", &path, source))
+        write_new(&self.data_dir.join(name), bytes)
     }
 
-    /// Adds the keys, brings the log to rest, reads it back, and lets others in.
-    pub(super) fn finish(mut self, head: Head, keys: &[PersonKey]) -> Result<(), CopyError> {
+    /// Adds the keys, brings the log to rest, reads it back, has `check` look at it, and lets others
+    /// in.
+    pub(super) fn finish<T>(
+        mut self,
+        head: Head,
+        keys: &[PersonKey],
+        check: impl FnOnce(&Path) -> Result<T, CopyError>,
+    ) -> Result<T, CopyError> {
         self.append()?;
         if let Some(mut log) = self.log.take() {
             log.keep_keys(keys)?;
             log.close_as_copy()?;
         }
+        sync_data_dir(&self.data_dir)?;
+        self.read_back(head)?;
+        let checked = check(&self.data_dir)?;
         let unfinished = self.data_dir.join(UNFINISHED_FILE);
         fs::remove_file(&unfinished).map_err(|source| failed("remove", &unfinished, source))?;
-        self.sync_names()?;
-        self.read_back(head)?;
         self.is_finished = true;
-        Ok(())
+        sync_data_dir(&self.data_dir)?;
+        Ok(checked)
     }
 
     fn append(&mut self) -> Result<(), CopyError> {
@@ -100,7 +103,7 @@ impl Target {
     }
 
     fn read_back(&self, head: Head) -> Result<(), CopyError> {
-        let mut reader = SqliteReader::open(&self.data_dir)?;
+        let mut reader = SqliteReader::open_unfinished(&self.data_dir)?;
         let found = verify_chain(&mut reader)?;
         if found != head {
             return Err(CopyError::Differs {
@@ -112,16 +115,6 @@ impl Target {
             problems if problems.is_empty() => Ok(()),
             problems => Err(InspectError::Integrity(problems).into()),
         }
-    }
-
-    fn sync_names(&self) -> Result<(), CopyError> {
-        let parent = self.data_dir.parent().filter(|dir| *dir != Path::new(""));
-        for dir in [self.data_dir.as_path(), parent.unwrap_or(Path::new("."))] {
-            File::open(dir)
-                .and_then(|dir| dir.sync_all())
-                .map_err(|source| failed("sync", dir, source))?;
-        }
-        Ok(())
     }
 }
 
@@ -145,6 +138,20 @@ fn remove_contents(data_dir: &Path) -> io::Result<()> {
         }
     }
     fs::remove_file(data_dir.join(UNFINISHED_FILE))
+}
+
+/// Writes a file that is not there yet, for the owner alone. Its name is durable when the directory is.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CopyError> {
+    let write = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|source| failed("write", path, source))
 }
 
 /// Refuses a directory with anything in it.

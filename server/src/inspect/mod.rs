@@ -16,6 +16,7 @@ use crate::{domain::systems::ReplayError, log::LogError};
 pub use cat::cat;
 pub(crate) use cat::line_of;
 pub use cat::timestamp;
+pub(crate) use verify::verify_unfinished;
 pub use verify::{FilesRead, VerifyReport, verify};
 
 /// Why a log could not be shown or did not pass.

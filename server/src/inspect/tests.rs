@@ -155,6 +155,7 @@ fn a_log_is_verified_while_it_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let mut log = SqliteLog::open(dir.path(), SqliteOptions::default()).unwrap();
     log.append(&batch(&sample())).unwrap();
+    std::fs::write(dir.path().join("secret"), [3; 32]).unwrap();
     assert_eq!(verify(dir.path()).unwrap().head, log.head());
     assert_eq!(lines(&dir, 1, None).len(), 3);
 }
@@ -337,6 +338,7 @@ fn log_of(words: &[Stored]) -> TempDir {
     let mut log = SqliteLog::open(dir.path(), options).unwrap();
     log.append(&batch(words)).unwrap();
     Box::new(log).close().unwrap();
+    std::fs::write(dir.path().join("secret"), [3; 32]).unwrap();
     dir
 }
 

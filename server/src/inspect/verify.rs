@@ -11,10 +11,11 @@
 
 use std::{fmt, ops::ControlFlow, path::Path};
 
-use protocol::{Record, Seq};
+use protocol::{Record, Seq, UserId};
 
 use super::InspectError;
 use crate::{
+    belonging,
     domain::{Passage, Systems},
     keyring::Keyring,
     log::{
@@ -126,9 +127,21 @@ impl fmt::Display for VerifyReport {
 /// # Errors
 /// The first thing that is wrong, with its position and what can be done.
 pub fn verify(data_dir: &Path) -> Result<VerifyReport, InspectError> {
+    verify_by(data_dir, SqliteReader::open)
+}
+
+/// The same of a copy that is being made.
+pub(crate) fn verify_unfinished(data_dir: &Path) -> Result<VerifyReport, InspectError> {
+    verify_by(data_dir, SqliteReader::open_unfinished)
+}
+
+fn verify_by(
+    data_dir: &Path,
+    open: fn(&Path) -> Result<SqliteReader, LogError>,
+) -> Result<VerifyReport, InspectError> {
     // Before the log is read: a server may go on while we look, and the mark follows the log.
     let mark = mark::read(data_dir)?;
-    let mut reader = SqliteReader::open(data_dir)?;
+    let mut reader = open(data_dir)?;
     let first = Fold::run(&mut reader, Seq(u64::MAX), u64::MAX)?;
     let head = first.chain.head();
     mark.check(head, |seq| reader.hash_at(seq))?;
@@ -137,6 +150,7 @@ pub fn verify(data_dir: &Path) -> Result<VerifyReport, InspectError> {
     if !problems.is_empty() {
         return Err(InspectError::Integrity(problems));
     }
+    belonging::check(data_dir, &mut reader, &first.people(), &first.keyring)?;
     let files = read_files(data_dir, head, &reader)?;
     Ok(VerifyReport {
         head,
@@ -191,6 +205,12 @@ impl Fold {
         };
         while fold.run_page(reader, end, page_len)? == page_len {}
         Ok(fold)
+    }
+
+    /// Who is there, in rising order.
+    fn people(&self) -> Vec<UserId> {
+        let people = self.systems.accounts.people_after(UserId::NOBODY);
+        people.map(|(user, _name)| user).collect()
     }
 
     /// Folds one page and says how many records it had.

@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, ErrorKind, Write as _},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
     time::Duration,
@@ -24,6 +24,9 @@ const PART_FILE_NAME: &str = "events.sqlite.part";
 
 /// The name of its write-ahead log beside it, which SQLite chooses.
 pub const WAL_FILE_NAME: &str = "events.sqlite-wal";
+
+/// The name of its rollback journal, which there is only while the database is made.
+const JOURNAL_FILE_NAME: &str = "events.sqlite-journal";
 
 /// "STMP": what `file events.sqlite` and we know it by.
 pub const APPLICATION_ID: i32 = 0x5354_4d50;
@@ -56,33 +59,83 @@ const FOR_WRITING: OpenFlags =
 
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// Makes the data directory if there is none.
-pub(super) fn create_data_dir(data_dir: &Path) -> Result<(), LogError> {
-    DirBuilder::new()
+/// Makes the data directory if there is none, and its name durable.
+pub(crate) fn create_data_dir(data_dir: &Path) -> Result<(), LogError> {
+    let failed = |source| io_error("create the data directory", data_dir, source);
+    // What is there already needs no sync, and its parent may be nothing that we can read.
+    let is_new = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
+    let new: Vec<&Path> = data_dir.ancestors().take_while(is_new).collect();
+    let made = DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(data_dir)
-        .map_err(|source| io_error("create the data directory", data_dir, source))
+        .create(data_dir);
+    match made {
+        Err(error) if is_no_directory(&error) => {
+            return Err(LogError::Foreign(format!(
+                "{} is no directory, or is below what is none; choose another data directory",
+                data_dir.display()
+            )));
+        }
+        made => made.map_err(failed)?,
+    }
+    for dir in new {
+        let parent = dir.parent().filter(|dir| *dir != Path::new(""));
+        sync_data_dir(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}
+
+fn is_no_directory(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory
+    )
 }
 
 /// Makes the names in the data directory durable: a synced file nobody can find is lost as well.
-pub(super) fn sync_data_dir(data_dir: &Path) -> Result<(), LogError> {
-    File::open(data_dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(|source| io_error("sync the data directory", data_dir, source))
+pub(crate) fn sync_data_dir(data_dir: &Path) -> Result<(), LogError> {
+    sync_dir(data_dir).map_err(|source| io_error("sync the data directory", data_dir, source))
 }
 
-/// Writes a file that only this user may read, anew, and syncs it. Its name is durable when the
-/// directory is.
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir).and_then(|dir| dir.sync_all())
+}
+
+/// Writes a file that only this user may read, in the place of what is there, all of it or nothing:
+/// when it returns, it and its name are durable, and a crash before that leaves what was there.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let part = path.with_added_extension("part");
+    // One that a crash left may have another mode.
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
-        .open(path)?;
+        .open(&part)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Whether there is no database yet: a start that was killed while it made one leaves an empty file,
+/// or one that SQLite takes back by the journal beside it.
+///
+/// # Errors
+/// If that cannot be found out.
+pub(super) fn is_missing(data_dir: &Path) -> Result<bool, LogError> {
+    let len = |name: &str| {
+        let path = data_dir.join(name);
+        match fs::metadata(&path) {
+            Ok(file) => Ok(file.len()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+            Err(source) => Err(io_error("look at", &path, source)),
+        }
+    };
+    Ok(len(FILE_NAME)? == 0 || len(JOURNAL_FILE_NAME)? != 0)
 }
 
 /// The connection that writes, to a database that exists from now on.
@@ -91,7 +144,6 @@ pub(super) fn open_for_writing(
     durability: Durability,
 ) -> Result<Connection, LogError> {
     check_sqlite_version()?;
-    check_finished(data_dir)?;
     let path = data_dir.join(FILE_NAME);
     if !path.exists() {
         create(data_dir, &path)?;
@@ -112,7 +164,6 @@ pub(super) fn open_for_writing(
 /// A connection that cannot write, to a database that exists.
 pub(super) fn open_for_reading(data_dir: &Path) -> Result<Connection, LogError> {
     check_sqlite_version()?;
-    check_finished(data_dir)?;
     let path = data_dir.join(FILE_NAME);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = connect(&path, flags)?;
@@ -187,7 +238,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, LogError> {
 }
 
 /// A copy that was cut short looks like a shorter log.
-fn check_finished(data_dir: &Path) -> Result<(), LogError> {
+pub(super) fn check_finished(data_dir: &Path) -> Result<(), LogError> {
     if !data_dir.join(UNFINISHED_FILE).exists() {
         return Ok(());
     }

@@ -1,17 +1,21 @@
 //! One server a data directory: the lock file.
 //!
 //! The kernel holds the lock for as long as the process lives and drops it whatever the process
-//! dies of, so there is never a stale one to remove. The file says who holds it, for people.
+//! dies of, so there is never a stale one to remove. The file says who holds it, for people, once
+//! they know that they write; whoever took the lock, wrote nothing and made the file removes it.
 //! Deliberately absent: readers, which need no lock.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{ErrorKind, Read as _, Seek as _, Write as _},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Read as _, Seek as _, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt},
+    path::{Path, PathBuf},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::{Pid, test_kill_process},
+};
 
 use super::LogError;
 
@@ -21,34 +25,75 @@ pub const FILE_NAME: &str = "lock";
 /// The right to write in a data directory, until it is dropped.
 #[derive(Debug)]
 pub struct DataLock {
-    _file: File,
+    file: File,
+    path: PathBuf,
+    /// The file was not there before and says nothing yet.
+    is_trace: bool,
 }
 
 impl DataLock {
-    /// Takes the lock of `data_dir`.
+    /// Takes the lock of `data_dir`. What the file says stays until [`DataLock::sign`].
     ///
     /// # Errors
     /// If another process holds it, which is named, or the directory cannot be written.
     pub fn take(data_dir: &Path) -> Result<Self, LogError> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(data_dir.join(FILE_NAME))
-            .map_err(|source| LogError::NotWritable {
+        let path = data_dir.join(FILE_NAME);
+        loop {
+            let is_trace = !path.exists();
+            let mut file = open(&path).map_err(|source| LogError::NotWritable {
                 what: format!("write in the data directory: {source}"),
                 data_dir: data_dir.to_owned(),
             })?;
-        if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            return Err(refused(&mut file, data_dir, error));
+            if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                return Err(refused(&mut file, data_dir, error));
+            }
+            // Whoever made it may have removed it between the two, and a third one made another.
+            if is_at(&file, &path) {
+                return Ok(Self {
+                    file,
+                    path,
+                    is_trace,
+                });
+            }
         }
-        sign(&mut file).map_err(|source| LogError::Io {
-            doing: format!("write the lock file in {}", data_dir.display()),
+    }
+
+    /// Says in the file who holds it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn sign(&mut self) -> Result<(), LogError> {
+        self.is_trace = false;
+        sign(&mut self.file).map_err(|source| LogError::Io {
+            doing: format!("write the lock file {}", self.path.display()),
             source,
-        })?;
-        Ok(Self { _file: file })
+        })
+    }
+}
+
+impl Drop for DataLock {
+    fn drop(&mut self) {
+        if self.is_trace {
+            let _it_does_no_harm = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let place = |of: fs::Metadata| (of.dev(), of.ino());
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(ours), Ok(there)) => place(ours) == place(there),
+        (Ok(_) | Err(_), _) => false,
     }
 }
 
@@ -84,8 +129,8 @@ fn refused(file: &mut File, data_dir: &Path, error: rustix::io::Errno) -> LogErr
         };
     }
     let mut holder = String::new();
-    // A holder that has not signed yet is still a holder.
-    if file.read_to_string(&mut holder).is_err() || holder.trim().is_empty() {
+    // A holder that has not signed yet is still a holder, and what stands there is of the one before.
+    if file.read_to_string(&mut holder).is_err() || !is_alive(holder.trim()) {
         "unknown".clone_into(&mut holder);
     }
     LogError::Locked {
@@ -94,7 +139,13 @@ fn refused(file: &mut File, data_dir: &Path, error: rustix::io::Errno) -> LogErr
     }
 }
 
-fn sign(file: &mut File) -> std::io::Result<()> {
+fn is_alive(holder: &str) -> bool {
+    let pid = holder.parse().ok().and_then(Pid::from_raw);
+    // One of another user is there as well, and may not be asked.
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
+fn sign(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "{}", std::process::id())

@@ -32,7 +32,7 @@ pub fn read(data_dir: &Path) -> Result<Option<Head>, LogError> {
     }
 }
 
-/// Remembers that what stood behind `head` is given up. The name is durable when the directory is.
+/// Remembers, durably, that what stood behind `head` is given up.
 pub(super) fn write(data_dir: &Path, head: Head) -> Result<(), LogError> {
     let path = data_dir.join(FILE_NAME);
     let mut line = String::new();

@@ -13,16 +13,16 @@
 
 use std::{
     fmt::Write as _,
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, ErrorKind},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::FileExt,
     path::Path,
 };
 
 use protocol::{ChainHash, Seq};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Head, LogError};
+use super::{Head, LogError, database::write_private};
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "head";
@@ -84,28 +84,26 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Opens the file of `data_dir`, which need not exist.
+    /// Opens the file of `data_dir`, which need not exist, and has it say `head`, durably.
     ///
     /// # Errors
     /// If it can be neither opened nor created.
-    pub fn open(data_dir: &Path) -> Result<Self, LogError> {
+    pub fn open(data_dir: &Path, head: Head) -> Result<Self, LogError> {
         let path = data_dir.join(FILE_NAME);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            // Whatever was behind the line would spoil it for ever.
-            .and_then(|file| file.set_len(LINE_LEN).map(|()| file))
-            .map_err(|source| LogError::Io {
-                doing: format!("open the high-water mark {}", path.display()),
-                source,
-            })?;
-        Ok(Self {
-            file,
-            line: String::with_capacity(LINE_BYTES),
-        })
+        let failed = |source| LogError::Io {
+            doing: format!("open the high-water mark {}", path.display()),
+            source,
+        };
+        let mut line = String::with_capacity(LINE_BYTES);
+        render(head, &mut line);
+        if len_of(&path).map_err(failed)? != Some(LINE_LEN) {
+            write_private(&path, line.as_bytes()).map_err(failed)?;
+        }
+        let file = OpenOptions::new().write(true).open(&path).map_err(failed)?;
+        let mut mark = Self { file, line };
+        mark.write(head)?;
+        mark.sync()?;
+        Ok(mark)
     }
 
     /// Remembers `head`, which must be durable already.
@@ -136,13 +134,44 @@ impl Mark {
 /// If there is a file and it cannot be read.
 pub fn read(data_dir: &Path) -> Result<MarkRead, LogError> {
     let path = data_dir.join(FILE_NAME);
-    match std::fs::read(&path) {
+    match fs::read(&path) {
         Ok(bytes) => Ok(parse(&bytes).map_or(MarkRead::Unreadable, MarkRead::At)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(MarkRead::Missing),
         Err(source) => Err(LogError::Io {
             doing: format!("read the high-water mark {}", path.display()),
             source,
         }),
+    }
+}
+
+/// Checks that there is one beside a log that ends at `head`. It is made, whole, before the first
+/// record; what tears it never changes its length.
+///
+/// # Errors
+/// If there is none, or a part of one: it was lost or copied half, and with it what it said.
+pub fn check_there(data_dir: &Path, head: Head) -> Result<(), LogError> {
+    let path = data_dir.join(FILE_NAME);
+    let len = len_of(&path).map_err(|source| LogError::Io {
+        doing: format!("look at the high-water mark {}", path.display()),
+        source,
+    })?;
+    if head.seq == Seq::START || len == Some(LINE_LEN) {
+        return Ok(());
+    }
+    let what = len.map_or("missing".to_owned(), |len| {
+        format!("not whole ({len} bytes instead of {LINE_LEN})")
+    });
+    Err(LogError::Damaged(format!(
+        "the file `{FILE_NAME}` beside the log, which says how long the log was, is {what}, so nobody would notice if acknowledged records behind seq {seq} were missing; put it back, or restore a backup; or, if the log is known to end at seq {seq}, start with --accept-loss-after {seq}",
+        seq = head.seq
+    )))
+}
+
+fn len_of(path: &Path) -> io::Result<Option<u64>> {
+    match fs::metadata(path) {
+        Ok(file) => Ok(Some(file.len())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(source),
     }
 }
 

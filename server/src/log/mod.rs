@@ -38,7 +38,7 @@ pub use memory::MemoryLog;
 pub use people::PersonKey;
 pub use reader::SqliteReader;
 pub use replay::{read_proven, replay, verify_chain};
-pub use sqlite::{Durability, SqliteLog, SqliteOptions};
+pub use sqlite::{Durability, Examined, SqliteLog, SqliteOptions};
 
 /// The newest position and the chain hash there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -13,7 +13,7 @@ use rusqlite::{Connection, types::FromSqlError};
 
 use super::{
     Head, LogError, LogReader, PersonKey, Row, Visit,
-    database::{open_for_reading, sqlite_error},
+    database::{check_finished, open_for_reading, sqlite_error},
     people,
 };
 
@@ -38,6 +38,12 @@ impl SqliteReader {
     /// # Errors
     /// If there is none, or it is not ours.
     pub fn open(data_dir: &Path) -> Result<Self, LogError> {
+        check_finished(data_dir)?;
+        Self::open_unfinished(data_dir)
+    }
+
+    /// The same of a copy that is being made.
+    pub(crate) fn open_unfinished(data_dir: &Path) -> Result<Self, LogError> {
         Ok(Self {
             connection: open_for_reading(data_dir)?,
             data_dir: data_dir.to_owned(),

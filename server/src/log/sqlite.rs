@@ -1,7 +1,9 @@
 //! The log on disk: one SQLite database, one transaction a batch.
 //!
 //! Owns the writing connection, the lock on the data directory, the high-water mark, the keys of
-//! people, and what is remembered of a loss that was accepted. An append returns after the write-ahead log is synced; what failed is reported and never
+//! people, and what is remembered of a loss that was accepted. A directory is examined first and
+//! opened for writing once its log is known to be what it should be: until then nothing in it
+//! changes. An append returns after the write-ahead log is synced; what failed is reported and never
 //! tried again, because nobody knows how much of it the disk has. Deliberately absent: reading
 //! (`reader.rs`), setting up (`database.rs`), checking the chain (`replay.rs`).
 
@@ -12,14 +14,17 @@ use rusqlite::{CachedStatement, Connection};
 
 use super::{
     Batch, Checkpoints, EventLog, Head, LogError, LogReader, Loss, PersonKey, Row,
-    database::{create_data_dir, open_for_writing, sqlite_error, sync_data_dir},
+    database::{
+        check_finished, create_data_dir, is_missing, open_for_writing, sqlite_error, sync_data_dir,
+    },
     lock::DataLock,
     loss, manifest,
     mark::{self, Mark, MarkRead},
-    people::PeopleFile,
-    reader::{SqliteReader, read_hash, read_head, sql_seq},
+    people::{Keys, PeopleFile},
+    reader::{SqliteReader, sql_seq},
     room::explain,
 };
+use crate::belonging;
 
 /// Rows in one INSERT. Measured with `benches/append.rs`: in batches of a thousand, 32 are 8 %
 /// faster than one at a time, and 64 no faster than 32.
@@ -85,49 +90,142 @@ pub struct SqliteLog {
     _lock: DataLock,
 }
 
+/// A data directory that is ours alone and was looked at. But for making a database where there was
+/// none, nothing in it was changed, and nothing is if this is dropped.
+#[derive(Debug)]
+pub struct Examined {
+    data_dir: PathBuf,
+    durability: Durability,
+    head: Head,
+    mark_read: MarkRead,
+    /// Where the log ended when a loss was accepted that is not over.
+    lost_after: Option<Seq>,
+    /// The loss is accepted by this start, and remembered when the log is opened.
+    is_accepted_now: bool,
+    keys: Keys,
+    // Dropped last: the directory is ours until then.
+    lock: DataLock,
+}
+
+impl Examined {
+    /// Where the log ends.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// As [`EventLog::loss`] says of the log when it is opened.
+    #[must_use]
+    pub fn loss(&self) -> Option<Loss> {
+        self.lost_after.map(|after| Loss {
+            after,
+            keys_destroyed: self.keys.destroyed(),
+        })
+    }
+
+    /// Whether whatever stood behind the log's end was given up in so many words.
+    #[must_use]
+    pub fn is_end_accepted(&self) -> bool {
+        self.lost_after == Some(self.head.seq)
+    }
+
+    /// Checks that no key is of somebody behind the log's end, unless that was given up or a crash
+    /// explains it.
+    ///
+    /// # Errors
+    /// If there is one: the log was once longer.
+    pub fn check_keys(&self) -> Result<(), LogError> {
+        if self.is_end_accepted() {
+            return Ok(());
+        }
+        self.keys.check_explained(self.head.seq)
+    }
+
+    /// Reads the log.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn reader(&self) -> Result<SqliteReader, LogError> {
+        SqliteReader::open_unfinished(&self.data_dir)
+    }
+
+    /// Opens it for writing: from here on the directory changes.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn open(self) -> Result<SqliteLog, LogError> {
+        let data_dir = self.data_dir.clone();
+        self.try_open().map_err(|error| explain(error, &data_dir))
+    }
+
+    fn try_open(self) -> Result<SqliteLog, LogError> {
+        let Self {
+            data_dir,
+            head,
+            mut lock,
+            ..
+        } = self;
+        lock.sign()?;
+        // The first write to what it covers comes behind this.
+        manifest::remove(&data_dir)?;
+        let connection = open_for_writing(&data_dir, self.durability)?;
+        if self.is_accepted_now {
+            // Durable before the mark is lowered, behind which nothing looks lost.
+            loss::write(&data_dir, head)?;
+        }
+        let mark = Mark::open(&data_dir, head)?;
+        let people = PeopleFile::open(&data_dir, head.seq)?;
+        sync_data_dir(&data_dir)?;
+        Ok(SqliteLog {
+            connection,
+            mark,
+            people,
+            head,
+            data_dir,
+            mark_read: self.mark_read,
+            lost_after: self.lost_after,
+            checkpoints: Checkpoints::default(),
+            insert_many: insert(ROWS_PER_STATEMENT),
+            insert_one: insert(1),
+            _lock: lock,
+        })
+    }
+}
+
 impl SqliteLog {
-    /// Opens the log in `data_dir` and makes both if they are not there.
+    /// Looks at the log in `data_dir`, and makes both if there is nothing there.
     ///
     /// The chain is not walked here but by [`super::replay()`], which whoever builds a state from the
     /// log needs anyway.
     ///
     /// # Errors
-    /// If the directory is not writable or in use, the database not ours, or the log shorter than
-    /// its high-water mark (unless the loss is accepted).
-    pub fn open(data_dir: &Path, options: SqliteOptions) -> Result<Self, LogError> {
-        Self::try_open(data_dir, options).map_err(|error| explain(error, data_dir))
+    /// If the directory is not writable or in use, the database not ours or not there beside files
+    /// that were, or the log shorter than its high-water mark or its keys say (unless the loss is
+    /// accepted).
+    pub fn examine(data_dir: &Path, options: SqliteOptions) -> Result<Examined, LogError> {
+        let examined = check_finished(data_dir).and_then(|()| try_examine(data_dir, options));
+        examined.map_err(|error| explain(error, data_dir))
     }
 
-    fn try_open(data_dir: &Path, options: SqliteOptions) -> Result<Self, LogError> {
-        create_data_dir(data_dir)?;
-        let lock = DataLock::take(data_dir)?;
-        let connection = open_for_writing(data_dir, options.durability)?;
-        let head = read_head(&connection)?;
-        let mark_read = mark::read(data_dir)?;
-        let marked = mark_read.check(head, |seq| read_hash(&connection, seq));
-        let lost_after = accept(data_dir, head, marked, options.accept_loss_after, |seq| {
-            read_hash(&connection, seq)
-        })?;
-        // The first write to what it covers comes behind this.
-        manifest::remove(data_dir)?;
-        let mut mark = Mark::open(data_dir)?;
-        mark.write(head)?;
-        mark.sync()?;
-        let people = PeopleFile::open(data_dir)?;
-        sync_data_dir(data_dir)?;
-        Ok(Self {
-            connection,
-            mark,
-            people,
-            head,
-            data_dir: data_dir.to_owned(),
-            mark_read,
-            checkpoints: Checkpoints::default(),
-            lost_after,
-            insert_many: insert(ROWS_PER_STATEMENT),
-            insert_one: insert(1),
-            _lock: lock,
-        })
+    /// [`SqliteLog::examine`], [`Examined::check_keys`] and [`Examined::open`] in one.
+    ///
+    /// # Errors
+    /// As those.
+    pub fn open(data_dir: &Path, options: SqliteOptions) -> Result<Self, LogError> {
+        let examined = Self::examine(data_dir, options)?;
+        examined.check_keys()?;
+        examined.open()
+    }
+
+    /// The same of a copy that is being made.
+    pub(crate) fn open_unfinished(
+        data_dir: &Path,
+        options: SqliteOptions,
+    ) -> Result<Self, LogError> {
+        let examined = try_examine(data_dir, options);
+        examined
+            .map_err(|error| explain(error, data_dir))
+            .and_then(Examined::open)
     }
 
     /// What the high-water mark said when the log was opened; anything but [`MarkRead::At`] on a
@@ -147,11 +245,13 @@ impl SqliteLog {
     }
 
     fn try_append(&mut self, batch: &Batch, head: Head) -> Result<(), LogError> {
-        // A crash in between leaves keys of nobody, which the next start destroys.
-        self.people.add(batch.joining())?;
+        // A crash in between leaves keys of nobody, of which it is known that they are.
+        let first = self.head.seq.next();
+        self.people.add_uncommitted(batch.joining(), first)?;
         self.write(batch, head)?;
         self.head = head;
         self.mark.write(head)?;
+        self.people.commit(batch.joining())?;
         // A crash in between leaves keys of people whom the log says are erased: the same.
         self.people.destroy(batch.leaving())?;
         self.checkpoints
@@ -292,10 +392,41 @@ impl EventLog for SqliteLog {
     }
 }
 
+fn try_examine(data_dir: &Path, options: SqliteOptions) -> Result<Examined, LogError> {
+    create_data_dir(data_dir)?;
+    let lock = DataLock::take(data_dir)?;
+    if is_missing(data_dir)? {
+        if options.accept_loss_after != Some(Seq::START) {
+            belonging::check_fresh(data_dir)?;
+        }
+        drop(open_for_writing(data_dir, options.durability)?);
+        // Found again before anything that belongs to it is.
+        sync_data_dir(data_dir)?;
+    }
+    let keys = Keys::read(data_dir)?;
+    let reader = SqliteReader::open_unfinished(data_dir)?;
+    let head = reader.head()?;
+    let mark_read = mark::read(data_dir)?;
+    let marked = mark_read.check(head, |seq| reader.hash_at(seq));
+    let lost_after = lost_after(data_dir, head, marked, options.accept_loss_after, |seq| {
+        reader.hash_at(seq)
+    })?;
+    Ok(Examined {
+        data_dir: data_dir.to_owned(),
+        durability: options.durability,
+        head,
+        mark_read,
+        lost_after,
+        is_accepted_now: options.accept_loss_after == Some(head.seq),
+        keys,
+        lock,
+    })
+}
+
 /// Where the log ended when somebody said in so many words that they give up what was behind it, now
 /// or before a start that was cut short; nothing if nobody did. A loss of another length is another
 /// loss, which nobody has seen yet.
-fn accept(
+fn lost_after(
     data_dir: &Path,
     head: Head,
     marked: Result<(), LogError>,
@@ -312,13 +443,10 @@ fn accept(
     if !(is_shorter && is_accepted) {
         marked?;
     }
-    if after != Some(head.seq) {
-        return Ok(before);
+    if after == Some(head.seq) {
+        return Ok(after);
     }
-    // Durable before the mark is lowered, behind which nothing looks lost.
-    loss::write(data_dir, head)?;
-    sync_data_dir(data_dir)?;
-    Ok(after)
+    Ok(before)
 }
 
 fn insert(rows: usize) -> String {

@@ -223,7 +223,7 @@ fn a_log_with_another_past_than_the_mark_is_refused() {
 fn an_older_mark_is_no_damage() {
     let dir = closed_log(30);
     let older = batch(Head::default(), 12).head().unwrap();
-    Mark::open(dir.path()).unwrap().write(older).unwrap();
+    Mark::open(dir.path(), older).unwrap();
     let log = open(dir.path()).unwrap();
     assert_eq!(log.mark_read(), MarkRead::At(older));
     assert_eq!(mark::read(dir.path()).unwrap(), MarkRead::At(log.head()));

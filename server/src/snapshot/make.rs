@@ -25,6 +25,7 @@ use super::{
     store::{part_of, path_of},
 };
 use crate::{
+    belonging,
     engine::Engine,
     health::Progress,
     log::{Head, LogReader as _, SqliteReader, mark},
@@ -83,8 +84,13 @@ pub fn make(making: &Making<'_>) -> Result<Made, SnapshotError> {
     // Before the keys: whoever is in the log by then has theirs in the file by now.
     let head = reader.head()?;
     mark.check(head, |seq| reader.hash_at(seq))?;
-    let keys = reader.keys()?;
     let snapshots = Snapshots::of(data_dir);
+    // Those of a longer log are not to be removed for one of a shorter.
+    let listed = snapshots
+        .list()
+        .map_err(|source| failed(data_dir, source))?;
+    belonging::check_snapshots(&listed, head.seq)?;
+    let keys = reader.keys()?;
     // Keys are never made from it, since nobody joins here who has not joined; but tables are hashed
     // with what follows from it.
     let mut seed = [0; 32];
