@@ -12,7 +12,7 @@ mod passing;
 mod query;
 mod vitals;
 
-pub use lines::NonceSeed;
+pub use lines::{LineOptions, NonceSeed};
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -92,6 +92,9 @@ pub struct Hub {
     connections: Connections,
     presence: Presence,
     writers: Writers,
+    arrivals: passing::Arrivals,
+    /// Where in the slab the classic connection is whose list of people was made anew last.
+    listed: usize,
     clock: Monotonic,
     is_draining: bool,
     requests: Requests,
@@ -116,6 +119,8 @@ impl Hub {
             connections,
             presence: Presence::default(),
             writers: Writers::default(),
+            arrivals: passing::Arrivals::default(),
+            listed: 0,
             parts,
             clock: Monotonic::start(),
             is_draining: false,
@@ -429,6 +434,8 @@ impl Hub {
         for (index, asks) in self.connections.handle_timeout(now, wall) {
             self.handle_asks(index, &asks);
         }
+        self.announce_arrivals(now);
+        self.refresh_lists(now);
     }
 
     /// Stops taking commands; what was taken still finishes.
