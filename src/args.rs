@@ -167,6 +167,15 @@ pub(crate) enum PasswordCostArg {
     Test,
 }
 
+/// What the classic dialect speaks to people in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LanguageArg {
+    /// Portuguese
+    Pt,
+    /// English
+    En,
+}
+
 /// `stampede serve`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Serve {
@@ -189,6 +198,14 @@ pub(crate) struct Serve {
     /// Where to listen for lines of JSON, for nc and clients in any language; port 0 takes a free one
     #[arg(long, env = "STAMPEDE_JSONL", value_name = "ADDR")]
     pub(crate) jsonl: Option<SocketAddr>,
+    /// What the classic dialect on that listener speaks to people in: Portuguese, as its clients' windows do, or English
+    #[arg(
+        long,
+        env = "STAMPEDE_CLASSIC_LANGUAGE",
+        value_enum,
+        default_value = "pt"
+    )]
+    pub(crate) classic_language: LanguageArg,
     /// Where to answer /live, /ready and /metrics over HTTP; port 0 takes a free one. There is no password: listen where only those who run it can ask
     #[arg(long, env = "STAMPEDE_HTTP", value_name = "ADDR")]
     pub(crate) http: Option<SocketAddr>,

@@ -10,12 +10,13 @@ use anyhow::Result;
 use protocol::Seq;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use server::{
-    Ready, ServerConfig, log::Durability, passwords::PasswordCost, session::SessionTimeouts,
+    Ready, ServerConfig, line::Language, log::Durability, passwords::PasswordCost,
+    session::SessionTimeouts,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    args::{DurabilityArg, PasswordCostArg, Serve},
+    args::{DurabilityArg, LanguageArg, PasswordCostArg, Serve},
     printing,
 };
 
@@ -72,6 +73,10 @@ fn config(args: &Serve) -> ServerConfig {
             PasswordCostArg::Test => PasswordCost::TEST,
         },
         jsonl: args.jsonl,
+        classic_language: match args.classic_language {
+            LanguageArg::Pt => Language::Portuguese,
+            LanguageArg::En => Language::English,
+        },
         http: args.http,
         connections_max: args.connections,
         timeouts: SessionTimeouts::default(),

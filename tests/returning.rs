@@ -102,6 +102,7 @@ impl Served {
             data_dir: data_dir.to_owned(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             jsonl: None,
+            classic_language: server::line::Language::default(),
             http: None,
             durability: Durability::Full,
             accept_loss_after: None,

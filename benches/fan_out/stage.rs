@@ -238,6 +238,7 @@ pub(crate) fn tell(address: SocketAddr) -> io::Result<()> {
 fn serve() -> Result<()> {
     let config = ServerConfig {
         jsonl: None,
+        classic_language: server::line::Language::default(),
         http: None,
         data_dir: env::var(ARGUMENT)?.into(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -202,13 +202,17 @@ def reminisce(address, ana, ana_name):
     step("the classic dialect registers", eve.hear()["status"] == "SUCCESS")
     eve.say(action="LOGIN", username=name, password=PASSWORD)
     step("and logs in", eve.hear()["status"] == "SUCCESS")
-    said = eve.hear()
+    eve.say(type="USERLIST")
+    while "users" not in (said := eve.hear()):
+        pass
     step("and lists who is there", f"{ana_name}:online" in said["users"], said)
     eve.say(type="PRIVATE", recipient=ana_name, message="hello")
     told = ana.next_told()
     step("what it says arrives as any push", told.get("content") == {"text": "hello"}, told)
     ana.ask("send", to={"person": told["author"]}, text="hello yourself")
-    said = eve.hear()
+    # Who comes and goes is told when it happens.
+    while (said := eve.hear())["type"] in ("SYSTEM", "USERLIST"):
+        pass
     step("and the other way", (said["type"], said["sender"]) == ("PRIVATE", ana_name), said)
 
 

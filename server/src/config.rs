@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use protocol::Seq;
 
-use crate::{log::Durability, passwords::PasswordCost, session::SessionTimeouts};
+use crate::{line::Language, log::Durability, passwords::PasswordCost, session::SessionTimeouts};
 
 /// How to run a server.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Where to listen for lines of JSON, if anywhere. Port 0 takes a free one.
     pub jsonl: Option<SocketAddr>,
+    /// What people of the classic dialect are spoken to in.
+    pub classic_language: Language,
     /// Where to answer how the server is, over HTTP, if anywhere. Port 0 takes a free one.
     pub http: Option<SocketAddr>,
     /// When a commit counts as durable.

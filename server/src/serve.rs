@@ -34,7 +34,7 @@ use crate::{
     domain::{agenda::default_agenda, systems::OwnedCommand},
     engine::Engine,
     health::{Door, Stage, Vitals},
-    hub::{Hub, HubParts},
+    hub::{Hub, HubParts, LineOptions},
     log::{
         Durability, EventLog, Head, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader,
         database, mark,
@@ -426,7 +426,10 @@ async fn run(
     let keeper = keep_snapshots(config)?;
     let shell = Rc::new(shell);
     let accepting = task::spawn_local(Rc::clone(&shell).accept(doors.native, Speech::Native));
-    let speech = Speech::Lines(random()?);
+    let speech = Speech::Lines(LineOptions {
+        seed: random()?,
+        language: config.classic_language,
+    });
     let accepting_lines = doors
         .lines
         .map(|listener| task::spawn_local(Rc::clone(&shell).accept(listener, speech)));

@@ -3,6 +3,7 @@
 //! Each module is one concern; `support` starts servers and speaks the wire format. Nothing here
 //! sleeps or knows a port: every wait is for something to arrive.
 
+mod classic;
 mod clocks;
 mod damage;
 mod delivery;

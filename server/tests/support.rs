@@ -46,6 +46,7 @@ pub(crate) fn config(data_dir: &Path) -> ServerConfig {
         data_dir: data_dir.to_owned(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         jsonl: None,
+        classic_language: server::line::Language::default(),
         http: None,
         durability: Durability::Full,
         accept_loss_after: None,

@@ -18,6 +18,8 @@ pub(crate) enum Topic {
     Stream(Stream),
     /// The comings and goings of a person.
     Presence(UserId),
+    /// The comings and goings of everybody, as far as they are announced.
+    Arrivals,
 }
 
 /// See the head of this file.

@@ -129,8 +129,12 @@ impl Connections {
     pub(crate) fn unwatch(&mut self, index: usize) {
         let connection = &mut self.slab[index];
         let id = super::id_of(index, connection.serial);
+        let is_classic = connection.is_classic();
         for user in std::mem::take(&mut connection.watched) {
             self.delivery.followers.remove(Topic::Presence(user), id);
+        }
+        if is_classic {
+            self.delivery.followers.remove(Topic::Arrivals, id);
         }
     }
 

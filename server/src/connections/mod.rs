@@ -18,12 +18,13 @@ use std::collections::BTreeMap;
 use protocol::{
     Seq, UserId,
     outcome::{Outcome, encode_accepted},
-    words::presence::{Answer, Subscribed},
+    words::presence::{Answer, PresenceChanged, Subscribed},
 };
 use slab::Slab;
 
 use self::{
     delivery::{Delivery, Item},
+    followers::Topic,
     following::Following,
     outbox::Outbox,
 };
@@ -351,6 +352,19 @@ impl Connections {
         asking
     }
 
+    /// These people came or went, and a classic connection shows a list. That its own person came, it
+    /// knows: it is listed when it has come.
+    pub(crate) fn note_people_changed(&mut self, id: u64, changed: &[PresenceChanged]) {
+        let Some(index) = self.find(id) else { return };
+        let connection = &mut self.slab[index];
+        let is_other = |changed: &PresenceChanged| Some(changed.user) != connection.user;
+        if changed.iter().any(is_other)
+            && let Some(lines) = &mut connection.lines
+        {
+            lines.note_people_changed();
+        }
+    }
+
     pub(crate) fn note_person(&mut self, id: u64) {
         let Some(index) = self.find(id) else { return };
         let connection = &mut self.slab[index];
@@ -358,14 +372,28 @@ impl Connections {
             connection.user = Some(person.user);
             self.comings.push(Coming::Arrived(person.user));
             self.people.entry(person.user).or_default().push(id);
+            if connection.is_classic() {
+                self.delivery.followers.insert(Topic::Arrivals, id);
+            }
         }
     }
 }
 
 impl Connection {
+    /// Whether it speaks the classic dialect, whose clients are told of everybody who comes and goes.
+    pub(crate) fn is_classic(&self) -> bool {
+        self.lines.as_ref().is_some_and(|lines| lines.is_classic())
+    }
+
     /// Whether it has something to send, or is over.
     pub(crate) fn has_business(&self) -> bool {
-        self.has_answers() || self.session.is_closed()
+        self.has_answers() || self.session.is_closed() || self.has_rested()
+    }
+
+    /// Whether pushes that waited for a rest between two lines may be sent.
+    fn has_rested(&self) -> bool {
+        let is_open = |lines: &Lines| lines.is_classic() && lines.is_open();
+        !self.outbox.is_empty() && self.lines.as_deref().is_some_and(is_open)
     }
 
     /// Whether an answer of its own waits to be sent.
@@ -373,7 +401,7 @@ impl Connection {
         let has_lines = self
             .lines
             .as_ref()
-            .is_some_and(|lines| !lines.outbound().is_empty());
+            .is_some_and(|lines| lines.has_outbound());
         has_lines || !self.session.outbound().is_empty()
     }
 

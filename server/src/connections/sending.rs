@@ -3,8 +3,10 @@
 //! A connection's own answers and the frames it shares with others leave in one write, answers
 //! first. Deliberately absent: when (that is the hub's and the delivery's).
 
+use protocol::{frame, limits::REPLY_BYTES_MAX};
+
 use super::{Connection, Connections, id_of};
-use crate::line::Directory;
+use crate::line::{Directory, WAITING_MAX};
 
 /// Milliseconds a client has to take the last words of a conversation before the link is cut. A
 /// link cut at once, with input still on its way, would throw those words away.
@@ -91,17 +93,25 @@ impl Connection {
             self.outbox.clear();
         }
         loop {
+            let waiting = self.waiting_frames();
+            let is_last = self.session.is_closed();
             let Some(lines) = &mut self.lines else {
                 return false;
             };
+            lines.note_waiting(waiting, is_last);
             // Frames become lines when those before them are sent: until then they count as waiting.
-            if lines.outbound().is_empty() {
-                let taken = lines.handle_frames(self.session.outbound(), directory, asks);
-                self.session.handle_sent(taken);
+            if !lines.has_outbound() && lines.is_open() {
+                let answers = lines.handle_frames(self.session.outbound(), directory, asks);
+                self.session.handle_sent(answers);
                 scratch.clear();
-                self.outbox.gather(WRITE_BYTES, scratch);
+                let enough = if lines.is_paced() { 1 } else { WRITE_BYTES };
+                self.outbox.gather(enough, scratch);
                 let taken = lines.handle_frames(scratch, directory, asks);
                 let _nothing_left_of_a_frame = self.outbox.handle_sent(taken);
+                if !lines.has_outbound() && 0 < answers + taken {
+                    // Frames of which nothing is said: the next ones may be others.
+                    continue;
+                }
             }
             if lines.outbound().is_empty() {
                 break;
@@ -124,6 +134,22 @@ impl Connection {
             self.link.finish();
         }
         false
+    }
+
+    /// Frames that wait to become lines that are sent one at a time; beyond [`WAITING_MAX`] it does not
+    /// matter how many.
+    fn waiting_frames(&self) -> usize {
+        if !self.is_classic() {
+            return 0;
+        }
+        let mut answers = self.session.outbound();
+        let mut waiting = self.outbox.len();
+        while waiting <= WAITING_MAX
+            && let Ok(Some((_, rest))) = frame::split(answers, REPLY_BYTES_MAX)
+        {
+            (answers, waiting) = (rest, waiting + 1);
+        }
+        waiting
     }
 
     /// Sends what the link takes. Returns whether it took less than there was. Says that nothing

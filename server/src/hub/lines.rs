@@ -10,27 +10,41 @@ use protocol::{Code, Refusal};
 
 use super::{Errand, Hub};
 use crate::{
-    connections::id_of,
+    connections::{followers::Topic, id_of},
     domain::systems::OwnedCommand,
     engine::Ask,
-    line::{Farewell, Lines},
+    line::{Farewell, Language, Lines},
     net::Link,
 };
 
 /// What the nonces of a server's connections are made from.
 pub type NonceSeed = [u8; 32];
 
+/// How a listener speaks lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineOptions {
+    /// Random.
+    pub seed: NonceSeed,
+    /// What the classic dialect speaks to people in.
+    pub language: Language,
+}
+
+/// People in the lists that are made anew in one tick: a millisecond or two of work. Beyond, classic
+/// connections wait for their list, each for its turn.
+const LISTED_MAX: usize = 5_000;
+
 impl Hub {
     /// Takes a new connection in that speaks lines, as [`Hub::connect`] does.
-    pub fn connect_lines(&mut self, link: Link, seed: &NonceSeed) -> u64 {
+    pub fn connect_lines(&mut self, link: Link, options: &LineOptions) -> u64 {
         let id = self.connect(link);
         let Some(index) = self.connections.find(id) else {
             return id;
         };
-        let hash = blake3::keyed_hash(seed, &id.to_le_bytes());
+        let hash = blake3::keyed_hash(&options.seed, &id.to_le_bytes());
         let nonce = hash.as_bytes().first_chunk();
         let nonce = nonce.expect("32 bytes begin with 16");
-        self.connections.slab[index].lines = Some(Box::new(Lines::new(*nonce)));
+        let lines = Lines::new(*nonce, options.language);
+        self.connections.slab[index].lines = Some(Box::new(lines));
         // In lines it goes without saying.
         self.handle_asks(index, &Lines::hello());
         // The welcome is kept for whoever asks for it, maybe before anything is sent.
@@ -115,6 +129,36 @@ impl Hub {
         self.late_errands = errands;
         self.connections.mark_dirty(index);
         self.is_turn_wanted = true;
+    }
+
+    /// Has classic connections ask anew who is there, if that has changed: as many as a tick has time
+    /// for, and the next tick goes on with the others.
+    pub(super) fn refresh_lists(&mut self, now: u64) {
+        let Some(classic) = self.connections.delivery.followers.of(Topic::Arrivals) else {
+            return;
+        };
+        let ids = classic.as_slice().iter();
+        let mut indices: Vec<usize> = ids.filter_map(|id| self.connections.find(*id)).collect();
+        indices.sort_unstable();
+        let next = indices.partition_point(|index| *index <= self.listed);
+        indices.rotate_left(next);
+        let mut left = LISTED_MAX;
+        for index in indices {
+            let mut asks = Vec::new();
+            let Some(lines) = &mut self.connections.slab[index].lines else {
+                continue;
+            };
+            let people = lines.refresh_users(now, &mut asks);
+            if people == 0 {
+                continue;
+            }
+            self.listed = index;
+            self.handle_asks(index, &asks);
+            left = left.saturating_sub(people);
+            if left == 0 {
+                break;
+            }
+        }
     }
 
     /// Whether something was asked outside of a turn, which needs one. Once.

@@ -13,7 +13,7 @@ mod passing;
 mod query;
 mod vitals;
 
-pub use lines::NonceSeed;
+pub use lines::{LineOptions, NonceSeed};
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -97,6 +97,9 @@ pub struct Hub {
     writers: Writers,
     /// Whether somebody was told that the clock is wrong.
     is_drift_told: bool,
+    arrivals: passing::Arrivals,
+    /// Where in the slab the classic connection is whose list of people was made anew last.
+    listed: usize,
     is_draining: bool,
     requests: Requests,
     /// Whether something was asked outside of a turn.
@@ -121,6 +124,8 @@ impl Hub {
             presence: Presence::default(),
             writers: Writers::default(),
             is_drift_told: parts.clock.drift().text().is_some(),
+            arrivals: passing::Arrivals::default(),
+            listed: 0,
             parts,
             is_draining: false,
             requests: Requests::default(),
@@ -436,6 +441,8 @@ impl Hub {
         for (index, asks) in self.connections.handle_timeout(now, wall) {
             self.handle_asks(index, &asks);
         }
+        self.announce_arrivals(now);
+        self.refresh_lists(now);
     }
 
     /// The server's time, milliseconds since 1970-01-01 UTC.

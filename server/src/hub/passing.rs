@@ -1,6 +1,7 @@
 //! What is said in passing, and who comes and goes.
 //!
-//! Signals of one connection go in; news for others come out, and refusals for whoever asked for
+//! Whoever watches somebody is told at once; whoever is told of everybody (the classic dialect), at
+//! most once a second and of the first [`ANNOUNCED_MAX`] changes. Signals of one connection go in; news for others come out, and refusals for whoever asked for
 //! what cannot be. Deliberately absent: the log, which never hears of any of it.
 
 use std::rc::Rc;
@@ -13,8 +14,8 @@ use protocol::{
     words::{
         chat::Target,
         presence::{
-            Answer, ListPresence, News, PresenceView, Presences, Signal, Typing, TypingChanged,
-            WatchPresence,
+            Answer, ListPresence, News, PresenceChanged, PresenceView, Presences, Signal, Typing,
+            TypingChanged, WatchPresence,
         },
     },
 };
@@ -32,6 +33,20 @@ use crate::{
 
 /// People one connection may watch: more than a screen shows.
 const WATCHED_MAX: usize = 256;
+
+/// Milliseconds between two announcements of who came and went.
+const ANNOUNCE_MS: u64 = 1_000;
+
+/// Comings and goings that one announcement tells: each is a line to everybody. Lists tell of the others.
+const ANNOUNCED_MAX: usize = 5;
+
+/// Who came and went since that was announced last.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    /// The first of them.
+    waiting: Vec<PresenceChanged>,
+    announced_at: u64,
+}
 
 impl Hub {
     /// Takes what somebody said in passing. It is answered only if it cannot be.
@@ -128,6 +143,9 @@ impl Hub {
                 Coming::Left(user) => (user, self.presence.leave(user, now)),
             };
             if let Some(changed) = changed {
+                if self.arrivals.waiting.len() < ANNOUNCED_MAX {
+                    self.arrivals.waiting.push(changed);
+                }
                 if !changed.online {
                     let stopped = self.writers.leave(user);
                     self.tell_typing(stopped);
@@ -142,6 +160,29 @@ impl Hub {
                     delivery.push_news(Topic::Presence(user), frame, UserId::NOBODY);
                 }
             }
+        }
+    }
+
+    /// Looks at the clock: tells the classic connections who came and went, and that their list of
+    /// people is old.
+    pub(super) fn announce_arrivals(&mut self, now: u64) {
+        let is_due = self.arrivals.announced_at + ANNOUNCE_MS <= now;
+        if self.arrivals.waiting.is_empty() || !is_due {
+            return;
+        }
+        self.arrivals.announced_at = now;
+        let waiting = std::mem::take(&mut self.arrivals.waiting);
+        let Some(classic) = self.connections.delivery.followers.of(Topic::Arrivals) else {
+            return;
+        };
+        for id in classic.as_slice() {
+            self.connections.note_people_changed(*id, &waiting);
+        }
+        for changed in waiting {
+            let frame = encode(&changed.into());
+            let delivery = &mut self.connections.delivery;
+            // To their own devices it is no news.
+            delivery.push_news(Topic::Arrivals, frame, changed.user);
         }
     }
 

@@ -30,4 +30,8 @@ impl Directory for Systems {
             .name(conversation)
             .map_or(Place::Private, Place::Named)
     }
+
+    fn partner(&self, conversation: u64, user: UserId) -> Option<UserId> {
+        self.chat.partner(conversation, user)
+    }
 }

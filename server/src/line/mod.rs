@@ -22,7 +22,8 @@ use protocol::{
 
 use self::{classic::Classic, json::Json, outbound::Outbound};
 
-pub use self::classic::Farewell;
+pub(crate) use self::classic::WAITING_MAX;
+pub use self::classic::{Farewell, Language};
 
 /// What names mean now: the classic dialect speaks of people and rooms by name.
 pub trait Directory {
@@ -34,6 +35,8 @@ pub trait Directory {
     fn room(&self, name: &str) -> Option<u64>;
     /// What sort of conversation this is.
     fn place(&self, conversation: u64) -> Place<'_>;
+    /// With whom somebody has this private conversation.
+    fn partner(&self, conversation: u64, user: UserId) -> Option<UserId>;
 }
 
 /// A conversation, as the classic dialect tells them apart.
@@ -61,10 +64,14 @@ const HELD_BYTES_MAX: usize = 2 * REQUEST_LINE_BYTES_MAX;
 #[derive(Debug)]
 pub struct Lines {
     dialect: Dialect,
+    /// What the classic dialect speaks to people in.
+    language: Language,
     /// Whether a line has said which dialect it is; until then it is JSON.
     is_heard: bool,
     /// Whether the last line is among those to send.
     is_over: bool,
+    /// Whether so much waits, or so little follows, that lines are not sent one at a time.
+    is_crowded: bool,
     /// Bytes of a line that has not arrived whole, or of lines that wait.
     partial: Vec<u8>,
     out: Outbound,
@@ -82,11 +89,13 @@ enum Dialect {
 impl Lines {
     /// A conversation that begins now.
     #[must_use]
-    pub fn new(nonce: Nonce) -> Self {
+    pub fn new(nonce: Nonce, language: Language) -> Self {
         Self {
+            language,
             dialect: Dialect::Json(Box::new(Json::new(nonce))),
             is_heard: false,
             is_over: false,
+            is_crowded: false,
             partial: Vec::new(),
             out: Outbound::default(),
         }
@@ -205,7 +214,7 @@ impl Lines {
         if let Dialect::Json(json) = &self.dialect
             && classic::is_classic(line)
         {
-            self.dialect = Dialect::Classic(Box::new(Classic::new(json.nonce())));
+            self.dialect = Dialect::Classic(Box::new(Classic::new(json.nonce(), self.language)));
         }
         ControlFlow::Continue(())
     }
@@ -235,8 +244,8 @@ impl Lines {
     }
 
     /// Takes in frames of the session, whole ones, and makes lines of them until there are enough to
-    /// send. Returns how many bytes it took. What the dialect itself wants to ask because of them is
-    /// appended to `asks`, as frames for the session.
+    /// send; one, if one at a time is sent. Returns how many bytes it took. What the dialect itself
+    /// wants to ask because of them is appended to `asks`, as frames for the session.
     pub fn handle_frames(
         &mut self,
         frames: &[u8],
@@ -244,7 +253,12 @@ impl Lines {
         asks: &mut Vec<u8>,
     ) -> usize {
         let mut left = frames;
-        while self.out.bytes().len() < LINES_BYTES_ENOUGH
+        let enough = if self.is_paced() {
+            1
+        } else {
+            LINES_BYTES_ENOUGH
+        };
+        while self.out.bytes().len() < enough
             && let Ok(Some((frame, rest))) = frame::split(left, REPLY_BYTES_MAX)
         {
             left = rest;
@@ -273,10 +287,51 @@ impl Lines {
         frames.len() - left.len()
     }
 
-    /// The bytes to send.
+    /// The bytes to send now.
     #[must_use]
     pub fn outbound(&self) -> &[u8] {
-        self.out.bytes()
+        match &self.dialect {
+            Dialect::Json(_) => self.out.bytes(),
+            Dialect::Classic(_) if !self.is_paced() => self.out.bytes(),
+            Dialect::Classic(classic) if classic.pace.is_open() => self.out.first_line(),
+            Dialect::Classic(_) => &[],
+        }
+    }
+
+    /// Whether there are bytes to send, now or later.
+    #[must_use]
+    pub fn has_outbound(&self) -> bool {
+        !self.out.bytes().is_empty()
+    }
+
+    /// Whether a line that is made now may be sent now.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match &self.dialect {
+            Dialect::Json(_) => true,
+            Dialect::Classic(classic) => classic.pace.is_open() || !self.is_paced(),
+        }
+    }
+
+    /// Whether lines are sent one at a time, with a rest behind each.
+    #[must_use]
+    pub fn is_paced(&self) -> bool {
+        matches!(self.dialect, Dialect::Classic(_))
+            && !self.is_crowded
+            && !self.is_over
+            && !self.out.has_more_lines_than(WAITING_MAX)
+    }
+
+    /// Says how many frames wait to become lines, and whether they are the last ones: many, or the
+    /// last, are sent without a rest.
+    pub fn note_waiting(&mut self, frames: usize, is_last: bool) {
+        self.is_crowded = is_last || WAITING_MAX < frames;
+    }
+
+    /// Whether it speaks the classic dialect.
+    #[must_use]
+    pub const fn is_classic(&self) -> bool {
+        matches!(self.dialect, Dialect::Classic(_))
     }
 
     /// What waits will never be sent: the link is gone.
@@ -286,6 +341,10 @@ impl Lines {
 
     /// `len` of the bytes to send were sent.
     pub fn handle_sent(&mut self, len: usize) {
+        if let Dialect::Classic(classic) = &mut self.dialect {
+            let sent = self.out.bytes().get(..len);
+            classic.pace.handle_sent(sent.unwrap_or_default());
+        }
         self.out.handle_sent(len);
     }
 
@@ -294,7 +353,24 @@ impl Lines {
     pub fn handle_timeout(&mut self, now: u64, asks: &mut Vec<u8>) {
         match &mut self.dialect {
             Dialect::Json(_) => {}
-            Dialect::Classic(classic) => classic.handle_timeout(now, &self.out, asks),
+            Dialect::Classic(classic) => classic.handle_timeout(now, asks),
+        }
+    }
+
+    /// People came or went.
+    pub fn note_people_changed(&mut self) {
+        match &mut self.dialect {
+            Dialect::Json(_) => {}
+            Dialect::Classic(classic) => classic.note_people_changed(),
+        }
+    }
+
+    /// Asks for a new list of people, if the dialect shows one and it is time. `now` and `asks` as in
+    /// [`Lines::handle_timeout`]. Returns about how many people that is; 0 if nothing was asked.
+    pub fn refresh_users(&mut self, now: u64, asks: &mut Vec<u8>) -> usize {
+        match &mut self.dialect {
+            Dialect::Json(_) => 0,
+            Dialect::Classic(classic) => classic.refresh_users(now, asks),
         }
     }
 
@@ -303,7 +379,7 @@ impl Lines {
     pub fn farewell(&mut self) -> Option<Farewell> {
         match &mut self.dialect {
             Dialect::Json(_) => None,
-            Dialect::Classic(classic) => classic.farewell(&self.out),
+            Dialect::Classic(classic) => classic.farewell(),
         }
     }
 }

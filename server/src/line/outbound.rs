@@ -31,6 +31,19 @@ impl Outbound {
         &self.bytes
     }
 
+    /// The bytes up to the end of the first line, or what is left of it.
+    pub(super) fn first_line(&self) -> &[u8] {
+        let end = self.bytes.iter().position(|byte| *byte == b'\n');
+        end.map_or(&self.bytes, |end| &self.bytes[..=end])
+    }
+
+    /// Whether more than this many lines wait.
+    pub(super) fn has_more_lines_than(&self, count: usize) -> bool {
+        // A line has a byte at least, so few bytes need no counting.
+        count < self.bytes.len()
+            && (self.bytes.iter().filter(|byte| **byte == b'\n').nth(count)).is_some()
+    }
+
     /// Everything that was appended so far tells of this push.
     pub(super) fn mark(&mut self, seq: Seq) {
         if self.bytes.is_empty() {

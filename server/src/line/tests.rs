@@ -10,11 +10,12 @@ use protocol::{
     words::{
         accounts::{self, MoveCursor, RevokeSession, SessionOpened, Token},
         chat::{self, Content, Entry, Target},
+        presence,
     },
 };
 use serde_json::{Value, json};
 
-use super::{Directory, Farewell, Lines, Place};
+use super::{Directory, Farewell, Language, Lines, Place, WAITING_MAX};
 
 /// Ana is 4, Bob is 5; room 7 is the kitchen, conversation 8 is theirs.
 struct Village;
@@ -46,6 +47,10 @@ impl Directory for Village {
             7 => Place::Named("kitchen"),
             _other => Place::Private,
         }
+    }
+
+    fn partner(&self, conversation: u64, user: UserId) -> Option<UserId> {
+        (conversation == 8).then_some(UserId(9 - user.0))
     }
 }
 
@@ -89,13 +94,24 @@ fn hear(lines: &mut Lines, reply: &Reply<'_>) -> (Vec<Value>, Vec<String>) {
     (take(lines), rendered(&asks))
 }
 
+/// Takes what is to be sent, however many rests that takes. Nothing is due by so little time.
 fn take(lines: &mut Lines) -> Vec<Value> {
-    let out = lines.outbound().to_vec();
-    lines.handle_sent(out.len());
-    let text = String::from_utf8(out).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    let (mut taken, mut now) = (Vec::new(), 0);
+    while lines.has_outbound() {
+        let out = lines.outbound().to_vec();
+        lines.handle_sent(out.len());
+        let text = String::from_utf8(out).unwrap();
+        taken.extend(text.lines().map(|line| serde_json::from_str(line).unwrap()));
+        rest(lines, &mut now);
+    }
+    taken
+}
+
+fn rest(lines: &mut Lines, now: &mut u64) {
+    while !lines.is_open() {
+        *now += 50;
+        assert_eq!(cursor_asked(lines, *now), [""; 0]);
+    }
 }
 
 fn answer(correlation: u64, word: &accounts::Answer) -> Vec<u8> {
@@ -116,9 +132,17 @@ fn answer(correlation: u64, word: &accounts::Answer) -> Vec<u8> {
 
 /// Bob, in the classic dialect.
 fn bob() -> Lines {
-    let mut lines = Lines::new([9; 16]);
+    let mut lines = Lines::new([9; 16], Language::English);
     let log_in = "{\"action\":\"LOGIN\",\"username\":\"bob\",\"password\":\"correct horse\"}\n";
     assert_eq!(asked(&mut lines, log_in), ["LogIn(\"bob\", <password>)"]);
+    enter(&mut lines);
+    let welcome = json!({"status": "SUCCESS", "message": "welcome, bob"});
+    assert_eq!(take(&mut lines), [welcome]);
+    lines
+}
+
+/// His log-in is accepted.
+fn enter(lines: &mut Lines) {
     let opened = SessionOpened {
         user: UserId(5),
         roles: Roles::MEMBER,
@@ -130,9 +154,23 @@ fn bob() -> Lines {
     let mut asks = Vec::new();
     lines.handle_frames(&answer(1, &opened.into()), &Village, &mut asks);
     assert_eq!(rendered(&asks), ["query 0601", "query 0602"]);
-    let welcome = json!({"status": "SUCCESS", "message": "welcome, bob"});
-    assert_eq!(take(&mut lines), [welcome]);
-    lines
+}
+
+/// An answer of who is there.
+fn presences(correlation: u64, word: &presence::Answer) -> Vec<u8> {
+    let mut outcome = Vec::new();
+    let (kind, schema) = word.kind();
+    encode_accepted(kind, schema, &mut outcome);
+    word.encode(&mut outcome);
+    let mut frame = Vec::new();
+    Reply::Answer {
+        correlation,
+        seq: Seq(SESSION),
+        hash: ChainHash::START,
+        outcome: &outcome,
+    }
+    .encode(&mut frame);
+    frame
 }
 
 fn entry(seq: u64, author: u64, conversation: u64, text: &str) -> Vec<u8> {
@@ -196,10 +234,10 @@ fn ids_become_names() {
 }
 
 #[test]
-fn what_everybody_was_told_before_the_log_in_and_what_one_said_is_not_told() {
+fn what_everybody_was_told_before_the_log_in_and_what_one_said_then_is_not_told() {
     let mut lines = bob();
     assert!(told(&mut lines, &entry(SESSION - 1, 4, chat::PUBLIC, "past")).is_empty());
-    assert!(told(&mut lines, &entry(SESSION + 1, 5, 8, "mine")).is_empty());
+    assert!(told(&mut lines, &entry(SESSION - 1, 5, 8, "mine")).is_empty());
     assert_eq!(
         told(&mut lines, &entry(SESSION - 1, 4, 8, "missed")).len(),
         1
@@ -218,28 +256,39 @@ fn moved(seq: u64) -> String {
     format!("{:?}", accounts::Command::from(MoveCursor { session, seq }))
 }
 
+/// The client says something.
+fn ping(lines: &mut Lines) {
+    assert_eq!(asked(lines, "{\"type\":\"PING\"}\n"), ["ping"]);
+}
+
 #[test]
-fn the_cursor_follows_what_the_socket_has_taken() {
+fn the_cursor_follows_what_was_written_before_the_client_said_something() {
     let mut lines = bob();
     assert!(
-        cursor_asked(&mut lines, 5_000).is_empty(),
+        cursor_asked(&mut lines, 20_000).is_empty(),
         "nothing was told"
     );
     lines.handle_frames(&entry(11, 4, 8, "one"), &Village, &mut Vec::new());
     let one = lines.outbound().len();
-    lines.handle_frames(&entry(12, 4, 8, "two"), &Village, &mut Vec::new());
     lines.handle_sent(one - 1);
+    ping(&mut lines);
     assert!(
-        cursor_asked(&mut lines, 6_000).is_empty(),
+        cursor_asked(&mut lines, 30_000).is_empty(),
         "half a line is none"
     );
     lines.handle_sent(1);
-    assert_eq!(cursor_asked(&mut lines, 7_000), [moved(11)]);
-    let rest = lines.outbound().len();
-    lines.handle_sent(rest);
     assert!(
-        cursor_asked(&mut lines, 7_999).is_empty(),
-        "not at once again"
+        cursor_asked(&mut lines, 40_000).is_empty(),
+        "who knows whether anybody is there"
+    );
+    ping(&mut lines);
+    assert_eq!(cursor_asked(&mut lines, 50_000), [moved(11)]);
+    assert_eq!(told(&mut lines, &entry(12, 4, 8, "two")).len(), 1);
+    ping(&mut lines);
+    assert_eq!(told(&mut lines, &entry(13, 4, 8, "three")).len(), 1);
+    assert!(
+        cursor_asked(&mut lines, 59_999).is_empty(),
+        "not so soon again"
     );
     let farewell = lines.farewell().unwrap();
     let said: Vec<String> = farewell
@@ -254,8 +303,113 @@ fn the_cursor_follows_what_the_socket_has_taken() {
 }
 
 #[test]
+fn public_messages_move_no_cursor_before_the_end() {
+    let mut lines = bob();
+    assert_eq!(
+        told(&mut lines, &entry(11, 4, chat::PUBLIC, "one")).len(),
+        1
+    );
+    ping(&mut lines);
+    assert!(cursor_asked(&mut lines, 60_000).is_empty());
+    let farewell = lines.farewell().unwrap();
+    assert_eq!(format!("{:?}", farewell.commands[0].1), moved(11));
+}
+
+#[test]
+fn lines_are_sent_one_at_a_time_unless_too_many_wait() {
+    let mut lines = bob();
+    let frames: Vec<u8> = (11..14).flat_map(|seq| entry(seq, 4, 8, "x")).collect();
+    let mut left = frames.as_slice();
+    let mut now = 0;
+    for nth in 1..=3 {
+        let taken = lines.handle_frames(left, &Village, &mut Vec::new());
+        left = &left[taken..];
+        assert_eq!(
+            left.len(),
+            frames.len() / 3 * (3 - nth),
+            "one frame at a time"
+        );
+        let line = lines.outbound().to_vec();
+        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        lines.handle_sent(line.len());
+        assert!(!lines.is_open(), "there is a rest behind it");
+        rest(&mut lines, &mut now);
+    }
+    lines.handle_frames(&entry(14, 4, 8, "x"), &Village, &mut Vec::new());
+    take(&mut lines);
+    lines.note_waiting(WAITING_MAX + 1, false);
+    assert_eq!(
+        lines.handle_frames(&frames, &Village, &mut Vec::new()),
+        frames.len()
+    );
+    let all = lines.outbound().to_vec();
+    assert_eq!(all.iter().filter(|byte| **byte == b'\n').count(), 3);
+}
+
+#[test]
+fn nothing_follows_the_answer_to_a_log_in_until_the_client_says_something() {
+    let mut lines = Lines::new([9; 16], Language::English);
+    asked(
+        &mut lines,
+        "{\"action\":\"LOGIN\",\"username\":\"bob\",\"password\":\"correct horse\"}\n",
+    );
+    enter(&mut lines);
+    let welcome = lines.outbound().len();
+    lines.handle_sent(welcome);
+    for now in [0, 50, 100, 150, 200] {
+        lines.handle_timeout(now, &mut Vec::new());
+        assert!(!lines.is_open());
+    }
+    ping(&mut lines);
+    assert!(lines.is_open());
+}
+
+#[test]
+fn a_list_that_is_under_way_answers_whoever_asks_for_one() {
+    let mut lines = bob();
+    assert_eq!(asked(&mut lines, "{\"type\":\"USERLIST\"}\n"), [""; 0]);
+    let people = presence::Answer::from(presence::Presences {
+        people: vec![presence::PresenceView {
+            user: UserId(5),
+            name: String::from("bob"),
+            online: true,
+            last_seen: 0,
+        }],
+    });
+    let list = json!({"type": "USERLIST", "users": ["bob:online"]});
+    // The log-in was the first request, the subscription the second.
+    assert_eq!(told(&mut lines, &presences(3, &people)), [list.clone()]);
+    assert_eq!(
+        asked(&mut lines, "{\"type\":\"USERLIST\"}\n"),
+        ["query 0602"]
+    );
+    assert_eq!(told(&mut lines, &presences(4, &people)), [list]);
+    // Without being asked, once a second, and only if somebody came or went.
+    let refreshed = |lines: &mut Lines, now| {
+        let mut asks = Vec::new();
+        lines.refresh_users(now, &mut asks);
+        rendered(&asks)
+    };
+    assert_eq!(refreshed(&mut lines, 5_000), [""; 0]);
+    lines.note_people_changed();
+    assert_eq!(refreshed(&mut lines, 5_000), ["query 0602"]);
+    told(&mut lines, &presences(5, &people));
+    lines.note_people_changed();
+    assert_eq!(refreshed(&mut lines, 5_999), [""; 0]);
+    assert_eq!(refreshed(&mut lines, 6_000), ["query 0602"]);
+}
+
+#[test]
+fn lines_are_ascii_whatever_is_said() {
+    let mut lines = bob();
+    lines.handle_frames(&entry(11, 4, 8, "ção 😀"), &Village, &mut Vec::new());
+    assert!(lines.outbound().is_ascii());
+    assert_eq!(take(&mut lines)[0]["message"], "ção 😀");
+}
+
+#[test]
 fn lines_behind_a_log_in_wait_for_its_answer() {
-    let mut lines = Lines::new([9; 16]);
+    let mut lines = Lines::new([9; 16], Language::English);
     let script = "{\"do\":\"resume\",\"token\":\"00\"}\n{\"do\":\"ping\"}\n";
     assert_eq!(
         asked(&mut lines, script),

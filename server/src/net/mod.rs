@@ -9,7 +9,7 @@ use std::{io, sync::Arc};
 use rustix::net::Shutdown;
 use tokio::net::TcpStream;
 
-use crate::hub::NonceSeed;
+use crate::hub::LineOptions;
 
 /// What is spoken on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum Speech {
     /// Frames of the native protocol.
     Native,
     /// Lines of JSON, and the classic dialect.
-    Lines(NonceSeed),
+    Lines(LineOptions),
 }
 
 /// What a conversation is held over.

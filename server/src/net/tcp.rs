@@ -106,7 +106,10 @@ impl Shell {
     async fn converse(self: Rc<Self>, link: Link, speech: Speech) {
         let id = match speech {
             Speech::Native => self.hub.borrow_mut().connect(link.clone()),
-            Speech::Lines(seed) => self.hub.borrow_mut().connect_lines(link.clone(), &seed),
+            Speech::Lines(options) => {
+                let mut hub = self.hub.borrow_mut();
+                hub.connect_lines(link.clone(), &options)
+            }
         };
         self.turn.notify_one();
         let mut errands = Vec::new();

@@ -14,8 +14,8 @@ use protocol::{
 };
 
 use super::{
-    Asked, Classic, Me, PAGE_LEN, USERS_MAX,
-    told::{self, Told, time_of_day},
+    Asked, Classic, Language, Me, PAGE_LEN, USERS_MAX,
+    told::{self, Told, say_system, time_of_day},
 };
 use crate::line::{Desk, Directory, Place, outbound::Outbound};
 
@@ -39,7 +39,9 @@ impl Classic {
                     Err(error) => tracing::error!(%error, "an answer cannot be read"),
                 }
             }
-            Reply::Error(error) if error.correlation == 0 => self.refuse(&error.refusal, desk.out),
+            Reply::Error(error) if error.correlation == 0 => {
+                self.refuse(&error.refusal, None, desk.out);
+            }
             Reply::Error(error) => {
                 let asked = self.answered(error.correlation);
                 self.refused(asked, &error.refusal, desk);
@@ -58,7 +60,7 @@ impl Classic {
             }
             Reply::News { kind, schema, body } => {
                 if let Ok(news) = presence::News::decode(*kind, *schema, body) {
-                    told_news(&news, desk.directory, desk.out);
+                    self.told_news(&news, desk.directory, desk.out);
                 }
             }
             Reply::Pong { .. } => Told::Pong.say(desk.out),
@@ -86,32 +88,33 @@ impl Classic {
         desk: &mut Desk<'_>,
     ) {
         match asked {
-            Asked::Register => told::succeed("registered; log in now", desk.out),
+            Asked::Register => told::succeed(self.language.registered(), desk.out),
             Asked::LogIn(name) => {
                 if let Some(accounts::Answer::SessionOpened(opened)) = opened {
                     // As it was registered, which is how others see it.
                     let name = desk.directory.name(opened.user).map_or(name, str::to_owned);
-                    told::succeed(&format!("welcome, {name}"), desk.out);
+                    self.pace.greet();
+                    told::succeed(&self.language.welcome(&name), desk.out);
                     self.me = Some(Me {
                         user: opened.user,
                         name,
                         session: opened.session,
                     });
                     let subscribe = Subscribe { from: None };
-                    self.query(Asked::Said, &subscribe.into(), desk.asks);
+                    self.query(Asked::Nothing, &subscribe.into(), desk.asks);
                     self.list_users(UserId::NOBODY, Asked::Users { wanted: false }, desk.asks);
                 }
             }
             Asked::Create(room) | Asked::Join(room) => {
-                say_system(&format!("you are in room {room}"), desk.out);
+                say_system(&self.language.in_room(&room), None, desk.out);
             }
-            Asked::Leave(room) => say_system(&format!("you left room {room}"), desk.out),
+            Asked::Leave(room) => say_system(&self.language.left_room(&room), None, desk.out),
             Asked::Users { wanted } => {
                 if let Some(presence::Answer::Presences(page)) = answer {
                     self.listed(&page.people, wanted, desk);
                 }
             }
-            Asked::Said | Asked::Nothing => {}
+            Asked::Said { .. } | Asked::Nothing => {}
         }
     }
 
@@ -127,6 +130,7 @@ impl Classic {
             }
             Some(_) | None => {
                 let users = std::mem::take(&mut self.users);
+                self.listed_len = users.len();
                 Told::UserList { users: &users }.say(desk.out);
             }
         }
@@ -135,107 +139,162 @@ impl Classic {
     fn refused(&mut self, asked: Asked, refusal: &Refusal, desk: &mut Desk<'_>) {
         match asked {
             Asked::Register | Asked::LogIn(_) => {
-                told::fail(&refusal.sentence(), refusal.code.name(), desk.out);
+                let message = self.language.refusal(refusal, None);
+                told::fail(&message, refusal.code.name(), desk.out);
             }
             // Somebody else made the room meanwhile.
             Asked::Create(name) if refusal.code == Code::ROOM_NAME_TAKEN => {
                 self.join(refusal.value, name, desk.asks);
             }
-            Asked::Users { wanted: false } | Asked::Nothing => self.users.clear(),
-            Asked::Create(_)
-            | Asked::Join(_)
-            | Asked::Leave(_)
-            | Asked::Users { wanted: true }
-            | Asked::Said => self.refuse(refusal, desk.out),
+            Asked::Users { wanted: false } => self.users.clear(),
+            Asked::Users { wanted: true } => {
+                self.users.clear();
+                self.refuse(refusal, None, desk.out);
+            }
+            Asked::Said { about, key } => {
+                self.echoes.retain(|echo| *echo != key);
+                self.refuse(refusal, about.as_deref(), desk.out);
+            }
+            Asked::Create(room) | Asked::Join(room) | Asked::Leave(room) => {
+                self.refuse(refusal, Some(&room), desk.out);
+            }
+            Asked::Nothing => {}
         }
     }
 
-    fn pushed(&self, seq: Seq, push: &chat::Push, directory: &dyn Directory, out: &mut Outbound) {
+    fn pushed(
+        &mut self,
+        seq: Seq,
+        push: &chat::Push,
+        directory: &dyn Directory,
+        out: &mut Outbound,
+    ) {
         let Some(me) = &self.me else { return };
         match push {
-            chat::Push::Entry(entry) if entry.author != me.user => {
-                told_entry(me, seq, entry, directory, out);
+            chat::Push::Entry(entry) => {
+                let place = directory.place(entry.conversation);
+                let is_past = seq.0 < me.session;
+                // What everybody was told before this log-in is past, as it was in the chat of old; and
+                // so is what this person said, on this device or another.
+                if is_past && (place == Place::Public || entry.author == me.user) {
+                    return;
+                }
+                if let Some(echo) = self.echoes.iter().position(|echo| *echo == entry.key) {
+                    self.echoes.remove(echo);
+                    return;
+                }
+                if place != Place::Public {
+                    self.owed = self.owed.max(seq);
+                }
+                let speaker = Speaker {
+                    me,
+                    language: self.language,
+                    directory,
+                };
+                speaker.tell(entry, place, out);
             }
-            // Such a client shows what it sent by itself, and has no receipts.
-            chat::Push::Entry(_) | chat::Push::Receipt(_) => {}
+            // Such a client has no receipts.
+            chat::Push::Receipt(_) => {}
+        }
+    }
+
+    fn told_news(&self, news: &presence::News, directory: &dyn Directory, out: &mut Outbound) {
+        match news {
+            presence::News::TypingChanged(typing) => Told::Typing {
+                sender: called(typing.user, self.language, directory),
+                status: typing.on,
+            }
+            .say(out),
+            presence::News::PresenceChanged(changed) => {
+                // Whoever was erased has no name, and nobody misses them.
+                if let Some(name) = directory.name(changed.user) {
+                    let sentence = if changed.online {
+                        self.language.came(name)
+                    } else {
+                        self.language.went(name)
+                    };
+                    say_system(&sentence, None, out);
+                }
+            }
         }
     }
 }
 
-fn say_system(message: &str, out: &mut Outbound) {
-    let code = None;
-    Told::System { message, code }.say(out);
+/// Tells somebody of entries.
+struct Speaker<'a> {
+    me: &'a Me,
+    language: Language,
+    directory: &'a dyn Directory,
 }
 
-fn told_news(news: &presence::News, directory: &dyn Directory, out: &mut Outbound) {
-    match news {
-        presence::News::TypingChanged(typing) => Told::Typing {
-            sender: called(typing.user, directory),
-            status: typing.on,
+impl Speaker<'_> {
+    fn tell(&self, entry: &Entry, place: Place<'_>, out: &mut Outbound) {
+        let sender = self.called(entry.author);
+        let message = match &entry.content {
+            Content::Text(text) => text.text().unwrap_or_default(),
+            Content::Created(_)
+            | Content::Added(_)
+            | Content::Removed(_)
+            | Content::Left
+            | Content::Renamed(_) => {
+                return say_system(&self.changed(entry, place), None, out);
+            }
+        };
+        let timestamp = time_of_day(entry.recorded_at);
+        match place {
+            Place::Public => Told::Public {
+                sender,
+                message,
+                timestamp,
+            },
+            Place::Private => Told::Private {
+                sender,
+                recipient: self.recipient(entry),
+                message,
+                timestamp,
+            },
+            Place::Named(room) => Told::RoomMessage {
+                sender,
+                room,
+                message,
+                timestamp,
+            },
         }
-        .say(out),
-        presence::News::PresenceChanged(_) => {}
+        .say(out);
+    }
+
+    /// For whom a private message is: the other one, if this person sent it on another device.
+    fn recipient(&self, entry: &Entry) -> &str {
+        let Me { user, name, .. } = self.me;
+        if entry.author != *user {
+            return name;
+        }
+        let other = self.directory.partner(entry.conversation, *user);
+        self.called(other.unwrap_or(UserId::NOBODY))
+    }
+
+    /// What became of a group, in words.
+    fn changed(&self, entry: &Entry, place: Place<'_>) -> String {
+        let (language, author) = (self.language, self.called(entry.author));
+        let group = match place {
+            Place::Named(name) => name,
+            Place::Public | Place::Private => language.a_group(),
+        };
+        match &entry.content {
+            Content::Text(_) => String::new(),
+            Content::Created(name) => language.group_made(author, name),
+            Content::Added(user) => language.group_added(author, self.called(*user), group),
+            Content::Removed(user) => language.group_removed(author, self.called(*user), group),
+            Content::Left => language.group_left(author, group),
+            Content::Renamed(name) => language.group_renamed(author, name),
+        }
+    }
+
+    fn called(&self, user: UserId) -> &str {
+        called(user, self.language, self.directory)
     }
 }
 
-fn told_entry(me: &Me, seq: Seq, entry: &Entry, directory: &dyn Directory, out: &mut Outbound) {
-    let sender = called(entry.author, directory);
-    let place = directory.place(entry.conversation);
-    let message = match &entry.content {
-        Content::Text(text) => text.text().unwrap_or_default(),
-        Content::Created(_)
-        | Content::Added(_)
-        | Content::Removed(_)
-        | Content::Left
-        | Content::Renamed(_) => {
-            return say_system(&changed(sender, entry, place, directory), out);
-        }
-    };
-    let timestamp = time_of_day(entry.recorded_at);
-    match place {
-        // What everybody was told before this log-in is past, as it was in the chat of old.
-        Place::Public if seq.0 < me.session => {}
-        Place::Public => Told::Public {
-            sender,
-            message,
-            timestamp,
-        }
-        .say(out),
-        Place::Private => Told::Private {
-            sender,
-            recipient: &me.name,
-            message,
-            timestamp,
-        }
-        .say(out),
-        Place::Named(room) => Told::RoomMessage {
-            sender,
-            room,
-            message,
-            timestamp,
-        }
-        .say(out),
-    }
-}
-
-/// What became of a group, in words.
-fn changed(author: &str, entry: &Entry, place: Place<'_>, directory: &dyn Directory) -> String {
-    let group = match place {
-        Place::Named(name) => name,
-        Place::Public | Place::Private => "a group",
-    };
-    match &entry.content {
-        Content::Text(_) => String::new(),
-        Content::Created(name) => format!("{author} made group {name}"),
-        Content::Added(user) => format!("{author} added {} to {group}", called(*user, directory)),
-        Content::Removed(user) => {
-            format!("{author} put {} out of {group}", called(*user, directory))
-        }
-        Content::Left => format!("{author} left {group}"),
-        Content::Renamed(name) => format!("{author} renamed a group to {name}"),
-    }
-}
-
-fn called(user: UserId, directory: &dyn Directory) -> &str {
-    directory.name(user).unwrap_or("somebody")
+fn called(user: UserId, language: Language, directory: &dyn Directory) -> &str {
+    directory.name(user).unwrap_or(language.somebody())
 }

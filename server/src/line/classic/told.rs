@@ -1,9 +1,12 @@
 //! What clients of the classic dialect are told: one object a line.
 //!
-//! Deliberately absent: who is told what, and when.
+//! Lines are ASCII: other characters are escaped, as JSON may. A client that decodes what each `recv`
+//! returns cannot be sent half a character. Deliberately absent: who is told what, and when.
 
-use protocol::Refusal;
+use std::io;
+
 use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 
 use crate::line::outbound::Outbound;
 
@@ -65,6 +68,11 @@ impl Told<'_> {
     }
 }
 
+/// The server says something.
+pub(super) fn say_system(message: &str, code: Option<&'static str>, out: &mut Outbound) {
+    Told::System { message, code }.say(out);
+}
+
 /// It worked.
 pub(super) fn succeed(message: &str, out: &mut Outbound) {
     let (status, code) = ("SUCCESS", None);
@@ -91,12 +99,6 @@ pub(super) fn fail(message: &str, code: &'static str, out: &mut Outbound) {
     );
 }
 
-/// What was wanted was refused.
-pub(super) fn refuse(refusal: &Refusal, out: &mut Outbound) {
-    let (message, code) = (&refusal.sentence(), Some(refusal.code.name()));
-    Told::System { message, code }.say(out);
-}
-
 /// The time of day in UTC, as `HH:MM:SS`.
 pub(super) fn time_of_day(millis: u64) -> String {
     let seconds = millis / 1_000;
@@ -105,7 +107,29 @@ pub(super) fn time_of_day(millis: u64) -> String {
 }
 
 fn put(line: &impl Serialize, out: &mut Outbound) {
-    serde_json::to_writer(&mut *out.bytes_mut(), line)
+    let mut serializer = Serializer::with_formatter(&mut *out.bytes_mut(), Ascii);
+    line.serialize(&mut serializer)
         .expect("texts are JSON, and a vector takes all of it");
     out.bytes_mut().push(b'\n');
+}
+
+/// Compact JSON without a byte above 127.
+struct Ascii;
+
+impl Formatter for Ascii {
+    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: io::Write + ?Sized,
+    {
+        for character in fragment.chars() {
+            if character.is_ascii() {
+                writer.write_all(character.encode_utf8(&mut [0; 4]).as_bytes())?;
+            } else {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -105,6 +105,15 @@ impl Chat {
             Sort::Room { name } | Sort::Group { name, .. } => Some(name),
         }
     }
+
+    /// With whom `user` has this private conversation.
+    #[must_use]
+    pub fn partner(&self, conversation: u64, user: UserId) -> Option<UserId> {
+        match self.conversation(conversation)?.sort {
+            Sort::Private(pair) => Some(pair.other(user)),
+            Sort::Public | Sort::Room { .. } | Sort::Group { .. } => None,
+        }
+    }
 }
 
 // Reading.
