@@ -29,7 +29,8 @@ const SERVICE_FILE: &str = "service.hlog";
 #[command(after_help = "One run a side:       stampede compare runs/A runs/B
 Several, which knows more: stampede compare runs/A1 runs/A2 runs/A3 -- runs/B1 runs/B2 runs/B3
 
-Exit codes: 0 nothing became worse that could be seen, 13 something did, 2 the runs cannot be compared.")]
+Exit codes: 0 nothing became worse that could be seen, 13 something did, 12 one side lacks figures or a
+slowdown of --max-noise could not have been seen, 2 the runs cannot be compared.")]
 pub(crate) struct Compare {
     /// The run to compare with and the run to compare; before `--`, all runs to compare with
     #[arg(value_name = "RUN", required = true)]
@@ -40,6 +41,9 @@ pub(crate) struct Compare {
     /// Changes below this are of no interest, in percent
     #[arg(long, env = "STAMPEDE_MIN_EFFECT", default_value = "5", value_name = "PERCENT", value_parser = percent)]
     pub(crate) min_effect: f64,
+    /// Be inconclusive (12) where a slowdown of so many percent could not have been seen
+    #[arg(long, env = "STAMPEDE_MAX_NOISE", value_name = "PERCENT", value_parser = percent)]
+    pub(crate) max_noise: Option<f64>,
     /// Write the comparison as a page to this file, too
     #[arg(long, env = "STAMPEDE_HTML", value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
@@ -97,7 +101,11 @@ pub(crate) fn compare(args: &Compare) -> Result<ExitCode> {
     let (base, new) = sides(args)?;
     let base: Vec<StoredRun> = base.iter().map(|dir| read(dir)).collect::<Result<_>>()?;
     let new: Vec<StoredRun> = new.iter().map(|dir| read(dir)).collect::<Result<_>>()?;
-    let comparison = Comparison::of(&base, &new, args.min_effect).map_err(CompareError::from)?;
+    let mut comparison =
+        Comparison::of(&base, &new, args.min_effect).map_err(CompareError::from)?;
+    if let Some(max_noise) = args.max_noise {
+        comparison = comparison.with_max_noise(max_noise);
+    }
     if let Some(file) = &args.html {
         fs::write(file, comparison_html(&comparison))
             .with_context(|| file.display().to_string())?;
@@ -151,10 +159,12 @@ fn read(path: &Path) -> Result<StoredRun> {
         service: service.as_deref(),
     };
     let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy();
-    let run = StoredRun::read(&name, texts).map_err(|source| CompareError::Stored {
+    let stored = |source| CompareError::Stored {
         dir: dir.to_owned(),
         source,
-    })?;
+    };
+    let run = StoredRun::read(&name, texts).map_err(stored)?;
+    run.check_whole().map_err(stored)?;
     Ok(run)
 }
 

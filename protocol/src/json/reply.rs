@@ -142,7 +142,8 @@ fn about(id: Option<u64>, out: &mut Vec<u8>) -> Object<'_> {
     }
 }
 
-/// Reads one line of a server, without its end, and appends the frame that says the same.
+/// Reads one line of a server, without its end, and appends the frame that says the same: none for a
+/// push or news of a kind that is not known here, which clients ignore.
 ///
 /// # Errors
 /// If the line says nothing known. `out` is as it was then.
@@ -251,7 +252,10 @@ impl<'a> Reading<'a> {
 
     fn push(mut self, name: &str, out: &mut Vec<u8>) -> Result<(), Error> {
         let (seq, hash) = self.position()?;
-        let found = Sort::Push.find(name).ok_or_else(|| unknown("push", name))?;
+        // Pushes and news of kinds that a client does not know are not for it.
+        let Some(found) = Sort::Push.find(name) else {
+            return Ok(());
+        };
         let mut body = Vec::new();
         let schema = found.encode(self.fields, &mut body)?;
         Reply::Push {
@@ -270,7 +274,9 @@ impl<'a> Reading<'a> {
             Reply::Probe.encode(out);
             return Ok(());
         }
-        let found = Sort::News.find(name).ok_or_else(|| unknown("news", name))?;
+        let Some(found) = Sort::News.find(name) else {
+            return Ok(());
+        };
         let mut body = Vec::new();
         let schema = found.encode(self.fields, &mut body)?;
         Reply::News {

@@ -5,7 +5,10 @@
 
 use thiserror::Error;
 
-use super::stored::{Clock, StoredRun, Track};
+use super::{
+    measure::Figure,
+    stored::{Clock, StoredRun, Track},
+};
 use crate::record::{Conclusion, RunRecord};
 use crate::render::figure;
 
@@ -183,7 +186,7 @@ pub(super) fn tracks(base: &[StoredRun], new: &[StoredRun]) -> Vec<Track> {
 pub(super) fn cautions(base: &[StoredRun], new: &[StoredRun]) -> Vec<String> {
     let runs = || base.iter().chain(new);
     let mut cautions = Vec::new();
-    cautions.extend(vanished(base, new));
+    cautions.extend(one_sided(base, new).into_iter().map(|told| told + "."));
     cautions.extend(differing_machines(runs()));
     for run in runs() {
         cautions.extend(broken_law(&run.name, &run.record));
@@ -198,19 +201,26 @@ pub(super) fn cautions(base: &[StoredRun], new: &[StoredRun]) -> Vec<String> {
     cautions
 }
 
-/// Operations that one side answered in every run and the other in none.
-fn vanished(base: &[StoredRun], new: &[StoredRun]) -> Vec<String> {
-    let answered = |run: &StoredRun, track: &Track| run.tracks().contains(track);
+/// What every run of one side has and some run of the other lacks: it was not compared, so nobody can say
+/// that it did not become worse.
+pub(super) fn one_sided(base: &[StoredRun], new: &[StoredRun]) -> Vec<String> {
+    let has = |run: &StoredRun, track: &Track| Figure::P50.of(&run.track(track)).is_some();
     let mut told = Vec::new();
     for (here, there, name) in [(base, new, "new"), (new, base, "base")] {
         for track in here.iter().take(1).flat_map(StoredRun::tracks) {
-            let gone = there.iter().all(|run| !answered(run, &track));
-            if gone && here.iter().all(|run| answered(run, &track)) && track.1 == Clock::Response {
-                told.push(format!(
-                    "`{}` was answered on one side and never on the {name} side: it cannot be compared.",
-                    track.0
-                ));
-            }
+            let lacking = there.iter().find(|run| !has(run, &track));
+            let Some(lacking) = lacking.filter(|_| here.iter().all(|run| has(run, &track))) else {
+                continue;
+            };
+            let clock = match track.1 {
+                Clock::Response => "response",
+                Clock::Service => "service",
+            };
+            told.push(format!(
+                "`{}` on the {name} side has too few {clock} times of `{}`, which the other side has: they \
+                 cannot be compared",
+                lacking.name, track.0,
+            ));
         }
     }
     told

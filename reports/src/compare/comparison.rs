@@ -3,6 +3,8 @@
 //! Runs of two sides go in, a [`Comparison`] comes out. Plain numbers and words, versioned, with a
 //! JSON Schema committed beside the crate. Deliberately absent: how a finding is made (`judge`).
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,7 +14,7 @@ use super::{
     measure::Figure,
     stored::{Clock, StoredRun},
 };
-use crate::verdict::{EXIT_PASS, EXIT_REGRESSION};
+use crate::verdict::{EXIT_INCONCLUSIVE, EXIT_PASS, EXIT_REGRESSION};
 
 /// The version of this layout.
 pub const COMPARISON_VERSION: u32 = 1;
@@ -50,6 +52,9 @@ pub struct Comparison {
     pub changes: Vec<Change>,
     /// Whole distributions of response times, by operation.
     pub shapes: Vec<ShapeChange>,
+    /// Why nothing can be said where nothing became worse: figures that one side lacks, changes that could
+    /// not have been seen. Empty where there is no such reason.
+    pub unseen: Vec<String>,
     /// What it comes to.
     pub conclusion: ComparedAs,
 }
@@ -145,6 +150,8 @@ pub enum ComparedAs {
     Regression,
     /// Nothing became worse that could be seen.
     NoRegression,
+    /// Nothing became worse that could be seen, and too little could.
+    Inconclusive,
 }
 
 /// The JSON Schema of a comparison, as committed in `schema/comparison.schema.json`.
@@ -163,6 +170,7 @@ impl ComparedAs {
         match self {
             Self::Regression => EXIT_REGRESSION,
             Self::NoRegression => EXIT_PASS,
+            Self::Inconclusive => EXIT_INCONCLUSIVE,
         }
     }
 }
@@ -192,6 +200,7 @@ impl Comparison {
         let is_worse = changes
             .iter()
             .any(|change| change.finding == Finding::Worse);
+        let unseen = comparable::one_sided(base, new);
         let responses = tracks.iter().filter(|(_, clock)| *clock == Clock::Response);
         Ok(Self {
             version: COMPARISON_VERSION,
@@ -210,12 +219,38 @@ impl Comparison {
                 .filter_map(|track| judge::shape(track, sides))
                 .collect(),
             changes,
-            conclusion: if is_worse {
-                ComparedAs::Regression
-            } else {
-                ComparedAs::NoRegression
+            conclusion: match (is_worse, unseen.is_empty()) {
+                (true, _) => ComparedAs::Regression,
+                (false, true) => ComparedAs::NoRegression,
+                (false, false) => ComparedAs::Inconclusive,
             },
+            unseen,
         })
+    }
+
+    /// The same for somebody who wants to know of every slowdown of `max_noise` (a share) or more: an
+    /// operation none of whose latencies could have shown it makes the comparison inconclusive.
+    #[must_use]
+    pub fn with_max_noise(mut self, max_noise: f64) -> Self {
+        let mut floors: BTreeMap<&str, f64> = BTreeMap::new();
+        for change in self.changes.iter().filter(|it| it.figure != Figure::Rate) {
+            let floor = floors.entry(&change.operation).or_insert(f64::INFINITY);
+            *floor = floor.min(change.floor);
+        }
+        let noisy = floors.into_iter().filter(|(_, floor)| max_noise < *floor);
+        let told = noisy.map(|(operation, floor)| {
+            format!(
+                "no slowdown of `{operation}` below {} could have been seen, and {} was asked for",
+                percent(floor),
+                percent(max_noise),
+            )
+        });
+        let told: Vec<String> = told.collect();
+        self.unseen.extend(told);
+        if self.conclusion == ComparedAs::NoRegression && !self.unseen.is_empty() {
+            self.conclusion = ComparedAs::Inconclusive;
+        }
+        self
     }
 
     /// What `--json -` prints: indented, with a final newline.
@@ -236,6 +271,11 @@ impl Comparison {
             .filter(|change| change.figure != Figure::Rate);
         times.min_by(|one, other| one.floor.total_cmp(&other.floor))
     }
+}
+
+/// A share as people say it.
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
 }
 
 impl SideRun {

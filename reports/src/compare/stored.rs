@@ -25,6 +25,9 @@ use crate::{
     record::{PhaseRecord, RunRecord},
 };
 
+const RESPONSE_FILE: &str = "operations.hlog";
+const SERVICE_FILE: &str = "service.hlog";
+
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// A phase's last second is compared if at least this much of it took place.
@@ -66,6 +69,8 @@ pub struct StoredRun {
     pub record: RunRecord,
     /// The seconds of its measured phases, in their order.
     pub phases: Vec<PhaseSeconds>,
+    /// All answers that the logs have, of every phase.
+    pub logged: BTreeMap<Track, u64>,
 }
 
 /// The seconds of one phase.
@@ -103,6 +108,20 @@ pub enum StoredError {
         /// Why.
         source: HistogramError,
     },
+    /// A log that has other answers than the record counts.
+    #[error(
+        "{file} has {logged} answers of `{operation}` and run.json counts {counted}: the files are not of one run, or one of them was cut; run the scenario again"
+    )]
+    Differs {
+        /// Which log.
+        file: &'static str,
+        /// Which operation.
+        operation: String,
+        /// In the log.
+        logged: u64,
+        /// In the record.
+        counted: u64,
+    },
 }
 
 impl StoredRun {
@@ -114,19 +133,54 @@ impl StoredRun {
         let record = RunRecord::read(texts.record)?;
         let measured = record.phases.iter().filter(|phase| !phase.warmup);
         let mut phases: Vec<_> = measured.map(Stretch::of).collect();
+        let mut logged = BTreeMap::new();
         for (clock, file, text) in [
-            (Clock::Response, "operations.hlog", Some(texts.response)),
-            (Clock::Service, "service.hlog", texts.service),
+            (Clock::Response, RESPONSE_FILE, Some(texts.response)),
+            (Clock::Service, SERVICE_FILE, texts.service),
         ] {
             if let Some(text) = text {
-                read_log((clock, file), text, &mut phases)?;
+                read_log((clock, file), text, &mut phases, &mut logged)?;
             }
         }
         Ok(Self {
             name: name.to_owned(),
             record,
             phases: phases.into_iter().map(|stretch| stretch.seconds).collect(),
+            logged,
         })
+    }
+
+    /// Whether its logs have every answer that its record counts.
+    ///
+    /// # Errors
+    /// If they have more or fewer: then figures would be compared that are not the run's.
+    pub fn check_whole(&self) -> Result<(), StoredError> {
+        for (clock, file) in [
+            (Clock::Response, RESPONSE_FILE),
+            (Clock::Service, SERVICE_FILE),
+        ] {
+            if clock == Clock::Service && !self.logged.keys().any(|track| track.1 == clock) {
+                // One that is not there at all is missed on comparing, if the other side has one.
+                continue;
+            }
+            let mut counted: BTreeMap<&str, u64> = BTreeMap::new();
+            for (operation, found) in self.record.phases.iter().flat_map(|it| &it.operations) {
+                *counted.entry(operation).or_default() += found.ok + found.refused;
+            }
+            for (operation, counted) in counted {
+                let track = (operation.to_owned(), clock);
+                let logged = self.logged.get(&track).copied().unwrap_or(0);
+                if logged != counted {
+                    return Err(StoredError::Differs {
+                        file,
+                        operation: operation.to_owned(),
+                        logged,
+                        counted,
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// How many seconds were measured.
@@ -210,6 +264,7 @@ fn read_log(
     (clock, file): (Clock, &'static str),
     text: &[u8],
     phases: &mut [Stretch],
+    logged: &mut BTreeMap<Track, u64>,
 ) -> Result<(), StoredError> {
     let mut deserializer = Deserializer::new();
     for entry in IntervalLogIterator::new(text) {
@@ -221,8 +276,19 @@ fn read_log(
         let LogEntry::Interval(interval) = entry else {
             continue;
         };
+        let Some(tag) = interval.tag() else {
+            continue;
+        };
         let at = interval.start_timestamp();
         let at_ns = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
+        let counts =
+            decode(&interval, &mut deserializer).map_err(|source| StoredError::Interval {
+                file,
+                at_s: at.as_secs_f64(),
+                source,
+            })?;
+        let track = (tag.as_str().to_owned(), clock);
+        *logged.entry(track.clone()).or_default() += counts.total();
         // What is left of a phase behind its last whole second may begin, to the millisecond, with the
         // next phase.
         if interval.duration() + Duration::from_nanos(ROUNDING_NS) < SECOND_MIN {
@@ -232,16 +298,9 @@ fn read_log(
             let index = phase.index_of(at_ns)?;
             Some((phase, index))
         });
-        let (Some((phase, index)), Some(tag)) = (place, interval.tag()) else {
-            continue;
-        };
-        let counts =
-            decode(&interval, &mut deserializer).map_err(|source| StoredError::Interval {
-                file,
-                at_s: at.as_secs_f64(),
-                source,
-            })?;
-        phase.keep((tag.as_str().to_owned(), clock), index, counts);
+        if let Some((phase, index)) = place {
+            phase.keep(track, index, counts);
+        }
     }
     Ok(())
 }

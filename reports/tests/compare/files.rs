@@ -154,3 +154,52 @@ fn spoilt_files_are_refused_with_their_place() {
         "{error}"
     );
 }
+
+#[test]
+fn logs_that_lack_answers_of_the_record_are_refused() {
+    let mut record = record();
+    for phase in &mut record.phases {
+        phase.operations.retain(|name, _| name == "reserve");
+        for found in phase.operations.values_mut() {
+            (found.ok, found.refused) = (2, 1);
+        }
+    }
+    let counted: u64 = record
+        .phases
+        .iter()
+        .map(|phase| {
+            phase
+                .operations
+                .values()
+                .map(|found| found.ok + found.refused)
+                .sum::<u64>()
+        })
+        .sum();
+    let json = record.to_json();
+    let check = |response: &[u8], service: Option<&[u8]>| {
+        let texts = Texts {
+            record: &json,
+            response,
+            service,
+        };
+        let run = StoredRun::read("a", texts).expect("logs");
+        run.check_whole().map_err(|error| error.to_string())
+    };
+    let values: Vec<u64> = (1..=counted).collect();
+    let whole = log(&[("reserve", 1_000, &values)]);
+    assert_eq!(check(&whole, Some(&whole)), Ok(()));
+    assert_eq!(
+        check(&whole, None),
+        Ok(()),
+        "an older run has no service times"
+    );
+    let cut = log(&[("reserve", 1_000, &values[1..])]);
+    let error = check(&cut, Some(&whole)).expect_err("an answer is missing");
+    assert!(
+        error.starts_with("operations.hlog has ") && error.contains("`reserve`"),
+        "{error}"
+    );
+    let error = check(&whole, Some(&cut)).expect_err("a service time is missing");
+    assert!(error.starts_with("service.hlog has "), "{error}");
+    assert!(check(b"", None).is_err(), "an emptied log");
+}

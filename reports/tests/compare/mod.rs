@@ -77,5 +77,6 @@ fn stored(seconds: Vec<Counts>) -> StoredRun {
         name: "run".to_owned(),
         record,
         phases: vec![PhaseSeconds { count, tracks }],
+        logged: BTreeMap::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::slice;
 
-use reports::compare::{ComparedAs, Comparison, Finding, Incomparable, StoredRun};
+use reports::compare::{Clock, ComparedAs, Comparison, Finding, Incomparable, StoredRun};
 use reports::record::Conclusion;
 
 use super::{Weather, run};
@@ -119,4 +119,55 @@ fn a_reader_is_told_what_makes_runs_differ_beside_the_server() {
             comparison.cautions
         );
     }
+}
+
+#[test]
+fn what_one_side_lacks_is_no_green_comparison() {
+    let (mut base, new) = (run(Weather::CALM, 1), run(Weather::CALM, 2));
+    let compare = |base: &StoredRun, new: &StoredRun| {
+        Comparison::of(slice::from_ref(base), slice::from_ref(new), 0.05).expect("comparable")
+    };
+    assert_eq!(compare(&base, &new).conclusion, ComparedAs::NoRegression);
+    let service = base.phases[0].tracks.values().next().cloned();
+    let service = service.expect("there is one");
+    let track = ("reserve".to_owned(), Clock::Service);
+    base.phases[0].tracks.insert(track, service);
+    for (one, other, side) in [(&base, &new, "new"), (&new, &base, "base")] {
+        let comparison = compare(one, other);
+        assert_eq!(comparison.conclusion, ComparedAs::Inconclusive);
+        assert_eq!(comparison.conclusion.exit_code(), 12);
+        let told = comparison.unseen.join("\n");
+        assert!(told.contains(&format!("on the {side} side")), "{told}");
+        assert!(told.contains("service times of `reserve`"), "{told}");
+    }
+}
+
+#[test]
+fn noise_that_hides_what_was_asked_for_is_no_green_comparison() {
+    let stormy = Weather {
+        gusts: 0.3,
+        ..Weather::CALM
+    };
+    let compare = |weather, max_noise| {
+        let (base, new) = (run(weather, 1), run(weather, 2));
+        let comparison = Comparison::of(&[base], &[new], 0.05).expect("comparable");
+        comparison.with_max_noise(max_noise)
+    };
+    let calm = compare(Weather::CALM, 0.5);
+    assert_eq!(
+        calm.conclusion,
+        ComparedAs::NoRegression,
+        "{:?}",
+        calm.unseen
+    );
+    let noisy = compare(stormy, 0.05);
+    assert_eq!(noisy.conclusion, ComparedAs::Inconclusive);
+    assert!(
+        noisy
+            .unseen
+            .iter()
+            .any(|told| told.contains("5.0 % was asked for")),
+        "{:?}",
+        noisy.unseen
+    );
 }

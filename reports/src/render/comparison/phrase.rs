@@ -8,6 +8,7 @@ pub(super) const fn conclusion(conclusion: ComparedAs) -> &'static str {
     match conclusion {
         ComparedAs::Regression => "Regression",
         ComparedAs::NoRegression => "No regression seen",
+        ComparedAs::Inconclusive => "Inconclusive",
     }
 }
 
@@ -15,7 +16,8 @@ pub(super) const fn conclusion(conclusion: ComparedAs) -> &'static str {
 pub(super) fn findings(comparison: &Comparison) -> Vec<String> {
     let mut worse: Vec<_> = with(comparison, Finding::Worse);
     if worse.is_empty() {
-        return vec![nothing_worse(comparison)];
+        let unseen = comparison.unseen.iter().cloned();
+        return unseen.chain([nothing_worse(comparison)]).collect();
     }
     worse.sort_by(|one, other| one.chance_among_all.total_cmp(&other.chance_among_all));
     worse.into_iter().map(changed).collect()
@@ -134,6 +136,7 @@ pub(super) fn tone(comparison: &Comparison) -> Tone {
         ComparedAs::Regression => Tone::Bad,
         ComparedAs::NoRegression if remedy(comparison).is_some() => Tone::Doubtful,
         ComparedAs::NoRegression => Tone::Good,
+        ComparedAs::Inconclusive => Tone::Doubtful,
     }
 }
 
