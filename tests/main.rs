@@ -14,6 +14,7 @@ mod faults;
 mod frozen;
 mod inspecting;
 mod keeping;
+mod killing;
 mod live;
 mod mistakes;
 mod program;

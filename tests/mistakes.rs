@@ -234,8 +234,21 @@ async fn a_data_directory_that_cannot_be_made_is_named() {
     let file = write(dir.path(), "file", "");
     for data in [file.clone(), format!("{file}/data")] {
         let args = ["serve", "--listen", "127.0.0.1:0", "--data", &data];
-        // What the system refuses is no mistake of the command line's, as far as one can know.
-        check(&args, 1, &[&data]).await;
+        check(&args, 2, &[&data, "is no directory"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_directory_for_runs_that_cannot_be_made_is_named() {
+    let dir = tempdir().expect("a directory");
+    let file = write(dir.path(), "file", "");
+    for out in [
+        file.clone(),
+        format!("{file}/runs"),
+        "/proc/runs".to_owned(),
+    ] {
+        let args = ["run", "scenarios/smoke.toml", "--out", &out];
+        check(&args, 2, &[&out, "--out"]).await;
     }
 }
 

@@ -323,11 +323,7 @@ fn start(
     vitals: &Arc<Vitals>,
 ) -> Result<(Shell, tokio::sync::mpsc::Receiver<Synced>, Ready), ServeError> {
     let Begun {
-        #[cfg_attr(
-            not(feature = "planted-bugs"),
-            expect(unused_mut, reason = "planted bugs change it")
-        )]
-        mut engine,
+        engine,
         log,
         reader,
         secret,
@@ -344,6 +340,8 @@ fn start(
         (Some(listener), Some(wanted)) => Some(address_of(listener, wanted)?),
         (Some(_), None) | (None, _) => None,
     };
+    #[cfg(feature = "planted-bugs")]
+    let mut engine = engine;
     #[cfg(feature = "planted-bugs")]
     let log = crate::planted::plant(config, &mut engine, log);
     let (writer, synced) = Writer::spawn(log, Arc::clone(vitals))

@@ -331,14 +331,14 @@ fn what_a_kill_left_is_copied_half() {
     check(base, &KILLED, Goes, |_whole| {});
     let older = Refused("has the keys of 1 people who joined behind seq ");
     check(base, &KILLED, Refused("the log ends at seq "), |dir| {
-        remove(dir, WAL)
+        remove(dir, WAL);
     });
     check(base, &KILLED, older, |dir| {
         remove(dir, WAL);
         remove(dir, HEAD);
     });
     check(base, &KILLED, Refused("and no `events.sqlite`"), |dir| {
-        remove(dir, LOG)
+        remove(dir, LOG);
     });
 }
 

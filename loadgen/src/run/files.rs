@@ -48,7 +48,10 @@ pub(super) fn create_run_dir(out: &Path, scenario: &str) -> Result<PathBuf, RunE
         path: path.to_owned(),
         source,
     };
-    fs::create_dir_all(out).map_err(|source| file(out, source))?;
+    fs::create_dir_all(out).map_err(|source| RunError::Out {
+        path: out.to_owned(),
+        source,
+    })?;
     for attempt in 1..=u32::from(u16::MAX) {
         let suffix = if attempt == 1 {
             String::new()

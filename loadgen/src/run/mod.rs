@@ -95,6 +95,14 @@ pub enum RunError {
     /// The history.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// Where runs are to be kept.
+    #[error("{} cannot be made a directory for runs: {source}; name another with --out", .path.display())]
+    Out {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A file of the run.
     #[error("{}: {source}", .path.display())]
     File {

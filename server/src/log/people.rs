@@ -461,7 +461,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut slot = slot_of(&key(user), first.map(Seq));
         spoil(&mut slot[TAIL_AT..]);
-        fs::write(dir.path().join(FILE_NAME), &*slot).unwrap();
+        fs::write(dir.path().join(FILE_NAME), *slot).unwrap();
         Keys::read(dir.path()).unwrap()
     }
 
@@ -520,7 +520,7 @@ mod tests {
             for bit in TAIL_AT * 8..SLOT_BYTES * 8 {
                 let mut slot = slot_of(&key(5), first);
                 slot[bit / 8] ^= 1 << (bit % 8);
-                fs::write(dir.path().join(FILE_NAME), &*slot).unwrap();
+                fs::write(dir.path().join(FILE_NAME), *slot).unwrap();
                 assert!(check_file(dir.path()).is_err(), "{first:?}, bit {bit}");
                 assert_eq!(read(dir.path()).unwrap(), [key(5)], "the key is there");
             }

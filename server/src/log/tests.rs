@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::{
     Durability, EventLog, Head, LogError, SqliteLog, SqliteOptions, SqliteReader,
     contract::batch,
+    lock::{self, DataLock},
     loss,
     mark::{self, Mark, MarkRead},
     replay, verify_chain,
@@ -364,6 +365,29 @@ fn only_the_owner_can_look_inside() {
         let file = file.unwrap().path();
         assert_eq!(mode(&file), 0o600, "{}", file.display());
     }
+}
+
+#[test]
+fn a_lock_says_who_writes_and_nothing_of_who_only_looked() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(lock::FILE_NAME);
+    drop(DataLock::take(dir.path()).unwrap());
+    assert!(!file.exists(), "it was not there before");
+    // Whoever that was is long gone.
+    let before = format!("{}\n", i32::MAX);
+    std::fs::write(&file, &before).unwrap();
+    let mut held = DataLock::take(dir.path()).unwrap();
+    assert_eq!(
+        lock::holder(dir.path()).unwrap().as_deref(),
+        Some("unknown")
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+    held.sign().unwrap();
+    let holder = std::process::id().to_string();
+    assert_eq!(lock::holder(dir.path()).unwrap(), Some(holder));
+    drop(held);
+    assert!(file.exists());
+    assert_eq!(lock::holder(dir.path()).unwrap(), None);
 }
 
 #[test]
