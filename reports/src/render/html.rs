@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use super::chart::{self, Chart};
 use super::fact::{self, Fact};
 use super::phrase::{Piece, pieces};
+use super::printable::printable_page;
 use super::table::{self, Table};
 use super::{broken, figure, phrase};
 use crate::histogram::merge;
@@ -138,8 +139,10 @@ pub fn html(record: &RunRecord) -> String {
         generator: fact::generator(record),
         environment: fact::environment(record),
     };
-    page.render()
-        .expect("the template is checked when it is compiled and is written to memory")
+    let page = page
+        .render()
+        .expect("the template is checked when it is compiled and is written to memory");
+    printable_page(&page)
 }
 
 fn faults_view(record: &RunRecord, found: &FaultsRecord) -> FaultsView {

@@ -14,6 +14,7 @@ mod html;
 mod judged;
 mod junit;
 mod phrase;
+mod printable;
 mod screen;
 mod table;
 mod terminal;

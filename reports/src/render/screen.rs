@@ -3,7 +3,10 @@
 //! Texts go in, one string comes out. Owns the escape codes, and takes every control character out
 //! of what it is given: names come from scenario files, and a file must not move the cursor.
 
-use super::table::{Column, Table};
+use super::{
+    printable::printable,
+    table::{Column, Table},
+};
 
 /// How to write for a terminal. Whether there is one, and what `NO_COLOR` says, the caller knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,13 +148,6 @@ impl Screen {
             self.out.push_str(text);
         }
     }
-}
-
-/// Every control character as a visible sign.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|sign| if sign.is_control() { '\u{fffd}' } else { sign })
-        .collect()
 }
 
 fn width_of(text: &str) -> usize {

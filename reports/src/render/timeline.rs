@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 
 use super::judged::{break_table, counts, overlapping, prefix, when, word};
+use super::printable::printable_page;
 use super::table::Table;
 use crate::judged::{JudgedOperation, JudgedRecord, Mood};
 use crate::record::Verdict;
@@ -103,8 +104,10 @@ pub fn timeline(path: &str, record: &JudgedRecord) -> String {
         broken,
         whole: sheet.lanes(0, sheet.lines.len(), "The whole history"),
     };
-    page.render()
-        .expect("the template is checked when it is compiled and is written to memory")
+    let page = page
+        .render()
+        .expect("the template is checked when it is compiled and is written to memory");
+    printable_page(&page)
 }
 
 /// Where everything stands: lines in columns, and for each operation its place in the order.

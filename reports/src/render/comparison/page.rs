@@ -5,6 +5,7 @@
 
 use askama::Template;
 
+use super::super::printable::printable_page;
 use super::{forest::Forest, phrase, table};
 use crate::compare::Comparison;
 use crate::render::{
@@ -65,8 +66,10 @@ pub fn comparison_html(comparison: &Comparison) -> String {
         shapes: table::shapes(comparison),
         runs: table::runs(comparison),
     };
-    page.render()
-        .expect("the template is checked when it is compiled and is written to memory")
+    let page = page
+        .render()
+        .expect("the template is checked when it is compiled and is written to memory");
+    printable_page(&page)
 }
 
 /// `1 run against 3, changes under 5.0 % of no interest`.
