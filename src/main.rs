@@ -98,7 +98,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         )
         || matches!(
             error.downcast_ref(),
-            Some(RunError::Scenario(_) | RunError::World(_))
+            Some(RunError::Scenario(_) | RunError::World(_) | RunError::Out { .. })
         );
     if is_usage { EXIT_USAGE } else { EXIT_INTERNAL }
 }

@@ -24,6 +24,7 @@ use loadgen::{
 use reports::{
     live::{self, Live},
     render::{self, Style, figure},
+    verdict::EXIT_PASS,
 };
 use tokio::{
     runtime,
@@ -62,7 +63,16 @@ pub(crate) fn run(args: &args::Run) -> Result<ExitCode> {
     drop(screen);
     let ran = ran?;
     print_outcome(args, &ran)?;
-    Ok(ExitCode::from(ran.record.verdict.conclusion.exit_code()))
+    let code = ran.record.verdict.conclusion.exit_code();
+    match ran.unwritten {
+        // What was found out counts for more than where it is kept.
+        Some(error) if code == EXIT_PASS => Err(error.into()),
+        Some(error) => {
+            let _unheard = writeln!(io::stderr(), "stampede: {error}");
+            Ok(ExitCode::from(code))
+        }
+        None => Ok(ExitCode::from(code)),
+    }
 }
 
 /// Who is told how a run goes.
