@@ -14,6 +14,9 @@ use crate::{
     showing,
 };
 
+/// Where runs are kept unless something else is said.
+pub(crate) const OUT_DEFAULT: &str = "runs";
+
 /// Load tests an event-sourced server and judges every answer.
 ///
 /// `run` races clients against a server over a scenario file, measures latency from the intended
@@ -94,7 +97,7 @@ pub(crate) struct Run {
     )]
     pub(crate) admin_password_file: Option<PathBuf>,
     /// Where runs are kept, each in a directory of its own
-    #[arg(long, env = "STAMPEDE_OUT", default_value = "runs", value_name = "DIR")]
+    #[arg(long, env = "STAMPEDE_OUT", default_value = OUT_DEFAULT, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Print the run record as JSON instead of the summary; the only value is `-`
     #[arg(long, env = "STAMPEDE_JSON", value_name = "-", value_parser = ["-"])]

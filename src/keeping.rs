@@ -18,7 +18,7 @@ use server::{
     inspect::timestamp,
 };
 
-use crate::printing;
+use crate::{printing, shell};
 
 /// Milliseconds between two words about the progress.
 const PROGRESS_EVERY_MS: u64 = 1_000;
@@ -64,9 +64,14 @@ pub(crate) struct Import {
 /// Copies a log while it is served.
 pub(crate) fn backup(args: &Backup) -> Result<ExitCode> {
     let copied = copies::backup(&args.data, &args.dest, &mut progress("copied"))?;
-    let dest = args.dest.display();
+    let dest = shell::quoted(&args.dest);
     let mut out = printing::out();
-    writeln!(out, "backed up {} into {dest}", describe(&copied))?;
+    writeln!(
+        out,
+        "backed up {} into {}",
+        describe(&copied),
+        args.dest.display()
+    )?;
     writeln!(out, "Look at it with:     stampede log verify {dest}")?;
     writeln!(
         out,

@@ -12,6 +12,7 @@ mod printing;
 mod proving;
 mod running;
 mod serving;
+mod shell;
 mod showing;
 mod snapshotting;
 mod watching;

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     args::{DurabilityArg, PasswordCostArg, Serve},
-    printing,
+    printing, shell,
 };
 
 /// Runs the server until it is told to stop by Ctrl-C or SIGTERM.
@@ -102,7 +102,8 @@ async fn stop_signal() {
 }
 
 fn ready_text(ready: &Ready) -> String {
-    let (address, data) = (ready.address, ready.data_dir.display());
+    let (address, dir) = (ready.address, ready.data_dir.display());
+    let data = shell::quoted(&ready.data_dir);
     let warnings: String = ready
         .warnings
         .iter()
@@ -115,7 +116,7 @@ fn ready_text(ready: &Ready) -> String {
     };
     let http = ready.http.map(http_text).unwrap_or_default();
     format!(
-        "{warnings}Listening on tcp://{address}; log in {data} at seq {seq}, rebuilt in {ms} ms{from}.\n\
+        "{warnings}Listening on tcp://{address}; log in {dir} at seq {seq}, rebuilt in {ms} ms{from}.\n\
          \n\
          Run a scenario against it:\n\
          \x20 stampede run scenarios/smoke.toml --target tcp://{address} --admin-password-file {password}\n\
@@ -126,7 +127,7 @@ fn ready_text(ready: &Ready) -> String {
          Stop it with Ctrl-C: what was taken is finished first.\n",
         seq = ready.recovered,
         ms = ready.recovered_in.as_millis(),
-        password = ready.admin_password_file.display(),
+        password = shell::quoted(&ready.admin_password_file),
     )
 }
 
