@@ -13,9 +13,10 @@ use server::{
     Ready, ServerConfig, log::Durability, passwords::PasswordCost, session::SessionTimeouts,
 };
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
 
 use crate::{
-    args::{DurabilityArg, PasswordCostArg, Serve},
+    args::{DurabilityArg, PasswordCostArg, Serve, UsageError},
     printing, shell,
 };
 
@@ -23,10 +24,13 @@ use crate::{
 pub(crate) fn serve(args: &Serve) -> Result<ExitCode> {
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("STAMPEDE_LOG")
-                .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("warn")),
-        )
+        .with_env_filter(EnvFilter::try_new(&args.log_filter).map_err(|source| {
+            UsageError::LogFilter {
+                given: args.log_filter.clone(),
+                source,
+            }
+        })?)
+        .with_ansi(printing::wants_color(&io::stderr()))
         .init();
     if args.ready_json {
         // Whoever started this server may die without a word, and then nobody would stop it.
@@ -158,8 +162,9 @@ fn ready_json(ready: &Ready) -> String {
         "address": ready.address.to_string(),
         "jsonl": ready.jsonl.map(|address| address.to_string()),
         "http": ready.http.map(|address| address.to_string()),
-        "data_dir": ready.data_dir,
-        "admin_password_file": ready.admin_password_file,
+        // JSON has only text: a path that is none is known to whoever gave it.
+        "data_dir": ready.data_dir.to_str(),
+        "admin_password_file": ready.admin_password_file.to_str(),
         "recovered_seq": ready.recovered.0,
         "recovered_from_seq": ready.recovered_from.0,
         "recovered_ms": u64::try_from(ready.recovered_in.as_millis()).unwrap_or(u64::MAX),
