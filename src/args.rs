@@ -1,10 +1,13 @@
 //! Arguments as they are typed. Every flag is also an environment variable `STAMPEDE_*`.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{SocketAddr, ToSocketAddrs as _},
+    path::PathBuf,
+};
 
 use crate::snapshotting::Snapshot;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
 
 use crate::{
     checking::Check,
@@ -13,6 +16,9 @@ use crate::{
     keeping::{Backup, Export, Import, Restore},
     showing,
 };
+
+/// Where runs are kept unless something else is said.
+pub(crate) const OUT_DEFAULT: &str = "runs";
 
 /// Load tests an event-sourced server and judges every answer.
 ///
@@ -94,7 +100,7 @@ pub(crate) struct Run {
     )]
     pub(crate) admin_password_file: Option<PathBuf>,
     /// Where runs are kept, each in a directory of its own
-    #[arg(long, env = "STAMPEDE_OUT", default_value = "runs", value_name = "DIR")]
+    #[arg(long, env = "STAMPEDE_OUT", default_value = OUT_DEFAULT, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Print the run record as JSON instead of the summary; the only value is `-`
     #[arg(long, env = "STAMPEDE_JSON", value_name = "-", value_parser = ["-"])]
@@ -127,7 +133,7 @@ pub(crate) struct ScenarioArgs {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// Draw from this seed instead of the scenario's
-    #[arg(long, env = "STAMPEDE_SEED", value_name = "N")]
+    #[arg(long, env = "STAMPEDE_SEED", value_name = "N", value_parser = seed())]
     pub(crate) seed: Option<u64>,
     /// Make every phase this many times as long
     #[arg(
@@ -145,6 +151,25 @@ pub(crate) struct ScenarioArgs {
         value_name = "X"
     )]
     pub(crate) rate_scale: f64,
+}
+
+/// A seed as a scenario can state it too: TOML's integers end there.
+fn seed() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(0..=i64::MAX.unsigned_abs())
+}
+
+/// An address as numbers, or the first that a host's name stands for; one of IPv4 if there is one, since
+/// a machine may know the name of an address of IPv6 that it does not have.
+fn address(given: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = given.parse() {
+        return Ok(address);
+    }
+    let help = "give HOST:PORT, as in 127.0.0.1:7400, [::1]:7400 or localhost:7400";
+    let found = given.to_socket_addrs();
+    let mut found: Vec<SocketAddr> = found.map_err(|error| format!("{error}; {help}"))?.collect();
+    found.sort_by_key(SocketAddr::is_ipv6);
+    let first = found.first().copied();
+    first.ok_or_else(|| format!("no address has that name; {help}"))
 }
 
 /// When a commit counts as durable.
@@ -192,11 +217,12 @@ pub(crate) struct Serve {
         long,
         env = "STAMPEDE_LISTEN",
         default_value = "127.0.0.1:7400",
-        value_name = "ADDR"
+        value_name = "ADDR",
+        value_parser = address
     )]
     pub(crate) listen: SocketAddr,
     /// Where to listen for lines of JSON, for nc and clients in any language; port 0 takes a free one
-    #[arg(long, env = "STAMPEDE_JSONL", value_name = "ADDR")]
+    #[arg(long, env = "STAMPEDE_JSONL", value_name = "ADDR", value_parser = address)]
     pub(crate) jsonl: Option<SocketAddr>,
     /// What the classic dialect on that listener speaks to people in: Portuguese, as its clients' windows do, or English
     #[arg(
@@ -207,7 +233,7 @@ pub(crate) struct Serve {
     )]
     pub(crate) classic_language: LanguageArg,
     /// Where to answer /live, /ready and /metrics over HTTP; port 0 takes a free one. There is no password: listen where only those who run it can ask
-    #[arg(long, env = "STAMPEDE_HTTP", value_name = "ADDR")]
+    #[arg(long, env = "STAMPEDE_HTTP", value_name = "ADDR", value_parser = address)]
     pub(crate) http: Option<SocketAddr>,
     /// When a commit counts as durable; anything but full is labelled in every report
     #[arg(long, env = "STAMPEDE_DURABILITY", value_enum, default_value = "full")]
@@ -240,6 +266,15 @@ pub(crate) struct Serve {
     /// stay; a log-in asked again across the change is refused
     #[arg(long)]
     pub(crate) new_secret: bool,
+    /// What the server says of itself on the standard error: error, warn, info, debug or trace, also for one of its
+    /// rooms alone, as in warn,server::hub=debug
+    #[arg(
+        long,
+        env = "STAMPEDE_LOG_FILTER",
+        default_value = "warn",
+        value_name = "FILTER"
+    )]
+    pub(crate) log_filter: String,
     /// Records between two snapshots, or a quarter of the log if that is more; 0 for none. Each
     /// needs as much memory as the state once more while it is made
     #[arg(
@@ -267,7 +302,7 @@ pub(crate) struct Prove {
     pub(crate) bugs: Vec<server::planted::PlantedBug>,
     /// Seed of the scenarios, in the place of their own
     #[cfg(feature = "planted-bugs")]
-    #[arg(long, env = "STAMPEDE_SEED", value_name = "N")]
+    #[arg(long, env = "STAMPEDE_SEED", value_name = "N", value_parser = seed())]
     pub(crate) seed: Option<u64>,
     /// Where runs are kept, each in a directory of its own
     #[arg(long, env = "STAMPEDE_OUT", default_value = "runs", value_name = "DIR")]
@@ -320,6 +355,16 @@ pub(crate) enum UsageError {
         "--target needs the server's admin password, to make users and agendas there; give the file that `stampede serve` names with --admin-password-file"
     )]
     AdminPassword,
+    /// Not a filter of what a server says.
+    #[error(
+        "--log-filter {given:?} is no filter: {source}; give a level such as debug, or some: warn,server::hub=debug"
+    )]
+    LogFilter {
+        /// What was given.
+        given: String,
+        /// Why not.
+        source: tracing_subscriber::filter::ParseError,
+    },
     /// Only a register history has one.
     #[error("--html makes a timeline of a register history; a run has its report.html")]
     NoTimeline,
@@ -349,6 +394,19 @@ mod tests {
     fn commands(of: &Command) -> Vec<Command> {
         let below = of.get_subcommands().flat_map(commands);
         std::iter::once(of.clone()).chain(below).collect()
+    }
+
+    #[test]
+    fn an_address_is_numbers_or_a_name() {
+        assert_eq!(address("[::1]:7").unwrap().to_string(), "[::1]:7");
+        assert_eq!(
+            address("localhost:7400").unwrap().to_string(),
+            "127.0.0.1:7400"
+        );
+        for wrong in ["localhost", "127.0.0.1", "localhost:x", ":", ""] {
+            let why = address(wrong).unwrap_err();
+            assert!(why.ends_with("or localhost:7400"), "{wrong:?}: {why}");
+        }
     }
 
     #[test]

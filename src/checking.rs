@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    io::{self, IsTerminal, Read, Write},
+    io::{Read, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -23,7 +23,7 @@ use protocol::{OwnedRecord, Seq};
 use reports::{
     judged::{JudgedRecord, RejudgedRecord},
     record::{LawRecord, RunRecord, Verdict},
-    render::{self, Style},
+    render,
     verdict::{EXIT_INCONCLUSIVE, EXIT_INVARIANT, EXIT_PASS, EXIT_USAGE, more_severe},
 };
 use server::{
@@ -32,9 +32,6 @@ use server::{
 };
 
 use crate::{args::UsageError, printing};
-
-/// Columns of what is printed, as for a run's summary.
-const WIDTH: usize = 100;
 
 /// The most bytes of a history of another tool: some millions of operations, read at once.
 const TEXT_BYTES_MAX: u64 = 256 << 20;
@@ -94,10 +91,7 @@ pub(crate) fn check(args: &Check) -> Result<ExitCode> {
         return check_all(args, &mut out);
     };
     let judged = judge(history, args)?;
-    let style = Style {
-        color: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-        width: WIDTH,
-    };
+    let style = printing::style();
     let path = history.display().to_string();
     let text = match &judged {
         Judged::Text(judged) => render::judged(&path, judged, style),

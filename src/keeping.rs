@@ -19,7 +19,7 @@ use server::{
     inspect::timestamp,
 };
 
-use crate::printing;
+use crate::{printing, shell};
 
 /// Milliseconds between two words about the progress.
 const PROGRESS_EVERY_MS: u64 = 1_000;
@@ -65,10 +65,14 @@ pub(crate) struct Import {
 /// Copies a log while it is served.
 pub(crate) fn backup(args: &Backup) -> Result<ExitCode> {
     let copied = copies::backup(&args.data, &args.dest, &mut progress("copied"))?;
-    let dest = args.dest.display().to_string();
-    let dest = printable(&dest);
+    let dest = shell::quoted(&args.dest);
     let mut out = printing::out();
-    writeln!(out, "backed up {} into {dest}", describe(&copied))?;
+    writeln!(
+        out,
+        "backed up {} into {}",
+        describe(&copied),
+        printable(&args.dest.display().to_string())
+    )?;
     writeln!(out, "Look at it with:     stampede log verify {dest}")?;
     writeln!(
         out,

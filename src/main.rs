@@ -5,6 +5,7 @@ mod checking;
 mod comparing;
 mod describing;
 mod descriptors;
+mod environment;
 mod file_size;
 mod inspecting;
 mod keeping;
@@ -12,6 +13,7 @@ mod printing;
 mod proving;
 mod running;
 mod serving;
+mod shell;
 mod showing;
 mod snapshotting;
 mod watching;
@@ -21,8 +23,7 @@ use std::{
     process::ExitCode,
 };
 
-use args::{Args, Command, LogCommand};
-use clap::Parser;
+use args::{Command, LogCommand};
 use loadgen::{
     history::HistoryError, register::HistoryTextError, run::RunError, scenario::ScenarioError,
 };
@@ -35,7 +36,7 @@ use server::{
 };
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = environment::arguments();
     descriptors::raise_limit();
     file_size::hear_of_limit();
     let done = match &args.command {

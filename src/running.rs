@@ -2,8 +2,11 @@
 
 use std::{
     collections::BTreeSet,
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     io::{self, Write},
+    os::unix::ffi::OsStrExt as _,
     path::Path,
     process::ExitCode,
     sync::{
@@ -24,6 +27,7 @@ use loadgen::{
 use reports::{
     live::{self, Live},
     render::{self, Style, figure},
+    verdict::EXIT_PASS,
 };
 use tokio::{
     runtime,
@@ -32,7 +36,7 @@ use tokio::{
 
 use crate::{
     args::{self, ScenarioArgs, UsageError},
-    printing,
+    printing, shell,
     watching::{self, Screen},
 };
 
@@ -62,7 +66,16 @@ pub(crate) fn run(args: &args::Run) -> Result<ExitCode> {
     drop(screen);
     let ran = ran?;
     print_outcome(args, &ran)?;
-    Ok(ExitCode::from(ran.record.verdict.conclusion.exit_code()))
+    let code = ran.record.verdict.conclusion.exit_code();
+    match ran.unwritten {
+        // What was found out counts for more than where it is kept.
+        Some(error) if code == EXIT_PASS => Err(error.into()),
+        Some(error) => {
+            let _unheard = writeln!(io::stderr(), "stampede: {error}");
+            Ok(ExitCode::from(code))
+        }
+        None => Ok(ExitCode::from(code)),
+    }
 }
 
 /// Who is told how a run goes.
@@ -170,26 +183,42 @@ const fn planted_bug(_args: &args::Run) -> Option<String> {
     None
 }
 
-/// What a reader pastes to see the same again: the seed is named even when the scenario says it.
+/// What a reader pastes to see the same again: whatever made this run what it is, from wherever it was
+/// taken, the environment too. What only says how it is told is left out.
 fn command_line(args: &args::Run) -> String {
-    let words: Vec<String> = env::args()
-        .skip(1)
-        .map(|word| {
-            if word.contains(' ') {
-                format!("'{word}'")
-            } else {
-                word
-            }
-        })
-        .collect();
-    let seed = match args.scenario.seed {
-        Some(_) => String::new(),
-        None => Scenario::load(&args.scenario.file).map_or_else(
-            |_broken| String::new(),
-            |scenario| format!(" --seed {}", scenario.seed),
-        ),
-    };
-    format!("stampede {}{seed}", words.join(" "))
+    let scenario = &args.scenario;
+    let mut words: Vec<OsString> = vec!["stampede".into(), "run".into()];
+    let mut option = |name: &str, value: OsString| words.extend([name.into(), value]);
+    // A scenario that cannot be read ends the run before anybody asks how it was begun.
+    let drawn = Scenario::load(&scenario.file).map(|scenario| scenario.seed);
+    if let Some(seed) = scenario.seed.or(drawn.ok()) {
+        option("--seed", seed.to_string().into());
+    }
+    let scales = [
+        ("--time-scale", scenario.time_scale),
+        ("--rate-scale", scenario.rate_scale),
+    ];
+    for (name, scale) in scales.into_iter().filter(|(_, scale)| *scale != 1.0) {
+        option(name, scale.to_string().into());
+    }
+    if let Some(target) = &args.target {
+        option("--target", target.into());
+    }
+    if let Some(file) = &args.admin_password_file {
+        option("--admin-password-file", file.into());
+    }
+    if let Some(bug) = planted_bug(args) {
+        option("--planted-bug", bug.into());
+    }
+    if args.out != Path::new(args::OUT_DEFAULT) {
+        option("--out", (&args.out).into());
+    }
+    // A file may be named as if it were an option.
+    if scenario.file.as_os_str().as_bytes().starts_with(b"-") {
+        words.push("--".into());
+    }
+    words.push((&scenario.file).into());
+    shell::line(words)
 }
 
 /// The first signal ends the load early, with a report; the second ends the program.
@@ -311,6 +340,6 @@ fn beside(dir: &Path) -> String {
     format!(
         "  Beside it: {}. Once more: stampede show {}",
         names.into_iter().collect::<Vec<_>>().join(", "),
-        dir.display()
+        shell::quoted(dir)
     )
 }

@@ -14,20 +14,24 @@ use server::{
     session::SessionTimeouts,
 };
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
 
 use crate::{
-    args::{DurabilityArg, LanguageArg, PasswordCostArg, Serve},
-    printing,
+    args::{DurabilityArg, LanguageArg, PasswordCostArg, Serve, UsageError},
+    printing, shell,
 };
 
 /// Runs the server until it is told to stop by Ctrl-C or SIGTERM.
 pub(crate) fn serve(args: &Serve) -> Result<ExitCode> {
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("STAMPEDE_LOG")
-                .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("warn")),
-        )
+        .with_env_filter(EnvFilter::try_new(&args.log_filter).map_err(|source| {
+            UsageError::LogFilter {
+                given: args.log_filter.clone(),
+                source,
+            }
+        })?)
+        .with_ansi(printing::wants_color(&io::stderr()))
         .init();
     if args.ready_json {
         // Whoever started this server may die without a word, and then nobody would stop it.
@@ -108,7 +112,8 @@ async fn stop_signal() {
 }
 
 fn ready_text(ready: &Ready) -> String {
-    let (address, data) = (ready.address, ready.data_dir.display());
+    let (address, dir) = (ready.address, ready.data_dir.display());
+    let data = shell::quoted(&ready.data_dir);
     let warnings: String = ready
         .warnings
         .iter()
@@ -121,7 +126,7 @@ fn ready_text(ready: &Ready) -> String {
     };
     let http = ready.http.map(http_text).unwrap_or_default();
     format!(
-        "{warnings}Listening on tcp://{address}; log in {data} at seq {seq}, rebuilt in {ms} ms{from}.\n\
+        "{warnings}Listening on tcp://{address}; log in {dir} at seq {seq}, rebuilt in {ms} ms{from}.\n\
          \n\
          Run a scenario against it:\n\
          \x20 stampede run scenarios/smoke.toml --target tcp://{address} --admin-password-file {password}\n\
@@ -133,7 +138,7 @@ fn ready_text(ready: &Ready) -> String {
         seq = ready.recovered,
         ms = ready.recovered_in.as_millis(),
         password = if ready.admin_password_file.exists() {
-            ready.admin_password_file.display().to_string()
+            shell::quoted(&ready.admin_password_file)
         } else {
             "FILE".to_owned()
         },
@@ -167,8 +172,9 @@ fn ready_json(ready: &Ready) -> String {
         "address": ready.address.to_string(),
         "jsonl": ready.jsonl.map(|address| address.to_string()),
         "http": ready.http.map(|address| address.to_string()),
-        "data_dir": ready.data_dir,
-        "admin_password_file": ready.admin_password_file,
+        // JSON has only text: a path that is none is known to whoever gave it.
+        "data_dir": ready.data_dir.to_str(),
+        "admin_password_file": ready.admin_password_file.to_str(),
         "recovered_seq": ready.recovered.0,
         "recovered_from_seq": ready.recovered_from.0,
         "recovered_ms": u64::try_from(ready.recovered_in.as_millis()).unwrap_or(u64::MAX),

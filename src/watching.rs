@@ -6,7 +6,6 @@
 //! absent: how the screen looks (`reports::live`).
 
 use std::{
-    env,
     io::{self, IsTerminal},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -29,7 +28,7 @@ use ratatui::{
 };
 use reports::live::{Law, Live, Mark, Operation, Palette, Second, draw};
 
-use crate::running::stage_words;
+use crate::{printing, running::stage_words};
 
 /// Between two drawings.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
@@ -65,7 +64,7 @@ struct Known {
 impl Screen {
     /// Whether there is a terminal to draw on, and somebody who wants to see it.
     pub(crate) fn has_room(is_talkative: bool) -> bool {
-        let is_capable = env::var_os("TERM").is_some_and(|term| term != "dumb");
+        let is_capable = printing::has_capable_terminal();
         is_talkative && is_capable && io::stdout().is_terminal() && io::stderr().is_terminal()
     }
 
@@ -191,7 +190,7 @@ fn draw_until(
     known: &Mutex<Known>,
     stop: &AtomicBool,
 ) -> io::Result<()> {
-    let palette = if env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
+    let palette = if printing::allows_color() {
         Palette::Colored
     } else {
         Palette::Plain

@@ -24,6 +24,7 @@ mod scenario;
 mod showing;
 mod smoke;
 mod snapshots;
+mod surroundings;
 mod surviving;
 mod verdict;
 mod words;

@@ -256,5 +256,5 @@ async fn a_directory_for_runs_that_cannot_be_made_is_named() {
 async fn a_place_for_runs_that_cannot_be_written_is_named() {
     let (dir, scenario) = with_tiny();
     let file = write(dir.path(), "file", "");
-    check(&["run", &scenario, "--out", &file], 1, &[&file]).await;
+    check(&["run", &scenario, "--out", &file], 2, &[&file, "--out"]).await;
 }

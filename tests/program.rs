@@ -39,8 +39,10 @@ pub(crate) fn stampede<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Co
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    for (name, _value) in std::env::vars().filter(|(name, _)| name.starts_with("STAMPEDE_")) {
-        command.env_remove(name);
+    for (name, _value) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"STAMPEDE_") {
+            command.env_remove(name);
+        }
     }
     command
 }

@@ -17,7 +17,10 @@ use tokio::io::AsyncReadExt;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args = std::env::args_os().skip(1).map(|arg| arg.into_string());
+    let args: Vec<String> = args
+        .collect::<Result<_, _>>()
+        .map_err(|arg| format!("{arg:?} is no text"))?;
     let [address, name, password] = args.as_slice() else {
         return Err("give ADDRESS NAME PASSWORD of somebody who is registered".into());
     };

@@ -44,7 +44,8 @@ const DUPLICATE_EVERY: u64 = 50;
 const UNHEARD_EVERY: u64 = 50;
 
 fn main() -> io::Result<()> {
-    let given = std::env::args().nth(1).and_then(|count| count.parse().ok());
+    let given = std::env::args_os().nth(1);
+    let given = given.and_then(|count| count.to_str()?.parse().ok());
     let operations = given.unwrap_or(OPERATIONS) / RACE * RACE;
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("history.bin");

@@ -61,8 +61,6 @@ pub(super) struct Launch {
 pub(super) struct Ready {
     /// Where it listens.
     pub(super) address: String,
-    /// The file with the first admin's password.
-    pub(super) admin_password_file: PathBuf,
     /// The position it found in the log.
     pub(super) recovered_seq: u64,
     /// How long rebuilding the state took.
@@ -77,6 +75,14 @@ pub enum EmbeddedError {
     Start {
         /// The program.
         program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What it says could not be kept.
+    #[error("cannot write {}, which a run's server speaks into: {source}; was the run's directory removed?", .path.display())]
+    Complaints {
+        /// The file.
+        path: PathBuf,
         /// Why.
         source: io::Error,
     },
@@ -100,8 +106,8 @@ impl Embedded {
     /// If it does not get there.
     pub(super) async fn start(launch: Launch) -> Result<Self, EmbeddedError> {
         let mut child = launch
-            .command()
-            .and_then(|mut command| command.spawn())
+            .command()?
+            .spawn()
             .map_err(|source| EmbeddedError::Start {
                 program: launch.program.clone(),
                 source,
@@ -122,6 +128,12 @@ impl Embedded {
             launch,
             ready,
         })
+    }
+
+    /// The file with the first admin's password.
+    #[must_use]
+    pub(super) fn admin_password_file(&self) -> PathBuf {
+        self.launch.data_dir.join("admin-password")
     }
 
     /// What it said when it got ready.
@@ -238,11 +250,15 @@ impl Embedded {
 }
 
 impl Launch {
-    fn command(&self) -> io::Result<Command> {
+    fn command(&self) -> Result<Command, EmbeddedError> {
         let complaints = OpenOptions::new()
             .create(true)
             .append(true)
-            .open(&self.complaints)?;
+            .open(&self.complaints)
+            .map_err(|source| EmbeddedError::Complaints {
+                path: self.complaints.clone(),
+                source,
+            })?;
         let mut command = Command::new(&self.program);
         command
             .arg("serve")
@@ -262,8 +278,10 @@ impl Launch {
             .kill_on_drop(true)
             .process_group(0);
         // Options for a server started by hand must not reach this one.
-        for (name, _value) in std::env::vars().filter(|(name, _)| name.starts_with("STAMPEDE_")) {
-            command.env_remove(name);
+        for (name, _value) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"STAMPEDE_") {
+                command.env_remove(name);
+            }
         }
         Ok(command)
     }
@@ -304,4 +322,29 @@ pub(super) fn complaints(run_dir: &Path) -> PathBuf {
 
 fn not_ready(reason: &str) -> EmbeddedError {
     EmbeddedError::NotReady(reason.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_was_removed_meanwhile_is_not_a_program_that_cannot_start() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let gone = dir.path().join("gone");
+        let launch = Launch {
+            program: PathBuf::from("stampede"),
+            data_dir: data_dir(&gone),
+            complaints: complaints(&gone),
+            server: ServerConfig::default(),
+            extra: Vec::new(),
+        };
+        let error = launch.command().expect_err("there is no such directory");
+        assert!(
+            error
+                .to_string()
+                .contains("was the run's directory removed?"),
+            "{error}"
+        );
+    }
 }

@@ -7,7 +7,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{self, Write},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -44,7 +44,7 @@ pub(super) fn create_run_dir(out: &Path, scenario: &str) -> Result<PathBuf, RunE
     let stamp = humantime::format_rfc3339_seconds(now)
         .to_string()
         .replace(':', "");
-    let file = |path: &Path, source| RunError::File {
+    let file = |path: &Path, source| RunError::Out {
         path: path.to_owned(),
         source,
     };
@@ -132,27 +132,39 @@ fn table_of_runs(out: &Path) -> PathBuf {
     out.join(format!("runs.v{}.csv", render::CSV_VERSION))
 }
 
-/// Adds the run to the table of runs. Runs may end at the same time: a row is one write.
+/// Adds the run to the table of runs. Runs may end at the same time: each waits for the other.
 fn append_row(dir: &Path, record: &RunRecord) -> Result<(), RunError> {
     let Some(out) = dir.parent() else {
         return Ok(());
     };
     let path = table_of_runs(out);
-    let failed = |source| RunError::File {
-        path: path.clone(),
-        source,
-    };
     let row = render::csv_row(record, &dir.display().to_string());
-    let begun = OpenOptions::new().write(true).create_new(true).open(&path);
-    match begun {
-        Ok(mut file) => file.write_all(format!("{}{row}", render::csv_header()).as_bytes()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let table = OpenOptions::new().append(true).open(&path);
-            table.and_then(|mut table| table.write_all(row.as_bytes()))
-        }
-        Err(error) => Err(error),
+    append(&path, &row).map_err(|source| RunError::File { path, source })
+}
+
+/// Adds a row below the others, whoever left them how: below a header, on a line of its own.
+fn append(path: &Path, row: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut table = options.create(true).read(true).append(true).open(path)?;
+    table.lock()?;
+    let header = render::csv_header();
+    let len = table.seek(SeekFrom::End(0))?;
+    if len == 0 {
+        return table.write_all(format!("{header}{row}").as_bytes());
     }
-    .map_err(failed)
+    let mut begin = vec![0; header.trim_end().len()];
+    table.rewind()?;
+    let is_ours = table.read_exact(&mut begin).is_ok() && begin == header.trim_end().as_bytes();
+    if !is_ours {
+        return Err(io::Error::other(
+            "its first line is not that of a table of runs; move it away, and the next run begins another",
+        ));
+    }
+    let mut last = [0];
+    table.seek(SeekFrom::Start(len - 1))?;
+    table.read_exact(&mut last)?;
+    let break_line = if last == *b"\n" { "" } else { "\n" };
+    table.write_all(format!("{break_line}{row}").as_bytes())
 }
 
 fn write(path: &Path, text: &str) -> Result<(), RunError> {
@@ -160,4 +172,53 @@ fn write(path: &Path, text: &str) -> Result<(), RunError> {
         path: path.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the table holds after a row was added to what was left there.
+    fn added_to(left: Option<&str>) -> io::Result<String> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("table.csv");
+        if let Some(left) = left {
+            fs::write(&path, left).expect("it can be written");
+        }
+        append(&path, "row\n")?;
+        fs::read_to_string(&path)
+    }
+
+    #[test]
+    fn a_row_stands_below_a_header_on_a_line_of_its_own() {
+        let header = render::csv_header();
+        let cases = [
+            (None, format!("{header}row\n")),
+            (Some(String::new()), format!("{header}row\n")),
+            (Some(header.clone()), format!("{header}row\n")),
+            (Some(header.trim_end().to_owned()), format!("{header}row\n")),
+            (
+                Some(format!("{header}one\n")),
+                format!("{header}one\nrow\n"),
+            ),
+            (Some(format!("{header}one")), format!("{header}one\nrow\n")),
+        ];
+        for (left, expected) in cases {
+            assert_eq!(
+                added_to(left.as_deref()).expect("it is added"),
+                expected,
+                "{left:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_row_is_not_put_into_a_file_that_is_something_else() {
+        for left in ["x", "one,two\n1,2\n", &render::csv_header()[1..]] {
+            let why = added_to(Some(left))
+                .expect_err("it is not a table")
+                .to_string();
+            assert!(why.contains("move it away"), "{why}");
+        }
+    }
 }

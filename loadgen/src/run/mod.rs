@@ -69,6 +69,8 @@ pub struct Ran {
     pub record: RunRecord,
     /// Where it is kept.
     pub dir: PathBuf,
+    /// Why not all of it is kept: which file could not be written.
+    pub unwritten: Option<RunError>,
 }
 
 /// Why a run did not come to a verdict.
@@ -144,8 +146,12 @@ pub fn run(options: RunOptions) -> Result<Ran, RunError> {
         let _not_empty = fs::remove_dir(&dir);
     }
     let record = record?;
-    files::write_all(&dir, &record)?;
-    Ok(Ran { record, dir })
+    let unwritten = files::write_all(&dir, &record).err();
+    Ok(Ran {
+        record,
+        dir,
+        unwritten,
+    })
 }
 
 struct Run<'a> {
@@ -256,8 +262,7 @@ impl Run<'_> {
                 _,
             ) => (address.clone(), admin_password_file.clone()),
             (Against::Embedded { .. }, Some(server)) => {
-                let ready = server.ready();
-                (ready.address.clone(), ready.admin_password_file.clone())
+                (server.ready().address.clone(), server.admin_password_file())
             }
             (Against::Embedded { .. }, None) => unreachable!("the embedded server was started"),
         };

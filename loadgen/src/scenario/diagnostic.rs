@@ -53,15 +53,19 @@ impl Error for ScenarioError {}
 /// Something wrong at a place in the text, before file and line are known.
 #[derive(Debug)]
 pub(super) struct Fault {
-    span: Range<usize>,
+    /// `None` where nobody knows.
+    span: Option<Range<usize>>,
     message: String,
     hint: Option<String>,
 }
 
 impl Fault {
-    pub(super) fn new(span: Range<usize>, message: impl Into<String>) -> Box<Self> {
+    pub(super) fn new(
+        span: impl Into<Option<Range<usize>>>,
+        message: impl Into<String>,
+    ) -> Box<Self> {
         Box::new(Self {
-            span,
+            span: span.into(),
             message: message.into(),
             hint: None,
         })
@@ -79,7 +83,10 @@ impl Fault {
         reason = "every fault is boxed, to keep results small"
     )]
     pub(super) fn locate(self: Box<Self>, label: &str, text: &str) -> ScenarioError {
-        let span = clamp(self.span, text);
+        let Some(span) = self.span else {
+            return ScenarioError::without_place(label, &self.message);
+        };
+        let span = clamp(span, text);
         let label = normalize_untrusted_str(label);
         let source = Snippet::source(text)
             .path(label)

@@ -120,6 +120,18 @@ fn all_laws_are_required_when_none_is_named() {
 }
 
 #[test]
+fn what_has_no_place_is_not_said_to_be_in_the_first_line() {
+    let deep = format!(
+        "{GOOD}\n[extra]\ndeep = {}{}\n",
+        "[".repeat(1_000),
+        "]".repeat(1_000)
+    );
+    let error = Scenario::parse("deep.toml", &deep).unwrap_err();
+    assert!(error.to_string().contains("deep.toml"), "{error}");
+    assert!(error.place().is_none_or(|(line, _)| line != 1), "{error}");
+}
+
+#[test]
 fn unknown_names_are_refused_with_a_suggestion() {
     let shown = refusals(&[
         ("duration = \"10s\"", "duratoin = \"10s\""),

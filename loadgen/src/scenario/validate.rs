@@ -50,12 +50,8 @@ const PASSWORD_COSTS: [(&str, PasswordCost); 2] = [
 
 /// Reads and checks the whole file.
 pub(super) fn read_scenario(label: &str, text: &str) -> Read<Scenario> {
-    let parsed = DeTable::parse(text).map_err(|error| {
-        Fault::new(
-            error.span().unwrap_or(0..0),
-            format!("not TOML: {}", error.message()),
-        )
-    })?;
+    let parsed = DeTable::parse(text)
+        .map_err(|error| Fault::new(error.span(), format!("not TOML: {}", error.message())))?;
     let file = Table::document(&parsed, &FILE_KEYS)?;
     let world = read_world(&file.need("world")?.table("[world]", &WORLD_KEYS)?)?;
     let flows = read_flows(&file.need("flow")?, &world)?;

@@ -141,7 +141,7 @@ impl Access {
             .await
             .map_err(WorldError::Connect)?;
         let session = caller
-            .log_in(self.key(0, 0), ADMIN_NAME, password.trim())
+            .log_in(self.key(0, 0), ADMIN_NAME, bare(&password))
             .await
             .map_err(|source| WorldError::Admin {
                 address: self.address.clone(),
@@ -207,4 +207,21 @@ pub(super) async fn build(
         admin_token,
         began_at,
     })
+}
+
+/// A password as it stands in a file: without the line's end that editors add, and the byte order mark.
+fn bare(text: &str) -> &str {
+    text.trim_start_matches('\u{feff}').trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_what_an_editor_leaves_of_it() {
+        for text in ["secret", "secret\n", "\u{feff}secret\r\n", " secret "] {
+            assert_eq!(bare(text), "secret", "{text:?}");
+        }
+    }
 }

@@ -1,0 +1,62 @@
+//! Arguments and the variables that stand for them, taken in one way for all commands.
+//!
+//! An empty variable is none, as compose files and CI templates leave them; a flag's variable is yes
+//! or no in any of the words for it. Deliberately absent: which arguments there are (`args`).
+
+use std::{env, ffi::OsStr};
+
+use clap::{
+    Arg, ArgAction, Command, CommandFactory as _, FromArgMatches as _, builder::BoolishValueParser,
+};
+
+use crate::args::Args;
+
+/// The arguments of this process; whoever mistyped them is told, and the process ends.
+pub(crate) fn arguments() -> Args {
+    let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+    let matches = prepared(Args::command(), &is_empty).get_matches();
+    Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// A command, and all below it, that takes variables as the head of this file says.
+fn prepared(command: Command, is_empty: &dyn Fn(&OsStr) -> bool) -> Command {
+    let command = command.mut_args(|arg| prepared_arg(arg, is_empty));
+    command.mut_subcommands(|below| prepared(below, is_empty))
+}
+
+fn prepared_arg(arg: Arg, is_empty: &dyn Fn(&OsStr) -> bool) -> Arg {
+    let is_flag = matches!(arg.get_action(), ArgAction::SetTrue);
+    let arg = if is_flag {
+        arg.value_parser(BoolishValueParser::new())
+    } else {
+        arg
+    };
+    if arg.get_env().is_some_and(is_empty) {
+        return arg.env(None::<&'static str>);
+    }
+    arg
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The variables of a command and all below it.
+    fn variables(command: &Command) -> Vec<String> {
+        let own = command.get_arguments().filter_map(Arg::get_env);
+        let own = own.map(|name| name.to_string_lossy().into_owned());
+        let below = command.get_subcommands().flat_map(variables);
+        own.chain(below).collect()
+    }
+
+    #[test]
+    fn an_empty_variable_stands_for_no_argument_of_any_command() {
+        let all = variables(&Args::command());
+        assert!(all.len() > 20, "{all:?}");
+        let left = prepared(Args::command(), &|_| true);
+        assert_eq!(variables(&left), [""; 0]);
+        let left = prepared(Args::command(), &|name| name == "STAMPEDE_SEED");
+        assert!(variables(&left).iter().all(|name| name != "STAMPEDE_SEED"));
+        assert!(variables(&left).contains(&"STAMPEDE_OUT".to_owned()));
+    }
+}
