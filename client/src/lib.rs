@@ -25,7 +25,7 @@ pub use conversation::{
     PONG_WITHIN, STEADY_AFTER, Session, Unconsidered, Word,
 };
 pub use shell::{Answer, AskError, Handle, Pushed, Pushes, connect};
-pub use unanswered::GivenUp;
+pub use unanswered::{GIVE_UP_AFTER, GivenUp};
 
 /// Nanoseconds since any instant that stays the same: the caller's clock, which never falls.
 pub type Nanos = u64;
