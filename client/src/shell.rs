@@ -3,23 +3,28 @@
 //! [`connect`] gives a [`Handle`] to ask through, from as many tasks as one likes, and the
 //! [`Pushes`] that come unasked. Behind them one task owns the socket and the conversation, and
 //! lives until the last handle is dropped or the server will not have this person any more. This
-//! file is the one that reads the clock and draws keys. Deliberately absent: everything the
-//! conversation decides.
+//! file is the one that reads the clock. Deliberately absent: everything the conversation decides.
 
 use std::{future::pending, io, time::Duration};
 
-use protocol::{ChainHash, Key, Kind, Outcome, Refusal, Seq};
-use rand::{TryRng, rngs::SysRng};
+use protocol::{Key, Kind, Outcome, Seq, words::presence};
 use tokio::{
     io::Interest,
     net::TcpStream,
-    sync::{mpsc, oneshot},
+    sync::{
+        mpsc::{self, error::TrySendError},
+        watch,
+    },
     time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
-    Nanos,
+    GIVE_UP_AFTER, Nanos,
     conversation::{Broken, Conversation, ENTER_TIMEOUT, Event, Identity, OnBusy, Options, Word},
+    handle::{
+        Answer, AskError, Asked, Asker, Handle, OpenSession, Pushed, Pushes, State, Status, random,
+    },
+    unanswered::GivenUp,
 };
 
 /// Questions of handles that wait for room in the conversation. Whoever asks more waits.
@@ -30,71 +35,13 @@ const PUSHES_LEN_MAX: usize = 256;
 /// Bytes read at a time.
 const READ_BYTES: usize = 16 * 1_024;
 
-/// What asks: cheap to clone, and every clone asks the same server as the same person.
-#[derive(Debug, Clone)]
-pub struct Handle {
-    asked: mpsc::Sender<Asked>,
-}
-
-/// What comes unasked, in the order of the log. Take it, or drop this, or answers wait behind it.
-#[derive(Debug)]
-pub struct Pushes {
-    pushed: mpsc::Receiver<Pushed>,
-}
-
-/// Something that came unasked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pushed {
-    /// Where in the log it happened: keep it, to go on from there in another life of the program.
-    /// `None` for what was said in passing.
-    pub seq: Option<Seq>,
-    /// Which word.
-    pub kind: Kind,
-    /// The version of its layout.
-    pub schema: u8,
-    /// Its bytes.
-    pub body: Vec<u8>,
-}
-
-/// An answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// Where it took effect, or what it reflects.
-    pub seq: Seq,
-    /// The chain hash there.
-    pub hash: ChainHash,
-    /// The word that says what happened (kind, schema, body), or why nothing did.
-    pub outcome: Result<(Kind, u8, Vec<u8>), Refusal>,
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AskError {
-    /// It was not considered, and asking again is of no use.
-    #[error("{0}")]
-    Unconsidered(Refusal),
-    /// The server will not have this person: the conversation is over.
-    #[error("the conversation is over: {0}")]
-    Over(Refusal),
-    /// The runtime ended first.
-    #[error("the program is ending")]
-    Ending,
-}
-
-type Asker = oneshot::Sender<Result<Answer, AskError>>;
-
-#[derive(Debug)]
-struct Asked {
-    /// The key of a command.
-    key: Option<Key>,
-    word: (Kind, u8),
-    body: Vec<u8>,
-    asker: Asker,
-}
+/// Whom to tell, and the key that was asked under.
+type Waiting = (Option<Key>, Asker);
 
 /// Becomes somebody at a server, and stays it, whatever becomes of connections. `cursor` is the
 /// last position this device has; `None` to begin where the server knows it to be. Waits until the
-/// server was reached and took us, however long that takes. Must be called within a tokio runtime.
+/// server was reached and took us, however long that takes; [`start`] does not. Must be called within
+/// a tokio runtime.
 ///
 /// # Errors
 /// If the server does not take us.
@@ -103,9 +50,34 @@ pub async fn connect(
     identity: Identity,
     cursor: Option<Seq>,
 ) -> Result<(Handle, Pushes), AskError> {
+    let (handle, pushes) = start(address, identity, cursor)?;
+    let mut statuses = handle.watch_status();
+    loop {
+        match statuses.next().await {
+            Some(Status::Connected) => return Ok((handle, pushes)),
+            Some(Status::Ended(refusal)) => return Err(AskError::Over(refusal)),
+            Some(Status::Closed) | None => return Err(AskError::Ending),
+            Some(Status::Connecting | Status::Waiting { .. }) => {}
+        }
+    }
+}
+
+/// As [`connect`], without waiting: [`Handle::watch_status`] tells what becomes of it, and what is
+/// asked meanwhile waits for a connection.
+///
+/// # Errors
+/// If the system has no randomness.
+pub fn start(
+    address: &str,
+    identity: Identity,
+    cursor: Option<Seq>,
+) -> Result<(Handle, Pushes), AskError> {
     let (asked, asks) = mpsc::channel(ASKED_LEN_MAX);
     let (pushes, pushed) = mpsc::channel(PUSHES_LEN_MAX);
-    let (entered, has_entered) = oneshot::channel();
+    let (tell_state, state) = watch::channel(State {
+        status: Status::Connecting,
+        session: None,
+    });
     let seed = u64::from_le_bytes(random()?);
     let options = Options {
         identity,
@@ -120,110 +92,102 @@ pub async fn connect(
         input: Vec::new(),
         began_at: Instant::now(),
         pushes,
-        entered: Some(entered),
+        held: None,
+        watched: None,
+        state: tell_state,
     };
     tokio::spawn(shell.serve(asks));
-    has_entered.await.unwrap_or(Err(AskError::Ending))?;
-    Ok((Handle { asked }, Pushes { pushed }))
-}
-
-impl Handle {
-    /// Changes something, under a key of its own, once, however often it has to be asked.
-    ///
-    /// # Errors
-    /// If there is no answer. A refusal is an answer.
-    pub async fn command(&self, word: (Kind, u8), body: Vec<u8>) -> Result<Answer, AskError> {
-        let key = Key(random()?);
-        self.command_under(key, word, body).await
-    }
-
-    /// Changes something under this key, which another life of the program may have used for it.
-    ///
-    /// # Errors
-    /// As [`Self::command`].
-    pub async fn command_under(
-        &self,
-        key: Key,
-        word: (Kind, u8),
-        body: Vec<u8>,
-    ) -> Result<Answer, AskError> {
-        self.ask(Some(key), word, body).await
-    }
-
-    /// Asks something.
-    ///
-    /// # Errors
-    /// As [`Self::command`].
-    pub async fn query(&self, word: (Kind, u8), body: Vec<u8>) -> Result<Answer, AskError> {
-        self.ask(None, word, body).await
-    }
-
-    async fn ask(
-        &self,
-        key: Option<Key>,
-        word: (Kind, u8),
-        body: Vec<u8>,
-    ) -> Result<Answer, AskError> {
-        let (asker, answer) = oneshot::channel();
-        let asked = Asked {
-            key,
-            word,
-            body,
-            asker,
-        };
-        let sent = self.asked.send(asked).await;
-        sent.map_err(|_task_ended| AskError::Ending)?;
-        answer.await.unwrap_or(Err(AskError::Ending))
-    }
-}
-
-impl Pushes {
-    /// The next one; `None` when the conversation is over.
-    pub async fn next(&mut self) -> Option<Pushed> {
-        self.pushed.recv().await
-    }
+    Ok((Handle { asked, state }, Pushes { pushed }))
 }
 
 /// The task behind the handles.
 struct Shell {
-    conversation: Conversation<Asker>,
+    conversation: Conversation<Waiting>,
     address: String,
     stream: Option<TcpStream>,
     input: Vec<u8>,
     began_at: Instant,
     pushes: mpsc::Sender<Pushed>,
-    entered: Option<oneshot::Sender<Result<(), AskError>>>,
+    /// A push that waits for room. Until there is some nothing more is read.
+    held: Option<Pushed>,
+    /// Whose presence is watched, to be asked for on every connection.
+    watched: Option<presence::WatchPresence>,
+    state: watch::Sender<State>,
 }
 
 impl Shell {
     async fn serve(mut self, mut asks: mpsc::Receiver<Asked>) {
         while self.conversation.ended().is_none() {
             if self.conversation.poll_connect(self.now()) {
+                self.tell_state();
                 self.connect().await;
             }
+            self.tell_state();
             let wants_to_write = !self.conversation.poll_transmit().is_empty();
-            let deadline = self.conversation.poll_timeout();
+            let is_held = self.held.is_some();
+            // Who is not listened to is not silent.
+            let deadline = match is_held {
+                true => None,
+                false => self.conversation.poll_timeout(),
+            };
+            let expires_at = self.conversation.expires_at();
             tokio::select! {
                 asked = asks.recv(), if self.conversation.has_room() => match asked {
-                    Some(asked) => self.ask(asked),
+                    Some(asked) => self.handle_asked(asked),
                     None => return,
                 },
-                () = ready(self.stream.as_ref(), wants_to_write) => self.exchange().await,
+                () = ready(self.stream.as_ref(), !is_held, wants_to_write) => self.exchange(),
+                () = self.pushes_have_room(), if is_held => self.handle_room(),
                 () = self.until(deadline) => self.handle_timeout(),
+                () = self.until(expires_at) => self.expire(),
             }
         }
         self.end();
     }
 
     fn now(&self) -> Nanos {
-        u64::try_from(self.began_at.elapsed().as_nanos()).unwrap_or(Nanos::MAX)
+        self.nanos(Instant::now())
+    }
+
+    fn nanos(&self, at: Instant) -> Nanos {
+        let passed = at.saturating_duration_since(self.began_at);
+        u64::try_from(passed.as_nanos()).unwrap_or(Nanos::MAX)
+    }
+
+    fn instant(&self, at: Nanos) -> Instant {
+        self.began_at + Duration::from_nanos(at)
     }
 
     async fn until(&self, deadline: Option<Nanos>) {
         match deadline {
-            Some(at) => sleep_until(self.began_at + Duration::from_nanos(at)).await,
+            Some(at) => sleep_until(self.instant(at)).await,
             None => pending().await,
         }
+    }
+
+    /// Lets handles know how it stands.
+    fn tell_state(&self) {
+        let talk = &self.conversation;
+        let status = match (talk.ended(), talk.connect_at()) {
+            (Some(refusal), _) => Status::Ended(*refusal),
+            (None, Some(at)) => Status::Waiting {
+                until: self.instant(at),
+            },
+            (None, None) if talk.is_open() => Status::Connected,
+            (None, None) => Status::Connecting,
+        };
+        let session = talk.token().filter(|_| talk.session() != 0);
+        let session = session.map(|token| OpenSession {
+            user: talk.user(),
+            session: talk.session(),
+            token,
+        });
+        let state = State { status, session };
+        self.state.send_if_modified(|told| {
+            let is_news = *told != state;
+            *told = state;
+            is_news
+        });
     }
 
     async fn connect(&mut self) {
@@ -248,23 +212,47 @@ impl Shell {
         self.conversation.handle_lost(now);
     }
 
-    fn ask(&mut self, asked: Asked) {
+    fn handle_asked(&mut self, asked: Asked) {
         let now = self.now();
-        let Asked {
-            key,
-            word,
-            body,
-            asker,
-        } = asked;
-        let word = Word {
-            kind: word.0,
-            schema: word.1,
-            body: &body,
-        };
-        match key {
-            Some(key) => self.conversation.command(key, word, asker, now),
-            None => self.conversation.query(word, asker, now),
+        match asked {
+            Asked::Question {
+                key,
+                asked_at,
+                word,
+                body,
+                asker,
+            } => {
+                if self.nanos(asked_at).saturating_add(GIVE_UP_AFTER) <= now {
+                    let _gone = asker.send(Err(AskError::NotSent));
+                    return;
+                }
+                let word = Word {
+                    kind: word.0,
+                    schema: word.1,
+                    body: &body,
+                };
+                match key {
+                    Some(key) => self
+                        .conversation
+                        .command(key, word, (Some(key), asker), now),
+                    None => self.conversation.query(word, (None, asker), now),
+                }
+            }
+            Asked::Signal(signal) => {
+                self.signal(&signal);
+                if let presence::Signal::WatchPresence(watch) = signal {
+                    self.watched = Some(watch);
+                }
+            }
         }
+    }
+
+    fn signal(&mut self, signal: &presence::Signal) {
+        let now = self.now();
+        let ((kind, schema), mut body) = (signal.kind(), Vec::new());
+        signal.encode(&mut body);
+        let body = &body;
+        self.conversation.signal(Word { kind, schema, body }, now);
     }
 
     fn handle_timeout(&mut self) {
@@ -274,10 +262,30 @@ impl Shell {
         }
     }
 
+    /// Gives up what was asked too long ago.
+    fn expire(&mut self) {
+        let now = self.now();
+        while let Some(given_up) = self.conversation.expire(now) {
+            let GivenUp {
+                tag: (key, asker),
+                may_have_happened,
+                ..
+            } = given_up;
+            let _gone = asker.send(Err(match key {
+                _ if !may_have_happened => AskError::NotSent,
+                Some(key) => AskError::UnknownFate(key),
+                None => AskError::NoAnswer,
+            }));
+        }
+    }
+
     /// Reads and writes what the socket takes and has.
-    async fn exchange(&mut self) {
-        let exchanged = self.write().and_then(|()| self.read());
-        let handled = self.handle_input().await;
+    fn exchange(&mut self) {
+        let mut exchanged = self.write();
+        if exchanged.is_ok() && self.held.is_none() {
+            exchanged = self.read();
+        }
+        let handled = self.handle_input();
         if exchanged.is_err() || handled.is_err() {
             self.lose();
         }
@@ -312,64 +320,94 @@ impl Shell {
         }
     }
 
-    async fn handle_input(&mut self) -> Result<(), Broken> {
+    /// Acts on what was read, until a push has no room.
+    fn handle_input(&mut self) -> Result<(), Broken> {
         let bytes = std::mem::take(&mut self.input);
         let mut input = bytes.as_slice();
         let now = self.now();
-        while let Some(event) = self.conversation.handle_bytes(&mut input, now)? {
-            if let Some(pushed) = self.tell(event) {
-                // Nobody may take them any more: then they are for nobody.
-                let _nobody_listens = self.pushes.send(pushed).await;
+        while self.held.is_none()
+            && let Some(event) = self.conversation.handle_bytes(&mut input, now)?
+        {
+            match event {
+                Event::Subscribed { .. } => {
+                    if let Some(watched) = self.watched.clone() {
+                        self.signal(&watched.into());
+                    }
+                }
+                event => self.held = tell(event).and_then(|pushed| hand_on(&self.pushes, pushed)),
             }
         }
         self.input = input.to_vec();
         Ok(())
     }
 
-    /// Tells whoever waits for it. What nobody waits for is to be pushed.
-    fn tell(&mut self, event: Event<'_, Asker>) -> Option<Pushed> {
-        // Askers that stopped waiting are not told.
-        match event {
-            Event::Subscribed { .. } => {
-                let _told_once = self.entered.take().map(|entered| entered.send(Ok(())));
-            }
-            Event::Answered(answered) => {
-                let outcome = match answered.outcome {
-                    Outcome::Accepted { kind, schema, body } => Ok((kind, schema, body.to_vec())),
-                    Outcome::Refused(refusal) => Err(refusal),
-                };
-                let _gone = answered.tag.send(Ok(Answer {
-                    seq: answered.seq,
-                    hash: answered.hash,
-                    outcome,
-                }));
-            }
-            Event::Unconsidered(unconsidered) => {
-                let error = AskError::Unconsidered(unconsidered.refusal);
-                let _gone = unconsidered.tag.send(Err(error));
-            }
-            Event::Pushed {
-                seq,
-                kind,
-                schema,
-                body,
-            } => return Some(pushed(Some(seq), kind, schema, body)),
-            Event::News { kind, schema, body } => return Some(pushed(None, kind, schema, body)),
+    async fn pushes_have_room(&self) {
+        // Nobody may take them any more: then they are for nobody.
+        let _room_or_nobody = self.pushes.reserve().await;
+    }
+
+    fn handle_room(&mut self) {
+        self.held = self
+            .held
+            .take()
+            .and_then(|pushed| hand_on(&self.pushes, pushed));
+        if self.handle_input().is_err() {
+            self.lose();
         }
-        None
     }
 
     /// Nothing more will come: everybody who waits is told why.
     fn end(mut self) {
+        self.tell_state();
         let Some(refusal) = self.conversation.ended().copied() else {
             return;
         };
-        let over = AskError::Over(refusal);
-        let _told_once = self.entered.take().map(|entered| entered.send(Err(over)));
         while let Some(given_up) = self.conversation.give_up() {
-            let _gone = given_up.tag.send(Err(over));
+            let (_, asker) = given_up.tag;
+            let _gone = asker.send(Err(AskError::Over(refusal)));
         }
     }
+}
+
+/// Hands a push on. It comes back if there is no room for it now.
+fn hand_on(pushes: &mpsc::Sender<Pushed>, pushed: Pushed) -> Option<Pushed> {
+    match pushes.try_send(pushed) {
+        Err(TrySendError::Full(pushed)) => Some(pushed),
+        // Nobody takes them any more: they are for nobody.
+        Ok(()) | Err(TrySendError::Closed(_)) => None,
+    }
+}
+
+/// Tells whoever waits for it. What nobody waits for is to be pushed.
+fn tell(event: Event<'_, Waiting>) -> Option<Pushed> {
+    // Askers that stopped waiting are not told.
+    match event {
+        Event::Subscribed { .. } => {}
+        Event::Answered(answered) => {
+            let (_, asker) = answered.tag;
+            let (seq, hash) = (answered.seq, answered.hash);
+            let _gone = asker.send(match answered.outcome {
+                Outcome::Accepted { kind, schema, body } => Ok(Answer {
+                    seq,
+                    hash,
+                    word: (kind, schema, body.to_vec()),
+                }),
+                Outcome::Refused(refusal) => Err(AskError::Refused(refusal)),
+            });
+        }
+        Event::Unconsidered(unconsidered) => {
+            let (_, asker) = unconsidered.tag;
+            let _gone = asker.send(Err(AskError::Unconsidered(unconsidered.refusal)));
+        }
+        Event::Pushed {
+            seq,
+            kind,
+            schema,
+            body,
+        } => return Some(pushed(Some(seq), kind, schema, body)),
+        Event::News { kind, schema, body } => return Some(pushed(None, kind, schema, body)),
+    }
+    None
 }
 
 fn pushed(seq: Option<Seq>, kind: Kind, schema: u8, body: &[u8]) -> Pushed {
@@ -381,23 +419,18 @@ fn pushed(seq: Option<Seq>, kind: Kind, schema: u8, body: &[u8]) -> Pushed {
     }
 }
 
-/// Waits until the socket has something, or takes something if there is something to write.
-async fn ready(stream: Option<&TcpStream>, wants_to_write: bool) {
-    let interest = if wants_to_write {
-        Interest::READABLE | Interest::WRITABLE
-    } else {
-        Interest::READABLE
+/// Waits until the socket has something to read, if that is wanted, or takes something, if there is
+/// something to write.
+async fn ready(stream: Option<&TcpStream>, wants_to_read: bool, wants_to_write: bool) {
+    let interest = match (wants_to_read, wants_to_write) {
+        (true, true) => Interest::READABLE | Interest::WRITABLE,
+        (true, false) => Interest::READABLE,
+        (false, true) => Interest::WRITABLE,
+        (false, false) => return pending().await,
     };
     match stream {
         // What is wrong with it, reading will tell.
         Some(stream) => drop(stream.ready(interest).await),
         None => pending().await,
     }
-}
-
-fn random<const N: usize>() -> Result<[u8; N], AskError> {
-    let mut bytes = [0; N];
-    let drawn = SysRng.try_fill_bytes(&mut bytes);
-    drawn.map_err(|_no_randomness| AskError::Ending)?;
-    Ok(bytes)
 }

@@ -1,8 +1,8 @@
 //! What was asked and is not answered: with its bytes, so that it can be asked again as it was.
 //!
 //! Requests go in as frames, in the order they are asked; they go out when they are answered or
-//! given up. At most [`UNANSWERED_LEN_MAX`] are kept, each of at most a frame. Deliberately absent:
-//! when to send anything.
+//! given up. At most [`UNANSWERED_LEN_MAX`] are kept, each of at most a frame, and none is sent once
+//! it is [`GIVE_UP_AFTER`] old. Deliberately absent: when else to send anything.
 
 use std::collections::VecDeque;
 
@@ -13,6 +13,10 @@ use crate::Nanos;
 /// Requests that may be unanswered: what the wire promises to take on one connection, and so the
 /// most that could be asked again at once. With frames of 16 KiB it is 1 MiB.
 pub(crate) const UNANSWERED_LEN_MAX: usize = IN_FLIGHT_MAX as usize;
+
+/// How long a request is sent again, from when it was asked. The protocol says so: a server remembers
+/// the keys of its newest commands, and one that it has forgotten would be decided once more.
+pub const GIVE_UP_AFTER: Nanos = 60_000_000_000;
 
 /// Buffers of answered requests that are used again: a client with few unanswered at a time asks
 /// without allocating, and one that is idle keeps little.
@@ -29,6 +33,9 @@ pub struct GivenUp<T> {
     pub attempts: u8,
     /// Whether its connection was lost while it was unanswered: an answer may have been under way.
     pub was_cut_off: bool,
+    /// Whether the server may have considered it: it was sent, and the server did not say that it was
+    /// too busy. Otherwise nothing came of it.
+    pub may_have_happened: bool,
 }
 
 #[derive(Debug)]
@@ -37,9 +44,17 @@ pub(crate) struct Unanswered<T> {
     frame: Vec<u8>,
     pub(crate) attempts: u8,
     was_cut_off: bool,
+    may_have_happened: bool,
+    asked_at: Nanos,
     /// When to send it: `None` once that was done on this connection.
     pub(crate) due_at: Option<Nanos>,
     pub(crate) tag: T,
+}
+
+impl<T> Unanswered<T> {
+    const fn expires_at(&self) -> Nanos {
+        self.asked_at.saturating_add(GIVE_UP_AFTER)
+    }
 }
 
 /// See the head of this file.
@@ -72,25 +87,41 @@ impl<T> Queue<T> {
         self.requests.back_mut().map(|request| &mut request.tag)
     }
 
-    /// Keeps a request of these bytes that was sent just now.
-    pub(crate) fn push_sent(&mut self, correlation: u64, frame: &[u8], tag: T) {
-        self.push(correlation, frame, tag, None);
+    /// When the oldest request is too old to be sent again.
+    pub(crate) fn expires_at(&self) -> Option<Nanos> {
+        let oldest = self.requests.front()?;
+        Some(oldest.expires_at())
+    }
+
+    /// Keeps a request of these bytes that is sent just now.
+    pub(crate) fn push_sent(&mut self, correlation: u64, frame: &[u8], tag: T, now: Nanos) {
+        self.push(correlation, frame, tag, None, now);
     }
 
     /// Keeps a request of these bytes that waits for a connection.
-    pub(crate) fn push_unsent(&mut self, correlation: u64, frame: &[u8], tag: T) {
-        self.push(correlation, frame, tag, Some(0));
+    pub(crate) fn push_unsent(&mut self, correlation: u64, frame: &[u8], tag: T, now: Nanos) {
+        self.push(correlation, frame, tag, Some(0), now);
         self.unsent += 1;
     }
 
-    fn push(&mut self, correlation: u64, bytes: &[u8], tag: T, due_at: Option<Nanos>) {
+    fn push(
+        &mut self,
+        correlation: u64,
+        bytes: &[u8],
+        tag: T,
+        due_at: Option<Nanos>,
+        asked_at: Nanos,
+    ) {
         let mut frame = self.spare.pop().unwrap_or_default();
         frame.extend_from_slice(bytes);
+        let is_sent = due_at.is_none();
         self.requests.push_back(Unanswered {
             correlation,
             frame,
-            attempts: u8::from(due_at.is_none()),
+            attempts: u8::from(is_sent),
             was_cut_off: false,
+            may_have_happened: is_sent,
+            asked_at,
             due_at,
             tag,
         });
@@ -109,10 +140,12 @@ impl<T> Queue<T> {
     pub(crate) fn give_up(&mut self) -> Option<GivenUp<T>> {
         let request = self.requests.pop_front()?;
         let (attempts, was_cut_off) = (request.attempts, request.was_cut_off);
+        let may_have_happened = request.may_have_happened;
         Some(GivenUp {
             tag: self.retire(request),
             attempts,
             was_cut_off,
+            may_have_happened,
         })
     }
 
@@ -143,6 +176,8 @@ impl<T> Queue<T> {
         };
         self.unsent += usize::from(request.due_at.is_none());
         request.due_at = Some(due_at);
+        // What an earlier connection carried may have been considered all the same.
+        request.may_have_happened = request.was_cut_off;
         true
     }
 
@@ -157,17 +192,20 @@ impl<T> Queue<T> {
             .min()
     }
 
-    /// Appends to `out` what is due, in the order it was asked.
+    /// Appends to `out` what is due, in the order it was asked. What is too old is not sent any more.
     pub(crate) fn send_due(&mut self, now: Nanos, out: &mut Vec<u8>) {
         if self.unsent == 0 {
             return;
         }
         for request in &mut self.requests {
             if request.due_at.is_some_and(|due_at| due_at <= now) {
-                out.extend_from_slice(&request.frame);
                 request.due_at = None;
-                request.attempts = request.attempts.saturating_add(1);
                 self.unsent -= 1;
+                if now < request.expires_at() {
+                    out.extend_from_slice(&request.frame);
+                    request.attempts = request.attempts.saturating_add(1);
+                    request.may_have_happened = true;
+                }
             }
         }
     }

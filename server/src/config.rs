@@ -3,7 +3,10 @@
 //! Values come from the command line, checked; rooms of the server read them. Deliberately absent:
 //! bounds that no operator needs to choose (they stand beside what they bound).
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
 
 use protocol::Seq;
 
@@ -42,4 +45,27 @@ pub struct ServerConfig {
     /// What it does wrong, on purpose.
     #[cfg(feature = "planted-bugs")]
     pub planted_bug: Option<crate::planted::PlantedBug>,
+}
+
+impl ServerConfig {
+    /// A server inside another program: on a free port of this machine alone, safe and patient as the
+    /// program `stampede` is by default, for a hundred connections, without snapshots.
+    #[must_use]
+    pub fn on_loopback(data_dir: &Path) -> Self {
+        Self {
+            data_dir: data_dir.to_owned(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            jsonl: None,
+            classic_language: Language::default(),
+            http: None,
+            durability: Durability::Full,
+            accept_loss_after: None,
+            password_cost: PasswordCost::DEFAULT,
+            connections_max: 100,
+            timeouts: SessionTimeouts::default(),
+            snapshot_every: 0,
+            #[cfg(feature = "planted-bugs")]
+            planted_bug: None,
+        }
+    }
 }

@@ -295,7 +295,7 @@ impl<T> Conversation<T> {
             && self.ended().is_none()
     }
 
-    /// Changes something: under this key, until it is answered.
+    /// Changes something: under this key, until it is answered or [`Self::expire`] gives it up.
     pub fn command(&mut self, key: Key, word: Word<'_>, tag: T, now: Nanos) {
         let correlation = self.take_correlation();
         let Word { kind, schema, body } = word;
@@ -309,7 +309,7 @@ impl<T> Conversation<T> {
         self.ask(correlation, &request, tag, now);
     }
 
-    /// Asks something, until it is answered.
+    /// Asks something, until it is answered or [`Self::expire`] gives it up.
     pub fn query(&mut self, word: Word<'_>, tag: T, now: Nanos) {
         let correlation = self.take_correlation();
         let Word { kind, schema, body } = word;
@@ -344,6 +344,19 @@ impl<T> Conversation<T> {
     /// Gives up the oldest unanswered request: it is not asked again, and an answer is ignored.
     pub fn give_up(&mut self) -> Option<GivenUp<T>> {
         self.unanswered.give_up()
+    }
+
+    /// When [`Self::expire`] has something to give up.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Nanos> {
+        self.unanswered.expires_at()
+    }
+
+    /// Gives up the oldest unanswered request if it was asked [`GIVE_UP_AFTER`](crate::GIVE_UP_AFTER) ago: it is not sent
+    /// again in any case, whether this is called or not. Call it until there is nothing.
+    pub fn expire(&mut self, now: Nanos) -> Option<GivenUp<T>> {
+        let is_due = self.expires_at().is_some_and(|at| at <= now);
+        is_due.then(|| self.unanswered.give_up())?
     }
 
     /// Whether the caller is to connect now. It says so once; then [`Self::handle_connected`] or
@@ -546,10 +559,10 @@ impl<T> Conversation<T> {
         if self.is_open() {
             self.said_at = now;
             let frame = self.out.get(at..).unwrap_or_default();
-            self.unanswered.push_sent(correlation, frame, tag);
+            self.unanswered.push_sent(correlation, frame, tag, now);
         } else {
             let frame = self.out.split_off(at);
-            self.unanswered.push_unsent(correlation, &frame, tag);
+            self.unanswered.push_unsent(correlation, &frame, tag, now);
         }
     }
 

@@ -9,6 +9,7 @@ use protocol::{
 };
 
 use super::*;
+use crate::GIVE_UP_AFTER;
 
 const SECOND: Nanos = 1_000_000_000;
 const TOKEN: Token = Token([7; 32]);
@@ -395,4 +396,84 @@ fn whoever_has_logged_in_elsewhere_subscribes_and_can_come_back() {
     subscribe(&mut talk, 3);
     come_back(&mut talk, 0);
     assert_eq!(said(&mut talk), ["Some(Seq(3))"]);
+}
+
+/// Takes what is given up: how it is called, and whether it may have happened.
+fn expired(talk: &mut Talk, now: Nanos) -> Vec<(&'static str, bool)> {
+    let expired = std::iter::from_fn(|| talk.expire(now));
+    expired
+        .map(|given_up| (given_up.tag, given_up.may_have_happened))
+        .collect()
+}
+
+#[test]
+fn a_request_is_given_up_a_minute_after_it_was_asked() {
+    let mut talk = Talk::new(options(log_in()));
+    open(&mut talk);
+    talk.command(Key([1; 16]), word(b"a"), "sent", 0);
+    talk.query(word(b"b"), "later", SECOND);
+    said(&mut talk);
+    assert_eq!(talk.expires_at(), Some(GIVE_UP_AFTER));
+    assert_eq!(expired(&mut talk, GIVE_UP_AFTER - 1), []);
+    assert_eq!(expired(&mut talk, GIVE_UP_AFTER), [("sent", true)]);
+    assert_eq!(
+        expired(&mut talk, GIVE_UP_AFTER + SECOND),
+        [("later", true)]
+    );
+    assert_eq!(talk.expires_at(), None);
+    let late = told(&mut talk, &answer(3, &opened()), GIVE_UP_AFTER + SECOND).unwrap();
+    assert!(
+        late.is_empty(),
+        "an answer that comes after that is nobody's"
+    );
+}
+
+#[test]
+fn nothing_is_sent_again_after_a_minute_though_nobody_gave_it_up() {
+    let mut talk = Talk::new(options(log_in()));
+    open(&mut talk);
+    talk.command(Key([1; 16]), word(b"a"), "old", 0);
+    talk.command(Key([2; 16]), word(b"b"), "young", SECOND);
+    said(&mut talk);
+    come_back(&mut talk, GIVE_UP_AFTER - SECOND);
+    said(&mut talk);
+    let correlation = last(&talk);
+    let subscribed = subscribed(3);
+    told(&mut talk, &answer(correlation, &subscribed), GIVE_UP_AFTER).unwrap();
+    assert_eq!(said(&mut talk), ["command 2 [98]"]);
+    assert_eq!(expired(&mut talk, GIVE_UP_AFTER), [("old", true)]);
+}
+
+#[test]
+fn what_was_never_sent_or_not_considered_did_not_happen() {
+    let mut talk = Talk::new(options(log_in()));
+    talk.command(Key([1; 16]), word(b"a"), "never sent", 0);
+    assert_eq!(expired(&mut talk, GIVE_UP_AFTER), [("never sent", false)]);
+    open(&mut talk);
+    let busy = |talk: &mut Talk| {
+        let correlation = last(talk);
+        let error = error(correlation, Code::BUSY, 120_000, false);
+        assert!(told(talk, &error, 0).unwrap().is_empty());
+    };
+    talk.command(Key([2; 16]), word(b"b"), "told to come later", 0);
+    said(&mut talk);
+    busy(&mut talk);
+    assert_eq!(
+        expired(&mut talk, GIVE_UP_AFTER),
+        [("told to come later", false)]
+    );
+    talk.command(Key([3; 16]), word(b"c"), "cut off before", 0);
+    said(&mut talk);
+    let asked = last(&talk);
+    come_back(&mut talk, 0);
+    said(&mut talk);
+    subscribe(&mut talk, 3);
+    said(&mut talk);
+    let error = error(asked, Code::BUSY, 120_000, false);
+    assert!(told(&mut talk, &error, 0).unwrap().is_empty());
+    assert_eq!(
+        expired(&mut talk, GIVE_UP_AFTER),
+        [("cut off before", true)],
+        "the first time it may have been considered"
+    );
 }
