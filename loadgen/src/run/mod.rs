@@ -159,12 +159,12 @@ impl Run<'_> {
         environment.started_at = humantime::format_rfc3339_seconds(started_at).to_string();
         let secret = random_secret()?;
         let server = self.start_server().await?;
-        let access = self.access(server.as_ref(), &secret);
+        let mint = KeyMint::new(secret);
+        let access = self.access(server.as_ref(), &mint);
         let proxy = self.start_proxy(&access).await?;
         let built = self.build(&access.through(proxy.as_ref())).await?;
         self.describe_target(&mut environment, &built.admin);
 
-        let mint = KeyMint::new(secret);
         let mut laws = self.laws(&mint, &built);
         let admin_token = built.admin_token;
         let pid = server.as_ref().and_then(Embedded::pid);
@@ -237,8 +237,7 @@ impl Run<'_> {
         Ok(Some(Embedded::start(launch).await?))
     }
 
-    fn access(&self, server: Option<&Embedded>, secret: &[u8; 32]) -> Access {
-        let run_id = u64::from_le_bytes(*secret.first_chunk().expect("8 of 32 bytes"));
+    fn access(&self, server: Option<&Embedded>, mint: &KeyMint) -> Access {
         let (address, admin_password_file) = match (&self.options.against, server) {
             (
                 Against::Live {
@@ -256,7 +255,7 @@ impl Run<'_> {
         Access {
             address,
             admin_password_file,
-            run_id,
+            keys: mint.set_up(),
         }
     }
 
@@ -275,8 +274,9 @@ impl Run<'_> {
         let world = &self.plan.world;
         let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.clients());
         options.required.clone_from(&self.scenario.require.laws);
-        options.wall_at_start =
-            matches!(self.options.against, Against::Embedded { .. }).then(clock::wall_ms);
+        // A server of the run's own is nobody else's, and on the same clock.
+        options.is_alone = matches!(self.options.against, Against::Embedded { .. });
+        options.wall_at_start = options.is_alone.then(clock::wall_ms);
         let mut laws = Laws::new(options);
         for (client, user) in (0..).zip(&built.users) {
             laws.handle_client(client, *user);

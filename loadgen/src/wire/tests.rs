@@ -214,7 +214,7 @@ fn a_reader_can_tell_a_right_text_from_a_wrong_one_and_from_none() {
     assert_eq!(seen(chat::Content::Text("".into())), Some(Words::Gone));
     assert_eq!(
         seen(chat::Content::Text("wrong".into())),
-        Some(Words::Wrong)
+        Some(Words::Other(shown::digest_of(b"wrong")))
     );
     assert_eq!(seen(chat::Content::Left), None);
 }

@@ -20,7 +20,7 @@ pub use self::people::SILENCE_MAX;
 use self::things::Maker;
 use crate::{
     fault::Proxy,
-    operation::Nanos,
+    operation::{Nanos, SetUpKeys},
     plan::World,
     target::{CallError, Caller, Wire},
     world_map::WorldMap,
@@ -98,17 +98,13 @@ pub(super) struct Access {
     /// The file with the admin's password.
     pub(super) admin_password_file: PathBuf,
     /// Tells this run's names and keys from any other's.
-    pub(super) run_id: u64,
+    pub(super) keys: SetUpKeys,
 }
 
 impl Access {
     /// A key for set-up work: never one of the run's, never the same twice.
     fn key(&self, purpose: u32, number: u32) -> Key {
-        let mut bytes = [0xff; 16];
-        bytes[..4].copy_from_slice(&purpose.to_le_bytes());
-        bytes[4..8].copy_from_slice(&number.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.run_id.to_le_bytes());
-        Key(bytes)
+        self.keys.key(purpose, number)
     }
 
     /// The same, by way of what stands in between, if anything does.
