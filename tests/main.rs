@@ -22,6 +22,8 @@ mod scenario;
 mod showing;
 mod smoke;
 mod snapshots;
+mod stalled;
 mod surviving;
 mod verdict;
+mod visiting;
 mod words;

@@ -235,6 +235,12 @@ fn news_say_who_is_here() {
         last_seen: 6,
         epoch: 2,
     };
-    assert_eq!(decode_news(kind, schema, &body), Ok(wanted));
-    assert!(decode_news(Kind::new(9, 9), 1, &body).is_err());
+    assert_eq!(decode_news(kind, schema, &body), Ok(Some(wanted)));
+    assert_eq!(
+        decode_news(Kind::new(9, 9), 1, &body),
+        Ok(None),
+        "of a kind to come"
+    );
+    assert_eq!(decode_push(Seq(1), Kind::new(9, 9), 1, &body), Ok(None));
+    assert!(decode_news(kind, schema, &body[1..]).is_err(), "cut short");
 }

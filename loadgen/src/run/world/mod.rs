@@ -59,7 +59,10 @@ pub enum WorldError {
         /// Why.
         source: std::io::Error,
     },
-    /// The server.
+    /// The server was never reached.
+    #[error("{0}; is it running, and is the port right?")]
+    Unreached(CallError),
+    /// The server, later on or otherwise.
     #[error(transparent)]
     Connect(CallError),
     /// The admin.
@@ -135,7 +138,10 @@ impl Access {
         })?;
         let mut caller = Caller::connect(&self.address)
             .await
-            .map_err(WorldError::Connect)?;
+            .map_err(|error| match error {
+                CallError::Unreachable { .. } => WorldError::Unreached(error),
+                other => WorldError::Connect(other),
+            })?;
         let session = caller
             .log_in(self.key(0, 0), ADMIN_NAME, password.trim())
             .await
