@@ -1,8 +1,8 @@
 //! Waking at the planned instant, to microseconds.
 //!
 //! Deadlines go in and wake-ups come out, through a `timerfd` armed with absolute instants: the
-//! timers of tokio tick in milliseconds. The pacer measures how late it wakes; it never moves an
-//! instant, so whoever wakes late finds everything due with its planned instant still on it.
+//! timers of tokio tick in milliseconds. The pacer never moves an instant, so whoever wakes late finds
+//! everything due with its planned instant still on it, and notes for each thing how late it is.
 //! Deliberately absent: what is due (see `driver`).
 
 use std::{
@@ -29,7 +29,51 @@ pub struct Pacer {
     clock: Clock,
     /// What the timer is set to; `None` when it is not going to fire.
     armed: Option<Nanos>,
-    lateness: Histogram<u64>,
+    lateness: Lateness,
+}
+
+/// How late things were started, each counted once: a generator that stood still for a while is late for
+/// everything that was due meanwhile, however few times it woke.
+#[derive(Debug)]
+pub struct Lateness(Histogram<u64>);
+
+/// Starts that must be late before a share of them says anything, as for a percentile.
+const LATE_MIN: u64 = 10;
+/// Starts from which on their 99th percentile is known: ten lie beyond it.
+const STARTS_MIN: u64 = 1_000;
+
+impl Lateness {
+    /// Nothing started.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(recorder::histogram())
+    }
+
+    /// Something was started so long after the instant that was planned for it, nanoseconds.
+    pub fn note(&mut self, late: Nanos) {
+        self.0.saturating_record(late.max(1));
+    }
+
+    /// Every start, nanoseconds.
+    #[must_use]
+    pub const fn histogram(&self) -> &Histogram<u64> {
+        &self.0
+    }
+
+    /// How many starts were later than `max`, if it was more than one in a hundred; of fewer than a thousand
+    /// starts, whose 99th percentile nobody knows, more than one in ten.
+    #[must_use]
+    pub fn beyond(&self, max: Nanos) -> Option<u64> {
+        let late = self.0.count_between(max.saturating_add(1), self.0.high());
+        let one_in = if self.0.len() < STARTS_MIN { 10 } else { 100 };
+        (LATE_MIN <= late && self.0.len() < late.saturating_mul(one_in)).then_some(late)
+    }
+}
+
+impl Default for Lateness {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Pacer {
@@ -46,7 +90,7 @@ impl Pacer {
             timer: wake::watch(timer)?,
             clock,
             armed: None,
-            lateness: recorder::histogram(),
+            lateness: Lateness::new(),
         })
     }
 
@@ -71,34 +115,33 @@ impl Pacer {
         Ok(())
     }
 
-    /// Ready once the armed instant has passed, with how late that was noticed.
+    /// Ready once the armed instant has passed.
     ///
     /// # Errors
     /// If the runtime has shut down.
-    pub fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Nanos>> {
+    pub fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(armed) = self.armed else {
             return Poll::Pending;
         };
         loop {
             let mut guard = ready!(self.timer.poll_read_ready(context))?;
             guard.clear_ready();
-            let now = self.clock.now();
             // Earlier than armed: the expiry of an instant that has been replaced.
-            if armed <= now {
+            if armed <= self.clock.now() {
                 self.armed = None;
-                return Poll::Ready(Ok(now - armed));
+                return Poll::Ready(Ok(()));
             }
         }
     }
 
-    /// Somebody had planned something for the instant it woke late for.
-    pub fn note_lateness(&mut self, late: Nanos) {
-        self.lateness.saturating_record(late.max(1));
+    /// What was planned for the instant `due` begins at `now`.
+    pub fn note_start(&mut self, due: Nanos, now: Nanos) {
+        self.lateness.note(now.saturating_sub(due));
     }
 
-    /// How late it woke for what was planned, nanoseconds.
+    /// How late everything was started that was planned.
     #[must_use]
-    pub const fn lateness(&self) -> &Histogram<u64> {
+    pub const fn lateness(&self) -> &Lateness {
         &self.lateness
     }
 }
@@ -153,6 +196,34 @@ mod tests {
         let due: Vec<_> = std::iter::from_fn(|| queue.take_due(25)).collect();
         assert_eq!(due, [(10, 1), (10, 4), (20, 2)]);
         assert_eq!(queue.next_at(), Some(30));
+    }
+
+    /// What became of `count` starts of which `late` were `by` late and the others on time.
+    fn beyond(count: u64, late: u64, by: Nanos) -> Option<u64> {
+        let mut lateness = Lateness::new();
+        (0..count - late).for_each(|_| lateness.note(100_000));
+        (0..late).for_each(|_| lateness.note(by));
+        lateness.beyond(5_000_000)
+    }
+
+    #[test]
+    fn every_start_that_was_due_while_the_generator_stood_still_is_late() {
+        const MS: Nanos = 1_000_000;
+        assert_eq!(beyond(2_000, 0, 0), None);
+        // 3 s of 10 s, at 200 a second: one wake-up, 600 starts.
+        assert_eq!(beyond(2_000, 600, 3_000 * MS), Some(600));
+        // 0.3 s of 12 s, at 2,000 a second.
+        assert_eq!(beyond(24_000, 600, 300 * MS), Some(600));
+        assert_eq!(
+            beyond(20_000, 150, 300 * MS),
+            None,
+            "fewer than one in a hundred"
+        );
+        assert_eq!(beyond(2_000, 600, 4 * MS), None, "within what is allowed");
+        // Of few starts more must be late.
+        assert_eq!(beyond(20, 9, 300 * MS), None);
+        assert_eq!(beyond(500, 50, 300 * MS), None);
+        assert_eq!(beyond(500, 60, 300 * MS), Some(60));
     }
 
     #[tokio::test]

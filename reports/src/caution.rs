@@ -17,6 +17,9 @@ pub const CPUS_SHARED_MIN: u32 = 4;
 /// time, because those count from the intended instant.
 pub const LATENESS_P99_MAX_NS: u64 = 1_000_000;
 
+/// A start so late is no hiccup of a scheduler: the generator was stopped, or got no processor.
+pub const STALL_MIN_NS: u64 = 100_000_000;
+
 /// The target of a run that started its own server.
 pub const TARGET_EMBEDDED: &str = "embedded";
 
@@ -48,10 +51,29 @@ pub enum Caution {
     RemoteTarget {
         target: String,
     },
+    Visitors {
+        records: u64,
+        people: u64,
+    },
     ThroughProxy,
     NoWarmup,
     GeneratorLate {
         lateness_ns: u64,
+    },
+    GeneratorStalled {
+        max_ns: u64,
+    },
+    ConnectionsLost {
+        lost: u64,
+    },
+    NotUnderstood {
+        connections: u64,
+        why: String,
+    },
+    ServerBehind {
+        phase: String,
+        answered: u64,
+        intended: u64,
     },
     SamplesTooSmall {
         phase: String,
@@ -102,6 +124,19 @@ impl fmt::Display for Caution {
                 "The server at {target} was not started by this run: times include whatever lies \
                  between, durability is its own claim, and it was not killed to test that claim."
             ),
+            Self::Visitors { records, people } => {
+                let of = match people {
+                    0 => "of nobody's account".to_owned(),
+                    1 => "of 1 other person".to_owned(),
+                    people => format!("of {} other people", figure::count(*people)),
+                };
+                write!(
+                    f,
+                    "Others used the server too: {} {of} were set aside, and what they took or said was \
+                     allowed for; their load is in every figure.",
+                    figure::counted(*records, "record"),
+                )
+            }
             Self::ThroughProxy => write!(
                 f,
                 "Clients reached the server through a proxy in the generator, so that connections \
@@ -114,9 +149,38 @@ impl fmt::Display for Caution {
             ),
             Self::GeneratorLate { lateness_ns } => write!(
                 f,
-                "The generator woke up to {} late at its 99th percentile; that is part of every \
-                 response time.",
+                "The generator started operations up to {} late at its 99th percentile; that is part of \
+                 every response time.",
                 figure::duration(*lateness_ns),
+            ),
+            Self::GeneratorStalled { max_ns } => write!(
+                f,
+                "The generator itself stood still for up to {}: what was due meanwhile left late, and \
+                 answers that came meanwhile were timed late.",
+                figure::duration(*max_ns),
+            ),
+            Self::ConnectionsLost { lost } => write!(
+                f,
+                "{} ended before their clients wanted it, closed by the server or broken, though nothing \
+                 was broken on purpose.",
+                figure::counted(*lost, "connection"),
+            ),
+            Self::NotUnderstood { connections, why } => write!(
+                f,
+                "On {} the server said what this program does not understand, and the connection was \
+                 ended for that: {why}.",
+                figure::counted(*connections, "connection"),
+            ),
+            Self::ServerBehind {
+                phase,
+                answered,
+                intended,
+            } => write!(
+                f,
+                "Phase `{phase}`: the server fell behind: {} of {} operations were answered while they \
+                 were offered, the others later or never.",
+                figure::count(*answered),
+                figure::count(*intended),
             ),
             Self::SamplesTooSmall { phase, operations } => {
                 let counts: Vec<_> = operations
@@ -147,6 +211,10 @@ impl fmt::Display for Caution {
 #[must_use]
 pub fn collect(record: &RunRecord) -> Vec<Caution> {
     let mut cautions = of_setup(record);
+    cautions.extend(record.visitors.map(|visitors| Caution::Visitors {
+        records: visitors.records,
+        people: visitors.people,
+    }));
     if record
         .faults
         .as_ref()
@@ -163,7 +231,28 @@ pub fn collect(record: &RunRecord) -> Vec<Caution> {
     if LATENESS_P99_MAX_NS < lateness_ns {
         cautions.push(Caution::GeneratorLate { lateness_ns });
     }
+    if STALL_MIN_NS <= lateness.max {
+        let max_ns = lateness.max;
+        cautions.push(Caution::GeneratorStalled { max_ns });
+    }
+    cautions.extend(of_connections(record));
     cautions.extend(measured().flat_map(of_phase));
+    cautions
+}
+
+fn of_connections(record: &RunRecord) -> Vec<Caution> {
+    let connections = &record.connections;
+    let mut cautions = Vec::new();
+    if let Some(why) = &connections.why {
+        cautions.push(Caution::NotUnderstood {
+            connections: connections.unread,
+            why: why.trim_end_matches('.').to_owned(),
+        });
+    }
+    let lost = connections.lost.saturating_sub(connections.unread);
+    if 0 < lost && record.faults.is_none() {
+        cautions.push(Caution::ConnectionsLost { lost });
+    }
     cautions
 }
 
@@ -213,6 +302,13 @@ fn of_phase(phase: &PhaseRecord) -> Vec<Caution> {
         cautions.push(Caution::FailuresApart {
             phase: name(),
             failed,
+        });
+    }
+    if let Some((answered, intended)) = phase.fell_behind() {
+        cautions.push(Caution::ServerBehind {
+            phase: name(),
+            answered,
+            intended,
         });
     }
     let is_too_small = |found: &OperationRecord| {

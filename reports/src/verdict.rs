@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use crate::caution;
 use crate::record::{
-    Conclusion, ContentionRecord, FaultRecord, LawRecord, PhaseRecord, RunRecord, RunVerdict,
-    ThresholdRecord, Verdict,
+    Conclusion, ConservationRecord, ContentionRecord, FaultRecord, LawRecord, PhaseRecord,
+    RunRecord, RunVerdict, ThresholdRecord, Verdict,
 };
 use crate::render::figure;
 
@@ -37,6 +37,18 @@ pub const UNSENT_SHARE_MAX: f64 = 0.01;
 /// Share of the rendezvous that must stay within their spread. A few late ones are the operating
 /// system's; when one in ten is late, the race that was promised did not take place.
 pub const RENDEZVOUS_WITHIN_MIN: f64 = 0.9;
+
+/// Answers below which a run says nothing: one alone raced with nobody.
+pub const ANSWERS_MIN: u64 = 2;
+
+/// Share of the operations of a kind that may stay unanswered where nothing was broken on purpose.
+pub const UNANSWERED_SHARE_MAX: f64 = 0.01;
+
+/// Share of the connections that may be lost where nothing was broken on purpose.
+pub const LOST_SHARE_MAX: f64 = 0.1;
+
+/// Share of what a schedule asks for that may be unanswered when it ends.
+pub const BEHIND_SHARE_MAX: f64 = 0.1;
 
 /// Whether a run reached its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +141,7 @@ pub fn judge(record: &RunRecord, end: RunEnd) -> RunVerdict {
     findings.extend(record.laws.iter().filter_map(judge_law));
     findings.extend(record.thresholds.iter().filter_map(judge_threshold));
     findings.extend(record.phases.iter().flat_map(judge_phase));
+    findings.extend(judge_answers(&record.phases));
     findings.extend(judge_success(&record.phases));
     findings.extend(judge_contention(&record.contention));
     let faults = record.faults.iter().flat_map(|found| &found.faults);
@@ -137,6 +150,10 @@ pub fn judge(record: &RunRecord, end: RunEnd) -> RunVerdict {
         findings.push(inconclusive(format!(
             "the generator did not keep up: {why}"
         )));
+    }
+    findings.extend(record.broke_off.clone().map(inconclusive));
+    if record.faults.is_none() {
+        findings.extend(judge_server(record));
     }
     // Stable: reasons of one severity stay in the order of the report.
     findings.sort_by_key(|(conclusion, _)| std::cmp::Reverse(conclusion.severity()));
@@ -209,6 +226,70 @@ fn judge_phase(phase: &PhaseRecord) -> Vec<Finding> {
     findings
 }
 
+/// A run that judged nothing learnt nothing, whatever its laws say.
+fn judge_answers(phases: &[PhaseRecord]) -> Option<Finding> {
+    let measured = || phases.iter().filter(|phase| !phase.warmup);
+    let answers: u64 = measured()
+        .map(|phase| phase.conservation.ok + phase.conservation.refused)
+        .sum();
+    if measured().next().is_none() {
+        let why = "every phase is a warm-up, which nothing judges: there is no answer to judge";
+        return Some(inconclusive(why.to_owned()));
+    }
+    (answers < ANSWERS_MIN).then(|| {
+        inconclusive(format!(
+            "{} outside of warm-ups is too little to say anything",
+            figure::counted(answers, "answer")
+        ))
+    })
+}
+
+/// Where nothing was broken on purpose: whether the server answered, in time, and kept its connections.
+fn judge_server(record: &RunRecord) -> Vec<Finding> {
+    let measured = || record.phases.iter().filter(|phase| !phase.warmup);
+    let mut findings: Vec<Finding> = measured().flat_map(judge_unanswered).collect();
+    findings.extend(measured().filter_map(judge_pace));
+    let (lost, all) = (record.connections.lost, record.generator.connections);
+    if all as f64 * LOST_SHARE_MAX < lost as f64 {
+        findings.push(inconclusive(format!(
+            "the clients lost {}, and have {}",
+            figure::counted(lost, "connection"),
+            figure::count(all),
+        )));
+    }
+    findings
+}
+
+fn judge_unanswered(phase: &PhaseRecord) -> Vec<Finding> {
+    let unanswered = phase.operations.iter().filter_map(|(operation, found)| {
+        let silent = found.timeout + found.unknown;
+        let sent = silent + found.ok + found.refused + found.error;
+        (sent as f64 * UNANSWERED_SHARE_MAX < silent as f64).then(|| {
+            inconclusive(format!(
+                "phase `{}`: {} of {} `{operation}` were never answered",
+                phase.name,
+                figure::count(silent),
+                figure::count(sent),
+            ))
+        })
+    });
+    unanswered.collect()
+}
+
+fn judge_pace(phase: &PhaseRecord) -> Option<Finding> {
+    let (answered, intended) = phase.fell_behind()?;
+    let late = intended.saturating_sub(answered);
+    (intended as f64 * BEHIND_SHARE_MAX < late as f64).then(|| {
+        inconclusive(format!(
+            "phase `{}`: the server did not keep up with the offered rate: it answered {} of {} \
+             operations while they were offered",
+            phase.name,
+            figure::count(answered),
+            figure::count(intended),
+        ))
+    })
+}
+
 /// An operation that never once succeeded, in no phase, was not exercised. One that did and later
 /// was always refused was: of those who come too late, all are refused.
 fn judge_success(phases: &[PhaseRecord]) -> Vec<Finding> {
@@ -234,16 +315,45 @@ fn judge_unsent(phase: &PhaseRecord) -> Option<Finding> {
     missed.then(|| {
         inconclusive(format!(
             "phase `{}`: {} of {} intended operations were never sent, so the offered rate was \
-             missed",
+             missed: {}",
             phase.name,
             figure::count(unsent),
             figure::count(counts.intended),
+            why_unsent(counts),
         ))
     })
 }
 
+/// Whose doing it is that operations stayed unsent.
+fn why_unsent(counts: &ConservationRecord) -> String {
+    let shed = (0 < counts.shed).then(|| {
+        format!(
+            "{} found their connection full of calls that the server had not answered, or none",
+            figure::count(counts.shed)
+        )
+    });
+    let cancelled = (0 < counts.cancelled_at_end).then(|| {
+        format!(
+            "{} had no turn before the phase ended",
+            figure::count(counts.cancelled_at_end)
+        )
+    });
+    shed.into_iter()
+        .chain(cancelled)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
 fn judge_rendezvous(phase: &PhaseRecord) -> Option<Finding> {
     let meeting = phase.rendezvous.as_ref()?;
+    if meeting.times < meeting.planned {
+        return Some(inconclusive(format!(
+            "phase `{}`: only {} of {} rendezvous took place before its time was over",
+            phase.name,
+            figure::count(u64::from(meeting.times)),
+            figure::count(u64::from(meeting.planned)),
+        )));
+    }
     let missed = f64::from(meeting.within) < f64::from(meeting.times) * RENDEZVOUS_WITHIN_MIN;
     (missed || meeting.times == 0).then(|| {
         inconclusive(format!(

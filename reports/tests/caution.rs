@@ -1,7 +1,7 @@
 //! What a reader must know first, from each thing that makes it so.
 
 use reports::caution::{self, Caution};
-use reports::record::RunRecord;
+use reports::record::{RunRecord, VisitorsRecord};
 
 use crate::sample;
 
@@ -46,7 +46,7 @@ fn each_fact_brings_its_caution() {
     );
     check(
         |it| it.generator.lateness.p99 = Some(1_000_001),
-        "woke up to 1.00 ms late",
+        "started operations up to 1.00 ms late",
     );
     check(
         |it| {
@@ -54,6 +54,32 @@ fn each_fact_brings_its_caution() {
             rendezvous.as_mut().expect("the sample has one").within = 9;
         },
         "1 of 10 rendezvous were spread wider",
+    );
+    check(
+        |it| it.generator.lateness.max = 1_400_000_000,
+        "The generator itself stood still for up to 1.40 s",
+    );
+    check(
+        |it| {
+            let (records, people) = (17, 1);
+            it.visitors = Some(VisitorsRecord { records, people });
+        },
+        "Others used the server too: 17 records of 1 other person were set aside",
+    );
+    check(
+        |it| it.connections.lost = 2,
+        "2 connections ended before their clients wanted it",
+    );
+    check(
+        |it| {
+            it.connections.unread = 1;
+            it.connections.why = Some("no line at all".to_owned());
+        },
+        "On 1 connection the server said what this program does not understand, and the connection was ended for that: no line at all.",
+    );
+    check(
+        |it| it.phases[1].timeline.truncate(20),
+        "Phase `race`: the server fell behind: ",
     );
     check(
         |it| it.phases[2].conservation.timeout = 1,

@@ -173,6 +173,9 @@ fn make() -> RunRecord {
             recovered_ms: 640,
         }),
         faults: None,
+        visitors: None,
+        connections: ConnectionsRecord::default(),
+        broke_off: None,
         server_memory: Some(MemoryRecord {
             first_bytes: 41 << 20,
             half_bytes: 63 << 20,
@@ -361,6 +364,7 @@ fn stampede() -> PhaseRecord {
         rendezvous: Some(RendezvousRecord {
             clients: 40,
             times: 10,
+            planned: 10,
             spread: quantiles(10, 310_000, 0.4),
             spread_max_ns: 2 * MS,
             within: 10,

@@ -1,6 +1,6 @@
 //! What a run comes to, from each thing that can be wrong with it.
 
-use reports::record::{Conclusion, RunRecord, Verdict};
+use reports::record::{Conclusion, FaultsRecord, RunRecord, Verdict};
 use reports::verdict::{self, RunEnd};
 
 use crate::sample;
@@ -223,5 +223,94 @@ fn a_fault_after_which_nothing_was_answered_proves_no_recovery() {
         spoil,
         Conclusion::Inconclusive,
         "nothing was answered after it",
+    );
+}
+
+#[test]
+fn a_run_that_judged_nothing_is_no_pass() {
+    check(
+        |record| record.phases.retain(|phase| phase.warmup),
+        Conclusion::Inconclusive,
+        "every phase is a warm-up",
+    );
+    let one_answer = |record: &mut RunRecord| {
+        record
+            .phases
+            .retain(|phase| phase.warmup || phase.name == "stampede");
+        let phase = record.phases.last_mut().expect("there are two");
+        phase.conservation.intended = 1;
+        phase.conservation.sent = 1;
+        (phase.conservation.ok, phase.conservation.refused) = (1, 0);
+    };
+    check(
+        one_answer,
+        Conclusion::Inconclusive,
+        "1 answer outside of warm-ups is too little",
+    );
+}
+
+#[test]
+fn what_kept_a_run_from_being_judged_is_inconclusive_and_told_as_it_is() {
+    check(
+        |record| record.broke_off = Some("3.2 s into the load: it ended (signal 9)".to_owned()),
+        Conclusion::Inconclusive,
+        "3.2 s into the load: it ended (signal 9)",
+    );
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_no_pass_unless_it_was_broken_on_purpose() {
+    let silent = |record: &mut RunRecord| {
+        let phase = &mut record.phases[1];
+        let found = phase.operations.get_mut("cancel").expect("it has cancels");
+        (found.timeout, found.refused) = (400, found.refused - 400);
+        phase.conservation.timeout += 400;
+        phase.conservation.refused -= 400;
+    };
+    let slow = |record: &mut RunRecord| {
+        for point in &mut record.phases[1].timeline {
+            (point.answered, point.failed) = (point.answered / 2, 0);
+        }
+    };
+    let hung_up = |record: &mut RunRecord| {
+        record.connections.lost = record.generator.connections / 5;
+    };
+    let reasons: [(&dyn Fn(&mut RunRecord), &str); 3] = [
+        (&silent, "400 of 22,999 `cancel` were never answered"),
+        (&slow, "the server did not keep up with the offered rate"),
+        (&hung_up, "the clients lost 12 connections, and have 64"),
+    ];
+    for (spoil, reason) in reasons {
+        check(spoil, Conclusion::Inconclusive, reason);
+        let mut record = sample::unjudged();
+        spoil(&mut record);
+        record.faults = Some(FaultsRecord::default());
+        let found = verdict::judge(&record, RunEnd::Complete);
+        assert_eq!(found.conclusion, Conclusion::Pass, "{:?}", found.reasons);
+    }
+}
+
+#[test]
+fn operations_that_found_no_room_are_the_servers_doing() {
+    check(
+        |record| {
+            let counts = &mut record.phases[1].conservation;
+            counts.intended += 5_000;
+            counts.shed = 5_000;
+        },
+        Conclusion::Inconclusive,
+        "5,000 found their connection full of calls that the server had not answered",
+    );
+}
+
+#[test]
+fn rendezvous_that_had_no_time_are_missed() {
+    check(
+        |record| {
+            let meeting = record.phases[2].rendezvous.as_mut().expect("there is one");
+            meeting.planned = 40;
+        },
+        Conclusion::Inconclusive,
+        "only 10 of 40 rendezvous took place",
     );
 }

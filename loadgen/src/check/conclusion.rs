@@ -7,9 +7,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 use protocol::{
     Kind, Outcome as Logged, OwnedRecord, Refusal, UserId,
-    words::{
-        accounts, agenda, catalogue as catalogue_words, chat as chat_words, sales as sales_words,
-    },
+    words::{accounts, agenda, chat as chat_words},
 };
 use reports::record::{LawRecord, Verdict};
 
@@ -23,6 +21,7 @@ use super::{
     laws::{FIRST_LAWS, LAWS, Laws},
     ledger::{Decided, Ledger, asked, asked_by, asked_bytes, asked_target},
     model_agrees::place_of,
+    people::{is_entering, is_of_server},
     presence, sales,
     slot_history::{Part, SlotHistory, is_of_slot},
     window::Window,
@@ -35,6 +34,36 @@ const OF_SLOTS: [&str; 5] = [
     "someone-wins",
     "no-lost-cancel",
     "linearizable",
+];
+
+/// The laws that are judged by what the run's own people were told, and by nothing else.
+const WITHOUT_LOG: [&str; 18] = [
+    "no-lost-cancel",
+    "real-time-order",
+    "session-order",
+    "idempotent-answers",
+    "shown-once",
+    "one-order",
+    "fifo-per-sender",
+    "causal-order",
+    "read-your-messages",
+    "watermarks-rise",
+    "cursors-independent",
+    "presence-accurate",
+    "presence-complete",
+    "last-seen-rises",
+    "presence-epochs",
+    "no-resurrection",
+    "sales-conserved",
+    "sales-one-snapshot",
+];
+
+/// The same, where nobody else may have done something.
+const WITHOUT_LOG_AND_VISITORS: [&str; 4] = [
+    "no-double-booking",
+    "refusals-justified",
+    "sales-bounded",
+    "sales-monotone",
 ];
 
 /// What became of commands, by the log.
@@ -50,6 +79,10 @@ pub struct Tally {
     pub found: u64,
     /// Never answered, and not in the log.
     pub absent: u64,
+    /// Records of others who used the server while the run went on: set aside.
+    pub set_aside: u64,
+    /// How many people's they are.
+    pub visitors: u64,
 }
 
 impl Laws {
@@ -61,6 +94,7 @@ impl Laws {
         let minted = ours
             .then(|| self.options.mint.verify(&record.key))
             .flatten();
+        self.people.handle_record(record, &self.options.mint);
         self.log_chained.handle_record(record);
         self.handle_keys(record, command.as_ref(), minted);
         self.model_agrees.handle_follow_up(record, command.as_ref());
@@ -108,10 +142,15 @@ impl Laws {
         if minted.is_none() && record.actor != UserId::NOBODY {
             self.log_chained.handle_stranger(record);
         }
-        // Accounts may log in again at any time; what the server does by itself has no key of ours.
-        let ours = record.seq.0 > self.began_at;
-        let is_of_server = command.is_some_and(|command| is_of_server(record, command));
-        if !ours || is_of_server || !is_judged(record.kind) {
+        // What the server does by itself has no key of ours.
+        if record.seq.0 <= self.began_at || is_of_server(record, command) {
+            return;
+        }
+        if minted.is_none() && self.people.is_of_visitor(record) {
+            return self.people.set_aside(record);
+        }
+        // Anybody may try to log in as anybody, at any time.
+        if is_entering(record) {
             return;
         }
         let index = minted.and_then(|(client, _)| usize::try_from(client).ok());
@@ -142,12 +181,17 @@ impl Laws {
     ) {
         if let Some(command) = command {
             match agenda::Event::decode(kind, schema, body) {
-                Ok(event) => self.model_agrees.handle_record(record, command, &Ok(event)),
+                Ok(event) => {
+                    let is_asked = |slot| self.slots.contains_key(&slot);
+                    self.people.handle_agenda(record, &event, is_asked);
+                    self.model_agrees.handle_record(record, command, &Ok(event));
+                }
                 Err(_) => self.model_agrees.handle_undecodable(record),
             }
         } else if let Ok(event) = accounts::Event::decode(kind, schema, body) {
             self.model_agrees.handle_account(&place_of(record), &event);
         }
+        self.people.handle_accepted(record);
     }
 
     /// The state hash of the live server and of a replay of its log: position and hash.
@@ -183,6 +227,7 @@ impl Laws {
         mut self,
         history: impl Fn() -> H,
     ) -> (Vec<LawRecord>, Tally) {
+        self.excuse();
         self.chat.judge(&self.options.mint, &self.users);
         self.presence.judge();
         self.erasure.judge();
@@ -213,6 +258,44 @@ impl Laws {
         (told.into_iter().chain(unknown).collect(), tally)
     }
 
+    /// The same where the log could not be read to its end: of laws that need it, nothing is known.
+    #[must_use]
+    pub fn conclude_without_log<H: Iterator<Item = Operation>>(
+        self,
+        why: &str,
+        history: impl Fn() -> H,
+    ) -> (Vec<LawRecord>, Tally) {
+        // What visitors did is in the log as well.
+        let may_be_visited = !self.options.is_alone;
+        let (mut laws, _tally) = self.conclude_with_tally(history);
+        for law in &mut laws {
+            let name = law.name.as_str();
+            let stands = WITHOUT_LOG.contains(&name)
+                || (!may_be_visited && WITHOUT_LOG_AND_VISITORS.contains(&name));
+            if !stands && law.verdict != Verdict::Unknown {
+                *law = LawRecord {
+                    verdict: Verdict::Unknown,
+                    reason: Some(format!("it needs the log: {why}")),
+                    violation_count: 0,
+                    violations: Vec::new(),
+                    scope: None,
+                    ..law.clone()
+                };
+            }
+        }
+        (laws, Tally::default())
+    }
+
+    /// What the run's own calls do not explain is no violation where visitors explain it; whether
+    /// they do, the laws of the log say.
+    fn excuse(&mut self) {
+        let people = &self.people;
+        self.held_before.extend(people.slots());
+        (self.refusals_justified).excuse(|subject| people.has_changed(subject));
+        (self.no_double_booking).excuse(|subject| people.has_ended(subject));
+        self.sales.excuse(|subject| people.has_changed(subject));
+    }
+
     /// This client, and the other devices of its person.
     fn clients_like(&self, client: u32) -> impl Iterator<Item = u32> {
         let index = usize::try_from(client).unwrap_or(usize::MAX);
@@ -222,19 +305,22 @@ impl Laws {
         devices.map(|(device, _)| device).chain([client])
     }
 
-    const fn tally(&self) -> Tally {
+    fn tally(&self) -> Tally {
         let Counts {
             acknowledged,
             lost,
             found,
             absent,
         } = self.durable_acks.counts();
+        let (set_aside, visitors) = self.people.set_aside_so_far();
         Tally {
             acknowledged,
             lost,
             doubled: self.idempotent_answers.doubled(),
             found,
             absent,
+            set_aside,
+            visitors,
         }
     }
 
@@ -412,25 +498,6 @@ fn unheard_of(name: &str) -> LawRecord {
         violations: Vec::new(),
         scope: None,
     }
-}
-
-/// Whether the server did this by itself.
-fn is_of_server(record: &OwnedRecord, command: &agenda::Command) -> bool {
-    use agenda::Command;
-    record.actor == UserId::NOBODY
-        && matches!(
-            command,
-            Command::OpenAgenda(_) | Command::Expire(_) | Command::Promote(_)
-        )
-}
-
-/// Whether this command is of a system whose records are held against what was asked: not of the
-/// accounts, where people may log in again at any time.
-fn is_judged(kind: Kind) -> bool {
-    matches!(
-        kind.system(),
-        agenda::SYSTEM | chat_words::SYSTEM | catalogue_words::SYSTEM | sales_words::SYSTEM
-    )
 }
 
 /// The digest of a logged command, as `asked_by` makes it of its call.

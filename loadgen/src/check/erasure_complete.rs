@@ -196,7 +196,7 @@ impl ErasureComplete {
                 self.texts += 1;
                 self.wordless.entry(entry.author).or_insert(sighting);
             }
-            Some(Words::Right | Words::Wrong) => self.see(entry.author, what, sighting),
+            Some(Words::Right | Words::Other(_)) => self.see(entry.author, what, sighting),
             None => {}
         }
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::Code;
+use protocol::{Code, words::agenda::SlotId};
 use reports::record::{Count, LawRecord, Verdict, ViolationRecord, WitnessRecord};
 
 use crate::operation::{Call, LawProgress, Nanos, Operation, Outcome, Slot};
@@ -139,8 +139,27 @@ impl Finding {
         let violation = tell();
         let subject = subject.or_else(|| violation.subject());
         self.scope.note(subject, &violation);
-        if self.violations.len() < TOLD_MAX {
-            self.violations.push((subject, violation));
+        // Any of them may be excused later, and another one is told in its place.
+        self.violations.push((subject, violation));
+    }
+
+    /// Takes back violations about things that somebody outside the run changed.
+    pub(super) fn excuse(&mut self, is_excused: impl Fn(Subject) -> bool) {
+        let looked_at = self.violations.len();
+        (self.violations).retain(|(subject, _)| !subject.is_some_and(&is_excused));
+        let excused = looked_at - self.violations.len();
+        if excused == 0 {
+            return;
+        }
+        let mut scope = Scope::new();
+        for (subject, violation) in &self.violations {
+            scope.note(*subject, violation);
+        }
+        self.scope = scope;
+        self.violation_count -= u64::try_from(excused).unwrap_or(0);
+        if self.violations.is_empty() && 0 < self.violation_count {
+            self.violation_count = 0;
+            self.doubt("visitors of the server changed so much that it could not be told from what it did wrong");
         }
     }
 
@@ -164,7 +183,7 @@ impl Finding {
 
     /// The operations to look up in the history.
     pub(super) fn want(&self, wanted: &mut Wanted) {
-        for (_, violation) in &self.violations {
+        for (_, violation) in self.violations.iter().take(TOLD_MAX) {
             for witness in &violation.witnesses {
                 if let Witness::Asked(id) = witness {
                     wanted.insert(*id, None);
@@ -181,7 +200,7 @@ impl Finding {
             (0, None) => Verdict::Valid,
         };
         let (mut windows, mut violations) = (Vec::new(), Vec::new());
-        for (subject, violation) in &self.violations {
+        for (subject, violation) in self.violations.iter().take(TOLD_MAX) {
             let operations = violation.operations(wanted);
             let named = || operations.iter().find_map(|op| Subject::of(&op.call));
             let subject = subject.or_else(named);
@@ -280,7 +299,11 @@ pub(super) fn of_operation(operation: &Operation) -> WitnessRecord {
 
 /// A slot as people say it.
 pub(super) fn slot_text(slot: Slot) -> String {
-    let id = slot.unpack();
+    slot_id_text(slot.unpack())
+}
+
+/// A slot as people say it.
+pub(super) fn slot_id_text(id: SlotId) -> String {
     format!("slot {} of agenda {} on day {}", id.slot, id.agenda, id.day)
 }
 
@@ -298,6 +321,22 @@ pub(super) fn outcome_text(outcome: Outcome) -> String {
         Outcome::Error(code) => format!("not considered: {}", code.name()),
         Outcome::Timeout => "no answer in time".to_owned(),
         Outcome::Unknown => "connection lost".to_owned(),
+    }
+}
+
+/// A question was refused that everybody may ask who asked it.
+pub(super) fn refused_question(operation: &Operation, code: Code) -> Violation {
+    Violation {
+        sentence: format!(
+            "`{}` of client {} was refused as {} at position {}, where it is not so",
+            call_text(&operation.call),
+            operation.client,
+            code.name(),
+            operation.seq,
+        ),
+        witnesses: vec![Witness::Operation(*operation)],
+        order: "a question is refused for nothing but what the log says",
+        expected: "the answer".to_owned(),
     }
 }
 
@@ -322,15 +361,8 @@ pub(super) fn call_text(call: &Call) -> String {
             format!("{name} agenda {} on day {}", id.agenda, id.day)
         }
         Call::MyBookings | Call::EraseMe => name.to_owned(),
-        Call::Chat(call) => operands_text(name, |take| call.for_each_operand(take)),
-        Call::Catalogue(call) => operands_text(name, |take| call.for_each_operand(take)),
-        Call::Sales(call) => operands_text(name, |take| call.for_each_operand(take)),
+        Call::Chat(call) => call.text(),
+        Call::Catalogue(call) => call.text(),
+        Call::Sales(call) => call.text(),
     }
-}
-
-/// A name and the numbers it is about.
-fn operands_text(name: &str, for_each: impl FnOnce(&mut dyn FnMut(u64))) -> String {
-    let mut text = name.to_owned();
-    for_each(&mut |operand| text += &format!(" {operand}"));
-    text
 }

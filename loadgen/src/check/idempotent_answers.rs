@@ -72,8 +72,17 @@ impl IdempotentAnswers {
         }
         self.duplicates += 1;
         if (first.outcome, first.seq, first.hash) != (outcome, seq, hash) {
+            let hashes = if first.hash == hash {
+                String::new()
+            } else {
+                format!(
+                    ", with a hash of {:016x}… where it was {:016x}…",
+                    hash.swap_bytes(),
+                    first.hash.swap_bytes()
+                )
+            };
             let told = format!(
-                "retried and was then answered `{}` at position {seq}, after `{}` at position {}",
+                "retried and was then answered `{}` at position {seq}, after `{}` at position {}{hashes}",
                 outcome_text(outcome),
                 outcome_text(first.outcome),
                 first.seq,

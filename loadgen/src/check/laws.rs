@@ -22,6 +22,7 @@ use super::{
     no_double_booking::NoDoubleBooking,
     no_lost_cancel::NoLostCancel,
     no_phantom::NoPhantom,
+    people::People,
     presence::{self, PresenceLaws},
     real_time_order::RealTimeOrder,
     refusals_justified::RefusalsJustified,
@@ -92,6 +93,9 @@ pub struct LawOptions {
     pub capacity: u32,
     /// Clients of the run, numbered from 0.
     pub clients: u32,
+    /// Whether the server is this run's alone. Elsewhere somebody whom the run did not register may use
+    /// it too, and what they did is set aside.
+    pub is_alone: bool,
     /// Entries in the page that a `my-bookings` call asks for.
     pub page_len: u16,
     /// How far the server's wall clock may be off the generator's when holds end.
@@ -116,6 +120,7 @@ impl LawOptions {
             required: Vec::new(),
             capacity,
             clients,
+            is_alone: false,
             page_len: protocol::limits::PAGE_LEN_MAX,
             hold_slack: 100_000_000,
             presence_slack: 3_000_000_000,
@@ -134,6 +139,8 @@ pub struct Laws {
     pub(super) slots: HashMap<Slot, usize, FixedState>,
     /// By client: who they are.
     pub(super) users: Vec<Option<UserId>>,
+    /// Who is of this run, and what the others did.
+    pub(super) people: People,
     /// The position that the live state was read at.
     pub(super) live_at: Option<u64>,
     /// The last position of the world's set-up.
@@ -174,6 +181,7 @@ impl Laws {
         Self {
             slots: HashMap::with_hasher(FixedState::with_seed(0)),
             users: vec![None; usize::try_from(clients).unwrap_or(0)],
+            people: People::new(options.is_alone),
             live_at: None,
             began_at: 0,
             held_before: HashSet::with_hasher(FixedState::with_seed(0)),
@@ -208,6 +216,7 @@ impl Laws {
             self.users.resize(index + 1, None);
         }
         self.users[index] = Some(user);
+        self.people.admit(user);
     }
 
     /// Records up to and with position `seq` are the world's set-up, not the run's.

@@ -24,6 +24,7 @@ mod no_phantom;
 mod online;
 mod pages;
 mod pair;
+mod people;
 mod presence;
 mod reads;
 mod real_time_order;

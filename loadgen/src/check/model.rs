@@ -269,17 +269,33 @@ impl Model {
 
     /// The digest of a day as one person sees it; `None` when there is no such agenda.
     pub(super) fn day(&self, agenda: u64, day: u32, user: UserId) -> Option<DayDigest> {
-        let state = self.agendas.get(&agenda)?;
         let mut digest = DayDigest::default();
-        match state.days.get(&day) {
-            None => (0..state.slots).for_each(|_| digest.push(0, 0, 0)),
-            Some(slots) => {
-                for slot in slots {
-                    digest.push(slot.held.len(), slot.waiting.len(), slot.booking_of(user));
-                }
-            }
+        for (held, waiting, mine) in self.day_slots(agenda, day, user)? {
+            digest.push(held, waiting, mine);
         }
         Some(digest)
+    }
+
+    /// The slots of a day as one person sees them: held, waiting, and their own booking, 0 for none.
+    pub(super) fn day_slots(
+        &self,
+        agenda: u64,
+        day: u32,
+        user: UserId,
+    ) -> Option<impl Iterator<Item = (usize, usize, u64)>> {
+        let state = self.agendas.get(&agenda)?;
+        let slots = state.days.get(&day).map_or(&[][..], Vec::as_slice);
+        let untouched = usize::from(state.slots).saturating_sub(slots.len());
+        let touched = slots
+            .iter()
+            .map(move |slot| (slot.held.len(), slot.waiting.len(), slot.booking_of(user)));
+        Some(touched.chain(std::iter::repeat_n((0, 0, 0), untouched)))
+    }
+
+    /// The ids of somebody's first `limit` bookings.
+    pub(super) fn booking_ids(&self, user: UserId, limit: usize) -> Vec<u64> {
+        let mine = self.by_user.get(&user).map_or(&[][..], Vec::as_slice);
+        mine.iter().take(limit).copied().collect()
     }
 
     /// The digest of somebody's first `limit` bookings, and how many they are.

@@ -6,16 +6,16 @@
 //! budget.
 
 use foldhash::fast::FixedState;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet, hash_map::Entry};
 use protocol::{
-    OwnedRecord, Refusal, UserId,
+    Code, OwnedRecord, Refusal, UserId,
     words::agenda::{Command, Event},
 };
 
 use crate::operation::{Call, Observed, Operation, Outcome, Slot};
 
 use super::finding::{About, Finding, Violation, Witness, call_text, decided_text, outcome_text};
-use super::ledger::Entry;
+use super::ledger::Entry as Logged;
 use super::log_chained::of_record;
 use super::model::{DayDigest, Model, Place, fold_booking};
 
@@ -42,10 +42,28 @@ struct Read {
 
 const BOOKINGS: Slot = Slot(u64::MAX);
 
+/// The count of a read that was refused: its digest is the code.
+const REFUSED: u32 = u32::MAX;
+
+/// What reads showed is kept for as many different answers: a wrong one beyond them is told without saying
+/// in what it is wrong.
+const SHOWN_MAX: usize = 1 << 17;
+
+/// What a read showed, as small as it can be told from what is right.
+#[derive(Debug)]
+enum Page {
+    /// Slot by slot: held, waiting, the asker's own booking.
+    Day(Box<[(u16, u16, u64)]>),
+    /// The asker's bookings.
+    Bookings(Box<[u64]>),
+}
+
 /// The law.
 #[derive(Debug)]
 pub(super) struct ModelAgrees {
     model: Model,
+    /// By digest.
+    shown: HashMap<u64, Page, FixedState>,
     pieces: Vec<Vec<Read>>,
     pieces_max: usize,
     reads: std::iter::Peekable<std::vec::IntoIter<Read>>,
@@ -63,6 +81,7 @@ impl ModelAgrees {
         let piece = u64::try_from(PIECE_LEN * size_of::<Read>()).unwrap_or(u64::MAX);
         Self {
             model: Model::new(),
+            shown: HashMap::with_hasher(FixedState::with_seed(0)),
             pieces: Vec::new(),
             pieces_max: usize::try_from(bytes_max / piece).unwrap_or(usize::MAX),
             reads: Vec::new().into_iter().peekable(),
@@ -81,6 +100,11 @@ impl ModelAgrees {
         let Some((digest, count)) = digest(observed) else {
             return;
         };
+        if self.shown.len() < SHOWN_MAX
+            && let Entry::Vacant(vacant) = self.shown.entry(digest)
+        {
+            vacant.insert(page(observed));
+        }
         let slot = operation.call.slot().unwrap_or(BOOKINGS);
         self.keep(Read {
             seq: operation.seq,
@@ -89,6 +113,18 @@ impl ModelAgrees {
             client: operation.client,
             counter: operation.counter,
             count,
+        });
+    }
+
+    /// A read was refused: a question is answered like any other, and refusing it may hide everything.
+    pub(super) fn handle_refused_read(&mut self, operation: &Operation, code: Code) {
+        self.keep(Read {
+            seq: operation.seq,
+            digest: u64::from(code.0),
+            slot: operation.call.slot().unwrap_or(BOOKINGS),
+            client: operation.client,
+            counter: operation.counter,
+            count: REFUSED,
         });
     }
 
@@ -228,6 +264,9 @@ impl ModelAgrees {
             return;
         }
         self.compared += 1;
+        if read.count == REFUSED {
+            return self.check_refused(read);
+        }
         let agrees = if read.slot == BOOKINGS {
             let (digest, count) = self.model.bookings(user, self.page_len);
             digest == read.digest && usize::try_from(read.count) == Ok(count)
@@ -237,24 +276,60 @@ impl ModelAgrees {
         };
         if !agrees {
             let (client, counter, seq) = (read.client, read.counter, read.seq);
+            let shown = self.shown.get(&read.digest);
+            let (wrong, expected) = apart(&self.model, read.slot, (user, self.page_len), shown)
+                .unwrap_or_else(|| {
+                    let nothing = "exactly what the records up to that position make";
+                    (String::new(), nothing.to_owned())
+                });
             let call = match read.slot {
                 BOOKINGS => Call::MyBookings,
                 slot => Call::ListSlots { slot },
             };
             self.finding.convict(|| Violation {
                 sentence: format!(
-                    "`{}` of client {client} did not show the state at position {seq}",
+                    "`{}` of client {client} did not show the state at position {seq}{wrong}",
                     call_text(&call),
                 ),
                 witnesses: vec![Witness::Asked((client, counter))],
                 order: "the answer states the position it reflects",
-                expected: "exactly what the records up to that position make".to_owned(),
+                expected,
             });
         }
     }
 
+    /// A question that was refused. How far ahead days may lie only the server says.
+    fn check_refused(&mut self, read: &Read) {
+        let code = Code(u16::try_from(read.digest).unwrap_or(u16::MAX));
+        let day = read.slot.unpack();
+        let is_right = read.slot != BOOKINGS
+            && match code {
+                Code::UNKNOWN_AGENDA => !self.model.agendas.contains_key(&day.agenda),
+                Code::DAY_OUT_OF_RANGE => true,
+                _other => false,
+            };
+        if is_right {
+            return;
+        }
+        let call = match read.slot {
+            BOOKINGS => Call::MyBookings,
+            slot => Call::ListSlots { slot },
+        };
+        let (client, counter, seq) = (read.client, read.counter, read.seq);
+        self.finding.convict(|| Violation {
+            sentence: format!(
+                "`{}` of client {client} was refused as {} at position {seq}, where it is not so",
+                call_text(&call),
+                code.name(),
+            ),
+            witnesses: vec![Witness::Asked((client, counter))],
+            order: "the answer states the position it reflects",
+            expected: "what the records up to that position make".to_owned(),
+        });
+    }
+
     /// An answered decision and its record.
-    pub(super) fn handle_pair(&mut self, operation: &Operation, entry: &Entry) {
+    pub(super) fn handle_pair(&mut self, operation: &Operation, entry: &Logged) {
         let answered = match operation.outcome {
             Outcome::Ok => None,
             Outcome::Refused(code) => Some(code),
@@ -303,6 +378,78 @@ pub(super) const fn place_of(record: &OwnedRecord) -> Place {
 
 const fn is_server_only(command: &Command) -> bool {
     matches!(command, Command::Expire(_) | Command::Promote(_))
+}
+
+/// What a read showed.
+fn page(observed: &Observed) -> Page {
+    match observed {
+        Observed::Slots(slots) => {
+            let slots = slots
+                .iter()
+                .map(|view| (view.held, view.waiting, view.mine));
+            Page::Day(slots.collect())
+        }
+        Observed::Bookings(bookings) => {
+            Page::Bookings(bookings.iter().map(|(booking, ..)| *booking).collect())
+        }
+        Observed::Nothing | Observed::Chat(_) | Observed::Catalogue(_) | Observed::Sales(_) => {
+            Page::Bookings(Box::default())
+        }
+    }
+}
+
+/// In what a page differs first from what the model has, and what is right there.
+fn apart(
+    model: &Model,
+    read: Slot,
+    (user, page_len): (UserId, usize),
+    shown: Option<&Page>,
+) -> Option<(String, String)> {
+    match shown? {
+        Page::Day(shown) => {
+            let day = read.unpack();
+            let Some(right) = model.day_slots(day.agenda, day.day, user) else {
+                return Some((
+                    ": there is no such agenda".to_owned(),
+                    "refused with unknown-agenda".to_owned(),
+                ));
+            };
+            let right: Vec<_> = right.collect();
+            let shown = shown
+                .iter()
+                .map(|(held, waiting, mine)| (usize::from(*held), usize::from(*waiting), *mine));
+            if shown.len() != right.len() {
+                let wrong = format!(": it showed {} slots", shown.len());
+                return Some((wrong, format!("{} slots", right.len())));
+            }
+            let mut pairs = (0..).zip(shown.zip(right));
+            let (slot, (shown, right)): (u16, _) = pairs.find(|(_, (one, other))| one != other)?;
+            let what = |(held, waiting, mine)| match mine {
+                0 => format!("{held} held, {waiting} waiting and none of its own"),
+                mine => format!("{held} held, {waiting} waiting and its own booking {mine}"),
+            };
+            let wrong = format!(": of slot {slot} it showed {}", what(shown));
+            Some((wrong, format!("slot {slot} with {}", what(right))))
+        }
+        Page::Bookings(shown) => {
+            let right = model.booking_ids(user, page_len);
+            let lacking = right.iter().find(|booking| !shown.contains(booking));
+            let invented = shown.iter().find(|booking| !right.contains(booking));
+            let wrong = match (invented, lacking) {
+                (Some(booking), _) => format!(": it showed booking {booking}"),
+                (None, Some(booking)) => format!(": it did not show booking {booking}"),
+                (None, None) if **shown != *right => ": it showed them in another order".to_owned(),
+                (None, None) => ": it showed one with another slot, end or key".to_owned(),
+            };
+            let right: Vec<String> = right.iter().map(u64::to_string).collect();
+            let expected = if right.is_empty() {
+                "no booking".to_owned()
+            } else {
+                format!("the bookings {}, as they were made", right.join(", "))
+            };
+            Some((wrong, expected))
+        }
+    }
 }
 
 /// The digest of what a read showed, and how many entries it had.

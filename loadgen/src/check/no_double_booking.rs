@@ -167,6 +167,11 @@ impl NoDoubleBooking {
         held.push(new);
     }
 
+    /// Slots of which a visitor gave back a place that was not theirs.
+    pub(super) fn excuse(&mut self, is_excused: impl Fn(Subject) -> bool) {
+        self.finding.excuse(is_excused);
+    }
+
     /// How far it is.
     pub(super) const fn progress(&self) -> LawProgress {
         self.finding.progress("bookings", self.bookings)

@@ -111,6 +111,7 @@ impl Laws {
             users: &self.users,
             began_at: self.began_at,
             sent: &self.no_phantom,
+            people: &self.people,
         };
         self.chat.handle_complete(operation, call, seen, &known);
     }
@@ -136,9 +137,13 @@ impl Laws {
     }
 
     fn handle_read(&mut self, operation: &Operation, observed: &Observed) {
-        if operation.outcome == Outcome::Ok {
-            self.no_lost_cancel.handle_read(operation, observed);
-            self.model_agrees.handle_read(operation, observed);
+        match operation.outcome {
+            Outcome::Ok => {
+                self.no_lost_cancel.handle_read(operation, observed);
+                self.model_agrees.handle_read(operation, observed);
+            }
+            Outcome::Refused(code) => self.model_agrees.handle_refused_read(operation, code),
+            Outcome::Error(_) | Outcome::Timeout | Outcome::Unknown => {}
         }
     }
 }
@@ -252,6 +257,7 @@ impl Watch for Laws {
             users: &self.users,
             began_at: self.began_at,
             sent: &self.no_phantom,
+            people: &self.people,
         };
         self.chat.handle_push(client, (seq, push), now, &known);
     }

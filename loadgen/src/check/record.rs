@@ -3,7 +3,7 @@
 //! Raw records go in. Deliberately absent: events, which each law takes from its own model.
 
 use protocol::{
-    Outcome, OwnedRecord, UserId,
+    Outcome, OwnedRecord, Roles, UserId,
     words::{WordError, accounts},
 };
 
@@ -43,6 +43,17 @@ pub(super) fn erased(record: &OwnedRecord) -> Option<UserId> {
     };
     let event = accounts::Event::decode(kind, schema, body).ok()?;
     matches!(event, accounts::Event::Erased(_)).then_some(record.actor)
+}
+
+/// Whose roles were set here, and which they are, if any were.
+pub(super) fn roles_set(record: &OwnedRecord) -> Option<(UserId, Roles)> {
+    let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(&record.outcome) else {
+        return None;
+    };
+    match accounts::Event::decode(kind, schema, body).ok()? {
+        accounts::Event::RolesSet(set) => Some((set.user, set.roles)),
+        _other => None,
+    }
 }
 
 /// What became of a command.

@@ -7,6 +7,7 @@
 use crate::operation::{LawProgress, Nanos, Operation};
 
 use super::finding::{About, Finding, Violation, Witness, slot_text};
+use super::subject::Subject;
 
 const ABOUT: About = About {
     name: "refusals-justified",
@@ -72,6 +73,12 @@ impl RefusalsJustified {
                 .convict(|| violation(operation, capacity, others));
         }
     }
+
+    /// Slots that a visitor may have held meanwhile.
+    pub(super) fn excuse(&mut self, is_excused: impl Fn(Subject) -> bool) {
+        self.finding.excuse(is_excused);
+    }
+
     /// How far it is.
     pub(super) const fn progress(&self) -> LawProgress {
         self.finding.progress("refusals", self.refusals)

@@ -7,6 +7,7 @@
 use protocol::{Code, Refusal, words::agenda as words};
 use words::{Command, Event, SlotId};
 
+use super::finding::slot_id_text;
 use super::model::{Model, Place, SlotState};
 
 const HOLD_SECONDS_MAX: u32 = 3_600;
@@ -64,11 +65,32 @@ impl Expected {
 
     /// What may be answered, for people.
     pub(super) fn text(&self) -> String {
-        let event = self.event.as_ref().map(|event| format!("{event:?}"));
+        let event = self.event.as_ref().map(event_text);
         let refusals = self.refusals.iter().flatten();
         let refusals = refusals.map(|code| format!("refused with {}", code.name()));
         let all: Vec<String> = event.into_iter().chain(refusals).collect();
         all.join(", or ")
+    }
+}
+
+/// An event as people say it.
+fn event_text(event: &Event) -> String {
+    let of = |slot: &SlotId| format!("{} {}", event.name(), slot_id_text(*slot));
+    match event {
+        Event::AgendaOpened(word) => format!("{} with {} slots a day", event.name(), word.slots),
+        Event::Reserved(word) => of(&word.slot),
+        Event::Cancelled(word) => of(&word.slot),
+        Event::Held(word) => format!("{} until {} ms", of(&word.slot), word.until),
+        Event::Confirmed(word) => of(&word.slot),
+        Event::Expired(word) => format!(
+            "{}, booking {} of {}",
+            of(&word.slot),
+            word.booking,
+            word.user
+        ),
+        Event::WaitlistJoined(word) => format!("{}, as number {}", of(&word.slot), word.place),
+        Event::WaitlistLeft(word) => of(&word.slot),
+        Event::Promoted(word) => format!("{}, for {}", of(&word.slot), word.user),
     }
 }
 

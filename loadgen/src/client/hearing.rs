@@ -77,7 +77,7 @@ impl Client {
                 None => Told::Nothing,
             },
             Event::News { kind, schema, body } => {
-                Told::News(wire::decode_news(kind, schema, body)?)
+                wire::decode_news(kind, schema, body)?.map_or(Told::Nothing, Told::News)
             }
         }))
     }
@@ -90,13 +90,13 @@ impl Client {
         let attempts = answer.attempts.min(ATTEMPTS_MAX);
         let position = (answer.seq, answer.hash);
         Ok(match answer.tag {
-            Tag::Call(call) => {
-                let finished = finish(call, attempts, position, answer.outcome, now)?;
-                Told::Finished(Finished {
+            Tag::Call(call) => match finish(call, attempts, position, answer.outcome, now) {
+                Told::Finished(finished) => Told::Finished(Finished {
                     newest_at_return: self.newest_at_return,
                     ..finished
-                })
-            }
+                }),
+                unread => unread,
+            },
             Tag::Again { first, sent_at } => {
                 let outcome = outcome(&answer.outcome);
                 tell_again(*first, sent_at, position, outcome, now)
@@ -117,7 +117,13 @@ impl Client {
             self.shown.end();
             return Ok(Told::Standing);
         };
-        let standing = Standing::decode(kind, schema, body)?;
+        let standing = match Standing::decode(kind, schema, body) {
+            Ok(standing) => standing,
+            Err(error) => {
+                self.shown.end();
+                return Err(error.into());
+            }
+        };
         match self.shown.compare(&standing) {
             Some(after) => self.ask_standing_after(Some(after), now),
             None => self.shown.end(),

@@ -5,7 +5,7 @@
 
 use protocol::{ChainHash, Seq, outcome::Outcome as Decided};
 
-use super::told::{ClientError, Finished, Told};
+use super::told::{Finished, Told};
 use crate::{
     contention::Entry,
     operation::{Nanos, Observed, Operation, Outcome},
@@ -42,21 +42,31 @@ pub(super) struct Outstanding {
     pub(super) entry: Entry,
 }
 
+/// The call with its answer; unread if what was accepted is no answer to it. Then nobody knows what became
+/// of it.
 pub(super) fn finish(
     mut call: Outstanding,
     attempts: u8,
     position: (Seq, ChainHash),
     decided: Decided<'_>,
     now: Nanos,
-) -> Result<Finished, ClientError> {
+) -> Told {
     call.operation.attempts = attempts;
     let observed = match decided {
         Decided::Accepted { kind, schema, body } => {
-            wire::observe(&call.operation.call, kind, schema, body)?
+            match wire::observe(&call.operation.call, kind, schema, body) {
+                Ok(observed) => observed,
+                Err(error) => {
+                    return Told::Unread {
+                        call: call.finish_without(Outcome::Unknown, now),
+                        why: error.into(),
+                    };
+                }
+            }
         }
         Decided::Refused(_) => Observed::Nothing,
     };
-    Ok(Finished {
+    Told::Finished(Finished {
         operation: complete(call.operation, outcome(&decided), position, now),
         observed,
         run: call.run,

@@ -80,6 +80,13 @@ pub enum Told {
     },
     /// Something in passing.
     News(News),
+    /// What is no answer to the call that it says it answers: the connection is of no further use.
+    Unread {
+        /// The call. Nobody knows what became of it.
+        call: Finished,
+        /// What is wrong with it.
+        why: ClientError,
+    },
     /// How far its conversations are is known, or so far as one page says.
     Standing,
     /// A word of no consequence.
@@ -107,4 +114,23 @@ pub enum ClientError {
     /// No word where one was promised.
     #[error(transparent)]
     Word(#[from] WordError),
+}
+
+impl ClientError {
+    /// Whether the server said what this program does not understand, rather than that it ends the
+    /// connection, or nothing at all.
+    #[must_use]
+    pub const fn is_foreign(&self) -> bool {
+        match self {
+            Self::Word(_) => true,
+            Self::Broken(broken) => match broken {
+                Broken::Frame(_)
+                | Broken::Message(_)
+                | Broken::Outcome(_)
+                | Broken::Word(_)
+                | Broken::OtherAnswer => true,
+                Broken::Closing(_) | Broken::NotTaken(_) | Broken::Silent(_) => false,
+            },
+        }
+    }
 }

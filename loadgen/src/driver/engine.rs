@@ -27,7 +27,7 @@ use crate::{
     pacer::{Pacer, TimerQueue},
     plan::{Lane, Plan},
     recorder::Recorder,
-    target::Target,
+    target::{LinkLost, Target},
 };
 
 /// Bytes taken from a link in one read: several hundred answers.
@@ -305,6 +305,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             match received {
                 Ok(0) => break,
                 Ok(count) => self.handle_bytes(link, &scratch[..count], now),
+                Err(lost @ LinkLost::Foreign(_)) => self.lose_unread(link, &lost, now),
                 Err(lost) => self.lose(link, &lost, now),
             }
             // Less than there was room for: the link is empty, and will say when it is not.
@@ -351,7 +352,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         };
         let faults = self.struck();
         if let Some(progress) = &mut self.options.progress {
-            let lateness = pacer.lateness();
+            let lateness = pacer.lateness().histogram();
             progress(&Progress {
                 phase: &self.plan.phases[phase].name,
                 second,
@@ -390,6 +391,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
                     client.partial().extend_from_slice(input);
                     return;
                 }
+                Err(error) if error.is_foreign() => return self.lose_unread(link, &error, now),
                 Err(error) => return self.lose(link, &error, now),
             }
         }
@@ -398,6 +400,10 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     fn handle_told(&mut self, link: u32, told: Told, now: Nanos) {
         match told {
             Told::Finished(finished) => self.complete(&finished, now),
+            Told::Unread { call, why } => {
+                self.complete(&call, now);
+                self.lose_unread(link, &why, now);
+            }
             Told::Duplicate { first, second } => {
                 self.in_flight -= 1;
                 self.duplicates += 1;

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use reports::record::ConnectionsRecord;
+
 use super::engine::{Engine, client_of};
 use crate::{
     client::Unanswered,
@@ -22,8 +24,8 @@ const ENTERING_MAX: u32 = 512;
 /// All connections, as far as they are not just there.
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    /// Lost, not by choice.
-    pub(super) lost: u64,
+    /// Lost, not by choice; and of them, those on which something came that nobody understood.
+    pub(super) counts: ConnectionsRecord,
     /// Clients that want a connection, and when.
     coming: TimerQueue,
     /// Connections that are there or being made, and nobody's yet.
@@ -98,6 +100,14 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
         }
     }
 
+    /// Something came on a connection that this program does not understand: nothing behind it can be
+    /// trusted either.
+    pub(super) fn lose_unread(&mut self, link: u32, why: &dyn std::error::Error, now: Nanos) {
+        self.links.counts.unread += 1;
+        (self.links.counts.why).get_or_insert_with(|| why.to_string());
+        self.lose(link, why, now);
+    }
+
     /// A connection is gone. What was unanswered on it is asked again on the next; if there will
     /// be none, it may or may not have happened.
     pub(super) fn lose(&mut self, link: u32, why: &dyn std::error::Error, now: Nanos) {
@@ -109,9 +119,9 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
         client.handle_loss(now);
         // Whoever was erased has no session any more, and that is how they are told.
         let is_parting = self.has_parted(link);
-        self.links.lost += u64::from(!is_parting);
+        self.links.counts.lost += u64::from(!is_parting);
         // A server that dies loses all of them: one line says it.
-        if self.links.lost == 1 && !is_parting {
+        if self.links.counts.lost == 1 && !is_parting {
             tracing::warn!(client = link, error = %why, "lost a connection");
         } else {
             tracing::debug!(client = link, error = %why, "lost a connection");

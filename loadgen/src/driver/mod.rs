@@ -36,7 +36,8 @@ use std::{
 };
 
 use reports::record::{
-    ContentionRecord, DoubtRecord, GeneratorRecord, PhaseRecord, QuantileRecord, TimelinePoint,
+    ConnectionsRecord, ContentionRecord, DoubtRecord, GeneratorRecord, PhaseRecord, QuantileRecord,
+    TimelinePoint,
 };
 
 use self::{
@@ -50,7 +51,7 @@ use crate::{
     history::HistoryWriter,
     intervals::IntervalLog,
     operation::{LawProgress, Nanos, Watch},
-    pacer::Pacer,
+    pacer::{Lateness, Pacer},
     plan::{Load, Pace, Plan},
     recorder::{float, seconds},
     target::Target,
@@ -70,7 +71,10 @@ pub struct DriveOptions {
     pub timeout: Duration,
     /// How long a phase waits at its end for what is in flight.
     pub drain: Duration,
-    /// How late the generator may wake at its 99th percentile, and have kept its schedule.
+    /// How much longer than planned rendezvous may take: a server that does not answer keeps each of them
+    /// waiting, and no run is without an end.
+    pub overtime: Duration,
+    /// How late the generator may start things at the 99th percentile, and have kept its schedule.
     pub lateness_max: Duration,
     /// Ask every n-th decided command again, under the same key, to see the same answer.
     pub duplicate_every: Option<NonZeroU32>,
@@ -87,13 +91,14 @@ pub struct DriveOptions {
 }
 
 impl DriveOptions {
-    /// The usual: 10 s for an answer, 5 s to drain, 5 ms to be late, nothing asked twice, nothing kept.
+    /// The usual: 10 s for an answer, 5 s to drain, a minute more for rendezvous, 5 ms to be late, nothing asked twice, nothing kept.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
             timeout: Duration::from_secs(10),
             drain: Duration::from_secs(5),
+            overtime: Duration::from_secs(60),
             lateness_max: Duration::from_millis(5),
             duplicate_every: None,
             history: None,
@@ -124,7 +129,7 @@ pub struct Progress<'a> {
     pub second: TimelinePoint,
     /// Unanswered calls.
     pub in_flight: u64,
-    /// How late the generator woke so far, 99th percentile and at most, nanoseconds.
+    /// How late the generator started things so far, 99th percentile and at most, nanoseconds.
     pub lateness: [Nanos; 2],
     /// What the laws looked at so far.
     pub laws: Vec<LawProgress>,
@@ -144,7 +149,7 @@ pub struct Driven {
     /// Commands asked again on purpose and answered again.
     pub duplicates: u64,
     /// Connections lost.
-    pub links_lost: u64,
+    pub connections: ConnectionsRecord,
     /// Commands that were cut off from their answers.
     pub doubts: DoubtRecord,
     /// Whether it was ended early.
@@ -205,14 +210,14 @@ pub async fn drive<T: Target, W: Watch>(
     let mut generator = record_generator(&costs, &pacer);
     generator.connections = u64::try_from(engine.target.links()).unwrap_or(u64::MAX);
     let lateness_max = phase::nanos(engine.options.lateness_max);
-    generator.saturated = find_saturation(&generator, &phases, lateness_max);
+    generator.saturated = find_saturation(pacer.lateness(), &phases, lateness_max);
     generator.history_bytes = finish_files(&mut engine).map_err(DriveError::Keeping)?;
     Ok(Driven {
         phases,
         generator,
         contention: engine.contention.record(),
         duplicates: engine.duplicates,
-        links_lost: engine.links.lost,
+        connections: std::mem::take(&mut engine.links.counts),
         doubts: engine.doubts,
         interrupted: engine.is_interrupted(),
     })
@@ -258,33 +263,35 @@ fn record_generator(costs: &[PhaseCost], pacer: &Pacer) -> GeneratorRecord {
         cpu_s,
         wall_s: seconds(sum(|cost| cost.wall)),
         memory_bytes_max: crate::clock::memory_bytes_max(),
-        lateness: QuantileRecord::from_histogram(pacer.lateness()),
+        lateness: QuantileRecord::from_histogram(pacer.lateness().histogram()),
         ..GeneratorRecord::default()
     }
 }
 
-/// Why the generator did not keep up, if it did not.
+/// Why the generator did not keep up, if it did not. What found no room on its connection is no fault of
+/// the generator's: the server had not answered what was there.
 fn find_saturation(
-    generator: &GeneratorRecord,
+    lateness: &Lateness,
     phases: &[PhaseRecord],
     lateness_max: Nanos,
 ) -> Option<String> {
-    if let Some(p99) = generator.lateness.p99
-        && lateness_max < p99
-    {
+    if let Some(late) = lateness.beyond(lateness_max) {
+        let all = lateness.histogram();
         return Some(format!(
-            "its pacer woke {} us late at the 99th percentile and {} us is the most",
-            p99 / 1_000,
-            lateness_max / 1_000
+            "{late} of {} starts were more than {} us late, the 99th percentile {} us and the latest {} us",
+            all.len(),
+            lateness_max / 1_000,
+            all.value_at_quantile(0.99) / 1_000,
+            all.max() / 1_000,
         ));
     }
     phases.iter().find_map(|phase| {
         let counts = &phase.conservation;
-        let wanted = float(counts.intended) * SENT_SHARE_MIN;
-        (float(counts.sent) < wanted).then(|| {
+        let unstarted = float(counts.intended) * (1.0 - SENT_SHARE_MIN);
+        (unstarted < float(counts.cancelled_at_end)).then(|| {
             format!(
-                "phase `{}` intended {} operations and sent {}: {} were shed, {} cancelled at its end",
-                phase.name, counts.intended, counts.sent, counts.shed, counts.cancelled_at_end
+                "phase `{}` intended {} operations, and {} of them had no turn before its end",
+                phase.name, counts.intended, counts.cancelled_at_end
             )
         })
     })

@@ -34,15 +34,6 @@ const BEHIND_MAX: Nanos = 1_000_000_000;
 /// Turns after which other tasks of the runtime get theirs.
 const TURNS_A_YIELD: u32 = 64;
 
-/// When the next turn is due by itself.
-#[derive(Debug, Clone, Copy)]
-enum Wake {
-    /// Something is planned for this instant: being late for it is being late.
-    Planned(Nanos),
-    /// Housekeeping, and ends: nobody is kept waiting.
-    House(Nanos),
-}
-
 /// What a phase cost the generator while it offered load.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PhaseCost {
@@ -76,7 +67,6 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             index,
             started_at,
             arrivals: Vec::new(),
-            // Not 0: the pacer would count the whole run so far as lateness.
             sweep_at: started_at,
             turns: 0,
             ready: Vec::new(),
@@ -116,7 +106,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         let deadline = self.started_at + ENTER_MAX;
         while 0 < self.engine.links.entering && self.engine.options.clock.now() < deadline {
             let wake_at = self.house_at().min(deadline);
-            self.turn(Wake::House(wake_at)).await?;
+            self.turn(wake_at).await?;
         }
         Ok(())
     }
@@ -170,10 +160,11 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         if engine.is_interrupted() || engine.failure.is_some() {
             return true;
         }
-        if !engine.rounds.is_empty() {
-            return engine.rounds.iter().all(Round::is_over);
-        }
         let now = engine.options.clock.now();
+        if !engine.rounds.is_empty() {
+            return engine.rounds.iter().all(Round::is_over)
+                || ends_at + nanos(engine.options.overtime) <= now;
+        }
         // All arrivals are due by the end: a schedule that is a little behind catches up first.
         let is_behind = self
             .arrivals
@@ -187,7 +178,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
     }
 
     /// The next instant at which something is to be done without being told.
-    fn next_wake(&mut self) -> Wake {
+    fn next_wake(&mut self) -> Nanos {
         let started_at = self.started_at;
         let peek = |stream: &mut Peekable<ArrivalStream>| stream.peek().map(|next| next.at);
         let arrivals = self.arrivals.iter_mut().filter_map(peek);
@@ -202,10 +193,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         } else {
             sweep_at
         };
-        match planned {
-            Some(at) if at <= house => Wake::Planned(at),
-            Some(_) | None => Wake::House(house),
-        }
+        planned.map_or(house, |at| at.min(house))
     }
 
     /// When something is to be done that nobody planned: looking at clocks, connecting again.
@@ -215,8 +203,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
     }
 
     /// Waits for links or for the next instant, and serves the links that have something.
-    async fn turn(&mut self, wake: Wake) -> Result<(), DriveError> {
-        let (Wake::Planned(wake_at) | Wake::House(wake_at)) = wake;
+    async fn turn(&mut self, wake_at: Nanos) -> Result<(), DriveError> {
         self.pacer.arm(wake_at).map_err(DriveError::Waiting)?;
         let (pacer, target) = (&mut *self.pacer, &mut *self.engine.target);
         let mut ready = std::mem::take(&mut self.ready);
@@ -225,15 +212,11 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             let told = target.poll_ready(context, &mut ready)?;
             match due {
                 Poll::Pending if told.is_pending() => Poll::Pending,
-                Poll::Pending => Poll::Ready(Ok::<_, io::Error>(None)),
-                Poll::Ready(late) => Poll::Ready(Ok(Some(late))),
+                Poll::Pending | Poll::Ready(()) => Poll::Ready(Ok::<_, io::Error>(())),
             }
         });
-        let late = waiting.await.map_err(DriveError::Waiting)?;
+        waiting.await.map_err(DriveError::Waiting)?;
         self.engine.hear_faults();
-        if let (Some(late), Wake::Planned(_)) = (late, wake) {
-            self.pacer.note_lateness(late);
-        }
         for link in ready.drain(..) {
             self.engine.serve(link);
         }
@@ -276,6 +259,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             let Some((at, run)) = self.engine.timers.take_due(now) else {
                 break;
             };
+            self.pacer.note_start(at, now);
             self.engine.resume(run, at, now);
         }
         for stream in 0..self.arrivals.len() {
@@ -296,6 +280,8 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
 
     fn start_arrival(&mut self, arrival: &Arrival, now: Nanos) {
         let engine = &mut *self.engine;
+        // What has no turn before the end is late as well.
+        self.pacer.note_start(self.started_at + arrival.at, now);
         let Arrival {
             client, instance, ..
         } = *arrival;
@@ -307,10 +293,10 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
 
     fn strike_due(&mut self, now: Nanos) {
         for round in 0..self.engine.rounds.len() {
-            if self.engine.rounds[round]
-                .wake_at()
-                .is_some_and(|at| at <= now)
+            if let Some(at) = self.engine.rounds[round].wake_at()
+                && at <= now
             {
+                self.pacer.note_start(at, now);
                 self.engine.strike(round);
             }
         }
@@ -333,7 +319,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             && self.engine.options.clock.now() < deadline
         {
             let wake_at = self.house_at().min(deadline);
-            self.turn(Wake::House(wake_at)).await?;
+            self.turn(wake_at).await?;
         }
         // Whatever is still open is censored: it took at least this long.
         self.engine
@@ -361,7 +347,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             };
             complete += behind;
             let wake_at = self.house_at().min(deadline);
-            self.turn(Wake::House(wake_at)).await?;
+            self.turn(wake_at).await?;
         }
         let now = self.engine.options.clock.now();
         self.engine.tell_drained(now);

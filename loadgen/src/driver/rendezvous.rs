@@ -88,6 +88,7 @@ impl Round {
         RendezvousRecord {
             clients: u32::try_from(self.lanes.len()).unwrap_or(u32::MAX),
             times: self.struck,
+            planned: self.times,
             spread: QuantileRecord::from_histogram(&self.spread),
             spread_max_ns: self.spread_max,
             within: self.within,

@@ -15,4 +15,4 @@ pub mod proxy;
 
 pub use board::{Board, Recovery, Stage, Strike};
 pub use network::{NetworkFault, Share, Struck, Way};
-pub use proxy::{FaultId, NoRoom, Proxy, ProxyError, check_room};
+pub use proxy::{FaultId, NoRoom, Proxy, ProxyError, check_direct_room, check_room};

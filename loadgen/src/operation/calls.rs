@@ -11,6 +11,10 @@ pub trait Operand: Copy {
     fn number(self) -> u64;
     /// The reverse; `None` for a number that stands for nothing.
     fn from_number(number: u64) -> Option<Self>;
+    /// It as people say it.
+    fn text(self) -> String {
+        self.number().to_string()
+    }
 }
 
 macro_rules! integer_operands {
@@ -47,6 +51,9 @@ impl Operand for UserId {
     fn from_number(number: u64) -> Option<Self> {
         Some(Self(number))
     }
+    fn text(self) -> String {
+        self.to_string()
+    }
 }
 
 /// Twice the id for a conversation, one more for a person; the public one is conversation 0.
@@ -64,6 +71,13 @@ impl Operand for Target {
             (id, 0) => Self::Conversation(id),
             (id, _) => Self::Person(UserId(id)),
         })
+    }
+    fn text(self) -> String {
+        match self {
+            Self::Public => "everybody".to_owned(),
+            Self::Conversation(id) => format!("conversation {id}"),
+            Self::Person(user) => user.to_string(),
+        }
     }
 }
 
@@ -108,6 +122,19 @@ macro_rules! calls {
                 }
             }
 
+            /// As people say it: the name, and what it is about, by the names of its parts.
+            #[must_use]
+            pub fn text(&self) -> String {
+                match *self {
+                    $(Self::$variant { $($field),* } => {
+                        let parts: &[(&str, String)] = &[
+                            $((stringify!($field), $crate::operation::Operand::text($field)),)*
+                        ];
+                        $crate::operation::calls::sentence($text, parts)
+                    })*
+                }
+            }
+
             /// The call of this index with these operands; `None` if there is none such.
             #[must_use]
             pub fn from_operands(index: usize, mut next: impl FnMut() -> Option<u64>) -> Option<Self> {
@@ -123,3 +150,17 @@ macro_rules! calls {
     };
 }
 pub(crate) use calls;
+
+/// A name and its parts, each by its own name unless it says what it is: `send to everybody, 60 bytes`.
+pub(crate) fn sentence(name: &str, parts: &[(&str, String)]) -> String {
+    let parts: Vec<String> = parts
+        .iter()
+        .map(|(part, value)| match *part {
+            "bytes" | "cents" => format!("{value} {part}"),
+            "to" if value.parse::<u64>().is_err() => format!("to {value}"),
+            _named if value.starts_with("user-") => value.clone(),
+            named => format!("{} {value}", named.replace('_', " ")),
+        })
+        .collect();
+    format!("{name} {}", parts.join(", ")).trim_end().to_owned()
+}

@@ -127,8 +127,8 @@ pub struct ShownEntry {
 pub enum Words {
     /// That one.
     Right,
-    /// Another one.
-    Wrong,
+    /// Another one: a digest of it.
+    Other(u64),
     /// None any more: what is shown of somebody who was erased.
     Gone,
 }

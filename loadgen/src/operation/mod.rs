@@ -398,6 +398,57 @@ impl KeyMint {
         let (client, counter) = (u32::from_le_bytes(*client), u32::from_le_bytes(*counter));
         (self.mint(client, counter) == *key).then_some((client, counter))
     }
+
+    /// The keys of this run's set-up.
+    #[must_use]
+    pub fn set_up(&self) -> SetUpKeys {
+        let first = self.secret.first_chunk().expect("8 of 32 bytes");
+        SetUpKeys::new(u64::from_le_bytes(*first))
+    }
+}
+
+/// Keys of a run's set-up: they tell what was made for the run from what others made, and are never
+/// those of its operations, nor the same twice.
+///
+/// ```text
+/// purpose u32 LE | number u32 LE | run u64 LE
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetUpKeys {
+    run: u64,
+}
+
+impl SetUpKeys {
+    /// The purpose of the keys under which a run registers its people.
+    pub const REGISTER: u32 = 3;
+
+    /// Those of the run with this id.
+    #[must_use]
+    pub const fn new(run: u64) -> Self {
+        Self { run }
+    }
+
+    /// The id of the run, which its names have too.
+    #[must_use]
+    pub const fn run(self) -> u64 {
+        self.run
+    }
+
+    /// One key.
+    #[must_use]
+    pub fn key(self, purpose: u32, number: u32) -> Key {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&purpose.to_le_bytes());
+        bytes[4..8].copy_from_slice(&number.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.run.to_le_bytes());
+        Key(bytes)
+    }
+
+    /// Whether a key is one of this purpose.
+    #[must_use]
+    pub fn has(self, purpose: u32, key: &Key) -> bool {
+        key.0[..4] == purpose.to_le_bytes() && key.0[8..] == self.run.to_le_bytes()
+    }
 }
 
 /// Whoever must see every operation as it happens: the online laws, or nobody in a benchmark.

@@ -6,6 +6,7 @@
 use std::{
     fs::{self, OpenOptions},
     io,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -90,10 +91,13 @@ pub enum EmbeddedError {
     #[error("the embedded server did not get ready: {0}")]
     NotReady(String),
     /// It ended when nobody told it to.
-    #[error(
-        "the embedded server ended by itself during the run ({0}); its log is kept in the run's directory"
-    )]
-    Ended(String),
+    #[error("the run's own server ended by itself ({how}); its last words: {words}")]
+    Ended {
+        /// The signal or the status that it ended with.
+        how: String,
+        /// What it said last.
+        words: String,
+    },
     /// It did not stop cleanly.
     #[error("the embedded server did not stop cleanly: {0}")]
     NotStopped(String),
@@ -228,11 +232,34 @@ impl Embedded {
             .map_err(|error| EmbeddedError::NotStopped(error.to_string()))
     }
 
-    fn assert_running(&mut self) -> Result<(), EmbeddedError> {
+    /// Whether it still runs.
+    ///
+    /// # Errors
+    /// If it does not: how it ended.
+    pub(super) fn assert_running(&mut self) -> Result<(), EmbeddedError> {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
-            Ok(Some(status)) => Err(EmbeddedError::Ended(status.to_string())),
-            Err(error) => Err(EmbeddedError::Ended(error.to_string())),
+            ended => Err(self.ended_with(ended.transpose())),
+        }
+    }
+
+    /// Waits until it ends by itself, and says how it did.
+    pub(super) async fn ended(&mut self) -> EmbeddedError {
+        let status = self.child.wait().await;
+        self.ended_with(Some(status))
+    }
+
+    fn ended_with(&self, status: Option<io::Result<ExitStatus>>) -> EmbeddedError {
+        let how = match status {
+            Some(Ok(status)) => status
+                .signal()
+                .map_or_else(|| status.to_string(), |signal| format!("signal {signal}")),
+            Some(Err(error)) => error.to_string(),
+            None => "unknown".to_owned(),
+        };
+        EmbeddedError::Ended {
+            how,
+            words: self.launch.last_lines(),
         }
     }
 
@@ -297,6 +324,15 @@ impl Launch {
         }
         let skipped = words.chars().count().saturating_sub(LAST_CHARS);
         words.chars().skip(skipped).collect()
+    }
+
+    /// The last lines of that, in one.
+    fn last_lines(&self) -> String {
+        const LAST_LINES: usize = 3;
+        let words = self.last_words();
+        let lines: Vec<&str> = words.lines().collect();
+        let skipped = lines.len().saturating_sub(LAST_LINES);
+        lines[skipped..].join(" / ")
     }
 
     /// A child that never complained leaves no file that says so.

@@ -22,18 +22,35 @@ pub enum JudgeError {
     /// No answer.
     #[error("the log cannot be read back from the server: {0}")]
     Call(#[from] CallError),
+    /// A page that does not go on where it was asked to: it may do so for ever.
+    #[error(
+        "the server was asked for its log from position {wanted} on, and answered with position {got}"
+    )]
+    NoProgress {
+        /// Where the page was to begin.
+        wanted: Seq,
+        /// What stands on it instead.
+        got: Seq,
+    },
     /// The wrong answer.
     #[error("the server answered a question about its log with {0}")]
     Answer(String),
 }
 
-/// Shows the laws every record up to the newest.
+/// Shows the laws every record up to the newest, or to `upto` where others go on writing.
 ///
 /// # Errors
 /// If the log cannot be read to its end.
-pub(super) async fn show_log(admin: &mut Caller, laws: &mut Laws) -> Result<Seq, JudgeError> {
+pub(super) async fn show_log(
+    admin: &mut Caller,
+    laws: &mut Laws,
+    upto: Option<Seq>,
+) -> Result<Seq, JudgeError> {
     let mut next = Seq(1);
     loop {
+        if upto.is_some_and(|upto| upto < next) {
+            return Ok(Seq(next.0 - 1));
+        }
         let query = ReadLog {
             from: next,
             limit: PAGE_LEN,
@@ -41,12 +58,19 @@ pub(super) async fn show_log(admin: &mut Caller, laws: &mut Laws) -> Result<Seq,
         let Answer::LogPage(LogPage { records }) = ask(admin, query.into()).await? else {
             return Err(JudgeError::Answer("something that is no page".to_owned()));
         };
-        let Some(last) = records.last() else {
+        if records.is_empty() {
             return Ok(Seq(next.0 - 1));
-        };
-        next = last.seq.next();
+        }
         for record in &records {
-            laws.handle_record(record);
+            // Whether a position is left out is for the laws to say; none may come again.
+            if record.seq < next {
+                let (wanted, got) = (next, record.seq);
+                return Err(JudgeError::NoProgress { wanted, got });
+            }
+            next = record.seq.next();
+            if upto.is_none_or(|upto| record.seq <= upto) {
+                laws.handle_record(record);
+            }
         }
     }
 }
@@ -80,4 +104,96 @@ async fn ask(admin: &mut Caller, query: Query) -> Result<Answer, JudgeError> {
     let answered = admin.query(query.kind(), &body).await?;
     let (kind, schema, body) = answered.accepted()?;
     Answer::decode(kind, schema, body).map_err(|error| JudgeError::Answer(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{
+        ChainHash, Key, Kind, OwnedRecord, UserId, frame,
+        limits::REQUEST_BYTES_MAX,
+        message::{Reply, Request, Welcome, WelcomeFlags},
+        outcome,
+    };
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::{check::LawOptions, operation::KeyMint};
+
+    /// A server whose log is one page, whatever position it is asked from.
+    async fn serve_one_page(listener: TcpListener) {
+        let (mut stream, _address) = listener.accept().await.unwrap();
+        let (mut input, mut output) = (Vec::new(), Vec::new());
+        while matches!(stream.read_buf(&mut input).await, Ok(1..)) {
+            while let Some((frame, rest)) = frame::split(&input, REQUEST_BYTES_MAX).unwrap() {
+                answer(&Request::decode(frame).unwrap(), &mut output);
+                let taken = input.len() - rest.len();
+                input.drain(..taken);
+            }
+            let _hung_up = stream.write_all(&output).await;
+            output.clear();
+        }
+    }
+
+    fn answer(request: &Request<'_>, output: &mut Vec<u8>) {
+        match request {
+            Request::Hello { version } => Reply::Welcome(Welcome {
+                version: *version,
+                request_bytes_max: 1,
+                in_flight_max: 1,
+                flags: WelcomeFlags::default(),
+                seq: Seq(3),
+                hash: ChainHash::START,
+            })
+            .encode(output),
+            Request::Query { correlation, .. } => {
+                let record = |seq| OwnedRecord {
+                    seq: Seq(seq),
+                    recorded_at: 1,
+                    actor: UserId(1),
+                    key: Key([1; 16]),
+                    kind: Kind::new(1, 7),
+                    schema: 1,
+                    codec: 1,
+                    body: Vec::new(),
+                    outcome: Vec::new(),
+                    hash: ChainHash::START,
+                };
+                let records = vec![record(1), record(2)];
+                let page = Answer::from(LogPage { records });
+                let mut shown = Vec::new();
+                outcome::encode_accepted(page.kind().0, 1, &mut shown);
+                page.encode(&mut shown);
+                Reply::Answer {
+                    correlation: *correlation,
+                    seq: Seq(3),
+                    hash: ChainHash::START,
+                    outcome: &shown,
+                }
+                .encode(output);
+            }
+            Request::Auth { .. }
+            | Request::Command { .. }
+            | Request::Ping { .. }
+            | Request::Signal { .. }
+            | Request::Alive => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_that_does_not_go_on_is_not_read_for_ever() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(serve_one_page(listener));
+        let mut admin = Caller::connect(&address).await.unwrap();
+        let mut laws = Laws::new(LawOptions::new(KeyMint::new([7; 32]), 1, 1));
+        let read = show_log(&mut admin, &mut laws, None).await;
+        let error = read.expect_err("it never ends").to_string();
+        assert!(
+            error.contains("from position 3 on, and answered with position 1"),
+            "{error}"
+        );
+    }
 }

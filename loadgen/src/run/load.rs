@@ -26,11 +26,21 @@ use crate::{
     history::{HistoryHead, HistoryWriter},
     intervals::IntervalLog,
     operation::KeyMint,
+    recorder::seconds,
     target::{JsonlTarget, TcpTarget, Wire},
 };
 
 /// Every how-many-th command is asked again under its key, to see that the answer is the same.
 const DUPLICATE_EVERY: u32 = 50;
+
+/// What came of the load.
+pub(super) struct Loaded {
+    pub(super) driven: Driven,
+    pub(super) strikes: Vec<Strike>,
+    /// Why it ended before its time, and not because the user wanted it: the server is gone, or something
+    /// could not be broken or mended.
+    pub(super) broke_off: Option<String>,
+}
 
 impl Run<'_> {
     /// Offers the load, and breaks meanwhile what is to be broken.
@@ -40,24 +50,26 @@ impl Run<'_> {
         secrets: (&KeyMint, [u8; 32]),
         laws: &mut Laws,
         targets: &mut Targets,
-    ) -> Result<(Driven, Vec<Strike>), RunError> {
+    ) -> Result<Loaded, RunError> {
         let clock = Clock::start();
         let board = Rc::new(Board::new(self.plan.faults.len()));
         let striker = Striker::new(&self.plan.faults, Rc::clone(&board), clock);
         let stop = Arc::clone(&self.options.stop);
         let strike = async {
-            let struck = striker.strike_all(targets).await;
-            if struck.is_err() {
-                // Load on a server that will not come back proves nothing.
-                board.give_up();
-                stop.store(true, Ordering::Relaxed);
-            }
-            struck
+            let error = striker.strike_all(targets).await.err()?;
+            // Load on a server that will not come back proves nothing.
+            board.give_up();
+            stop.store(true, Ordering::Relaxed);
+            let at = seconds(clock.now());
+            Some(format!("{at:.1} s into the load: {error}"))
         };
         let drive = self.drive(built, secrets, laws, (clock, &board));
-        let (driven, struck) = tokio::join!(drive, strike);
-        struck?;
-        Ok((driven?, board.strikes()))
+        let (driven, broke_off) = tokio::join!(drive, strike);
+        Ok(Loaded {
+            driven: driven?,
+            strikes: board.strikes(),
+            broke_off,
+        })
     }
 
     /// Offers the load.

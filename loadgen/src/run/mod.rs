@@ -32,7 +32,7 @@ use std::{
 };
 
 use rand::TryRng;
-use reports::record::RunRecord;
+use reports::record::{RunRecord, VisitorsRecord};
 use tokio::{runtime, task::LocalSet};
 
 pub use self::{
@@ -45,6 +45,7 @@ pub use self::{
 };
 use self::{
     embedded::{Embedded, Launch},
+    load::Loaded,
     memory::MemoryWatch,
     record::Rest,
     strike::Targets,
@@ -54,7 +55,7 @@ use crate::{
     check::{LawOptions, Laws},
     clock,
     driver::DriveError,
-    fault::{Proxy, check_room},
+    fault::{Proxy, check_direct_room, check_room},
     history::HistoryError,
     operation::KeyMint,
     plan::Plan,
@@ -125,7 +126,7 @@ pub enum RunError {
 pub fn run(options: RunOptions) -> Result<Ran, RunError> {
     let scenario = Scenario::load(&options.scenario)?;
     let plan = Plan::new(&scenario, &options.plan)?;
-    check_faults(&scenario, &plan, &options.against)?;
+    check_room_and_faults(&scenario, &plan, &options.against)?;
     let dir = files::create_run_dir(&options.out, &scenario.name)?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
@@ -172,13 +173,20 @@ impl Run<'_> {
         let mut environment = environment::describe(fdatasync);
         environment.started_at = humantime::format_rfc3339_seconds(started_at).to_string();
         let secret = random_secret()?;
-        let server = self.start_server().await?;
-        let access = self.access(server.as_ref(), &secret);
+        let mut server = self.start_server().await?;
+        let mint = KeyMint::new(secret);
+        let access = self.access(server.as_ref(), &mint);
         let proxy = self.start_proxy(&access).await?;
-        let built = self.build(&access.through(proxy.as_ref())).await?;
+        let built = match self.build(&access.through(proxy.as_ref())).await {
+            Ok(built) => built,
+            Err(error) => {
+                // A server that ended explains whatever its clients met.
+                server.as_mut().map_or(Ok(()), Embedded::assert_running)?;
+                return Err(error);
+            }
+        };
         self.describe_target(&mut environment, &built.admin);
 
-        let mint = KeyMint::new(secret);
         let mut laws = self.laws(&mint, &built);
         let admin_token = built.admin_token;
         let pid = server.as_ref().and_then(Embedded::pid);
@@ -188,18 +196,23 @@ impl Run<'_> {
             watched: Arc::new(AtomicU32::new(pid.unwrap_or(0))),
         };
         let watch = pid.map(|_own| MemoryWatch::start(Arc::clone(&targets.watched)));
-        let struck = self
+        let loaded = self
             .drive_and_strike(built, (&mint, secret), &mut laws, &mut targets)
             .await;
         let server_memory = watch.and_then(MemoryWatch::finish);
-        let (driven, strikes) = struck?;
+        let Loaded {
+            mut driven,
+            strikes,
+            broke_off,
+        } = loaded?;
+        // Whoever ended a load that its server did not outlive was not the user.
+        driven.interrupted &= broke_off.is_none();
 
-        let mut after = self.aftermath(targets.server, &access, admin_token).await?;
-        (self.options.stage)(&Stage::Judging);
-        let (laws, tally) = self.judge(laws, &mut after).await?;
-        if let Some(server) = after.server {
-            server.stop().await?;
-        }
+        let admin = (&access, admin_token);
+        let after = self
+            .aftermath(laws, targets.server, admin, broke_off)
+            .await?;
+        let tally = after.tally;
         let faults = broken::record(broken::Found {
             plan: self.plan,
             strikes,
@@ -208,10 +221,15 @@ impl Run<'_> {
         });
         let rest = Rest {
             faults,
+            visitors: (0 < tally.set_aside).then_some(VisitorsRecord {
+                records: tally.set_aside,
+                people: tally.visitors,
+            }),
             crash: after.crash,
             server_memory,
+            broke_off: after.broke_off,
         };
-        Ok(self.record(environment, driven, laws, rest))
+        Ok(self.record(environment, driven, after.laws, rest))
     }
 
     /// What stands between clients and server, where connections are to be broken.
@@ -251,8 +269,7 @@ impl Run<'_> {
         Ok(Some(Embedded::start(launch).await?))
     }
 
-    fn access(&self, server: Option<&Embedded>, secret: &[u8; 32]) -> Access {
-        let run_id = u64::from_le_bytes(*secret.first_chunk().expect("8 of 32 bytes"));
+    fn access(&self, server: Option<&Embedded>, mint: &KeyMint) -> Access {
         let (address, admin_password_file) = match (&self.options.against, server) {
             (
                 Against::Live {
@@ -269,7 +286,7 @@ impl Run<'_> {
         Access {
             address,
             admin_password_file,
-            run_id,
+            keys: mint.set_up(),
         }
     }
 
@@ -288,8 +305,9 @@ impl Run<'_> {
         let world = &self.plan.world;
         let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.clients());
         options.required.clone_from(&self.scenario.require.laws);
-        options.wall_at_start =
-            matches!(self.options.against, Against::Embedded { .. }).then(clock::wall_ms);
+        // A server of the run's own is nobody else's, and on the same clock.
+        options.is_alone = matches!(self.options.against, Against::Embedded { .. });
+        options.wall_at_start = options.is_alone.then(clock::wall_ms);
         let mut laws = Laws::new(options);
         for (client, user) in (0..).zip(&built.users) {
             laws.handle_client(client, *user);
@@ -299,12 +317,19 @@ impl Run<'_> {
     }
 }
 
-/// What is to be broken is there, and the run's: a server that somebody else runs is not its to kill.
-fn check_faults(scenario: &Scenario, plan: &Plan, against: &Against) -> Result<(), ScenarioError> {
-    if plan.needs_proxy() {
-        check_room(plan.world.clients().into(), plan.network_faults())
-            .map_err(|error| ScenarioError::without_place(&scenario.label, &error.to_string()))?;
-    }
+/// There are descriptors for everybody, and what is to be broken is there, and the run's: a server that
+/// somebody else runs is not its to kill.
+fn check_room_and_faults(
+    scenario: &Scenario,
+    plan: &Plan,
+    against: &Against,
+) -> Result<(), ScenarioError> {
+    let clients = plan.world.clients().into();
+    let has_room = match plan.needs_proxy() {
+        true => check_room(clients, plan.network_faults()),
+        false => check_direct_room(clients),
+    };
+    has_room.map_err(|error| ScenarioError::without_place(&scenario.label, &error.to_string()))?;
     match (against, plan.first_of_process()) {
         (Against::Live { address, .. }, Some(fault)) => Err(ScenarioError::without_place(
             &scenario.label,

@@ -7,7 +7,7 @@ use protocol::message::WelcomeFlags;
 use reports::{
     record::{
         CrashRecord, EnvironmentRecord, FaultsRecord, LawRecord, MemoryRecord, RECORD_VERSION,
-        RunRecord, RunVerdict, ScenarioRecord,
+        RunRecord, RunVerdict, ScenarioRecord, VisitorsRecord,
     },
     verdict::RunEnd,
 };
@@ -21,8 +21,10 @@ use crate::{
 /// What became of the server, for the record.
 pub(super) struct Rest {
     pub(super) faults: Option<FaultsRecord>,
+    pub(super) visitors: Option<VisitorsRecord>,
     pub(super) crash: Option<CrashRecord>,
     pub(super) server_memory: Option<MemoryRecord>,
+    pub(super) broke_off: Option<String>,
 }
 
 impl Run<'_> {
@@ -82,6 +84,9 @@ impl Run<'_> {
             generator: driven.generator,
             crash: rest.crash,
             faults: rest.faults,
+            visitors: rest.visitors,
+            connections: driven.connections,
+            broke_off: rest.broke_off,
             server_memory: rest.server_memory,
             cautions: Vec::new(),
             verdict: RunVerdict::unjudged(),

@@ -114,15 +114,22 @@ impl<'p> Striker<'p> {
         proxy: Option<&Proxy>,
         watched: &AtomicU32,
     ) -> Result<(), StrikeError> {
-        let mut of_process = (self.planned.iter().enumerate())
-            .filter(|(_, planned)| planned.fault.is_of_process())
-            .peekable();
-        let Some((_, first)) = of_process.peek() else {
-            return Ok(());
+        let of_process =
+            (self.planned.iter().enumerate()).filter(|(_, planned)| planned.fault.is_of_process());
+        let Some(server) = server else {
+            // Somebody else's server is not looked after.
+            let mut of_process = of_process;
+            return of_process.next().map_or(Ok(()), |(_, first)| {
+                Err(StrikeError::Nothing(first.to_string()))
+            });
         };
-        let server = server.ok_or_else(|| StrikeError::Nothing(first.to_string()))?;
         for (index, planned) in of_process {
-            if !self.wait_for(planned.phase, planned.at).await {
+            let is_in_time = select! {
+                biased;
+                ended = server.ended() => return Err(ended.into()),
+                is_in_time = self.wait_for(planned.phase, planned.at) => is_in_time,
+            };
+            if !is_in_time {
                 self.board.miss(index, TOO_LATE);
                 continue;
             }
@@ -139,7 +146,13 @@ impl<'p> Striker<'p> {
             self.board
                 .mend(index, self.clock.now(), strike, Recovery::WhenMended);
         }
-        Ok(())
+        // Until the driver is through, the server has no reason to end.
+        let mut stage = self.board.follow();
+        select! {
+            biased;
+            _over = stage.wait_for(|stage| *stage == Stage::Over) => Ok(()),
+            ended = server.ended() => Err(ended.into()),
+        }
     }
 
     /// Breaks the server and mends it.

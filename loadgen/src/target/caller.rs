@@ -18,6 +18,7 @@ use protocol::{
         accounts::{Answer, AuthRequest, SessionOpened, SessionResumed, Token},
     },
 };
+use rustix::io::Errno;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -77,11 +78,21 @@ pub enum OwnedOutcome {
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// Nobody there.
-    #[error("no server answers at {address}: {source}; is it running, and is the port right?")]
+    #[error("no server answers at {address}: {source}")]
     Unreachable {
         /// Where.
         address: String,
         /// Why.
+        source: io::Error,
+    },
+    /// No descriptor is left to connect with.
+    #[error(
+        "a connection to {address} needs one more open file than this process may have: {source}; raise the limit with `ulimit -n`"
+    )]
+    Descriptors {
+        /// To where.
+        address: String,
+        /// What the system says.
         source: io::Error,
     },
     /// The connection broke.
@@ -132,9 +143,12 @@ impl Caller {
     /// # Errors
     /// If nobody is there, or somebody who speaks something else.
     pub async fn connect(address: &str) -> Result<Self, CallError> {
-        let unreachable = |source| CallError::Unreachable {
-            address: address.to_owned(),
-            source,
+        let unreachable = |source: io::Error| {
+            let address = address.to_owned();
+            match source.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(Errno::MFILE | Errno::NFILE) => CallError::Descriptors { address, source },
+                _other => CallError::Unreachable { address, source },
+            }
         };
         let (wire, bare) = Wire::of(address);
         let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(bare)).await;
@@ -341,21 +355,23 @@ impl Caller {
                     Read::Other => {}
                 }
             }
-            let read = self.read().await;
-            if read.map_err(|source| self.broken(source))? == 0 {
+            if self.read().await? == 0 {
                 return Err(self.broken(io::ErrorKind::UnexpectedEof.into()));
             }
         }
     }
 
     /// Waits for bytes and adds them to the frames that have arrived. 0 at the end.
-    async fn read(&mut self) -> io::Result<usize> {
+    async fn read(&mut self) -> Result<usize, CallError> {
         let Some(lines) = &mut self.lines else {
-            return self.stream.read_buf(&mut self.input).await;
+            let read = self.stream.read_buf(&mut self.input).await;
+            return read.map_err(|source| self.broken(source));
         };
         let mut bytes = Vec::new();
-        let read = self.stream.read_buf(&mut bytes).await?;
-        lines.handle_bytes(&bytes, &mut self.input)?;
+        let read = self.stream.read_buf(&mut bytes).await;
+        let heard = lines.handle_bytes(&bytes, &mut self.input);
+        let read = read.map_err(|source| self.broken(source))?;
+        heard.map_err(|foreign| self.unexpected(&foreign.to_string()))?;
         Ok(read)
     }
 

@@ -56,6 +56,9 @@ pub struct JsonlTarget {
     sockets: TcpTarget,
     links: Vec<LineLink>,
     scratch: Vec<u8>,
+    /// Links that are lost and have frames to hand over first: each is named once more for its end,
+    /// which no socket tells of again.
+    ending: Vec<u32>,
 }
 
 /// What waits on one connection.
@@ -66,6 +69,8 @@ struct LineLink {
     frames: Vec<u8>,
     /// Lines that the socket has not taken yet.
     lines: Vec<u8>,
+    /// Why nothing more is read, to be told once the client has taken the frames.
+    lost: Option<LinkLost>,
 }
 
 /// Lines of a server, on their way to becoming frames.
@@ -75,22 +80,53 @@ pub(super) struct ReplyLines {
     partial: Vec<u8>,
 }
 
+/// A line that is no reply of this protocol.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct ForeignLine(String);
+
 impl ReplyLines {
-    /// Takes bytes in and appends the frames of the whole lines among them.
-    pub(super) fn handle_bytes(&mut self, bytes: &[u8], frames: &mut Vec<u8>) -> io::Result<()> {
+    /// Takes bytes in and appends the frames of the whole lines among them: each line once, whatever
+    /// stands behind it.
+    pub(super) fn handle_bytes(
+        &mut self,
+        bytes: &[u8],
+        frames: &mut Vec<u8>,
+    ) -> Result<(), ForeignLine> {
         self.partial.extend_from_slice(bytes);
         let whole = self.partial.iter().rposition(|byte| *byte == b'\n');
         let end = whole.map_or(0, |last| last + 1);
+        let mut taken = 0;
+        let mut parsed = Ok(());
         for line in self.partial[..end].split_inclusive(|byte| *byte == b'\n') {
-            let line = str::from_utf8(line).map_err(io::Error::other)?;
-            parse_reply(line.trim_end(), frames).map_err(io::Error::other)?;
+            taken += line.len();
+            parsed = parse_line(line, frames);
+            if parsed.is_err() {
+                break;
+            }
         }
-        self.partial.drain(..end);
+        self.partial.drain(..taken);
+        parsed?;
         if REPLY_LINE_BYTES_MAX < self.partial.len() {
-            return Err(io::Error::other("the server sends a line without end"));
+            let len = self.partial.len();
+            return Err(ForeignLine(format!(
+                "{len} bytes without the end of a line, where a line has at most {REPLY_LINE_BYTES_MAX}"
+            )));
         }
         Ok(())
     }
+}
+
+/// Appends the frame of one line.
+fn parse_line(line: &[u8], frames: &mut Vec<u8>) -> Result<(), ForeignLine> {
+    const SHOWN_CHARS: usize = 80;
+    let told = |reason: &dyn std::fmt::Display| {
+        let text = String::from_utf8_lossy(line);
+        let text: String = text.trim_end().chars().take(SHOWN_CHARS).collect();
+        ForeignLine(format!("{reason}, in the line {text:?}"))
+    };
+    let text = str::from_utf8(line).map_err(|error| told(&error))?;
+    parse_reply(text.trim_end(), frames).map_err(|error| told(&error))
 }
 
 /// Appends the lines of whole frames.
@@ -116,6 +152,7 @@ impl JsonlTarget {
             sockets: TcpTarget::new(links)?,
             links: (0..count).map(|_| LineLink::default()).collect(),
             scratch: vec![0; READ_BYTES],
+            ending: Vec::new(),
         })
     }
 
@@ -124,25 +161,35 @@ impl JsonlTarget {
         self.links.get_mut(index).ok_or(LinkLost::Closed)
     }
 
-    /// Makes frames of what has arrived until there are `enough` bytes of them, or nothing is left.
+    /// Makes frames of what has arrived until there are `enough` bytes of them, or nothing is left, or
+    /// the link is lost.
     fn read(&mut self, link: u32, enough: usize) -> Result<(), LinkLost> {
-        while self.link(link)?.frames.len() < enough {
-            let mut scratch = std::mem::take(&mut self.scratch);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        loop {
+            let line_link = self.link(link)?;
+            if line_link.lost.is_some() || enough <= line_link.frames.len() {
+                break;
+            }
             let read = self.sockets.receive(link, &mut scratch);
-            self.scratch = scratch;
-            let read = read?;
-            let index = usize::try_from(link).unwrap_or(usize::MAX);
-            let Some(LineLink {
-                replies, frames, ..
-            }) = self.links.get_mut(index)
-            else {
-                return Err(LinkLost::Closed);
-            };
-            replies.handle_bytes(&self.scratch[..read], frames)?;
-            if read < self.scratch.len() {
-                return Ok(());
+            let LineLink {
+                replies,
+                frames,
+                lost,
+                ..
+            } = self.link(link)?;
+            match read {
+                Ok(read) => {
+                    if let Err(foreign) = replies.handle_bytes(&scratch[..read], frames) {
+                        *lost = Some(LinkLost::Foreign(foreign.to_string()));
+                    }
+                    if read < scratch.len() {
+                        break;
+                    }
+                }
+                Err(error) => *lost = Some(error),
             }
         }
+        self.scratch = scratch;
         Ok(())
     }
 
@@ -167,22 +214,32 @@ impl Target for JsonlTarget {
         context: &mut Context<'_>,
         ready: &mut Vec<u32>,
     ) -> Poll<io::Result<()>> {
-        self.sockets.poll_ready(context, ready)
+        let told = self.sockets.poll_ready(context, ready);
+        if self.ending.is_empty() {
+            return told;
+        }
+        ready.append(&mut self.ending);
+        match told {
+            Poll::Pending => Poll::Ready(Ok(())),
+            told => told,
+        }
     }
 
     fn receive(&mut self, link: u32, into: &mut [u8]) -> Result<usize, LinkLost> {
         // Whoever is ready may be so because there is room for what waits.
         self.flush(link)?;
-        let read = self.read(link, into.len());
-        let frames = &mut self.link(link)?.frames;
+        self.read(link, into.len())?;
+        let LineLink { frames, lost, .. } = self.link(link)?;
         // Last words are heard before the end is.
         if frames.is_empty() {
-            read?;
-            return Ok(0);
+            return lost.take().map_or(Ok(0), Err);
         }
         let len = frames.len().min(into.len());
         into[..len].copy_from_slice(&frames[..len]);
         frames.drain(..len);
+        if lost.is_some() && len < into.len() {
+            self.ending.push(link);
+        }
         Ok(len)
     }
 
@@ -198,6 +255,7 @@ impl Target for JsonlTarget {
 
     fn reopen(&mut self, link: u32) -> Result<(), LinkLost> {
         // What waited was of the connection before.
+        self.ending.retain(|ending| *ending != link);
         *self.link(link)? = LineLink::default();
         self.sockets.reopen(link)
     }
@@ -265,5 +323,88 @@ mod tests {
             protocol::message::Reply::Pong { correlation }.encode(&mut wanted);
         }
         assert_eq!(heard, wanted);
+    }
+
+    /// What a client hears of these bytes of a server, and what becomes of its link.
+    async fn heard(said: &[&[u8]]) -> (Vec<u8>, LinkLost) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut far, _address) = listener.accept().unwrap();
+        let mut target = JsonlTarget::new(vec![near]).unwrap();
+        let (mut heard, mut into) = (Vec::new(), [0; 16]);
+        let mut said = said.iter();
+        loop {
+            // Each piece arrives by itself, and behind the last the server hangs up.
+            match said.next() {
+                Some(bytes) => far.write_all(bytes).unwrap(),
+                None => far.shutdown(std::net::Shutdown::Both).unwrap_or(()),
+            }
+            let mut ready = Vec::new();
+            let waiting = poll_fn(|context| target.poll_ready(context, &mut ready));
+            waiting.await.unwrap();
+            for link in ready {
+                // As the driver reads: until less comes than there is room for.
+                loop {
+                    match target.receive(link, &mut into) {
+                        Ok(count) => {
+                            heard.extend_from_slice(&into[..count]);
+                            if count < into.len() {
+                                break;
+                            }
+                        }
+                        Err(lost) => return (heard, lost),
+                    }
+                }
+            }
+        }
+    }
+
+    fn pongs(correlations: impl IntoIterator<Item = u64>) -> Vec<u8> {
+        let mut frames = Vec::new();
+        for correlation in correlations {
+            protocol::message::Reply::Pong { correlation }.encode(&mut frames);
+        }
+        frames
+    }
+
+    #[tokio::test]
+    async fn a_line_that_says_nothing_known_is_the_last_and_those_before_it_are_heard_once() {
+        let good = b"{\"id\":7,\"ok\":\"pong\"}\n{\"id\":8,\"ok\":\"pong\"}\n".as_slice();
+        let word = b"{\"id\":9,\"ok\":\"to-come\",\"seq\":1}\n".as_slice();
+        for bad in [b"no line at all\n", word, b"\xff\xfe\n".as_slice()] {
+            for said in [
+                vec![[good, bad, good].concat()],
+                vec![good.to_vec(), [bad, good].concat(), good.to_vec()],
+            ] {
+                let said: Vec<&[u8]> = said.iter().map(Vec::as_slice).collect();
+                let (heard, lost) = heard(&said).await;
+                assert_eq!(heard, pongs([7, 8]), "{}", String::from_utf8_lossy(bad));
+                assert!(matches!(lost, LinkLost::Foreign(_)), "{lost:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn pushes_and_news_of_kinds_to_come_are_ignored() {
+        let hash = "00".repeat(32);
+        let push = format!("{{\"push\":\"to-come\",\"seq\":4,\"hash\":\"{hash}\",\"who\":1}}\n");
+        let said = [
+            b"{\"id\":7,\"ok\":\"pong\"}\n".as_slice(),
+            push.as_bytes(),
+            b"{\"news\":\"to-come\",\"who\":1}\n{\"id\":8,\"ok\":\"pong\"}\n",
+        ];
+        let (heard, lost) = heard(&said).await;
+        assert_eq!(heard, pongs([7, 8]));
+        assert!(!matches!(lost, LinkLost::Foreign(_)), "{lost:?}");
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_is_not_waited_for() {
+        let mut replies = ReplyLines::default();
+        let (mut frames, piece) = (Vec::new(), vec![b' '; READ_BYTES]);
+        let pieces = REPLY_LINE_BYTES_MAX / READ_BYTES + 1;
+        let ended = (0..=pieces).find_map(|_| replies.handle_bytes(&piece, &mut frames).err());
+        assert!(ended.is_some());
+        assert!(frames.is_empty());
     }
 }

@@ -30,6 +30,9 @@ pub enum LinkLost {
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(#[from] io::Error),
+    /// What came is not what is spoken there.
+    #[error("the server said what this program does not understand: {0}")]
+    Foreign(String),
 }
 
 /// What the bytes of clients travel over.

@@ -170,11 +170,29 @@ fn observe_sales(kind: Kind, schema: u8, body: &[u8]) -> Result<Observed, WordEr
     Ok(Observed::Sales(seen))
 }
 
-/// What a push tells its client. `None` for an event that concerns nobody.
+/// What a push tells its client. `None` for an event that concerns nobody, and for one of a kind that
+/// is not known here: clients ignore those.
 ///
 /// # Errors
 /// If the bytes are no push.
 pub fn decode_push(
+    seq: Seq,
+    kind: Kind,
+    schema: u8,
+    body: &[u8],
+) -> Result<Option<Push>, WordError> {
+    unless_unknown(decode_known_push(seq, kind, schema, body))
+}
+
+/// Nothing for a word that is not known here.
+fn unless_unknown<T>(decoded: Result<Option<T>, WordError>) -> Result<Option<T>, WordError> {
+    match decoded {
+        Err(WordError::Unknown { .. }) => Ok(None),
+        decoded => decoded,
+    }
+}
+
+fn decode_known_push(
     seq: Seq,
     kind: Kind,
     schema: u8,
@@ -211,11 +229,16 @@ fn decode_chat_push(seq: Seq, kind: Kind, schema: u8, body: &[u8]) -> Result<Pus
     })
 }
 
-/// What a client is told in passing.
+/// What a client is told in passing; `None` for news of a kind that is not known here, which clients
+/// ignore.
 ///
 /// # Errors
 /// If the bytes are no news.
-pub fn decode_news(kind: Kind, schema: u8, body: &[u8]) -> Result<News, WordError> {
+pub fn decode_news(kind: Kind, schema: u8, body: &[u8]) -> Result<Option<News>, WordError> {
+    unless_unknown(decode_known_news(kind, schema, body).map(Some))
+}
+
+fn decode_known_news(kind: Kind, schema: u8, body: &[u8]) -> Result<News, WordError> {
     Ok(match presence::News::decode(kind, schema, body)? {
         presence::News::TypingChanged(word) => News::Typing {
             user: word.user,
@@ -237,7 +260,7 @@ fn show(seq: Seq, entry: &chat::Entry) -> ShownEntry {
             // Nobody says nothing: these words were said, and are kept no more.
             Some("") => Words::Gone,
             Some(text) if is_text_of(&entry.key, text) => Words::Right,
-            Some(_) | None => Words::Wrong,
+            Some(_) | None => Words::Other(digest_of(text.as_bytes())),
         }),
         chat::Content::Created(_)
         | chat::Content::Added(_)
@@ -253,4 +276,11 @@ fn show(seq: Seq, entry: &chat::Entry) -> ShownEntry {
         key: entry.key,
         text,
     }
+}
+
+/// What tells one text from another.
+pub(super) fn digest_of(text: &[u8]) -> u64 {
+    let hash = blake3::hash(text);
+    let first = hash.as_bytes().first_chunk();
+    first.map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

@@ -214,7 +214,7 @@ fn a_reader_can_tell_a_right_text_from_a_wrong_one_and_from_none() {
     assert_eq!(seen(chat::Content::Text("".into())), Some(Words::Gone));
     assert_eq!(
         seen(chat::Content::Text("wrong".into())),
-        Some(Words::Wrong)
+        Some(Words::Other(shown::digest_of(b"wrong")))
     );
     assert_eq!(seen(chat::Content::Left), None);
 }
@@ -235,6 +235,12 @@ fn news_say_who_is_here() {
         last_seen: 6,
         epoch: 2,
     };
-    assert_eq!(decode_news(kind, schema, &body), Ok(wanted));
-    assert!(decode_news(Kind::new(9, 9), 1, &body).is_err());
+    assert_eq!(decode_news(kind, schema, &body), Ok(Some(wanted)));
+    assert_eq!(
+        decode_news(Kind::new(9, 9), 1, &body),
+        Ok(None),
+        "of a kind to come"
+    );
+    assert_eq!(decode_push(Seq(1), Kind::new(9, 9), 1, &body), Ok(None));
+    assert!(decode_news(kind, schema, &body[1..]).is_err(), "cut short");
 }

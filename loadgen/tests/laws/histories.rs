@@ -7,6 +7,9 @@
 //! expect <fragment>                        of the sentence that convicts
 //! op <client>.<counter> <call> <about> <sent> <done> <outcome> <seq> [attempts=<n>] [hash=wrong] [<shown>...]
 //! log <client>.<counter>|server <call> <about> <ok or code>
+//! log stranger <call> ...                  by user 1, under a key that nobody in the run chose
+//! log v<user>.<number> <call> ...          by a visitor, under the key of this number
+//! log nobody register - ok                 a visitor comes; who they are is the record's position
 //! push <client> promoted <slot> <seq> <at>
 //! again <client>.<counter> <outcome> <seq>
 //! reused <client>.<counter> <outcome>      of another command under its key
@@ -308,20 +311,13 @@ fn booking(run: &Run, text: &str) -> (u64, Slot, u64, Key) {
 }
 
 fn log(run: &mut Run, parts: &[&str]) {
-    let who = (parts[0] != "server" && parts[0] != "stranger").then(|| pair(parts[0], '.'));
     let refused = (parts[3] != "ok").then(|| Refusal::new(code(parts[3])));
-    let key = trade::key_of(&run.mint, who, run.head());
+    let (actor, key) = author_of(run, parts[0]);
     let words = talk::logged(parts[1], parts[2], &key);
     if let Some(words) = words.or_else(|| trade::logged(parts[1], parts[2], key)) {
-        let actor = who.map_or(UserId::NOBODY, |(client, _): (u32, u32)| Run::user(client));
         run.decide_words(actor, key, words, refused);
         return;
     }
-    let (actor, key) = match (parts[0], who) {
-        ("server", _) => (UserId::NOBODY, Key::default()),
-        (_, Some((client, _))) => (Run::user(client), key),
-        (_stranger, None) => (UserId(1), Key([5; 16])),
-    };
     let (slot, more): (u16, u64) = pair(parts[2], '/');
     let slot = words::SlotId {
         day: DAY,
@@ -329,6 +325,21 @@ fn log(run: &mut Run, parts: &[&str]) {
     };
     let (command, event) = words_of(run, parts[1], slot, more);
     run.decide(actor, key, &command, &refused.map_or(Ok(event), Err));
+}
+
+/// Whose record a line of the log is, and under which key.
+pub(super) fn author_of(run: &Run, who: &str) -> (UserId, Key) {
+    if let Some((user, number)) = who.strip_prefix('v').map(|who| pair(who, '.')) {
+        return (UserId(user), Key([number; 16]));
+    }
+    match who {
+        "server" | "nobody" => (UserId::NOBODY, trade::key_of(&run.mint, None, run.head())),
+        "stranger" => (UserId(1), Key([5; 16])),
+        _ours => {
+            let (client, counter) = pair(who, '.');
+            (Run::user(client), run.mint.mint(client, counter))
+        }
+    }
 }
 
 fn words_of(

@@ -7,7 +7,7 @@
 //!     entry:<conversation>:<index>:<seq>:<client>.<counter>[:wrong|:gone] ... by a page of history
 //!     of:<conversation>:<last>:<delivered>:<read> ...                     by a list of conversations
 //!     member:<user>:<delivered>:<read> ...         person:<user>:<here>:<last seen> ...
-//! push <client> entry <conversation>:<index>:<client>.<counter>[:wrong|:gone] <seq> <at>
+//! push <client> entry <conversation>:<index>:<client>.<counter>[:wrong|:otherwise|:gone] <seq> <at>
 //! push <client> receipt <conversation>:<user>:<delivered>:<read> <seq> <at>
 //! link <client> <from>:<newest> <at>               a connection goes on, or `ended`
 //! news <client> <user>:<here>:<last seen>:<epoch> <at>
@@ -21,7 +21,7 @@ use loadgen::operation::{
     Call, ChatCall, ChatSeen, LinkChange, News, Observed, Operand, Push, ShownEntry, Words, text_of,
 };
 use protocol::{
-    Key, Seq, UserId,
+    Key, Roles, Seq, UserId,
     words::{
         accounts,
         chat::{self, Target},
@@ -30,7 +30,7 @@ use protocol::{
 };
 
 use super::{
-    histories::{number, pair},
+    histories::{author_of, number, pair},
     run::{MS, Run},
     trade::{Logged, all, bytes_of},
 };
@@ -99,15 +99,16 @@ fn stored(run: &Run, text: &str) -> ShownEntry {
 
 /// Conversation, index, who wrote it, and perhaps that its text is another one, or gone.
 fn entry(run: &Run, parts: &[&str], seq: u64) -> ShownEntry {
-    let (client, counter) = pair(parts[2], '.');
+    let (author, key) = author_of(run, parts[2]);
     ShownEntry {
         conversation: number(parts[0]),
         index: number(parts[1]),
         seq,
-        author: Run::user(client),
-        key: run.mint.mint(client, counter),
+        author,
+        key,
         text: Some(match parts.get(3) {
-            Some(&"wrong") => Words::Wrong,
+            Some(&"wrong") => Words::Other(1),
+            Some(&"otherwise") => Words::Other(2),
             Some(&"gone") => Words::Gone,
             _as_it_was => Words::Right,
         }),
@@ -163,8 +164,12 @@ pub(crate) fn news(parts: &[&str]) -> (u32, News, u64) {
 
 /// What is logged of a call of the chat that was accepted. Events are not looked at.
 pub(crate) fn logged(name: &str, about: &str, key: &Key) -> Option<Logged> {
-    if name == "erase-me" {
-        return Some(erased());
+    match name {
+        "erase-me" => return Some(erased()),
+        "register" => return Some(registered()),
+        "make-admin" => return Some(roles_given(UserId(number(about)), Roles::ADMIN)),
+        "make-manager" => return Some(roles_given(UserId(number(about)), Roles::MANAGER)),
+        _a_call => {}
     }
     let Some(Call::Chat(call)) = call(name, about) else {
         return None;
@@ -221,6 +226,28 @@ pub(crate) fn logged(name: &str, about: &str, key: &Key) -> Option<Logged> {
         | ChatCall::ListPresence {} => return None,
     };
     Some((bytes_of(|out| command.encode(out), command.kind().0), event))
+}
+
+fn registered() -> Logged {
+    let command = accounts::Command::from(accounts::Register {
+        name: "visitor".into(),
+        password_hash: "".into(),
+    });
+    let event = accounts::Event::from(accounts::Registered {});
+    (
+        bytes_of(|out| command.encode(out), command.kind().0),
+        bytes_of(|out| event.encode(out), event.kind().0),
+    )
+}
+
+fn roles_given(user: UserId, role: Roles) -> Logged {
+    let roles = Roles::MEMBER.with(role);
+    let command = accounts::Command::from(accounts::SetRoles { user, roles });
+    let event = accounts::Event::from(accounts::RolesSet { user, roles });
+    (
+        bytes_of(|out| command.encode(out), command.kind().0),
+        bytes_of(|out| event.encode(out), event.kind().0),
+    )
 }
 
 fn erased() -> Logged {

@@ -19,7 +19,7 @@ pub struct CrashRecord {
 }
 
 /// What was broken on purpose, and how the run came through it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultsRecord {
     /// In the order in which they were planned.
     pub faults: Vec<FaultRecord>,

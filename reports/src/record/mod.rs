@@ -51,6 +51,16 @@ pub struct RunRecord {
     /// What was broken on purpose while load was offered; `None` where nothing was planned.
     #[serde(default)]
     pub faults: Option<FaultsRecord>,
+    /// Who else used the server while load was offered; `None` where nobody did.
+    #[serde(default)]
+    pub visitors: Option<VisitorsRecord>,
+    /// Connections that ended before their clients wanted it.
+    #[serde(default)]
+    pub connections: ConnectionsRecord,
+    /// What kept the run from being judged whole, in a sentence: its server ended, or did not hand its log
+    /// over. `None` where nothing did.
+    #[serde(default)]
+    pub broke_off: Option<String>,
     /// What the embedded server took while load was offered; `None` for another server.
     #[serde(default)]
     pub server_memory: Option<MemoryRecord>,
@@ -106,6 +116,26 @@ pub struct EnvironmentRecord {
     pub kernel: String,
     /// `fdatasync` of a 4 KiB append on the run's disk, measured in the run, nanoseconds.
     pub fdatasync_ns: QuantileRecord,
+}
+
+/// Others who used the server of a run: what they did is set aside, and judged by no law.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VisitorsRecord {
+    /// Records of theirs in the log, since the run's set-up.
+    pub records: u64,
+    /// How many people's, as far as they were somebody.
+    pub people: u64,
+}
+
+/// Connections that ended before their clients wanted it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectionsRecord {
+    /// All of them: closed by the server, broken, silent, or not understood.
+    pub lost: u64,
+    /// Of them, those that this program ended because it did not understand what came.
+    pub unread: u64,
+    /// What came on the first of those, in a sentence.
+    pub why: Option<String>,
 }
 
 /// Quantiles of one quantity, in nanoseconds unless said otherwise.
@@ -194,7 +224,7 @@ pub struct GeneratorRecord {
     pub wall_s: f64,
     /// Largest resident size, bytes.
     pub memory_bytes_max: u64,
-    /// How late its pacer woke, nanoseconds.
+    /// How late it started what was planned, a sample a start, nanoseconds.
     pub lateness: QuantileRecord,
     /// Bytes of recorded history.
     pub history_bytes: u64,

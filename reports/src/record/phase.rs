@@ -45,6 +45,26 @@ pub struct PhaseRecord {
     pub heat: Option<HeatRecord>,
 }
 
+/// How much of what a schedule asks for may be unanswered when it ends: a second of it is latency, more is
+/// a server that does not keep up.
+const BEHIND_SECONDS: f64 = 1.0;
+
+impl PhaseRecord {
+    /// How many operations were done with while load was offered, of how many that a schedule asked for, if
+    /// more than a second of them was still unanswered when the load ended.
+    #[must_use]
+    pub fn fell_behind(&self) -> Option<(u64, u64)> {
+        // Of a record that has no seconds nothing is known.
+        let offered = self.offered_rate.filter(|_| !self.timeline.is_empty())?;
+        let ended_s = (self.started_ns + self.duration_ns) as f64 / 1e9;
+        let in_time = self.timeline.iter().filter(|point| point.at_s < ended_s);
+        let answered: u64 = in_time.map(|point| point.answered + point.failed).sum();
+        let sent = self.conservation.sent;
+        let behind = sent.saturating_sub(answered) as f64;
+        (offered * BEHIND_SECONDS < behind).then_some((answered, self.conservation.intended))
+    }
+}
+
 /// Response times of everything answered, by the instant of the answer: columns of a heat map.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct HeatRecord {
@@ -186,6 +206,9 @@ pub struct RendezvousRecord {
     pub clients: u32,
     /// How many took place.
     pub times: u32,
+    /// How many the plan has; 0 in records of before this was counted.
+    #[serde(default)]
+    pub planned: u32,
     /// First to last send, over all of them, nanoseconds.
     pub spread: QuantileRecord,
     /// The spread the scenario allows, nanoseconds.

@@ -103,8 +103,11 @@ pub(super) fn generator(record: &RunRecord) -> Vec<Fact> {
             "processor time",
             format!("{:.1} s in {:.1} s of load", found.cpu_s, found.wall_s),
         ),
-        fact("woke late, p99", figure::quantile(found.lateness.p99)),
-        fact("woke late, at most", figure::duration(found.lateness.max)),
+        fact("started late, p99", figure::quantile(found.lateness.p99)),
+        fact(
+            "started late, at most",
+            figure::duration(found.lateness.max),
+        ),
         fact("connections", figure::count(found.connections)),
         fact("memory, at most", figure::bytes(found.memory_bytes_max)),
         fact("recorded history", history(record)),

@@ -3,10 +3,13 @@
 //! The list states a digest of the whole set that does not depend on its order; the first page is
 //! looked at item by item.
 
-use protocol::{OwnedRecord, UserId};
+use protocol::{Code, OwnedRecord, UserId};
 
 use super::{Shown, What, model::Model};
-use crate::check::finding::{About, Finding, Violation, Witness};
+use crate::{
+    check::finding::{About, Finding, Violation, Witness, refused_question},
+    operation::Operation,
+};
 
 const ABOUT: About = About {
     name: "favourites-listed",
@@ -60,6 +63,11 @@ impl FavouritesListed {
             order: "the answer states the position it reflects",
             expected: format!("the {} favourites it has there", model.count(user)),
         });
+    }
+
+    /// A question that was refused, which nothing justifies.
+    pub(super) fn handle_refused(&mut self, operation: &Operation, code: Code) {
+        self.finding.convict(|| refused_question(operation, code));
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -125,6 +125,19 @@ impl CatalogueLaws {
     ) {
         self.no_resurrection
             .handle_complete(user, operation, call, observed);
+        if let Outcome::Refused(code) = operation.outcome {
+            // Every person may ask both, in the words that runs ask.
+            match call {
+                CatalogueCall::SearchItems { .. } => self.searches.handle_refused(operation, code),
+                CatalogueCall::ListFavourites {} => self.listed.handle_refused(operation, code),
+                CatalogueCall::RegisterItem { .. }
+                | CatalogueCall::RenameItem { .. }
+                | CatalogueCall::RetypeItem { .. }
+                | CatalogueCall::RemoveItem { .. }
+                | CatalogueCall::AddFavourite { .. }
+                | CatalogueCall::RemoveFavourite { .. } => {}
+            }
+        }
         if operation.outcome != Outcome::Ok {
             return;
         }

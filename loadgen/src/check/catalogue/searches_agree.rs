@@ -3,15 +3,15 @@
 //! A page says how far it looked: up to there it must hold exactly the items whose name has the
 //! word at its position, ordered by name as it searches, then by id.
 
-use protocol::OwnedRecord;
+use protocol::{Code, OwnedRecord};
 
 use super::{Shown, What, model::Model};
 use crate::{
     check::{
-        finding::{About, Finding, Violation, Witness},
+        finding::{About, Finding, Violation, Witness, refused_question},
         ledger::fold,
     },
-    operation::word_text,
+    operation::{Operation, word_text},
 };
 
 const ABOUT: About = About {
@@ -67,8 +67,19 @@ impl SearchesAgree {
             ),
             witnesses: vec![Witness::Asked((shown.client, shown.counter))],
             order: "the answer states the position it reflects",
-            expected: format!("items {expected:?}"),
+            expected: match expected.as_slice() {
+                [] => "no item".to_owned(),
+                items => {
+                    let items: Vec<String> = items.iter().map(u64::to_string).collect();
+                    format!("the items {}, in this order", items.join(", "))
+                }
+            },
         });
+    }
+
+    /// A question that was refused, which nothing justifies.
+    pub(super) fn handle_refused(&mut self, operation: &Operation, code: Code) {
+        self.finding.convict(|| refused_question(operation, code));
     }
 
     pub(super) fn conclude(mut self) -> Finding {

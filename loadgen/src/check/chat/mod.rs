@@ -66,6 +66,7 @@ use self::{
 use super::{
     finding::{Finding, OperationId},
     no_phantom::NoPhantom,
+    people::People,
     reads::Reads,
     record::Decided,
 };
@@ -109,6 +110,8 @@ pub(super) struct Known<'a> {
     pub(super) began_at: u64,
     /// Which operations were sent.
     pub(super) sent: &'a NoPhantom,
+    /// Who is of this run.
+    pub(super) people: &'a People,
 }
 
 /// Something that was told, kept until the model is where it was told.
@@ -385,7 +388,10 @@ impl ChatLaws {
                     marks: (*delivered, *read),
                 };
                 let whose = (*conversation, *user);
-                self.receipts_truthful.check_asked(whose, told);
+                // What visitors marked only the log knows.
+                if known.people.is_ours(*user) {
+                    self.receipts_truthful.check_asked(whose, told);
+                }
                 self.handle_told(whose, told);
             }
             Push::Promoted { .. } | Push::Expired { .. } => {}

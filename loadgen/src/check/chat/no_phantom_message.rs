@@ -1,9 +1,14 @@
 //! M2, no phantom: whatever is shown was said, by whom it says, in these words, to these people.
 //!
-//! Keys prove who chose them, and a text follows from its key. After the run, everything shown must
-//! be in the log, and nothing may have been shown to somebody who was not in the conversation.
+//! Keys prove who chose them, and a text follows from its key. Which keys and words visitors chose
+//! nobody knows: everybody must be shown the same of them, and the log has the keys. After the run,
+//! everything shown must be in the log, and nothing may have been shown to somebody who was not in the
+//! conversation.
 
 use std::collections::BTreeMap;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
 use super::{
     Known,
@@ -24,10 +29,15 @@ const ABOUT: About = About {
     confidence: "certificate: keys that only this run could mint, and the log",
 };
 
+/// Most texts of visitors that are kept.
+const FOREIGN_MAX: usize = 1 << 20;
+
 /// The law.
 #[derive(Debug)]
 pub(super) struct NoPhantomMessage {
     entries: u64,
+    /// By position: the words of visitors, and who was shown them first.
+    foreign: HashMap<u64, (u64, u32), FixedState>,
     finding: Finding,
 }
 
@@ -35,14 +45,29 @@ impl NoPhantomMessage {
     pub(super) const fn new() -> Self {
         Self {
             entries: 0,
+            foreign: HashMap::with_hasher(FixedState::with_seed(0)),
             finding: Finding::new(ABOUT),
         }
     }
 
     /// A text that was shown: one comparison, made for everybody.
     pub(super) fn check_text(&mut self, client: u32, entry: &ShownEntry, known: &Known<'_>) {
-        if entry.text == Some(Words::Wrong) && known.began_at < entry.seq {
-            self.convict(client, entry, "in other words than were said");
+        let Some(Words::Other(words)) = entry.text else {
+            return;
+        };
+        if known.people.is_ours(entry.author) {
+            if known.began_at < entry.seq {
+                self.convict(client, entry, "in other words than were said");
+            }
+            return;
+        }
+        if FOREIGN_MAX <= self.foreign.len() {
+            return (self.finding).doubt("visitors said more than could be kept");
+        }
+        let (first, by) = *self.foreign.entry(entry.seq).or_insert((words, client));
+        if first != words {
+            let how = format!("in other words than client {by} was shown");
+            self.convict(client, entry, &how);
         }
     }
 
@@ -53,6 +78,8 @@ impl NoPhantomMessage {
         }
         self.entries += 1;
         match known.mint.verify(&entry.key) {
+            // The log says whether they said it, under this key: `one-entry-per-index` asks it.
+            None if !known.people.is_ours(entry.author) => {}
             None => self.convict(client, entry, "under a key that nobody in this run chose"),
             Some(id) if !known.sent.has_sent(id) => {
                 self.convict(client, entry, "of an operation that was never sent");

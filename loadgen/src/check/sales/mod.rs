@@ -12,7 +12,7 @@ mod sales_monotone;
 mod sales_one_snapshot;
 
 use protocol::{
-    OwnedRecord, UserId,
+    Code, OwnedRecord, UserId,
     words::sales::{Command, Part, Sum},
 };
 
@@ -24,7 +24,8 @@ use self::{
 use super::{
     finding::{Finding, OperationId},
     reads::Reads,
-    record::{Decided, erased},
+    record::{Decided, erased, roles_set},
+    subject::Subject,
 };
 use crate::operation::{LawProgress, Observed, Operation, Outcome, SalesCall, SalesSeen};
 
@@ -42,6 +43,8 @@ pub(super) const LAWS: [&str; 6] = [
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) id: OperationId,
+    /// Who asked.
+    pub(super) user: UserId,
     pub(super) call: SalesCall,
     pub(super) figure: Figure,
 }
@@ -53,6 +56,8 @@ pub(super) enum Figure {
     Total(Sum, Vec<(u64, Sum)>),
     /// The best one, and how much.
     Best(Option<(u64, Sum)>),
+    /// None: its asker may not have it.
+    Denied,
 }
 
 /// Every law of the sales.
@@ -116,7 +121,11 @@ impl SalesLaws {
         }
         let (Outcome::Ok, Observed::Sales(seen)) = (operation.outcome, observed) else {
             self.bounded.forget(operation);
-            return self.monotone.forget(operation);
+            self.monotone.forget(operation);
+            if operation.outcome == Outcome::Refused(Code::NOT_ALLOWED) {
+                self.keep(user, operation, call, Figure::Denied);
+            }
+            return;
         };
         self.one_snapshot.check(operation, seen);
         let figure = match seen {
@@ -128,14 +137,19 @@ impl SalesLaws {
             }
             SalesSeen::Best(best, _) => Figure::Best(best.as_ref().map(named)),
         };
+        self.keep(user, operation, call, figure);
+    }
+
+    fn keep(&mut self, user: UserId, operation: &Operation, call: &SalesCall, figure: Figure) {
+        let more = match &figure {
+            Figure::Total(_, parts) => size_of_val(parts.as_slice()),
+            Figure::Best(_) | Figure::Denied => 0,
+        };
         let shown = Shown {
             id: (operation.client, operation.counter),
+            user,
             call: *call,
             figure,
-        };
-        let more = match &shown.figure {
-            Figure::Total(_, parts) => size_of_val(parts.as_slice()),
-            Figure::Best(_) => 0,
         };
         self.shown.keep_with(operation.seq, shown, more);
     }
@@ -147,6 +161,8 @@ impl SalesLaws {
             self.model.apply(record, &decided);
         } else if let Some(user) = erased(record) {
             self.model.forget(user);
+        } else if let Some((user, roles)) = roles_set(record) {
+            self.model.set_roles(user, roles);
         }
         while let Some(shown) = self.shown.next_at(record.seq.0) {
             self.agree.check(&self.model, record.seq.0, &shown);
@@ -156,6 +172,11 @@ impl SalesLaws {
     /// One operation of the history, when the whole log is known.
     pub(super) fn handle_operation(&mut self, operation: &Operation, call: &SalesCall) {
         self.exact.handle_operation(operation, call);
+    }
+
+    /// Stores in which visitors sold something too.
+    pub(super) fn excuse(&mut self, is_excused: impl Fn(Subject) -> bool) {
+        self.bounded.excuse(is_excused);
     }
 
     /// The findings, in the order of [`LAWS`].

@@ -3,10 +3,10 @@
 //! Written from the description of the sales, not from the server's rules: nothing is kept but the
 //! lines, added up by store, seller and day, and every figure is added up anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{
-    OwnedRecord, UserId,
+    OwnedRecord, Roles, UserId,
     words::sales::{Command, Sum},
 };
 
@@ -22,6 +22,8 @@ pub(super) struct Model {
     /// The stores of each network.
     networks: BTreeMap<u64, Vec<u64>>,
     stores: BTreeMap<u64, BTreeMap<UserId, Days>>,
+    /// Whoever may ask for figures.
+    managers: BTreeSet<UserId>,
 }
 
 impl Model {
@@ -52,8 +54,23 @@ impl Model {
         }
     }
 
+    /// Somebody has these roles from now on, and no others.
+    pub(super) fn set_roles(&mut self, user: UserId, roles: Roles) {
+        if roles.contains(Roles::MANAGER) {
+            self.managers.insert(user);
+        } else {
+            self.managers.remove(&user);
+        }
+    }
+
+    /// Whether somebody is known to be allowed to ask for figures.
+    pub(super) fn is_manager(&self, user: UserId) -> bool {
+        self.managers.contains(&user)
+    }
+
     /// What somebody sold who was erased is nobody's, and stays in every total.
     pub(super) fn forget(&mut self, user: UserId) {
+        self.managers.remove(&user);
         for sellers in self.stores.values_mut() {
             let sold = sellers.remove(&user).unwrap_or_default();
             for (day, sum) in sold {

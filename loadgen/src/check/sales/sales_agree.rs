@@ -1,5 +1,7 @@
 //! S4: every figure is the sum of the lines of the log up to its position.
 
+use protocol::words::sales::Sum;
+
 use super::{Figure, Shown, model::Model};
 use crate::check::finding::{About, Finding, Violation, Witness};
 
@@ -30,13 +32,17 @@ impl SalesAgree {
             return;
         };
         self.compared += 1;
+        if shown.figure == Figure::Denied && !model.is_manager(shown.user) {
+            return;
+        }
         if expected != shown.figure {
             self.finding.convict(|| Violation {
                 sentence: format!(
-                    "client {} was told of {} at position {seq}, where it is {}",
+                    "client {} was told of {} at position {seq}, where it is {}{}",
                     shown.id.0,
                     text(&shown.figure),
                     text(&expected),
+                    part_apart(&shown.figure, &expected).unwrap_or_default(),
                 ),
                 witnesses: vec![Witness::Asked(shown.id)],
                 order: "the answer states the position it reflects",
@@ -66,5 +72,34 @@ fn text(figure: &Figure) -> String {
         ),
         Figure::Best(Some((of, sum))) => format!("{of} with {} cents as the best", sum.cents),
         Figure::Best(None) => "nobody as the best".to_owned(),
+        Figure::Denied => "no figure, as somebody who may not ask,".to_owned(),
     }
+}
+
+/// The first part in which two totals differ.
+fn part_apart(shown: &Figure, expected: &Figure) -> Option<String> {
+    let (Figure::Total(_, shown), Figure::Total(_, expected)) = (shown, expected) else {
+        return None;
+    };
+    let sum = |parts: &[(u64, Sum)], of: u64| {
+        let found = parts.iter().find(|(part, _)| *part == of);
+        found.map_or(Sum::default(), |(_, sum)| *sum)
+    };
+    let all = shown.iter().chain(expected).map(|(of, _)| *of);
+    let apart = |of: &u64| sum(shown, *of) != sum(expected, *of);
+    let of = match all.clone().find(apart) {
+        Some(of) => of,
+        // The same sums, and a part twice or out of its order.
+        None => {
+            let pair = shown.iter().zip(expected).find(|(one, other)| one != other);
+            return pair.map(|((shown, _), (expected, _))| {
+                format!(": part {shown} stands where part {expected} should")
+            });
+        }
+    };
+    let (shown, expected) = (sum(shown, of), sum(expected, of));
+    Some(format!(
+        ": of part {of} it was told {} cents in {} sales, and it is {} cents in {}",
+        shown.cents, shown.sales, expected.cents, expected.sales
+    ))
 }

@@ -11,7 +11,10 @@ use hashbrown::HashMap;
 use protocol::{UserId, words::sales::Sum};
 
 use crate::{
-    check::finding::{About, Finding, OperationId, Violation, Witness},
+    check::{
+        finding::{About, Finding, OperationId, Violation, Witness},
+        subject::Subject,
+    },
     operation::{Operation, Outcome, SalesCall},
 };
 
@@ -130,6 +133,11 @@ impl SalesBounded {
             | SalesCall::BestSeller { .. }
             | SalesCall::BestStore { .. } => None,
         }
+    }
+
+    /// Stores in which others sold something too.
+    pub(super) fn excuse(&mut self, is_excused: impl Fn(Subject) -> bool) {
+        self.finding.excuse(is_excused);
     }
 
     pub(super) fn conclude(mut self) -> Finding {

@@ -16,7 +16,7 @@ use crate::{
     target::{CallError, Caller, LinkLost, NullTarget, TcpTarget},
     world_map::WorldMap,
 };
-use responder::{Order, Responder};
+use responder::{Order, Responder, Strange};
 
 /// Sees everything and keeps it.
 #[derive(Default)]
@@ -227,7 +227,7 @@ async fn a_stalled_server_is_charged_from_the_instant_each_call_was_due() {
 async fn a_lost_connection_is_made_again_and_what_it_left_is_asked_again() {
     let (driven, witness) = drive_against(Order::HangUpAfter(5), OPEN, options()).await;
     let counts = driven.phases[0].conservation;
-    assert_eq!(driven.links_lost, 1);
+    assert_eq!(driven.connections.lost, 1);
     assert_eq!((counts.ok, counts.unknown), (counts.sent, 0), "{counts:?}");
     let retried = witness.completed.iter().find(|done| 1 < done.attempts);
     let retried = retried.expect("one that was outstanding");
@@ -536,7 +536,7 @@ async fn a_caller_says_hello_and_takes_refusals_for_answers() {
 }
 
 #[tokio::test]
-async fn an_unreachable_server_is_named_with_what_to_check() {
+async fn an_unreachable_server_is_named() {
     // Bound and dropped: nobody listens there now.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -546,7 +546,7 @@ async fn an_unreachable_server_is_named_with_what_to_check() {
         .expect_err("nobody")
         .to_string();
     assert!(
-        told.contains(&address) && told.contains("is it running"),
+        told.contains(&address) && told.contains("no server answers"),
         "{told}"
     );
 }
@@ -630,4 +630,62 @@ async fn every_answer_is_in_the_interval_logs_and_in_the_heat_map() {
     );
     let began = log.first().unwrap().start_ns;
     assert!(began.abs_diff(phase.started_ns) < 1_000_000, "{began}");
+}
+
+/// A load that a server answers strangely ends, with even books and with everything counted.
+async fn end_in_spite_of(order: Order) -> Driven {
+    let patient = || DriveOptions {
+        timeout: Duration::from_millis(200),
+        drain: Duration::from_millis(200),
+        ..options()
+    };
+    let (_driven, _witness) = drive_against(order, TOGETHER, patient()).await;
+    drive_against(order, OPEN, patient()).await.0
+}
+
+#[tokio::test]
+async fn what_clients_may_not_know_they_ignore() {
+    let driven = end_in_spite_of(Order::Strange(Strange::UnknownKinds)).await;
+    let counts = driven.phases[0].conservation;
+    assert_eq!(driven.connections, ConnectionsRecord::default());
+    assert_eq!(counts.ok, counts.sent, "{counts:?}");
+}
+
+#[tokio::test]
+async fn what_nobody_understands_ends_its_connection_and_is_told() {
+    for strange in [
+        Strange::UnknownType,
+        Strange::TrailingBytes,
+        Strange::EndlessFrame,
+        Strange::Garbage,
+        Strange::HalfPush,
+    ] {
+        let driven = end_in_spite_of(Order::Strange(strange)).await;
+        let found = &driven.connections;
+        assert!(0 < found.unread, "{strange:?}: {found:?}");
+        assert!(found.unread <= found.lost, "{strange:?}: {found:?}");
+        assert!(found.why.is_some(), "{strange:?}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_behind_each_answer_holds_nobody_up() {
+    let driven = end_in_spite_of(Order::HangUpEach).await;
+    assert!(0 < driven.connections.lost);
+    assert_eq!(driven.connections.unread, 0);
+}
+
+#[tokio::test]
+async fn rendezvous_that_nobody_answers_are_over_when_their_time_is() {
+    let patient = DriveOptions {
+        timeout: Duration::from_secs(3_600),
+        drain: Duration::from_millis(10),
+        overtime: Duration::from_millis(10),
+        ..options()
+    };
+    let phase = TOGETHER.to_owned() + "\nduration = \"20ms\"";
+    let (driven, _witness) = drive_against(Order::Silence, &phase, patient).await;
+    let meeting = driven.phases[0].rendezvous.as_ref();
+    let meeting = meeting.map(|meeting| (meeting.times, meeting.planned));
+    assert_eq!(meeting, Some((1, 5)));
 }

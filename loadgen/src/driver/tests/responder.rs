@@ -9,7 +9,7 @@ use std::{
 };
 
 use protocol::{
-    ChainHash, Code, Refusal, Roles, Seq, UserId, codec, frame,
+    ChainHash, Code, Kind, Refusal, Roles, Seq, UserId, codec, frame,
     limits::REQUEST_BYTES_MAX,
     message::{ErrorReply, Reply, Request, Welcome, WelcomeFlags},
     outcome,
@@ -39,6 +39,77 @@ pub(super) enum Order {
     WithholdUntil(u64),
     /// The first connection to ask for the n-th time is closed instead of answered.
     HangUpAfter(u64),
+    /// Accept each, and close the connection behind each answer.
+    HangUpEach,
+    /// Accept each, with this before every fifth answer.
+    Strange(Strange),
+}
+
+/// What a server may say that is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strange {
+    /// A push and news of kinds that nobody knows: clients ignore them.
+    UnknownKinds,
+    /// A frame of a type that there is not.
+    UnknownType,
+    /// A known frame with bytes left over.
+    TrailingBytes,
+    /// The head of a frame longer than any may be.
+    EndlessFrame,
+    /// Bytes of something else.
+    Garbage,
+    /// A message about a conversation that is cut short.
+    HalfPush,
+}
+
+impl Strange {
+    fn say(self, output: &mut Vec<u8>) {
+        let unknown = Kind::new(9, 9);
+        match self {
+            Self::UnknownKinds => {
+                Reply::Push {
+                    seq: Seq(3),
+                    hash: ChainHash::START,
+                    kind: unknown,
+                    schema: 1,
+                    body: b"to come",
+                }
+                .encode(output);
+                Reply::News {
+                    kind: unknown,
+                    schema: 1,
+                    body: b"",
+                }
+                .encode(output);
+            }
+            Self::UnknownType => frame::write(output, |out| out.push(0xee)),
+            Self::TrailingBytes => {
+                let mut pong = Vec::new();
+                Reply::Pong { correlation: 1 }.encode(&mut pong);
+                let length = pong.len() - frame_of(&pong).len();
+                frame::write(output, |out| {
+                    out.extend_from_slice(&pong[length..]);
+                    out.extend_from_slice(b"more");
+                });
+            }
+            Self::EndlessFrame => output.extend_from_slice(&[0xff; 4]),
+            Self::Garbage => output.extend_from_slice(&[b'!'; 64]),
+            Self::HalfPush => Reply::Push {
+                seq: Seq(3),
+                hash: ChainHash::START,
+                kind: Kind::new(3, 1),
+                schema: 1,
+                body: b"",
+            }
+            .encode(output),
+        }
+    }
+}
+
+/// The first frame of these bytes, without its length.
+fn frame_of(bytes: &[u8]) -> &[u8] {
+    let split = frame::split(bytes, REQUEST_BYTES_MAX).unwrap();
+    split.map_or(&[], |(frame, _rest)| frame)
 }
 
 /// The server.
@@ -84,7 +155,13 @@ async fn converse(mut stream: TcpStream, state: Arc<State>) {
     let (mut asked, mut seen) = (0, state.seen.subscribe());
     let count = match state.order {
         Order::WithholdUntil(count) => count,
-        Order::Answer | Order::Refuse | Order::Busy | Order::Silence | Order::HangUpAfter(_) => 0,
+        Order::Answer
+        | Order::Refuse
+        | Order::Busy
+        | Order::Silence
+        | Order::HangUpAfter(_)
+        | Order::HangUpEach
+        | Order::Strange(_) => 0,
     };
     loop {
         tokio::select! {
@@ -108,6 +185,9 @@ async fn converse(mut stream: TcpStream, state: Arc<State>) {
         // Reading goes on while answers are withheld: every request is counted as it comes.
         if count <= *state.seen.borrow() {
             let _hung_up = stream.write_all(&output).await;
+            if state.order == Order::HangUpEach && !output.is_empty() {
+                return;
+            }
             output.clear();
         }
     }
@@ -187,8 +267,18 @@ impl State {
                 fatal: false,
             })
             .encode(output),
-            Order::Answer | Order::Refuse | Order::WithholdUntil(_) | Order::HangUpAfter(_) => {
+            Order::Answer
+            | Order::Refuse
+            | Order::WithholdUntil(_)
+            | Order::HangUpAfter(_)
+            | Order::HangUpEach
+            | Order::Strange(_) => {
                 let seq = Seq(self.seq.fetch_add(1, Ordering::Relaxed) + 1);
+                if let Order::Strange(strange) = self.order
+                    && seq.0.is_multiple_of(5)
+                {
+                    strange.say(output);
+                }
                 answer_with(correlation, seq, outcome, output);
             }
         }

@@ -22,7 +22,7 @@ mod room;
 #[cfg(test)]
 mod tests;
 
-pub use room::{NoRoom, check_room};
+pub use room::{NoRoom, check_direct_room, check_room};
 
 use std::{
     io,

@@ -20,7 +20,7 @@ pub use self::people::SILENCE_MAX;
 use self::things::Maker;
 use crate::{
     fault::Proxy,
-    operation::Nanos,
+    operation::{Nanos, SetUpKeys},
     plan::World,
     target::{CallError, Caller, Wire},
     world_map::WorldMap,
@@ -59,7 +59,10 @@ pub enum WorldError {
         /// Why.
         source: std::io::Error,
     },
-    /// The server.
+    /// The server was never reached.
+    #[error("{0}; is it running, and is the port right?")]
+    Unreached(CallError),
+    /// The server, later on or otherwise.
     #[error(transparent)]
     Connect(CallError),
     /// The admin.
@@ -98,17 +101,13 @@ pub(super) struct Access {
     /// The file with the admin's password.
     pub(super) admin_password_file: PathBuf,
     /// Tells this run's names and keys from any other's.
-    pub(super) run_id: u64,
+    pub(super) keys: SetUpKeys,
 }
 
 impl Access {
     /// A key for set-up work: never one of the run's, never the same twice.
     fn key(&self, purpose: u32, number: u32) -> Key {
-        let mut bytes = [0xff; 16];
-        bytes[..4].copy_from_slice(&purpose.to_le_bytes());
-        bytes[4..8].copy_from_slice(&number.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.run_id.to_le_bytes());
-        Key(bytes)
+        self.keys.key(purpose, number)
     }
 
     /// The same, by way of what stands in between, if anything does.
@@ -139,7 +138,10 @@ impl Access {
         })?;
         let mut caller = Caller::connect(&self.address)
             .await
-            .map_err(WorldError::Connect)?;
+            .map_err(|error| match error {
+                CallError::Unreachable { .. } => WorldError::Unreached(error),
+                other => WorldError::Connect(other),
+            })?;
         let session = caller
             .log_in(self.key(0, 0), ADMIN_NAME, bare(&password))
             .await

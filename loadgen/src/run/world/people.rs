@@ -5,7 +5,7 @@ use protocol::words::accounts::SessionOpened;
 use super::{Access, WorldError, errand::at_once};
 use crate::{
     clock::Clock,
-    operation::Nanos,
+    operation::{Nanos, SetUpKeys},
     plan::World,
     target::{CallError, Caller},
 };
@@ -29,7 +29,7 @@ pub(super) struct Device {
 
 /// What a user is called.
 pub(super) fn name(access: &Access, user: u32) -> String {
-    format!("r{:08x}-{user}", access.run_id & 0xffff_ffff)
+    format!("r{:08x}-{user}", access.keys.run() & 0xffff_ffff)
 }
 
 /// Makes every user and logs in on each of their devices; where that took `silence_max` or longer,
@@ -80,7 +80,7 @@ async fn connect_user(access: &Access, user: u32, devices: u32) -> Result<Vec<De
         let mut caller = Caller::connect(&access.address).await?;
         if device == 0 {
             caller
-                .register(access.key(3, user), &name, PASSWORD)
+                .register(access.key(SetUpKeys::REGISTER, user), &name, PASSWORD)
                 .await?
                 .accepted()?;
         }

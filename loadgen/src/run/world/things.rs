@@ -94,7 +94,7 @@ impl<'w> Maker<'w> {
         let slot_minutes = DAY_MINUTES / self.world.slots;
         let errand = |agenda| {
             let command = agenda::Command::from(OpenAgenda {
-                name: format!("run {:016x} agenda {agenda}", self.access.run_id),
+                name: format!("run {:016x} agenda {agenda}", self.access.keys.run()),
                 opens_minute: 0,
                 closes_minute: slot_minutes * self.world.slots,
                 slot_minutes,
@@ -112,7 +112,7 @@ impl<'w> Maker<'w> {
 
     /// Networks, then their stores.
     pub(super) async fn open_stores(&mut self) -> Result<(Vec<u64>, Vec<u64>), WorldError> {
-        let run_id = self.access.run_id;
+        let run_id = self.access.keys.run();
         let network = |network| {
             let name = format!("run {run_id:016x} network {network}");
             let command = sales::Command::from(OpenNetwork { name });
