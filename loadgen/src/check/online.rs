@@ -162,7 +162,7 @@ impl Watch for Laws {
             | Call::MyBookings => {}
             Call::Chat(call) => {
                 let user = self.user(client);
-                self.chat.handle_invoke((client, counter), user, &call);
+                (self.chat).handle_invoke((client, counter), (user, &call), now);
             }
             Call::Catalogue(call) => {
                 let user = self.user(client);
@@ -299,8 +299,8 @@ impl Watch for Laws {
         Self::handle_fault(self, now);
     }
 
-    fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {
-        self.chat.handle_drained(client, seq, now);
+    fn handle_drained(&mut self, client: u32, seq: u64, is_settled: bool) {
+        self.chat.handle_drained(client, seq, is_settled);
     }
 
     /// Those that looked at something or are required; then the required ones that the log decides.

@@ -15,6 +15,7 @@ use protocol::{
     outcome,
     words::{
         accounts::{self, SessionResumed},
+        chat::{self, ConversationView, PUBLIC, Sort},
         presence,
     },
 };
@@ -37,6 +38,8 @@ pub(super) enum Order {
     Silence,
     /// Accept each, but none before so many have come on all connections together.
     WithholdUntil(u64),
+    /// Accept each, and say that everybody has a private conversation with entries.
+    Owe,
     /// The first connection to ask for the n-th time is closed instead of answered.
     HangUpAfter(u64),
 }
@@ -84,7 +87,12 @@ async fn converse(mut stream: TcpStream, state: Arc<State>) {
     let (mut asked, mut seen) = (0, state.seen.subscribe());
     let count = match state.order {
         Order::WithholdUntil(count) => count,
-        Order::Answer | Order::Refuse | Order::Busy | Order::Silence | Order::HangUpAfter(_) => 0,
+        Order::Answer
+        | Order::Refuse
+        | Order::Busy
+        | Order::Silence
+        | Order::Owe
+        | Order::HangUpAfter(_) => 0,
     };
     loop {
         tokio::select! {
@@ -149,9 +157,15 @@ impl State {
                 self.reply(*correlation, &decided, output);
             }
             Request::Query {
-                correlation, body, ..
+                correlation,
+                kind,
+                schema,
+                body,
             } => {
-                // The one question there is: pushes from where the client is.
+                if chat::Query::decode(*kind, *schema, body).is_ok() {
+                    return answer_with(*correlation, Seq(3), &self.conversations(), prompt);
+                }
+                // The other question there is: pushes from where the client is.
                 let subscribe: presence::Subscribe = codec::decode(body).unwrap();
                 let from = subscribe.from.unwrap_or_default();
                 let answer = presence::Answer::from(presence::Subscribed { from });
@@ -177,6 +191,27 @@ impl State {
         }
     }
 
+    /// How long everybody's conversations are.
+    fn conversations(&self) -> Vec<u8> {
+        let (conversation, sort) = match self.order {
+            Order::Owe => (9, Sort::Private(UserId(5))),
+            _another => (PUBLIC, Sort::Public),
+        };
+        let view = ConversationView {
+            conversation,
+            sort,
+            last: 5,
+            delivered: 0,
+            read: 0,
+        };
+        let conversations = vec![view];
+        let answer = chat::Answer::from(chat::Conversations { conversations });
+        let mut shown = Vec::new();
+        outcome::encode_accepted(answer.kind().0, answer.kind().1, &mut shown);
+        answer.encode(&mut shown);
+        shown
+    }
+
     fn reply(&self, correlation: u64, outcome: &[u8], output: &mut Vec<u8>) {
         match self.order {
             Order::Silence => {}
@@ -187,7 +222,11 @@ impl State {
                 fatal: false,
             })
             .encode(output),
-            Order::Answer | Order::Refuse | Order::WithholdUntil(_) | Order::HangUpAfter(_) => {
+            Order::Answer
+            | Order::Refuse
+            | Order::Owe
+            | Order::WithholdUntil(_)
+            | Order::HangUpAfter(_) => {
                 let seq = Seq(self.seq.fetch_add(1, Ordering::Relaxed) + 1);
                 answer_with(correlation, seq, outcome, output);
             }
