@@ -226,6 +226,7 @@ impl Watch for Laws {
     }
 
     fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos) {
+        let floor = self.real_time_order.floor();
         self.session_order.handle_push(client, seq);
         self.real_time_order.raise(seq);
         match *push {
@@ -253,7 +254,7 @@ impl Watch for Laws {
             began_at: self.began_at,
             sent: &self.no_phantom,
         };
-        self.chat.handle_push(client, (seq, push), now, &known);
+        (self.chat).handle_push(client, (seq, push), (now, floor), &known);
     }
 
     fn handle_signal(&mut self, client: u32, signal: &Signal, now: Nanos) {

@@ -380,17 +380,18 @@ impl ChatLaws {
         }
     }
 
-    /// Something was pushed, of whatever system.
+    /// Something was pushed, of whatever system; `floor` is the highest position that anybody was
+    /// shown before.
     pub(super) fn handle_push(
         &mut self,
         client: u32,
         (seq, push): (u64, &Push),
-        now: Nanos,
+        (now, floor): (Nanos, u64),
         known: &Known<'_>,
     ) {
         let newest = self.mailbox.link(client).map_or(0, |link| link.newest);
         self.pushes_complete
-            .handle_push((client, newest), (seq, push), now);
+            .handle_push((client, newest, floor), (seq, push), now);
         match push {
             Push::Entry(entry) => self.handle_entry(client, entry, known),
             Push::Receipt {

@@ -87,8 +87,6 @@ pub(super) struct PushesComplete {
     overflowed: bool,
     /// Since when connections are known to have caught up.
     live: HashMap<LinkId, Nanos, FixedState>,
-    /// The highest position that anybody was pushed.
-    frontier: u64,
     /// When marks were asked for.
     asked: HashMap<OperationId, Nanos, FixedState>,
     /// What the log has for one person, and for the members of a conversation.
@@ -108,7 +106,6 @@ impl PushesComplete {
             got_max: usize::try_from(bytes_max / one).unwrap_or(usize::MAX),
             overflowed: false,
             live: HashMap::with_hasher(FixedState::with_seed(0)),
-            frontier: 0,
             asked: HashMap::with_hasher(FixedState::with_seed(0)),
             personal: HashMap::with_hasher(FixedState::with_seed(0)),
             marks: HashMap::with_hasher(FixedState::with_seed(0)),
@@ -136,21 +133,20 @@ impl PushesComplete {
     }
 
     /// Something was pushed on the connection of a client that began when `newest` was the newest
-    /// position.
+    /// position, and `floor` is the highest position that anybody was shown before.
     pub(super) fn handle_push(
         &mut self,
-        (client, newest): (u32, u64),
+        (client, newest, floor): (u32, u64, u64),
         (seq, push): (u64, &Push),
         now: Nanos,
     ) {
         let link = (client, self.links.get(&client).copied().unwrap_or(0));
         let event = event_of(seq, push);
         let is_receipt = event.is_some_and(|event| matches!(event.what, What::Receipt(_)));
-        // Only who has caught up is told of receipts, and is where everybody else is.
-        if is_receipt || (newest < seq && self.frontier <= seq) {
+        // Only who has caught up is told of receipts, or of something that nobody knew to be there.
+        if is_receipt || (newest < seq && floor <= seq) {
             self.live.entry(link).or_insert(now);
         }
-        self.frontier = self.frontier.max(seq);
         let Some(event) = event else { return };
         if self.got.len() < self.got_max {
             self.got.push((link, event));
