@@ -10,6 +10,8 @@ use crate::record::{Count, LawRecord, Verdict};
 pub struct JudgedRecord {
     /// What the object was taken for.
     pub model: String,
+    /// What it held at first.
+    pub initial: String,
     /// What was found.
     pub verdict: Verdict,
     /// The same as a sentence, with the reason.

@@ -108,7 +108,12 @@ pub(super) fn counts(record: &JudgedRecord) -> String {
     let counts = record.counts.iter();
     let counts = counts.map(|count| format!("{} {}", figure::count(count.count), count.what));
     let counts: Vec<String> = counts.collect();
-    format!("{}, nil at first; {}", record.model, counts.join(", "))
+    format!(
+        "{}, {} at first; {}",
+        record.model,
+        record.initial,
+        counts.join(", ")
+    )
 }
 
 fn write_break(screen: &mut Screen, record: &JudgedRecord, stuck: usize) {
