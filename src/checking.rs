@@ -248,7 +248,9 @@ fn rejudge(history: &Path, args: &Check) -> Result<RejudgedRecord> {
             .collect(),
         laws: judged.laws,
         differences: None,
+        doubts: Vec::new(),
     };
+    record.doubt(own.as_ref().map_or(&[], |own| own.laws.as_slice()));
     if let Some(own) = own {
         record.compare(&own.laws);
     }
