@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use clap::{Args as ClapArgs, ValueEnum};
 use loadgen::{
     history::HISTORY_MAGIC,
-    register::{self, RegisterHistory, RegisterModel},
+    register::{self, Convention, Effort, Reading, RegisterHistory, RegisterModel},
     rejudge::Rejudge,
     run::{HISTORY_FILE, RECORD_FILE},
 };
@@ -39,17 +39,31 @@ const TEXT_BYTES_MAX: u64 = 256 << 20;
 /// `stampede check`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Check {
-    /// Histories: text lines of jepsen (`3 :invoke :write 4`), or a run's directory or history.bin
+    /// Histories: jepsen's log lines (`3 :invoke :write 4`), history.edn or history.jsonl, or a run's
+    /// directory or history.bin
     #[arg(value_name = "HISTORY", required = true)]
     pub(crate) histories: Vec<PathBuf>,
-    /// What the object of a text history is
+    /// What the object of a foreign history is; without it, told by its first call
+    #[arg(long, env = "STAMPEDE_MODEL", value_enum)]
+    pub(crate) model: Option<ModelArg>,
+    /// What it holds at first, as EDN writes it: `nil`, `0`, `"text"`
+    #[arg(long, env = "STAMPEDE_INITIAL", value_name = "VALUE")]
+    pub(crate) initial: Option<String>,
+    /// What a failed cas and a read of nil say; without it, `porcupine` for log lines, else `knossos`
+    #[arg(long, env = "STAMPEDE_CONVENTION", value_enum)]
+    pub(crate) convention: Option<ConventionArg>,
+    /// Most steps of the search for an order, for each object of a foreign history
+    #[arg(long, env = "STAMPEDE_MAX_STEPS", value_name = "STEPS", default_value_t = register::STEPS_MAX)]
+    pub(crate) max_steps: u64,
+    /// Most memory of that search, MiB
     #[arg(
         long,
-        env = "STAMPEDE_MODEL",
-        value_enum,
-        default_value = "cas-register"
+        env = "STAMPEDE_MAX_MEMORY",
+        value_name = "MIB",
+        default_value_t = 256,
+        value_parser = clap::value_parser!(u32).range(1..=65_536)
     )]
-    pub(crate) model: ModelArg,
+    pub(crate) max_memory: u32,
     /// The data directory of a run's server; without it, the one that the run kept beside its history
     #[arg(long, env = "STAMPEDE_LOG", value_name = "DIR")]
     pub(crate) log: Option<PathBuf>,
@@ -65,6 +79,28 @@ pub(crate) enum ModelArg {
     Register,
     /// Reads, writes, and compare and set, nil at first
     CasRegister,
+    /// Acquired by one at a time, and released
+    Mutex,
+    /// Texts under keys: get, put and append
+    KeyValue,
+}
+
+/// A convention of a foreign history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConventionArg {
+    /// Neither says anything
+    Knossos,
+    /// The register did not hold the first value of the cas, and held nil
+    Porcupine,
+}
+
+impl ConventionArg {
+    const fn convention(self) -> Convention {
+        match self {
+            Self::Knossos => Convention::Knossos,
+            Self::Porcupine => Convention::Porcupine,
+        }
+    }
 }
 
 impl ModelArg {
@@ -72,6 +108,8 @@ impl ModelArg {
         match self {
             Self::Register => RegisterModel::Register,
             Self::CasRegister => RegisterModel::CasRegister,
+            Self::Mutex => RegisterModel::Mutex,
+            Self::KeyValue => RegisterModel::KeyValue,
         }
     }
 }
@@ -153,13 +191,17 @@ fn judge(path: &Path, args: &Check) -> Result<Judged> {
         return rejudge(&history, args).map(Judged::Run);
     }
     let text = read_text(path)?;
-    let model = args.model.model();
-    let history = RegisterHistory::parse(&text, model, &path.display().to_string())?;
-    Ok(Judged::Text(register::judge(
-        &history,
-        model,
-        register::STEPS_MAX,
-    )))
+    let reading = Reading {
+        model: args.model.map(ModelArg::model),
+        convention: args.convention.map(ConventionArg::convention),
+        initial: args.initial.clone(),
+    };
+    let history = RegisterHistory::parse(&text, &reading, &path.display().to_string())?;
+    let effort = Effort {
+        steps_max: args.max_steps,
+        bytes_max: usize::try_from(u64::from(args.max_memory) << 20).unwrap_or(usize::MAX),
+    };
+    Ok(Judged::Text(register::judge(&history, effort)))
 }
 
 /// The history of a run of this program, if that is what `path` is.
@@ -200,7 +242,9 @@ fn rejudge(history: &Path, args: &Check) -> Result<RejudgedRecord> {
             .collect(),
         laws: judged.laws,
         differences: None,
+        doubts: Vec::new(),
     };
+    record.doubt(own.as_ref().map_or(&[], |own| own.laws.as_slice()));
     if let Some(own) = own {
         record.compare(&own.laws);
     }

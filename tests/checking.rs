@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use reports::record::{LawRecord, RunRecord, Verdict};
 use tempfile::tempdir;
 
 use crate::{
@@ -147,16 +148,140 @@ async fn a_run_that_is_judged_again_gets_its_own_verdict_and_counts() {
     }
     assert!(said.out.contains("- model-agrees: "), "{}", said.out);
 
+    // What was required and cannot be judged again is not known to be kept; what the run's own record
+    // calls broken is said, and never valid.
+    let json = fs::read_to_string(kept.join("run.json")).expect("a record");
+    let mut record = record_of(&kept);
+    let law = |record: &mut RunRecord, name: &str, change: fn(&mut LawRecord)| {
+        let found = record.laws.iter_mut().find(|law| law.name == name);
+        change(found.expect("the law is in the record"));
+    };
+    law(&mut record, "model-agrees", |law| law.required = true);
+    write_record(&kept, &record);
+    let said = run(&["check", text(&kept)]).await;
+    assert_eq!(said.code, Some(12), "{said:?}");
+    assert!(said.out.starts_with("UNKNOWN  "), "{}", said.out);
+    let words = "law `model-agrees` was required and cannot be judged again";
+    assert!(flat(&said.out).contains(words), "{}", said.out);
+    for name in ["model-agrees", "real-time-order"] {
+        let mut record = record_of(&kept);
+        law(&mut record, name, |law| {
+            (law.verdict, law.violation_count) = (Verdict::Invalid, 38);
+        });
+        write_record(&kept, &record);
+        let said = run(&["check", text(&kept)]).await;
+        assert_eq!(said.code, Some(12), "{said:?}");
+        let words = format!("own record says that law `{name}` was broken 38 times");
+        assert!(flat(&said.out).contains(&words), "{}", said.out);
+    }
+    fs::write(kept.join("run.json"), json).expect("the directory is writable");
+
     // Without its log less can be said, and that is said.
     fs::remove_dir_all(kept.join("log")).expect("the log is there");
     let said = run(&["check", text(&kept.join("history.bin"))]).await;
-    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(said.code, Some(12), "{said:?}");
+    assert!(
+        flat(&said.out).contains("the run's log is not there"),
+        "{}",
+        said.out
+    );
     assert!(
         said.out.contains("- durable-acks: it is about the log"),
         "{}",
         said.out
     );
     assert!(record_of(&kept).laws.len() > 5);
+}
+
+/// What Jepsen leaves in its store, with keys, and a history of Knossos's that is right by its
+/// convention alone.
+#[tokio::test]
+async fn what_jepsen_and_knossos_leave_is_read() {
+    let event = |process: &str, kind: &str, call: &str, value: &str| {
+        format!(
+            "{{:type :{kind}, :f :{call}, :value {value}, :process {process}, :time 5, :index 0}}\n"
+        )
+    };
+    let keyed = |saw: &str| {
+        [
+            event("0", "invoke", "write", "[3 1]"),
+            event("0", "ok", "write", "[3 1]"),
+            event(":nemesis", "info", "start", "nil"),
+            event("1", "invoke", "read", "[4 nil]"),
+            event("1", "ok", "read", &format!("[4 {saw}]")),
+        ]
+        .concat()
+    };
+    let dir = tempdir().expect("a directory");
+    let right = write(dir.path(), "right.edn", &keyed("nil"));
+    let wrong = write(dir.path(), "wrong.edn", &format!("[{}]", keyed("1")));
+    let said = run(&["check", &right]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        flat(&said.out).contains("for each of its 2 keys"),
+        "{}",
+        said.out
+    );
+    let said = run(&["check", &wrong]).await;
+    assert_eq!(said.code, Some(11), "{said:?}");
+    assert!(
+        flat(&said.out).contains("key 4: not linearizable: process 1 read 1"),
+        "{}",
+        said.out
+    );
+
+    let failed = [
+        event("0", "invoke", "cas", "[0 1]"),
+        event("0", "fail", "cas", "[0 1]"),
+    ];
+    let failed = write(dir.path(), "failed.edn", &failed.concat());
+    for (args, code) in [
+        (&["--initial", "0"][..], 0),
+        (&["--initial", "0", "--convention", "porcupine"], 11),
+        (&["--initial", "[1"], 2),
+        (&["--model", "mutex"], 2),
+    ] {
+        let said = run(&[&["check", failed.as_str()], args].concat()).await;
+        assert_eq!(said.code, Some(code), "{args:?}: {said:?}");
+    }
+    let misspelt = write(
+        dir.path(),
+        "misspelt.log",
+        "1 :invoke :write 1\n1 :okk :write 1\n",
+    );
+    let said = run(&["check", &misspelt]).await;
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.err.contains("misspelt.log:2: `:okk`"), "{said:?}");
+}
+
+#[tokio::test]
+async fn more_may_be_spent_on_a_history_that_was_not_decided() {
+    // Five writes that nobody heard the end of, each with a value that is read, in an order that
+    // needs looking for.
+    let mut lines = String::new();
+    for process in 0..5 {
+        lines.push_str(&format!("{process} :invoke :write {process}\n"));
+    }
+    for value in [3, 1, 4, 0, 2] {
+        lines.push_str(&format!("9 :invoke :read nil\n9 :ok :read {value}\n"));
+    }
+    let dir = tempdir().expect("a directory");
+    let history = write(dir.path(), "open.log", &lines);
+    let said = run(&["check", &history, "--max-steps", "3"]).await;
+    assert_eq!(said.code, Some(12), "{said:?}");
+    assert!(flat(&said.out).contains("--max-steps"), "{}", said.out);
+    let said = run(&["check", &history]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+/// Without the line breaks of a terminal.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn write_record(dir: &Path, record: &RunRecord) {
+    let json = serde_json::to_string(record).expect("a record is JSON");
+    fs::write(dir.join("run.json"), json).expect("the directory is writable");
 }
 
 /// Histories of others with known verdicts, where somebody has them: `verdicts.tsv` names them.

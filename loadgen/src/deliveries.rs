@@ -145,10 +145,10 @@ impl Deliveries {
         0 < self.messages || self.returns.is_some()
     }
 
-    /// What it came to; `None` where nobody said anything and nobody came back.
+    /// What it came to; `None` where nobody said anything, came back or lacks anything.
     #[must_use]
     pub fn finish(mut self, drain: Drain) -> Option<DeliveryRecord> {
-        if !self.has_messages() && self.late == 0 {
+        if !self.has_messages() && self.late == 0 && drain.waiting == 0 {
             return None;
         }
         for message in std::mem::take(&mut self.ring) {

@@ -1,8 +1,9 @@
 //! How far a client was shown each of its conversations, and how far there is to go.
 //!
 //! Entries go in as they are shown. At the end of a phase the server says how long each
-//! conversation is, and what is longer than was shown is waited for. Deliberately absent: what the
-//! entries say, and whether they came in order (see `check`).
+//! conversation is, and what is longer than was shown is waited for. This decides how long to wait
+//! and nothing else: who is owed what follows from the log (see `check`), so that a client that was
+//! shown nothing is owed no less. Deliberately absent: what the entries say, and their order.
 
 use protocol::{
     Kind,
@@ -13,7 +14,11 @@ use protocol::{
     },
 };
 
-use crate::wire;
+use crate::{operation::Nanos, wire};
+
+/// When a server that answers pushed nothing to anybody for so long, nothing is on its way any more:
+/// what has not come by then is lost and not late.
+pub const QUIET: Nanos = 1_000_000_000;
 
 /// What one client was shown.
 #[derive(Debug, Clone, Default)]
@@ -28,14 +33,12 @@ pub struct Shown {
     is_asking: bool,
     /// The position its answer speaks of; 0 without one.
     reflects: u64,
-    /// Some conversation may have more for this client, or none, which nobody can say from here.
-    is_unsure: bool,
 }
 
 /// A page of conversations, as the server has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// Conversation, its last entry, and whether its members may change.
+    /// Conversation, its last entry, and whether some of its entries may be of before somebody's time.
     conversations: Vec<(u64, u64, bool)>,
 }
 
@@ -57,11 +60,11 @@ impl Standing {
             return Err(WordError::Unknown { kind, schema });
         };
         let conversations = page.conversations.iter().map(|view| {
-            let is_chosen = match view.sort {
-                Sort::Public | Sort::Private(_) => false,
-                Sort::Room(_) | Sort::Group(_) => true,
+            let is_older = match view.sort {
+                Sort::Private(_) => false,
+                Sort::Public | Sort::Room(_) | Sort::Group(_) => true,
             };
-            (view.conversation, view.last, is_chosen)
+            (view.conversation, view.last, is_older)
         });
         Ok(Self {
             conversations: conversations.collect(),
@@ -117,7 +120,7 @@ impl Shown {
     /// The server is asked how long the conversations are.
     pub(crate) fn begin(&mut self) {
         self.awaited.clear();
-        (self.reflects, self.is_unsure) = (0, false);
+        self.reflects = 0;
         self.is_asking = true;
     }
 
@@ -134,11 +137,17 @@ impl Shown {
         }
     }
 
-    /// Up to which position everything that is for this client was waited for; `None` where that
-    /// was not possible.
+    /// Whether the server was asked how long the conversations are and has not said.
+    #[must_use]
+    pub const fn is_asking(&self) -> bool {
+        self.is_asking
+    }
+
+    /// Up to which position everything that is for this client was waited for; `None` where the
+    /// server did not say how far that is.
     #[must_use]
     pub const fn waited_for(&self) -> Option<u64> {
-        if self.is_asking || self.is_unsure || self.reflects == 0 {
+        if self.is_asking || self.reflects == 0 {
             None
         } else {
             Some(self.reflects)
@@ -153,21 +162,17 @@ impl Shown {
     /// Waits for what a page goes beyond what was shown. The conversation to ask on behind, if
     /// there may be more.
     ///
-    /// A room or a group of which nothing was shown is not waited for: it may have been joined
-    /// after its last entry, which then is not for this client.
+    /// A conversation of which nothing was shown may have ended before it was joined: nobody waits
+    /// for its last entry, but everybody for a while in which nothing comes (see [`QUIET`]).
     pub(crate) fn compare(&mut self, page: &Standing) -> Option<u64> {
-        for (conversation, last, is_chosen) in &page.conversations {
+        for (conversation, last, is_older) in &page.conversations {
             let shown = self.last_of(*conversation);
-            if shown < *last {
-                if *is_chosen && shown == 0 {
-                    self.is_unsure = true;
-                } else {
-                    self.awaited.push((*conversation, *last));
-                }
+            if shown < *last && !(*is_older && shown == 0) {
+                self.awaited.push((*conversation, *last));
             }
         }
         let is_full = page.conversations.len() >= usize::from(PAGE_LEN_MAX);
-        let (behind, _last, _is_chosen) = page.conversations.last().filter(|_last| is_full)?;
+        let (behind, _last, _is_older) = page.conversations.last().filter(|_last| is_full)?;
         Some(*behind)
     }
 }
@@ -189,16 +194,12 @@ mod tests {
         assert_eq!((shown.newest(), shown.last_of(7)), (Some((PUBLIC, 4)), 2));
         shown.begin();
         assert!(!shown.is_complete(), "nobody has said how long they are");
-        let conversations = vec![
-            (PUBLIC, 4, false),
-            (7, 5, true),
-            (8, 1, false),
-            (9, 3, true),
-        ];
+        let conversations = vec![(PUBLIC, 4, true), (7, 5, true), (8, 1, false), (9, 3, true)];
         assert_eq!(shown.compare(&Standing { conversations }), None);
         shown.reflect(30);
+        assert_eq!(shown.waited_for(), None, "it has not said all of it");
         shown.end();
-        assert_eq!(shown.waited_for(), None, "nobody knows of 9");
+        assert_eq!(shown.waited_for(), Some(30), "whatever was shown of 9");
         assert_eq!(
             shown.missing(),
             4,
@@ -208,12 +209,16 @@ mod tests {
         assert!(!shown.is_complete());
         shown.note(8, 1);
         assert!(shown.is_complete());
-        shown.begin();
-        let conversations = vec![(PUBLIC, 4, false), (7, 5, true)];
-        assert_eq!(shown.compare(&Standing { conversations }), None);
-        shown.reflect(31);
-        assert_eq!(shown.waited_for(), None, "it has not said all of it");
-        shown.end();
-        assert_eq!(shown.waited_for(), Some(31));
+    }
+
+    #[test]
+    fn a_client_that_was_shown_nothing_is_waited_for_like_any_other() {
+        let mut deaf = Shown::default();
+        deaf.begin();
+        let conversations = vec![(PUBLIC, 4, true), (7, 5, true)];
+        assert_eq!(deaf.compare(&Standing { conversations }), None);
+        deaf.reflect(31);
+        deaf.end();
+        assert_eq!(deaf.waited_for(), Some(31));
     }
 }

@@ -3,13 +3,18 @@
 //! The checker fills it in; `render` makes text and a page of it. Deliberately absent: what the
 //! object is that the history is about, which is all in the words.
 
-use crate::record::{Count, LawRecord, Verdict};
+use crate::{
+    record::{Count, LawRecord, Verdict},
+    render::figure,
+};
 
 /// A judged history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JudgedRecord {
     /// What the object was taken for.
     pub model: String,
+    /// What it held at first.
+    pub initial: String,
     /// What was found.
     pub verdict: Verdict,
     /// The same as a sentence, with the reason.
@@ -89,9 +94,45 @@ pub struct RejudgedRecord {
     pub unjudged: Vec<(String, String)>,
     /// Where this and the run's own verdict differ, as sentences; `None` if its record was not read.
     pub differences: Option<Vec<String>>,
+    /// Why it is not valid, although no law that was judged is broken, as sentences.
+    pub doubts: Vec<String>,
 }
 
 impl RejudgedRecord {
+    /// Fills in what keeps this from being valid, and the verdict with it: no log, what the run's own
+    /// record calls broken, and what was required and could not be judged. `own` are the verdicts of
+    /// the run itself.
+    pub fn doubt(&mut self, own: &[LawRecord]) {
+        if self.records == 0 {
+            self.doubts.push("the run's log is not there, so nothing that was answered could be held against it; give its data directory with --log".to_owned());
+        }
+        for before in own {
+            let now = self.laws.iter().find(|law| law.name == before.name);
+            let verdict = now.map(|law| law.verdict);
+            let unjudged = self.unjudged.iter().find(|(law, _)| *law == before.name);
+            let why = unjudged.map_or("nothing of it is in the history", |(_, why)| why);
+            let name = &before.name;
+            match (before.verdict, verdict) {
+                (_, Some(Verdict::Invalid)) => {}
+                (Verdict::Invalid, None) => self.doubts.push(format!(
+                    "the run's own record says that law `{name}` was broken {}; it cannot be judged again: {why}",
+                    figure::times(before.violation_count)
+                )),
+                (Verdict::Invalid, Some(_)) => self.doubts.push(format!(
+                    "the run's own record says that law `{name}` was broken {}; judged again it is not",
+                    figure::times(before.violation_count)
+                )),
+                (_, None) if before.required => self.doubts.push(format!(
+                    "law `{name}` was required and cannot be judged again: {why}"
+                )),
+                (_, None | Some(Verdict::Valid | Verdict::Unknown)) => {}
+            }
+        }
+        if self.verdict == Verdict::Valid && !self.doubts.is_empty() {
+            self.verdict = Verdict::Unknown;
+        }
+    }
+
     /// Fills in where these verdicts and counts differ from those that the run itself came to.
     pub fn compare(&mut self, own: &[LawRecord]) {
         let differences = self.laws.iter().filter_map(|law| {

@@ -143,6 +143,7 @@ pub fn judge(record: &RunRecord, end: RunEnd) -> RunVerdict {
     findings.extend(record.phases.iter().flat_map(judge_phase));
     findings.extend(judge_answers(&record.phases));
     findings.extend(judge_success(&record.phases));
+    findings.extend(judge_missing(&record.phases));
     findings.extend(judge_contention(&record.contention));
     let faults = record.faults.iter().flat_map(|found| &found.faults);
     findings.extend(faults.filter_map(judge_fault));
@@ -306,6 +307,24 @@ fn judge_success(phases: &[PhaseRecord]) -> Vec<Finding> {
             ))
         })
         .collect()
+}
+
+/// Whoever is known to lack something when everything is over was not shown to be told all of it. What
+/// was late in one phase and came in a later one is not missing.
+fn judge_missing(phases: &[PhaseRecord]) -> Option<Finding> {
+    let delivering = phases.iter().rev();
+    let (phase, deliveries) = delivering
+        .filter_map(|phase| Some((phase, phase.deliveries.as_ref()?)))
+        .next()?;
+    let drain = &deliveries.drain;
+    (0 < drain.missing.max(drain.waiting)).then(|| {
+        inconclusive(format!(
+            "phase `{}`: when waiting for it ended, {} lacked something that they had to be shown, or did not learn whether they did; known to be missing: {} of their entries",
+            phase.name,
+            figure::counted(drain.waiting, "client"),
+            figure::count(drain.missing),
+        ))
+    })
 }
 
 fn judge_unsent(phase: &PhaseRecord) -> Option<Finding> {

@@ -39,6 +39,32 @@ fn a_broken_law_violates_whether_or_not_it_was_required() {
 }
 
 #[test]
+fn what_clients_are_known_to_lack_at_the_end_never_passes() {
+    let lacking = |missing, waiting| {
+        let mut record = sample::delivered();
+        let phases = record.phases.iter_mut();
+        let deliveries = phases.filter_map(|phase| phase.deliveries.as_mut()).last();
+        let drain = &mut deliveries.expect("somebody said something").drain;
+        (drain.missing, drain.waiting) = (missing, waiting);
+        verdict::judge(&record, RunEnd::Complete)
+    };
+    assert_eq!(lacking(0, 0).conclusion, Conclusion::Pass);
+    for (missing, waiting, words) in [
+        (
+            314,
+            2,
+            "2 clients lacked something that they had to be shown",
+        ),
+        (314, 2, "known to be missing: 314 of their entries"),
+        (0, 1, "1 client lacked something"),
+    ] {
+        let found = lacking(missing, waiting);
+        assert_eq!(found.conclusion, Conclusion::Inconclusive);
+        assert!(found.reasons[0].contains(words), "{:?}", found.reasons);
+    }
+}
+
+#[test]
 fn a_required_law_that_could_not_be_judged_is_inconclusive() {
     check(
         |record| {

@@ -406,7 +406,9 @@ impl Laws {
         let asked = |laws: &[&str], is_exercised| {
             is_exercised || required.iter().any(|name| laws.contains(&name.as_str()))
         };
-        let chat = asked(&chat::LAWS, self.chat.is_exercised()).then(|| self.chat.conclude());
+        let of_chat = asked(&chat::LAWS, self.chat.is_exercised());
+        let of_pushes = asked(&chat::PUSH_LAWS, self.chat.has_other_pushes());
+        let (chat, pushes) = self.chat.conclude();
         let presence =
             asked(&presence::LAWS, self.presence.is_exercised()).then(|| self.presence.conclude());
         let catalogue = asked(&catalogue::LAWS, self.catalogue.is_exercised())
@@ -418,7 +420,8 @@ impl Laws {
         first
             .into_iter()
             .filter(|finding| agenda || !OF_SLOTS.contains(&finding.name()))
-            .chain(chat.into_iter().flatten())
+            .chain(chat.into_iter().filter(|_| of_chat))
+            .chain(pushes.into_iter().filter(|_| of_pushes))
             .chain(presence.into_iter().flatten())
             .chain(catalogue.into_iter().flatten())
             .chain(sales.into_iter().flatten())

@@ -55,6 +55,7 @@ pub(super) const FIRST_LAWS: [&str; 13] = [
 
 const LAWS_LEN: usize = FIRST_LAWS.len()
     + chat::LAWS.len()
+    + chat::PUSH_LAWS.len()
     + presence::LAWS.len()
     + catalogue::LAWS.len()
     + sales::LAWS.len()
@@ -62,9 +63,10 @@ const LAWS_LEN: usize = FIRST_LAWS.len()
 
 const fn joined() -> [&'static str; LAWS_LEN] {
     let mut laws = [""; LAWS_LEN];
-    let sets: [&[&str]; 6] = [
+    let sets: [&[&str]; 7] = [
         &FIRST_LAWS,
         &chat::LAWS,
+        &chat::PUSH_LAWS,
         &presence::LAWS,
         &catalogue::LAWS,
         &sales::LAWS,

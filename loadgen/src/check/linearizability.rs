@@ -80,12 +80,38 @@ pub enum Found<State> {
 /// States told of an impossible history.
 pub const STATES_MAX: usize = 8;
 
-/// Most bytes of choices remembered in one search.
-const SEEN_BYTES_MAX: usize = 256 << 20;
+/// How much one search may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// Most steps.
+    pub steps_max: u64,
+    /// Most bytes of choices that are remembered.
+    pub bytes_max: usize,
+}
+
+impl Effort {
+    /// So many steps, and the usual memory: 256 MiB.
+    #[must_use]
+    pub const fn of_steps(steps_max: u64) -> Self {
+        Self {
+            steps_max,
+            bytes_max: 256 << 20,
+        }
+    }
+}
 
 /// Searches for an order, in at most `steps_max` steps.
 pub fn search<M: Model>(model: &M, history: &[Timed<M::Op>], steps_max: u64) -> Found<M::State> {
-    Search::new(model, history, steps_max).run()
+    search_within(model, history, Effort::of_steps(steps_max))
+}
+
+/// The same with bounds of one's own.
+pub fn search_within<M: Model>(
+    model: &M,
+    history: &[Timed<M::Op>],
+    effort: Effort,
+) -> Found<M::State> {
+    Search::new(model, history, effort).run()
 }
 
 /// No operation: the end of a list.
@@ -194,7 +220,7 @@ type Reached<S> = (S, usize, Bits);
 struct Search<'a, M: Model> {
     model: &'a M,
     history: &'a [Timed<M::Op>],
-    steps_max: u64,
+    effort: Effort,
     steps: u64,
     returned: Vec<Returned>,
     pending: Vec<Pending>,
@@ -219,7 +245,7 @@ struct Furthest<S> {
 }
 
 impl<'a, M: Model> Search<'a, M> {
-    fn new(model: &'a M, history: &'a [Timed<M::Op>], steps_max: u64) -> Self {
+    fn new(model: &'a M, history: &'a [Timed<M::Op>], effort: Effort) -> Self {
         let (returned, pending) = line_up(model, history);
         let calls: Vec<usize> = (0..returned.len()).collect();
         let mut returns = calls.clone();
@@ -227,7 +253,7 @@ impl<'a, M: Model> Search<'a, M> {
         Self {
             model,
             history,
-            steps_max,
+            effort,
             steps: 0,
             by_call: Line::new(&calls),
             by_return: Line::new(&returns),
@@ -252,7 +278,7 @@ impl<'a, M: Model> Search<'a, M> {
         self.observe(&state);
         let mut choice = Choice::First;
         while self.by_return.first != NONE {
-            if self.steps_max < self.steps || SEEN_BYTES_MAX < self.seen_bytes {
+            if self.effort.steps_max < self.steps || self.effort.bytes_max < self.seen_bytes {
                 return Found::GaveUp { steps: self.steps };
             }
             if let Some(after) = self.place_next(&state, choice) {

@@ -167,7 +167,7 @@ impl Watch for Laws {
             | Call::MyBookings => {}
             Call::Chat(call) => {
                 let user = self.user(client);
-                self.chat.handle_invoke((client, counter), user, &call);
+                (self.chat).handle_invoke((client, counter), (user, &call), now);
             }
             Call::Catalogue(call) => {
                 let user = self.user(client);
@@ -231,6 +231,7 @@ impl Watch for Laws {
     }
 
     fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos) {
+        let floor = self.real_time_order.floor();
         self.session_order.handle_push(client, seq);
         self.real_time_order.raise(seq);
         match *push {
@@ -259,7 +260,7 @@ impl Watch for Laws {
             sent: &self.no_phantom,
             people: &self.people,
         };
-        self.chat.handle_push(client, (seq, push), now, &known);
+        (self.chat).handle_push(client, (seq, push), (now, floor), &known);
     }
 
     fn handle_signal(&mut self, client: u32, signal: &Signal, now: Nanos) {
@@ -305,8 +306,8 @@ impl Watch for Laws {
         Self::handle_fault(self, now);
     }
 
-    fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {
-        self.chat.handle_drained(client, seq, now);
+    fn handle_drained(&mut self, client: u32, seq: u64, is_settled: bool) {
+        self.chat.handle_drained(client, seq, is_settled);
     }
 
     /// Those that looked at something or are required; then the required ones that the log decides.

@@ -61,6 +61,10 @@ pub(super) struct Engine<'a, T, W> {
     pub(super) is_stopping: bool,
     /// When it was over.
     pub(super) stopped_at: Nanos,
+    /// Whether anything was asked of which somebody may have to be told without asking.
+    pub(super) may_push: bool,
+    /// When anybody was pushed anything last.
+    pub(super) pushed_at: Nanos,
     pub(super) failure: Option<io::Error>,
     commands: u32,
     asked_again: u32,
@@ -95,6 +99,8 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             partings: Partings::default(),
             is_stopping: false,
             stopped_at: 0,
+            may_push: false,
+            pushed_at: 0,
             failure: None,
             commands: 0,
             asked_again: 0,
@@ -262,6 +268,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     ) {
         self.recorder.send(call, sent_at);
         self.in_flight += 1;
+        self.may_push |= may_push(call);
         if matches!(call, Call::Chat(ChatCall::Send { .. })) {
             let client = client_of(&mut self.clients, number);
             let key = client.key(client.counter() - 1);
@@ -443,6 +450,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
                 now,
             });
         }
+        self.pushed_at = now;
         self.note_return(link, seq, now);
         self.watch.handle_push(link, seq, push, now);
     }
@@ -516,6 +524,22 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
             self.options.history = None;
             self.failure = Some(error);
         }
+    }
+}
+
+/// Whether somebody may be pushed something because of this call.
+const fn may_push(call: &Call) -> bool {
+    match call {
+        Call::Hold { .. } | Call::JoinWaitlist { .. } | Call::Chat(_) => true,
+        Call::Reserve { .. }
+        | Call::Cancel { .. }
+        | Call::Confirm { .. }
+        | Call::LeaveWaitlist { .. }
+        | Call::ListSlots { .. }
+        | Call::MyBookings
+        | Call::Catalogue(_)
+        | Call::Sales(_)
+        | Call::EraseMe => false,
     }
 }
 

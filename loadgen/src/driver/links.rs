@@ -184,15 +184,6 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
         }
     }
 
-    /// Waiting for what clients are to be shown is over.
-    pub(super) fn tell_drained(&mut self, now: Nanos) {
-        for (link, client) in (0..).zip(&self.clients) {
-            if let Some(seq) = client.shown().waited_for().filter(|_| client.is_open()) {
-                self.watch.handle_drained(link, seq, now);
-            }
-        }
-    }
-
     /// A client is told of pushes again, from behind `from`.
     pub(super) fn handle_subscribed(&mut self, link: u32, (from, newest): (u64, u64), now: Nanos) {
         self.links.entering = self.links.entering.saturating_sub(1);

@@ -7,6 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `phase` | the turn: start what is due, wait, read; the end of a phase |
+//! | `catch_up` | until everybody was shown what the server has for them |
 //! | `engine` | one call: sent, answered, given up, asked again |
 //! | `links` | connections lost and made again |
 //! | `run` | flow instances: what they saved, where they are |
@@ -16,6 +17,7 @@
 //!
 //! Deliberately absent: building the world, judging answers, rendering results.
 
+mod catch_up;
 mod engine;
 mod links;
 mod parting;

@@ -105,19 +105,6 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
         }
     }
 
-    /// Asks how far everybody's conversations are, but for those who are no more.
-    pub(super) fn ask_standing(&mut self, now: Nanos) {
-        for index in 0..self.clients.len() {
-            let has_parted = self.has_parted(u32::try_from(index).unwrap_or(u32::MAX));
-            let client = &mut self.clients[index];
-            if has_parted {
-                client.excuse();
-            } else {
-                client.ask_standing(now);
-            }
-        }
-    }
-
     /// Whoever still waits to ask does so now: for calls that were given up, and at the end.
     pub(super) fn depart_all(&mut self, now: Nanos) {
         if self.partings.waiting == 0 {

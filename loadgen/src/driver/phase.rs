@@ -11,7 +11,6 @@ use reports::record::PhaseRecord;
 use super::{DriveError, engine::Engine, rendezvous::Round, run::Origin};
 use crate::{
     arrival::ArrivalStream,
-    client::Client,
     clock,
     deliveries::Drain,
     fault::Stage,
@@ -44,9 +43,9 @@ pub(super) struct PhaseCost {
 
 /// A phase on its way.
 pub(super) struct PhaseDrive<'e, 'a, T, W> {
-    engine: &'e mut Engine<'a, T, W>,
+    pub(super) engine: &'e mut Engine<'a, T, W>,
     pacer: &'e mut Pacer,
-    index: usize,
+    pub(super) index: usize,
     started_at: Nanos,
     arrivals: Vec<Peekable<ArrivalStream>>,
     sweep_at: Nanos,
@@ -197,13 +196,13 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
     }
 
     /// When something is to be done that nobody planned: looking at clocks, connecting again.
-    fn house_at(&self) -> Nanos {
+    pub(super) fn house_at(&self) -> Nanos {
         let comes_at = self.engine.links.comes_at();
         comes_at.map_or(self.sweep_at, |at| at.min(self.sweep_at))
     }
 
     /// Waits for links or for the next instant, and serves the links that have something.
-    async fn turn(&mut self, wake_at: Nanos) -> Result<(), DriveError> {
+    pub(super) async fn turn(&mut self, wake_at: Nanos) -> Result<(), DriveError> {
         self.pacer.arm(wake_at).map_err(DriveError::Waiting)?;
         let (pacer, target) = (&mut *self.pacer, &mut *self.engine.target);
         let mut ready = std::mem::take(&mut self.ready);
@@ -325,44 +324,6 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         self.engine
             .give_up(Nanos::MAX, self.engine.options.clock.now());
         Ok(())
-    }
-
-    /// Waits, for a bounded time, until every client was shown all that the server has for it: so
-    /// that what is missing then is missing, and not on its way.
-    async fn catch_up(&mut self, ended_at: Nanos) -> Result<Drain, DriveError> {
-        if !self.engine.recorder.deliveries.has_messages() || self.engine.is_interrupted() {
-            self.engine.settle_all();
-            return Ok(Drain::default());
-        }
-        let now = self.engine.options.clock.now();
-        self.engine.ask_standing(now);
-        self.engine.write_all();
-        let deadline = now + nanos(self.engine.options.drain);
-        let mut complete = 0; // clients before this one have everything, and will
-        while self.engine.options.clock.now() < deadline {
-            let rest = self.engine.clients.get(complete..).unwrap_or_default();
-            let is_behind = |client: &Client| !client.shown().is_complete();
-            let Some(behind) = rest.iter().position(is_behind) else {
-                break;
-            };
-            complete += behind;
-            let wake_at = self.house_at().min(deadline);
-            self.turn(wake_at).await?;
-        }
-        let now = self.engine.options.clock.now();
-        self.engine.tell_drained(now);
-        let clients = self.engine.clients.iter();
-        let behind = clients.filter(|client| !client.shown().is_complete());
-        let (missing, waiting) = behind.fold((0, 0), |(missing, waiting), client| {
-            (missing + client.shown().missing(), waiting + 1)
-        });
-        self.engine.give_up(Nanos::MAX, now);
-        self.engine.settle_all();
-        Ok(Drain {
-            took: now - ended_at,
-            missing,
-            waiting,
-        })
     }
 
     /// Arrivals of the phase that had no turn. After an interruption only those already due:

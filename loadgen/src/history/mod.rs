@@ -6,14 +6,14 @@
 //! ```text
 //! file     header, blocks, end
 //!
-//! header, 64 bytes                         record
+//! header, 72 bytes                         record
 //!  0 magic "STMPHIST"                       call u8: its number
 //!  8 version u32                            flags u8: 0-4 ok, refused, error, timeout, unknown
 //! 12 capacity u32, 0 for not told                     + 8 the second answer to an operation
 //! 16 started_at u64, ms since 1970                    + 16 attempts follow, else it took 1
 //! 24 secret of the keys, 32 bytes                     + 32 seq and hash follow, else they are 0
 //! 56 began_at u64                           client n
-//!                                           counter n
+//! 64 first 8 bytes of its BLAKE3            counter n
 //! block                                     completed_at d, ticks rounded up
 //!  0 bytes of its records u32, >= 1         response n: completed_at - sent_at, ticks
 //!  4 records u32, >= 1                      delay n: sent_at - intended_at, ticks
@@ -30,7 +30,7 @@
 //! tick  100 ns; sent_at and intended_at are rounded down
 //! ```
 //!
-//! All little-endian. An interval is only ever made wider, so that an order read from a file was an
+//! All little-endian. Version 2 had no checksum of the header, and is still read. An interval is only ever made wider, so that an order read from a file was an
 //! order of the run. Every block can be read without those before it, and is believed only as a
 //! whole. A call's number and its operands are [`Call::for_each_operand`]'s. Deliberately absent:
 //! what queries showed, and every opinion on what is right.
@@ -53,7 +53,7 @@ use crate::operation::{Nanos, Operation};
 pub use self::{file::HistoryFile, reader::HistoryReader, writer::HistoryWriter};
 
 /// The version of this layout.
-pub const HISTORY_VERSION: u32 = 2;
+pub const HISTORY_VERSION: u32 = 3;
 /// Bytes of records in one block: what a writer holds back and what a reader holds, some 3,500
 /// operations.
 pub const BLOCK_BYTES_MAX: usize = 128 * 1_024;
@@ -64,7 +64,10 @@ pub const TICK: Nanos = 100;
 /// Room for the longest record: 69 bytes and five operands of nine, and seven bytes more because
 /// numbers are written eight bytes at a time.
 const RECORD_BYTES_MAX: usize = 128;
-const HEADER_BYTES: usize = 64;
+/// What the header says, without its checksum.
+const HEAD_BYTES: usize = 64;
+/// The version whose header had no checksum.
+const VERSION_UNGUARDED: u32 = 2;
 const BLOCK_HEAD_BYTES: usize = 16;
 
 /// What a history begins with.
@@ -113,7 +116,9 @@ pub enum HistoryError {
         path: PathBuf,
     },
     /// It was written by another version.
-    #[error("`{path}` is a history of version {version} and this program reads {HISTORY_VERSION}")]
+    #[error(
+        "`{path}` is a history of version {version} and this program reads {VERSION_UNGUARDED} and {HISTORY_VERSION}"
+    )]
     Version {
         /// Which.
         path: PathBuf,
@@ -128,6 +133,12 @@ pub enum HistoryError {
         /// What is missing.
         reason: String,
     },
+    /// A header that is not as it was written.
+    #[error("`{path}` is damaged: its header is not as it was written")]
+    Header {
+        /// Which.
+        path: PathBuf,
+    },
     /// A block that is not as it was written, or a record that no writer writes.
     #[error("`{path}` is damaged: record {index}, or what follows it in its block, makes no sense")]
     Damaged {
@@ -138,7 +149,7 @@ pub enum HistoryError {
     },
 }
 
-/// Guards a block: a distance that is wrong makes every record after it wrong.
+/// Guards the header, and each block: a distance that is wrong makes every record after it wrong.
 fn checksum(records: &[u8]) -> [u8; 8] {
     let hash = blake3::hash(records);
     *hash.as_bytes().first_chunk().expect("8 of 32 bytes")

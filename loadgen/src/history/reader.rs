@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, DONE, HEADER_BYTES, HISTORY_MAGIC, HISTORY_VERSION,
-    HistoryEntry, HistoryError, HistoryHead, checksum,
+    BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, DONE, HEAD_BYTES, HISTORY_MAGIC, HISTORY_VERSION,
+    HistoryEntry, HistoryError, HistoryHead, VERSION_UNGUARDED, checksum,
     record::{Base, decode},
 };
 
@@ -53,7 +53,7 @@ impl<R: Read> HistoryReader<R> {
     /// As [`HistoryReader::open`].
     pub fn new(mut input: R, path: &Path) -> Result<Self, HistoryError> {
         let path = path.to_owned();
-        let mut header = [0; HEADER_BYTES];
+        let mut header = [0; HEAD_BYTES];
         match input.read_exact(&mut header) {
             Ok(()) if header.starts_with(&HISTORY_MAGIC) => {}
             Ok(()) => return Err(HistoryError::Foreign { path }),
@@ -63,8 +63,10 @@ impl<R: Read> HistoryReader<R> {
             Err(source) => return Err(HistoryError::Unreadable { path, source }),
         }
         let version = u32::from_le_bytes(part(&header, 8));
-        if version != HISTORY_VERSION {
-            return Err(HistoryError::Version { path, version });
+        match version {
+            HISTORY_VERSION => check_header(&mut input, &header, &path)?,
+            VERSION_UNGUARDED => {}
+            version => return Err(HistoryError::Version { path, version }),
         }
         let head = HistoryHead {
             secret: part(&header, 24),
@@ -193,6 +195,23 @@ impl<R: Read> Iterator for HistoryReader<R> {
         let entry = self.read().transpose();
         self.is_over = !matches!(entry, Some(Ok(_)));
         entry
+    }
+}
+
+fn check_header(
+    input: &mut impl Read,
+    header: &[u8; HEAD_BYTES],
+    path: &Path,
+) -> Result<(), HistoryError> {
+    let mut promised = [0; 8];
+    let path = path.to_owned();
+    match input.read_exact(&mut promised) {
+        Ok(()) if promised == checksum(header) => Ok(()),
+        Ok(()) => Err(HistoryError::Header { path }),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(HistoryError::Foreign { path })
+        }
+        Err(source) => Err(HistoryError::Unreadable { path, source }),
     }
 }
 

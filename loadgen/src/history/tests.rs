@@ -18,6 +18,8 @@ const HEAD: HistoryHead = HistoryHead {
     began_at: 7,
 };
 
+const HEADER_BYTES: usize = HEAD_BYTES + 8;
+
 fn written(entries: &[HistoryEntry]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = HistoryWriter::new(&mut bytes, &HEAD).expect("memory");
@@ -207,6 +209,28 @@ proptest! {
     }
 
     #[test]
+    fn a_header_with_any_bit_changed_is_refused(
+        entries in prop::collection::vec(entries(), 0..4),
+        bit in 0..HEADER_BYTES * 8,
+    ) {
+        let mut bytes = written(&entries);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        prop_assert!(read(&bytes).is_err(), "bit {}", bit);
+    }
+
+    #[test]
+    fn a_history_of_the_version_before_is_read_as_before(
+        entries in prop::collection::vec(entries(), 0..4),
+    ) {
+        let mut bytes = written(&entries);
+        bytes.drain(HEAD_BYTES..HEADER_BYTES);
+        bytes[8] = 2;
+        let mut reader = HistoryReader::new(bytes.as_slice(), Path::new("h")).expect("a history");
+        prop_assert_eq!(reader.head(), &HEAD);
+        prop_assert_eq!(reader.by_ref().filter(Result::is_ok).count(), entries.len());
+    }
+
+    #[test]
     fn strangers_bytes_never_panic_and_never_fill_memory(
         bytes in prop::collection::vec(any::<u8>(), 0..300),
         count in 0..20_u32,
@@ -299,6 +323,7 @@ fn foreign_other_and_overlong_files_are_refused_each_in_its_words() {
     check(|bytes| bytes[0] = b'X', "not a history");
     check(|bytes| bytes[8] = 1, "version 1");
     check(|bytes| bytes[8] = 9, "version 9");
+    check(|bytes| bytes[12] = 3, "its header is not as it was written");
     check(|bytes| bytes.push(0), "bytes follow its end");
     check(|bytes| bytes[HEADER_BYTES + 8] = 3, "promises 3");
     check(

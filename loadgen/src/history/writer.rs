@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, DONE, HEADER_BYTES, HISTORY_MAGIC, HISTORY_VERSION,
+    BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, DONE, HEAD_BYTES, HISTORY_MAGIC, HISTORY_VERSION,
     HistoryEntry, HistoryHead, RECORD_BYTES_MAX, checksum,
     record::{Base, encode},
 };
@@ -58,7 +58,7 @@ impl<W: Write> HistoryWriter<W> {
             records: 0,
             written: 0,
         };
-        let mut header = [0; HEADER_BYTES];
+        let mut header = [0; HEAD_BYTES];
         header[..8].copy_from_slice(&HISTORY_MAGIC);
         header[8..12].copy_from_slice(&HISTORY_VERSION.to_le_bytes());
         header[12..16].copy_from_slice(&head.capacity.to_le_bytes());
@@ -66,6 +66,7 @@ impl<W: Write> HistoryWriter<W> {
         header[24..56].copy_from_slice(&head.secret);
         header[56..64].copy_from_slice(&head.began_at.to_le_bytes());
         writer.write(&header)?;
+        writer.write(&checksum(&header))?;
         Ok(writer)
     }
 

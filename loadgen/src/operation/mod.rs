@@ -481,10 +481,11 @@ pub trait Watch {
     fn handle_news(&mut self, client: u32, news: &News, now: Nanos);
     /// A client's connection began or ended.
     fn handle_link(&mut self, client: u32, change: LinkChange, now: Nanos);
-    /// The load is over, and waiting for what is for this client up to `seq` is over too: it was
-    /// shown, or it never will be. To be told while the client's connection is up.
-    fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {
-        let _nobody_judges_it = (client, seq, now);
+    /// The load is over, and waiting for what is for this client up to `seq` is over too. If
+    /// `is_settled`, what was not shown by now never will be: nothing is on its way to anybody. To be
+    /// told while the client's connection is up.
+    fn handle_drained(&mut self, client: u32, seq: u64, is_settled: bool) {
+        let _nobody_judges_it = (client, seq, is_settled);
     }
     /// Something was broken on purpose, or is, or has just been mended.
     fn handle_fault(&mut self, now: Nanos) {

@@ -9,11 +9,14 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use reports::record::Verdict;
 
 use super::{
-    Ended, HistoryTextError, RegisterHistory, RegisterModel, RegisterOp, STEPS_MAX, Value, judge,
+    Convention, Effort, Ended, HistoryTextError, Reading, RegisterHistory, RegisterModel,
+    RegisterOp, STEPS_MAX, Value, judge, model::Register,
 };
 use crate::check::linearizability::{Found, Model, Timed, search};
 
-const MODEL: RegisterModel = RegisterModel::CasRegister;
+const MODEL: Register = Register {
+    initial: Value::Nil,
+};
 
 type Op = Timed<RegisterOp>;
 
@@ -44,7 +47,7 @@ fn some_configuration_survives(ops: &[Op]) -> bool {
     let mut returns: Vec<usize> = (0..ops.len()).collect();
     returns.retain(|at| ops[*at].returned_at.is_some());
     returns.sort_by_key(|at| ops[*at].returned_at);
-    let mut all: BTreeSet<(Value, u64)> = BTreeSet::from([(None, 0)]);
+    let mut all: BTreeSet<(Value, u64)> = BTreeSet::from([(Value::Nil, 0)]);
     for due in returns {
         let until = ops[due].returned_at;
         let mut left: Vec<(Value, u64)> = all.iter().copied().collect();
@@ -102,7 +105,7 @@ fn assert_explains(ops: &[Op], order: &[usize], stuck: usize) {
 }
 
 fn any_op() -> impl Strategy<Value = RegisterOp> {
-    let value = || prop_oneof![1 => Just(None), 5 => (0..3_i64).prop_map(Some)];
+    let value = || prop_oneof![1 => Just(Value::Nil), 5 => (0..3_i64).prop_map(Value::Number)];
     prop_oneof![
         value().prop_map(RegisterOp::Read),
         value().prop_map(RegisterOp::Write),
@@ -126,7 +129,7 @@ proptest! {
 
     #[test]
     fn any_small_history_is_judged_as_by_trying_every_order(ops in any_history(7)) {
-        let explained = some_order_explains(&ops, &mut vec![false; ops.len()], None);
+        let explained = some_order_explains(&ops, &mut vec![false; ops.len()], Value::Nil);
         prop_assert_eq!(is_linearizable(&ops), explained);
     }
 
@@ -148,7 +151,7 @@ struct Plan {
 /// Lines of a register that is right: each operation takes effect at one of its steps, or never.
 fn simulate(plan: &Plan, rng: &mut ChaCha8Rng) -> Vec<Op> {
     let mut now = 0;
-    let mut state: Value = None;
+    let mut state = Value::Nil;
     let mut ops: Vec<Op> = Vec::new();
     // By process: its operation, and whether that took effect.
     let mut open: BTreeMap<u64, (usize, bool)> = BTreeMap::new();
@@ -189,7 +192,7 @@ fn simulate(plan: &Plan, rng: &mut ChaCha8Rng) -> Vec<Op> {
 }
 
 fn draw(plan: &Plan, rng: &mut ChaCha8Rng) -> RegisterOp {
-    let mut value = || Some(rng.random_range(0..plan.values));
+    let mut value = || Value::Number(rng.random_range(0..plan.values));
     let (one, other) = (value(), value());
     match rng.random_range(0..3) {
         0 => RegisterOp::Read(one),
@@ -207,19 +210,20 @@ fn take_effect(op: RegisterOp, state: &mut Value) -> RegisterOp {
             *state = to;
             op
         }
-        RegisterOp::Differs(_) => op,
+        RegisterOp::Differs(_) | RegisterOp::Append(_) => op,
     }
 }
 
 /// Changes one answer.
 fn lie(ops: &mut [Op], values: i64, rng: &mut ChaCha8Rng) {
     let at = rng.random_range(0..ops.len());
-    let value = Some(rng.random_range(0..values));
+    let value = Value::Number(rng.random_range(0..values));
     ops[at].op = match ops[at].op {
         RegisterOp::Read(_) => RegisterOp::Read(value),
         RegisterOp::Write(_) => RegisterOp::Write(value),
         RegisterOp::Cas(from, _) => RegisterOp::Differs(from),
         RegisterOp::Differs(from) => RegisterOp::Cas(from, value),
+        RegisterOp::Append(_) => RegisterOp::Append(value),
     };
 }
 
@@ -290,14 +294,23 @@ fn a_wide_history_of_a_right_register_is_decided() {
     assert!(is_linearizable(&simulate(&plan, &mut rng)));
 }
 
-fn verdict_of(lines: &[&str]) -> Verdict {
-    let history =
-        RegisterHistory::parse(&lines.join("\n"), MODEL, "h.log").expect("it is a history");
-    judge(&history, MODEL, STEPS_MAX).verdict
+fn read(text: &str, reading: &Reading) -> RegisterHistory {
+    RegisterHistory::parse(text, reading, "h.log").expect("it is a history")
 }
 
-fn complaint(lines: &[&str]) -> String {
-    match RegisterHistory::parse(&lines.join("\n"), MODEL, "h.log") {
+fn verdict_of(lines: &[&str]) -> Verdict {
+    let history = read(&lines.join("\n"), &Reading::default());
+    judge(&history, Effort::of_steps(STEPS_MAX)).verdict
+}
+
+/// Verdict and sentence.
+fn judged(text: &str, reading: &Reading) -> (Verdict, String) {
+    let record = judge(&read(text, reading), Effort::of_steps(STEPS_MAX));
+    (record.verdict, record.sentence)
+}
+
+fn complaint(text: &str) -> String {
+    match RegisterHistory::parse(text, &Reading::default(), "h.log") {
         Ok(history) => panic!("was read: {history:?}"),
         Err(error) => error.to_string(),
     }
@@ -364,7 +377,7 @@ fn whatever_a_logger_puts_around_a_line_is_skipped_and_its_time_kept() {
         INFO [2026-11-21T13:50:20.001] jepsen worker 1 - jepsen.util 1 :ok :write 4 :some-note\r\n\
         INFO  jepsen.util - :nemesis\t:info\t:start\tnil\r\n\
         Everything looks good!\r\n";
-    let history = RegisterHistory::parse(text, MODEL, "h.log").expect("it is a history");
+    let history = read(text, &Reading::default());
     assert_eq!(history.skipped, 2);
     let [operation] = history.operations.as_slice() else {
         panic!("{history:?}");
@@ -391,8 +404,8 @@ fn a_line_that_cannot_be_is_refused_with_its_number() {
         ),
         (&["1 :invoke :cas 3"], "the value does not fit a cas"),
         (
-            &["1 :invoke :append 3"],
-            "`:append` is nothing that a register does",
+            &["1 :invoke :txn [[:r 3 nil]]"],
+            "`:txn` is nothing that is judged here",
         ),
         (
             &["1 :ok :read 3"],
@@ -416,16 +429,291 @@ fn a_line_that_cannot_be_is_refused_with_its_number() {
         ),
     ];
     for (lines, expected) in cases {
-        let said = complaint(lines);
+        let said = complaint(&lines.join("\n"));
         assert!(said.contains(expected), "{said}");
     }
 }
 
 #[test]
 fn a_plain_register_refuses_a_cas() {
-    let refused = RegisterHistory::parse("1 :invoke :cas [3 4]", RegisterModel::Register, "h.log");
+    let reading = Reading {
+        model: Some(RegisterModel::Register),
+        ..Reading::default()
+    };
+    let refused = RegisterHistory::parse("1 :invoke :cas [3 4]", &reading, "h.log");
     let Err(HistoryTextError::Line { reason, .. }) = refused else {
         panic!("was read");
     };
     assert!(reason.contains("--model cas-register"), "{reason}");
+}
+
+#[test]
+fn what_is_nearly_a_line_of_a_process_is_refused_and_never_passed_over() {
+    // Any of these may be the line that convicts.
+    let cases = [
+        (
+            "1 :okk :write 1",
+            "`:okk` is nothing that happens to a call",
+        ),
+        (
+            "1 :invok :read nil",
+            "expected :invoke, :ok, :fail or :info",
+        ),
+        ("0: :invoke :write 1", "`0:` is no process"),
+        ("-0 :invoke :write 1", "`-0` is no process"),
+        ("-1 :invoke :write 1", "expected a number from 0 on"),
+        ("INFO jepsen.util - :ok :read 1", "`-` is no process"),
+        (
+            "INFO jepsen.util :read 1",
+            "does not say what happened to it",
+        ),
+        ("1 :invoke write 1", "not what was called"),
+        (
+            "{:process 0, :type :ok, :f :read, :value 1}",
+            "as EDN writes it",
+        ),
+        ("99999999999999999999 :invoke :write 1", "is no process"),
+    ];
+    for (line, expected) in cases {
+        let said = complaint(&format!("0 :invoke :write 1\n{line}\n0 :ok :write 1\n"));
+        assert!(
+            said.starts_with("h.log:2: ") && said.contains(expected),
+            "{line}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_dropped() {
+    let text = "\u{feff}0 :invoke :write 1\n1 :invoke :read nil\n1 :ok :read 1\n";
+    let history = read(text, &Reading::default());
+    assert_eq!((history.operations.len(), history.skipped), (2, 0));
+    let record = judge(&history, Effort::of_steps(STEPS_MAX));
+    assert_eq!(record.verdict, Verdict::Valid, "{}", record.sentence);
+}
+
+/// The same history, as Jepsen writes it in each form.
+fn forms(saw: &str) -> Vec<String> {
+    let events = [
+        ("0", "invoke", "write", "3"),
+        ("0", "ok", "write", "3"),
+        (":nemesis", "info", "start", "nil"),
+        ("1", "invoke", "read", "nil"),
+        ("1", "ok", "read", saw),
+    ];
+    let edn = events.map(|(process, kind, call, value)| {
+        format!(
+            "{{:type :{kind}, :f :{call}, :value {value}, :process {process}, :time 12, :index 0}}"
+        )
+    });
+    let json = events.map(|(process, kind, call, value)| {
+        let process = process
+            .strip_prefix(':')
+            .map_or(process.to_owned(), |it| format!("\"{it}\""));
+        let value = if value == "nil" { "null" } else { value };
+        format!("{{\"type\":\"{kind}\",\"f\":\"{call}\",\"value\":{value},\"process\":{process}}}")
+    });
+    let lines = events.map(|(process, kind, call, value)| {
+        format!("INFO  jepsen.util - {process}\t:{kind}\t:{call}\t{value}")
+    });
+    let tagged = edn
+        .clone()
+        .map(|event| format!("#jepsen.history.Op{event}"));
+    vec![
+        lines.join("\n"),
+        edn.join("\n"),
+        format!("[{}]", edn.join("\n ")),
+        format!("; a comment\n[{}]\n", tagged.join(", ")),
+        tagged.join("\n"),
+        json.join("\n"),
+        format!("[{}]", json.join(",\n")),
+    ]
+}
+
+#[test]
+fn a_history_is_the_same_however_it_is_written() {
+    for (saw, expected) in [("3", Verdict::Valid), ("4", Verdict::Invalid)] {
+        for text in forms(saw) {
+            let history = read(&text, &Reading::default());
+            assert_eq!(
+                (history.operations.len(), history.skipped),
+                (2, 1),
+                "{text}"
+            );
+            let record = judge(&history, Effort::of_steps(STEPS_MAX));
+            assert_eq!(record.verdict, expected, "{text}: {}", record.sentence);
+        }
+    }
+}
+
+#[test]
+fn events_that_cannot_be_are_refused_with_their_lines() {
+    let cases = [
+        (
+            "{:process 0 :type :okk :f :read :value 1}",
+            "h.log:1: `:okk` is nothing that happens",
+        ),
+        (
+            "{:process -1 :type :ok :f :read :value 1}",
+            "h.log:1: `-1` is no process",
+        ),
+        (
+            "{:type :ok :f :read :value 1}",
+            "h.log:1: this event has no :process",
+        ),
+        (
+            "{:process 0 :type :invoke :f :txn :value []}",
+            "`:txn` is nothing that is judged here",
+        ),
+        (
+            "\n\n{:process 0 :type :ok",
+            "h.log:3: the `{` of line 3 is never closed",
+        ),
+        (
+            "[{:process 0 :type :invoke :f :read :value nil}",
+            "the vector that begins here is never closed",
+        ),
+        ("[{:process 0 :type :invoke :f :read} 7]", "7 is no map"),
+    ];
+    for (text, expected) in cases {
+        let said = complaint(text);
+        assert!(said.contains(expected), "{text}: {said}");
+    }
+}
+
+#[test]
+fn each_key_is_judged_by_itself_and_the_broken_one_is_named() {
+    let lines = |saw: &str| {
+        format!(
+            "0 :invoke :write [3 1]\n1 :invoke :write [4 2]\n0 :ok :write [3 1]\n1 :ok :write [4 2]\n\
+             0 :invoke :cas [3 [1 5]]\n0 :ok :cas [3 [1 5]]\n2 :invoke :read [4 nil]\n2 :ok :read [4 {saw}]\n\
+             0 :invoke :read [3 nil]\n0 :info :read :timed-out\n"
+        )
+    };
+    let (verdict, sentence) = judged(&lines("2"), &Reading::default());
+    assert_eq!(verdict, Verdict::Valid, "{sentence}");
+    assert!(sentence.contains("for each of its 2 keys"), "{sentence}");
+    let (verdict, sentence) = judged(&lines("nil"), &Reading::default());
+    assert_eq!(verdict, Verdict::Invalid, "{sentence}");
+    assert!(
+        sentence.starts_with("key 4: not linearizable: process 2 read nil"),
+        "{sentence}"
+    );
+    // What was written under one key is not there under another.
+    let (verdict, sentence) = judged(&lines("5"), &Reading::default());
+    assert_eq!(verdict, Verdict::Invalid, "{sentence}");
+    let said = complaint("0 :invoke :write [3 1]\n0 :ok :write [3 1]\n0 :invoke :write 7\n");
+    assert!(
+        said.contains("h.log:3: the value of this write is 7"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_two_conventions_differ_in_failed_cas_and_in_nil() {
+    let under = |text: &str, convention| {
+        let reading = Reading {
+            convention: Some(convention),
+            ..Reading::default()
+        };
+        judged(text, &reading).0
+    };
+    let cas = "0 :invoke :write 3\n0 :ok :write 3\n1 :invoke :cas [3 4]\n1 :fail :cas [3 4]\n";
+    let nil = "0 :invoke :write 3\n0 :ok :write 3\n1 :invoke :read nil\n1 :ok :read nil\n";
+    for text in [cas, nil] {
+        assert_eq!(under(text, Convention::Knossos), Verdict::Valid);
+        assert_eq!(under(text, Convention::Porcupine), Verdict::Invalid);
+        assert_eq!(judged(text, &Reading::default()).0, Verdict::Invalid);
+    }
+}
+
+#[test]
+fn a_register_may_hold_something_at_first_and_values_may_be_texts() {
+    let from = |initial: &str| Reading {
+        initial: Some(initial.to_owned()),
+        ..Reading::default()
+    };
+    let text = "0 :invoke :read nil\n0 :ok :read \"a\"\n0 :invoke :cas [\"a\" :b]\n0 :ok :cas [\"a\" :b]\n";
+    assert_eq!(judged(text, &from("\"a\"")).0, Verdict::Valid);
+    assert_eq!(judged(text, &from("0")).0, Verdict::Invalid);
+    assert_eq!(judged(text, &Reading::default()).0, Verdict::Invalid);
+    let refused = RegisterHistory::parse(text, &from("[1"), "h.log");
+    assert!(matches!(refused, Err(HistoryTextError::Initial { .. })));
+}
+
+#[test]
+fn a_mutex_is_held_by_one_at_a_time() {
+    let edn = |second: &str| {
+        format!(
+            "{{:process 0 :type :invoke :f :acquire :value nil}}\n\
+             {{:process 0 :type :ok :f :acquire :value nil}}\n\
+             {{:process 1 :type :invoke :f :acquire :value nil}}\n\
+             {{:process 1 :type :{second} :f :acquire :value nil}}\n\
+             {{:process 0 :type :invoke :f :release :value nil}}\n\
+             {{:process 0 :type :ok :f :release :value nil}}\n"
+        )
+    };
+    for second in ["fail", "info"] {
+        assert_eq!(judged(&edn(second), &Reading::default()).0, Verdict::Valid);
+    }
+    let (verdict, sentence) = judged(&edn("ok"), &Reading::default());
+    assert_eq!(verdict, Verdict::Invalid);
+    assert!(
+        sentence.contains("process 1 acquired it (line 4)"),
+        "{sentence}"
+    );
+    assert!(sentence.contains("the mutex was held"), "{sentence}");
+}
+
+#[test]
+fn texts_under_keys_are_put_got_and_appended_to() {
+    let edn = |saw: &str| {
+        format!(
+            "{{:process 0, :type :invoke, :f :put, :key \"1\", :value \"x\"}}\n\
+             {{:process 0, :type :ok, :f :put, :key \"1\", :value \"x\"}}\n\
+             {{:process 1, :type :invoke, :f :append, :key \"1\", :value \"y\"}}\n\
+             {{:process 2, :type :invoke, :f :get, :key \"1\", :value nil}}\n\
+             {{:process 2, :type :ok, :f :get, :key \"1\", :value \"{saw}\"}}\n\
+             {{:process 1, :type :ok, :f :append, :key \"1\", :value \"y\"}}\n\
+             {{:process 0, :type :invoke, :f :get, :key \"2\", :value nil}}\n\
+             {{:process 0, :type :ok, :f :get, :key \"2\", :value \"\"}}\n"
+        )
+    };
+    for saw in ["x", "xy"] {
+        assert_eq!(
+            judged(&edn(saw), &Reading::default()).0,
+            Verdict::Valid,
+            "{saw}"
+        );
+    }
+    let (verdict, sentence) = judged(&edn("yx"), &Reading::default());
+    assert_eq!(verdict, Verdict::Invalid);
+    assert!(
+        sentence.starts_with("key \"1\": not linearizable"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn a_read_of_what_nobody_wrote_is_found_at_once_whatever_else_is_open() {
+    let mut lines: Vec<String> = (0..60)
+        .map(|at| format!("{at} :invoke :write {at}"))
+        .collect();
+    lines.push("99 :invoke :read nil".to_owned());
+    lines.push("99 :ok :read 777".to_owned());
+    let history = read(&lines.join("\n"), &Reading::default());
+    let record = judge(&history, Effort::of_steps(10));
+    assert_eq!(record.verdict, Verdict::Invalid, "{}", record.sentence);
+    assert!(
+        record.sentence.contains("process 99 read 777 (line 62)"),
+        "{}",
+        record.sentence
+    );
+    // Nor has it been written before the write was called.
+    lines.push("98 :invoke :write 777".to_owned());
+    let history = read(&lines.join("\n"), &Reading::default());
+    assert_eq!(
+        judge(&history, Effort::of_steps(10)).verdict,
+        Verdict::Invalid
+    );
 }

@@ -17,7 +17,7 @@ use protocol::{
     words::{
         accounts::{self, SessionResumed},
         agenda::{Answer, Bookings, Query, Slots},
-        presence,
+        chat, presence,
     },
 };
 
@@ -106,6 +106,13 @@ impl NullTarget {
         {
             let from = subscribe.from.unwrap_or(Seq(self.seq));
             let answer = presence::Answer::from(presence::Subscribed { from });
+            answer.encode(&mut word);
+            answer.kind()
+        } else if let Ok(chat::Query::ListConversations(_)) =
+            chat::Query::decode(kind, schema, body)
+        {
+            let conversations = Vec::new();
+            let answer = chat::Answer::from(chat::Conversations { conversations });
             answer.encode(&mut word);
             answer.kind()
         } else {

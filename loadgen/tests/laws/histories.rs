@@ -10,7 +10,7 @@
 //! log stranger <call> ...                  by user 1, under a key that nobody in the run chose
 //! log v<user>.<number> <call> ...          by a visitor, under the key of this number
 //! log nobody register - ok                 a visitor comes; who they are is the record's position
-//! push <client> promoted <slot> <seq> <at>
+//! push <client> promoted <slot> <seq> <at>, or expired <slot>/<booking>
 //! again <client>.<counter> <outcome> <seq>
 //! reused <client>.<counter> <outcome>      of another command under its key
 //! state <live seq> <live hash> <replayed seq> <replayed hash>
@@ -41,8 +41,8 @@ use super::run::{Again, DAY, EPOCH, MS, Pushed, Run, law};
 use super::{talk, trade};
 
 /// A history and what is to be found in it.
-struct Story {
-    run: Run,
+pub(crate) struct Story {
+    pub(crate) run: Run,
     law: String,
     expect: Option<String>,
 }
@@ -127,7 +127,7 @@ fn stories(kind: &str) -> Vec<(String, Story)> {
     files.into_iter().map(story).collect()
 }
 
-fn parse(text: &str) -> Story {
+pub(crate) fn parse(text: &str) -> Story {
     let mut story = Story {
         run: Run::new(2, 1),
         law: String::new(),
@@ -158,16 +158,18 @@ fn parse(text: &str) -> Story {
                 story.run.pushes.push(Pushed {
                     client: number(parts[0]),
                     seq,
-                    push: push.unwrap_or_else(|| Push::Promoted {
-                        slot: story.run.packed(number(parts[2])),
-                    }),
+                    push: push.unwrap_or_else(|| place_push(&story.run, parts[1], parts[2])),
                     at: number::<u64>(parts[4]) * MS,
                 });
             }
             "link" => story.run.links.push(talk::link(&parts)),
             "watch" => story.run.signals.push(talk::watch(&parts)),
             "news" => story.run.news.push(talk::news(&parts)),
-            "drained" => (story.run.drained).push((number(parts[0]), number(parts[1]))),
+            "drained" => {
+                let is_settled = parts.get(2) != Some(&"late");
+                let drained = (number(parts[0]), number(parts[1]), is_settled);
+                story.run.drained.push(drained);
+            }
             "wall" => story.run.wall = Some(number(parts[0])),
             "again" => story.run.again.push(Again {
                 id: pair(parts[0], '.'),
@@ -201,6 +203,17 @@ pub(super) fn number<T: std::str::FromStr>(text: &str) -> T {
 pub(super) fn pair<A: std::str::FromStr, B: std::str::FromStr>(text: &str, by: char) -> (A, B) {
     let (one, other) = text.split_once(by).unwrap_or((text, "0"));
     (number(one), number(other))
+}
+
+/// A push of the agenda.
+fn place_push(run: &Run, name: &str, about: &str) -> Push {
+    let (slot, booking): (u16, u64) = pair(about, '/');
+    let slot = run.packed(slot);
+    match name {
+        "promoted" => Push::Promoted { slot },
+        "expired" => Push::Expired { booking, slot },
+        other => panic!("`{other}` is no push"),
+    }
 }
 
 fn outcome(text: &str) -> Outcome {

@@ -8,3 +8,4 @@ mod reference;
 mod run;
 mod talk;
 mod trade;
+mod withheld;

@@ -51,8 +51,8 @@ pub(crate) struct Run {
     pub(crate) signals: Vec<(u32, Signal, u64)>,
     /// Client, news, when.
     pub(crate) news: Vec<(u32, News, u64)>,
-    /// Client, and up to where it was waited for.
-    pub(crate) drained: Vec<(u32, u64)>,
+    /// Client, up to where it was waited for, and whether until nothing was on its way any more.
+    pub(crate) drained: Vec<(u32, u64, bool)>,
     /// The wall clock when the run began.
     pub(crate) wall: Option<u64>,
     pub(crate) again: Vec<Again>,
@@ -319,8 +319,8 @@ impl Run {
                 }
             }
         }
-        for (client, seq) in &self.drained {
-            laws.handle_drained(*client, *seq, u64::MAX);
+        for (client, seq, is_settled) in &self.drained {
+            laws.handle_drained(*client, *seq, *is_settled);
         }
         for again in &self.again {
             let first = history

@@ -12,7 +12,7 @@
 //! link <client> <from>:<newest> <at>               a connection goes on, or `ended`
 //! news <client> <user>:<here>:<last seen>:<epoch> <at>
 //! watch <client> <user>/<user>... <at>             it asks to be told of these people
-//! drained <client> <seq>                           it was waited for
+//! drained <client> <seq> [late]                    it was waited for; `late`: and things were still coming
 //! wall <ms>                                        the wall clock when the run began
 //! log <client>.<counter> <call> <a/b/c> <ok or code>
 //! ```

@@ -38,7 +38,12 @@ pub fn judged(path: &str, record: &JudgedRecord, style: Style) -> String {
 /// A run that was judged again, in one line; `path` is where it is from.
 #[must_use]
 pub fn rejudged_line(path: &str, record: &RejudgedRecord) -> String {
-    format!("{}  {path}: {}", word(record.verdict), extent(record))
+    let why = match record.doubts.as_slice() {
+        [] => String::new(),
+        [doubt] => format!("; {doubt}"),
+        [doubt, more @ ..] => format!("; {doubt}; and {} more", more.len()),
+    };
+    format!("{}  {path}: {}{why}", word(record.verdict), extent(record))
 }
 
 /// A run that was judged again, for a terminal; `path` is where it is from.
@@ -48,6 +53,12 @@ pub fn rejudged(path: &str, record: &RejudgedRecord, style: Style) -> String {
     let lead = format!("{path}: {}", extent(record));
     let mark = format!("{}  ", word(record.verdict));
     screen.emphasised(&mark, tone(record.verdict), &lead);
+    if !record.doubts.is_empty() {
+        screen.heading("Why it is not known to be valid");
+    }
+    for doubt in &record.doubts {
+        screen.marked("?", Tone::Doubtful, doubt);
+    }
     write_laws(&mut screen, &record.laws);
     write_violations(&mut screen, &record.laws, None);
     if !record.unjudged.is_empty() {
@@ -108,7 +119,12 @@ pub(super) fn counts(record: &JudgedRecord) -> String {
     let counts = record.counts.iter();
     let counts = counts.map(|count| format!("{} {}", figure::count(count.count), count.what));
     let counts: Vec<String> = counts.collect();
-    format!("{}, nil at first; {}", record.model, counts.join(", "))
+    format!(
+        "{}, {} at first; {}",
+        record.model,
+        record.initial,
+        counts.join(", ")
+    )
 }
 
 fn write_break(screen: &mut Screen, record: &JudgedRecord, stuck: usize) {

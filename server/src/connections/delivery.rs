@@ -386,6 +386,9 @@ impl Connections {
             .push(told.seq, SharedFrame::clone(&told.frame));
         #[cfg(feature = "planted-bugs")]
         {
+            if told.seq != Seq::START && self.meddler.is_deaf(connection.user) {
+                return;
+            }
             let id = super::id_of(index, connection.serial);
             for (seq, frame) in self.meddler.tell(id, told.seq, &told.frame) {
                 connection.outbox.push(seq, frame);

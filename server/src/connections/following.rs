@@ -200,7 +200,7 @@ impl Connections {
         for (seq, frame) in seqs.iter().zip(frames) {
             connection.told = *seq;
             #[cfg(feature = "planted-bugs")]
-            if self.meddler.leaves_out(&frame) {
+            if self.meddler.is_deaf(connection.user) || self.meddler.leaves_out(&frame) {
                 continue;
             }
             connection.outbox.push(*seq, frame);

@@ -244,6 +244,10 @@ impl Connections {
                 #[cfg(feature = "planted-bugs")]
                 let told_at = self.meddler.push_at(at, push.stream);
                 #[cfg(feature = "planted-bugs")]
+                if self.meddler.swallows(push) {
+                    return;
+                }
+                #[cfg(feature = "planted-bugs")]
                 let forged = self.meddler.receipt(push);
                 #[cfg(feature = "planted-bugs")]
                 let push = forged.as_ref().unwrap_or(push);

@@ -158,6 +158,15 @@ bugs! {
     /// Whoever comes back is told nothing any more.
     StalledBacklog = "stalled-backlog", 7,
         "every 7th connection that missed something is told nothing any more";
+    /// Somebody is told nothing, on none of their devices.
+    DeafPerson = "deaf-person", 37,
+        "every 37th person is told nothing of what is logged, from the first push on";
+    /// A receipt is told to nobody.
+    LostReceipt = "lost-receipt", 7,
+        "every 7th receipt is told to nobody";
+    /// Whoever gets a place they waited for is not told.
+    LostPromotion = "lost-promotion", 3,
+        "every 3rd promotion from a waitlist is told to nobody";
     /// A device goes on from where another one is.
     SharedCursor = "shared-cursor", 3,
         "every 3rd connection whose person has another device that is further goes on from there";

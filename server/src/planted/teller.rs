@@ -14,6 +14,7 @@ use protocol::{
     limits::REPLY_BYTES_MAX,
     message::Reply,
     words::{
+        agenda,
         chat::{Content, Entry, Push, Receipt},
         presence::PresenceChanged,
     },
@@ -124,6 +125,22 @@ impl Meddler {
         let leaked = (*seq, Rc::clone(frame.as_ref()?));
         let is_stranger = !to.contains(&id);
         (is_stranger && self.strikes(PlantedBug::LeakedMessage)).then_some(leaked)
+    }
+
+    /// Whether somebody is told nothing of what is logged.
+    pub(crate) fn is_deaf(&self, user: Option<UserId>) -> bool {
+        let bug = PlantedBug::DeafPerson;
+        self.bug() == Some(bug) && user.is_some_and(|user| user.0.is_multiple_of(bug.every()))
+    }
+
+    /// Whether a push is told to nobody.
+    pub(crate) fn swallows(&mut self, push: &PushBytes) -> bool {
+        let chat = Push::decode(push.kind, push.schema, &push.body);
+        if matches!(chat, Ok(Push::Receipt(_))) {
+            return self.strikes(PlantedBug::LostReceipt);
+        }
+        let agenda = agenda::Event::decode(push.kind, push.schema, &push.body);
+        matches!(agenda, Ok(agenda::Event::Promoted(_))) && self.strikes(PlantedBug::LostPromotion)
     }
 
     /// Whether an entry is left out of what a connection missed.
@@ -368,6 +385,17 @@ mod tests {
         // Two connections in turns: neither is told what the other is.
         let told = (1..=200).map(|at| stranger.tell(at % 2, Seq(at), &frame(at, at)).len());
         assert_eq!(told.sum::<usize>(), 205);
+    }
+
+    #[test]
+    fn one_of_many_is_told_nothing() {
+        let deaf = meddler(PlantedBug::DeafPerson);
+        let told: Vec<u64> = (1..=80)
+            .filter(|user| deaf.is_deaf(Some(UserId(*user))))
+            .collect();
+        assert_eq!(told, [37, 74]);
+        assert!(!deaf.is_deaf(None));
+        assert!(!meddler(PlantedBug::LostMessage).is_deaf(Some(UserId(37))));
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl BacklogDrained {
             if let Some((seq, at)) = lasts.max()
                 && shown < seq
             {
-                if link.is_settled {
+                if seq <= link.settled {
                     self.convict(link, shown, (seq, at));
                 } else {
                     self.unsettled += 1;

@@ -58,7 +58,13 @@ impl CursorsIndependent {
     }
 
     /// A device goes on from `from`, having been pushed everything up to `pushed` before.
-    pub(super) fn handle_subscribed(&mut self, client: u32, from: u64, pushed: u64, now: Nanos) {
+    pub(super) fn handle_subscribed(
+        &mut self,
+        client: u32,
+        (from, newest): (u64, u64),
+        pushed: u64,
+        now: Nanos,
+    ) {
         let device = self.devices.entry(client).or_default();
         device.high = device.high.max(pushed);
         let Device {
@@ -72,7 +78,10 @@ impl CursorsIndependent {
             is_known: true,
         };
         self.returns += u64::from(is_known);
-        if from < low {
+        if newest < from {
+            // Nothing would be owed to a device that went on from the future.
+            self.convict((client, from), now, format!("position {newest} at most"));
+        } else if from < low {
             self.convict((client, from), now, format!("position {low} or beyond"));
         } else if is_known && high < from {
             self.convict((client, from), now, format!("position {high} at most"));

@@ -80,8 +80,8 @@ pub(super) struct Link {
     pub(super) before: u64,
     /// Up to here, says the driver, it was waited for.
     pub(super) drained: u64,
-    /// Whether nothing was on its way any more then: what had not come is lost and not late.
-    pub(super) is_settled: bool,
+    /// Up to here, until nothing was on its way any more: what had not come is lost and not late.
+    pub(super) settled: u64,
     /// Entries of before it began, and the sum of their hashes.
     pub(super) missed: u64,
     pub(super) missed_sum: u64,
@@ -89,10 +89,10 @@ pub(super) struct Link {
 
 impl Link {
     /// The last position whose entries this connection must have shown: the feed is in the order
-    /// of the log, so that whatever came says that all before it has come.
+    /// of the log, so that whatever came says that all before it has come. A connection to which
+    /// nothing came is owed up to where it was waited for.
     pub(super) fn upto(&self) -> u64 {
-        let drained = if self.is_settled { self.drained } else { 0 };
-        self.pushed.max(drained)
+        self.pushed.max(self.settled)
     }
 
     /// From where on, and what was the newest then.
@@ -207,8 +207,10 @@ impl Mailbox {
     /// Everything up to `seq` was waited for, until nobody was told anything or it took too long.
     pub(super) fn drain(&mut self, client: u32, seq: u64, is_settled: bool) {
         let link = self.link_mut(client);
-        if link.is_up && link.drained <= seq {
-            (link.drained, link.is_settled) = (seq, is_settled);
+        if link.is_up {
+            link.drained = link.drained.max(seq);
+            let settled = if is_settled { seq } else { 0 };
+            link.settled = link.settled.max(settled);
         }
     }
 

@@ -5,6 +5,8 @@
 //! index, `own` what each client said; `model` is the log, and `due` what it says each had to be
 //! shown. A law that another one implies is still judged by its own evidence, and says so.
 //!
+//! Pushes of the agenda are judged here too (`pushes_complete`): they come on the same connections.
+//!
 //! Deliberately absent: who is here and who writes, which the log never hears of (see `presence`).
 
 mod backlog_drained;
@@ -24,6 +26,7 @@ mod offline_exactly_once;
 mod one_entry_per_index;
 mod one_order;
 mod own;
+mod pushes_complete;
 mod read_your_messages;
 mod receipts_truthful;
 mod resume_at_cursor;
@@ -55,6 +58,7 @@ use self::{
     one_entry_per_index::OneEntryPerIndex,
     one_order::OneOrder,
     own::Own,
+    pushes_complete::PushesComplete,
     read_your_messages::ReadYourMessages,
     receipts_truthful::ReceiptsTruthful,
     resume_at_cursor::ResumeAtCursor,
@@ -97,8 +101,8 @@ pub(super) const LAWS: [&str; 18] = [
     "retained",
 ];
 
-/// When nobody was told anything for so long, nothing is on its way any more.
-const QUIET: Nanos = 1_000_000_000;
+/// The law of what is pushed besides entries, which is judged without a chat too.
+pub(super) const PUSH_LAWS: [&str; 1] = pushes_complete::LAWS;
 
 /// What is known of everybody while the run goes on.
 #[derive(Debug, Clone, Copy)]
@@ -153,15 +157,15 @@ pub(super) struct ChatLaws {
     offline_exactly_once: OfflineExactlyOnce,
     cursors_independent: CursorsIndependent,
     retained: Retained,
+    pushes_complete: PushesComplete,
     operations: u64,
-    /// When anybody was pushed anything last.
-    pushed_at: Nanos,
 }
 
 impl ChatLaws {
     pub(super) fn new(bytes_max: u64) -> Self {
-        // Connections, gaps, the log's entries; and twice as much for entries shown and for reads.
-        let share = bytes_max / 7;
+        // Connections, gaps, the log's entries, other pushes; and twice as much for entries shown and for
+        // reads.
+        let share = bytes_max / 8;
         Self {
             mailbox: Mailbox::new(share),
             entries: Entries::new(2 * share),
@@ -188,8 +192,8 @@ impl ChatLaws {
             offline_exactly_once: OfflineExactlyOnce::new(),
             cursors_independent: CursorsIndependent::new(),
             retained: Retained::new(),
+            pushes_complete: PushesComplete::new(share),
             operations: 0,
-            pushed_at: 0,
         }
     }
 
@@ -206,7 +210,17 @@ impl ChatLaws {
         0 < self.operations + self.mailbox.shown
     }
 
-    pub(super) fn handle_invoke(&mut self, id: OperationId, user: UserId, call: &ChatCall) {
+    /// Whether anybody was pushed anything but entries, or had to be.
+    pub(super) fn has_other_pushes(&self) -> bool {
+        self.pushes_complete.is_exercised()
+    }
+
+    pub(super) fn handle_invoke(
+        &mut self,
+        id: OperationId,
+        (user, call): (UserId, &ChatCall),
+        now: Nanos,
+    ) {
         if !matches!(call, ChatCall::ListPresence {}) {
             self.operations += 1;
         }
@@ -216,8 +230,12 @@ impl ChatLaws {
         }
         self.own.handle_invoke(id);
         self.receipts_truthful.handle_invoke(user, call);
-        if let ChatCall::MoveCursor { seq } = *call {
-            self.cursors_independent.handle_move(id.0, seq);
+        match *call {
+            ChatCall::MoveCursor { seq } => self.cursors_independent.handle_move(id.0, seq),
+            ChatCall::MarkDelivered { .. } | ChatCall::MarkRead { .. } => {
+                self.pushes_complete.handle_mark(id, now);
+            }
+            _no_push_follows => {}
         }
     }
 
@@ -365,15 +383,18 @@ impl ChatLaws {
         }
     }
 
-    /// Something was pushed, of whatever system.
+    /// Something was pushed, of whatever system; `floor` is the highest position that anybody was
+    /// shown before.
     pub(super) fn handle_push(
         &mut self,
         client: u32,
         (seq, push): (u64, &Push),
-        now: Nanos,
+        (now, floor): (Nanos, u64),
         known: &Known<'_>,
     ) {
-        self.pushed_at = now;
+        let newest = self.mailbox.link(client).map_or(0, |link| link.newest);
+        self.pushes_complete
+            .handle_push((client, newest, floor), (seq, push), now);
         match push {
             Push::Entry(entry) => self.handle_entry(client, entry, known),
             Push::Receipt {
@@ -431,30 +452,35 @@ impl ChatLaws {
             LinkChange::Subscribed { from, newest } => {
                 let pushed = self.mailbox.link(client).map_or(0, |link| link.pushed);
                 self.cursors_independent
-                    .handle_subscribed(client, from, pushed, now);
+                    .handle_subscribed(client, (from, newest), pushed, now);
                 self.mailbox.begin(client, from, newest);
+                self.pushes_complete.handle_subscribed(client);
             }
             LinkChange::Ended => self.mailbox.end(client),
         }
     }
 
-    /// Waiting for what is for this client, up to `seq`, is over. While anybody is still being told
-    /// things, what did not come is late and not lost.
-    pub(super) fn handle_drained(&mut self, client: u32, seq: u64, now: Nanos) {
-        let is_quiet = self.pushed_at.saturating_add(QUIET) <= now;
-        self.mailbox.drain(client, seq, is_quiet);
+    /// Waiting for what is for this client, up to `seq`, is over. Unless `is_settled`, what did not
+    /// come is late and not lost.
+    pub(super) fn handle_drained(&mut self, client: u32, seq: u64, is_settled: bool) {
+        self.mailbox.drain(client, seq, is_settled);
     }
 
     /// One record of the log, and who minted its key.
     pub(super) fn handle_record(&mut self, record: &OwnedRecord, minted: Option<OperationId>) {
         self.model.handle_record();
         self.finish_words();
-        if let Some(decided) = Decided::<Command>::of(record)
-            && let Some(at) = self.model.apply(record, &decided, minted)
+        let decided = Decided::<Command>::of(record);
+        if let Some(decided) = &decided
+            && let Some(at) = self.model.apply(record, decided, minted)
         {
             self.one_entry_per_index
                 .handle_entry(at, record, &self.entries);
         }
+        let accepted = decided.as_ref().filter(|decided| decided.accepted);
+        let command = accepted.map(|decided| &decided.command);
+        self.pushes_complete
+            .handle_record(record, &self.model, (command, minted));
         while let Some(kept) = self.kept.next_at(record.seq.0) {
             match kept {
                 Kept::Page(page) => self.retained.check_page(&self.model, &page),
@@ -505,6 +531,9 @@ impl ChatLaws {
         self.resume_at_cursor.judge(&links, model, users);
         self.backlog_drained.judge(&links, model, users);
         self.offline_exactly_once.judge(&links, model, users);
+        if !self.mailbox.is_overflowed() {
+            self.pushes_complete.judge(&links, model, users);
+        }
     }
 
     /// What was beyond the budget, or is not there, leaves laws in doubt.
@@ -524,6 +553,7 @@ impl ChatLaws {
             self.resume_at_cursor.doubt(why);
             self.backlog_drained.doubt(why);
             self.offline_exactly_once.doubt(why);
+            self.pushes_complete.doubt(why);
         }
         if self.entries.is_overflowed() {
             let why = "there were more entries than could be kept";
@@ -534,10 +564,11 @@ impl ChatLaws {
         }
     }
 
-    /// The findings, in the order of [`LAWS`].
-    pub(super) fn conclude(self) -> [Finding; LAWS.len()] {
+    /// The findings, in the order of [`LAWS`], and of [`PUSH_LAWS`].
+    pub(super) fn conclude(self) -> ([Finding; LAWS.len()], [Finding; PUSH_LAWS.len()]) {
         let (shown, pairs) = (self.mailbox.shown, self.mailbox.pairs());
-        [
+        let pushes = self.pushes_complete.conclude();
+        let of_chat = [
             self.no_lost_message.conclude(),
             self.no_phantom_message.conclude(),
             self.no_aborted_message.conclude(),
@@ -556,7 +587,8 @@ impl ChatLaws {
             self.offline_exactly_once.conclude(),
             self.cursors_independent.conclude(),
             self.retained.conclude(self.kept.skipped()),
-        ]
+        ];
+        (of_chat, pushes)
     }
 }
 

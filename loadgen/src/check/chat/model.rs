@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use protocol::{
     OwnedRecord, UserId,
     words::chat::{Command, Direction, PUBLIC, ReadHistory, Target},
@@ -49,6 +49,8 @@ pub(super) struct Model {
     private: HashMap<(UserId, UserId), u64, FixedState>,
     stays: HashMap<UserId, Vec<Stay>, FixedState>,
     marks: HashMap<(u64, UserId), Marks, FixedState>,
+    /// Private conversations and groups, whose members are told how far each other is.
+    small: HashSet<u64, FixedState>,
     len: usize,
     len_max: usize,
     overflowed: bool,
@@ -63,6 +65,7 @@ impl Model {
             private: HashMap::with_hasher(FixedState::with_seed(0)),
             stays: HashMap::with_hasher(FixedState::with_seed(0)),
             marks: HashMap::with_hasher(FixedState::with_seed(0)),
+            small: HashSet::with_hasher(FixedState::with_seed(0)),
             len: 0,
             len_max: usize::try_from(bytes_max / one).unwrap_or(usize::MAX),
             overflowed: false,
@@ -116,6 +119,7 @@ impl Model {
                 for user in founders {
                     self.begin(user, seq, seq, 0);
                 }
+                self.small.insert(seq);
                 self.say(seq, record, minted)
             }
             Command::AddMember(word) => {
@@ -156,6 +160,7 @@ impl Model {
                     return *id;
                 }
                 self.private.insert(pair, seq);
+                self.small.insert(seq);
                 self.begin(actor, seq, seq, 0);
                 self.begin(user, seq, seq, 0);
                 seq
@@ -223,6 +228,11 @@ impl Model {
     pub(super) fn marks(&self, conversation: u64, user: UserId) -> Marks {
         let marks = self.marks.get(&(conversation, user));
         marks.copied().unwrap_or_default()
+    }
+
+    /// Whether the members of a conversation are told how far each other is.
+    pub(super) fn shows_receipts(&self, conversation: u64) -> bool {
+        self.small.contains(&conversation)
     }
 
     /// When somebody was where. Everybody is in the public conversation from their beginning.

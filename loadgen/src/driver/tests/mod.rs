@@ -26,6 +26,7 @@ struct Witness {
     duplicates: Vec<(Operation, Operation)>,
     reused: Vec<Operation>,
     links: Vec<(u32, LinkChange)>,
+    drained: Vec<(u32, u64, bool)>,
     stop_after: Option<(usize, Arc<AtomicBool>)>,
 }
 
@@ -60,6 +61,10 @@ impl Watch for Witness {
     fn handle_link(&mut self, client: u32, change: LinkChange, _now: Nanos) {
         self.links.push((client, change));
     }
+
+    fn handle_drained(&mut self, client: u32, seq: u64, is_settled: bool) {
+        self.drained.push((client, seq, is_settled));
+    }
 }
 
 /// A plan of one phase over eight users.
@@ -82,6 +87,8 @@ name = "only"
 {phase}
 [flow.book]
 steps = [{{ reserve = {{ agenda = "uniform" }} }}]
+[flow.queue]
+steps = [{{ join_waitlist = {{ agenda = "uniform" }} }}]
 [flow.churn]
 steps = [
   {{ reserve = {{ agenda = "uniform" }}, save = "booking" }},
@@ -122,6 +129,8 @@ const OPEN: &str = r#"duration = "120ms"
 load = [{ flow = "book", rate = 2_000 }]"#;
 const CHURN: &str = r#"duration = "60ms"
 load = [{ flow = "churn", clients = 4 }]"#;
+const QUEUE: &str = r#"duration = "20ms"
+load = [{ flow = "queue", clients = 8, think = "5ms" }]"#;
 const TOGETHER: &str = r#"rendezvous = { clients = 8, times = 5, spread_max = "1s" }
 load = [{ flow = "book" }]"#;
 
@@ -241,6 +250,36 @@ async fn a_lost_connection_is_made_again_and_what_it_left_is_asked_again() {
         .collect();
     let subscribed = LinkChange::Subscribed { from: 2, newest: 3 };
     assert_eq!(changes, [subscribed, LinkChange::Ended, subscribed]);
+}
+
+#[tokio::test]
+async fn clients_that_are_pushed_nothing_are_waited_for_until_nothing_comes_any_more() {
+    // Everybody is said to have five entries to be shown, and is shown none.
+    let (driven, witness) = drive_against(Order::Answer, QUEUE, options()).await;
+    let expected: Vec<_> = (0..8).map(|client| (client, 3, true)).collect();
+    assert_eq!(witness.drained, expected);
+    let behind = driven.phases[0].deliveries.as_ref();
+    assert!(
+        behind.is_none(),
+        "nobody can say whether these entries are theirs"
+    );
+}
+
+#[tokio::test]
+async fn what_is_known_to_be_missing_is_counted_although_nobody_said_anything_in_the_phase() {
+    let quick = DriveOptions {
+        drain: Duration::from_millis(5),
+        ..options()
+    };
+    let (driven, witness) = drive_against(Order::Owe, QUEUE, quick).await;
+    let expected: Vec<_> = (0..8).map(|client| (client, 3, true)).collect();
+    assert_eq!(witness.drained, expected);
+    let drain = &driven.phases[0]
+        .deliveries
+        .as_ref()
+        .expect("it is told")
+        .drain;
+    assert_eq!((drain.missing, drain.waiting), (40, 8));
 }
 
 #[tokio::test]

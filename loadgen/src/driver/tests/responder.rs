@@ -15,6 +15,7 @@ use protocol::{
     outcome,
     words::{
         accounts::{self, SessionResumed},
+        chat::{self, ConversationView, PUBLIC, Sort},
         presence,
     },
 };
@@ -37,6 +38,8 @@ pub(super) enum Order {
     Silence,
     /// Accept each, but none before so many have come on all connections together.
     WithholdUntil(u64),
+    /// Accept each, and say that everybody has a private conversation with entries.
+    Owe,
     /// The first connection to ask for the n-th time is closed instead of answered.
     HangUpAfter(u64),
     /// Accept each, and close the connection behind each answer.
@@ -159,6 +162,7 @@ async fn converse(mut stream: TcpStream, state: Arc<State>) {
         | Order::Refuse
         | Order::Busy
         | Order::Silence
+        | Order::Owe
         | Order::HangUpAfter(_)
         | Order::HangUpEach
         | Order::Strange(_) => 0,
@@ -229,9 +233,15 @@ impl State {
                 self.reply(*correlation, &decided, output);
             }
             Request::Query {
-                correlation, body, ..
+                correlation,
+                kind,
+                schema,
+                body,
             } => {
-                // The one question there is: pushes from where the client is.
+                if chat::Query::decode(*kind, *schema, body).is_ok() {
+                    return answer_with(*correlation, Seq(3), &self.conversations(), prompt);
+                }
+                // The other question there is: pushes from where the client is.
                 let subscribe: presence::Subscribe = codec::decode(body).unwrap();
                 let from = subscribe.from.unwrap_or_default();
                 let answer = presence::Answer::from(presence::Subscribed { from });
@@ -257,6 +267,27 @@ impl State {
         }
     }
 
+    /// How long everybody's conversations are.
+    fn conversations(&self) -> Vec<u8> {
+        let (conversation, sort) = match self.order {
+            Order::Owe => (9, Sort::Private(UserId(5))),
+            _another => (PUBLIC, Sort::Public),
+        };
+        let view = ConversationView {
+            conversation,
+            sort,
+            last: 5,
+            delivered: 0,
+            read: 0,
+        };
+        let conversations = vec![view];
+        let answer = chat::Answer::from(chat::Conversations { conversations });
+        let mut shown = Vec::new();
+        outcome::encode_accepted(answer.kind().0, answer.kind().1, &mut shown);
+        answer.encode(&mut shown);
+        shown
+    }
+
     fn reply(&self, correlation: u64, outcome: &[u8], output: &mut Vec<u8>) {
         match self.order {
             Order::Silence => {}
@@ -269,6 +300,7 @@ impl State {
             .encode(output),
             Order::Answer
             | Order::Refuse
+            | Order::Owe
             | Order::WithholdUntil(_)
             | Order::HangUpAfter(_)
             | Order::HangUpEach
