@@ -1,10 +1,11 @@
 //! Logs in, says something to everybody, and prints what comes until a newline is typed.
 //!
 //! ```text
-//! stampede serve --listen 127.0.0.1:7000 --data-dir /tmp/greet
-//! cargo run -p client --example greet -- 127.0.0.1:7000 NAME PASSWORD
+//! stampede serve --listen 127.0.0.1:7000 --data /tmp/greet
+//! cargo run -p client --example greet -- 127.0.0.1:7000 admin "$(cat /tmp/greet/admin-password)"
 //! ```
 //!
+//! The server made that admin by itself; anybody else is registered first.
 //! Kill the server and start it again meanwhile: nothing is lost, and nothing comes twice.
 #![expect(clippy::print_stdout, reason = "an example speaks")]
 

@@ -15,6 +15,7 @@
 mod chunk;
 pub mod code;
 pub mod codec;
+pub mod describe;
 pub mod frame;
 pub mod hex;
 pub mod id;

@@ -30,6 +30,8 @@ mod pieces;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
 pub mod presence;
+#[cfg(test)]
+mod promised;
 pub mod recover;
 pub mod serve;
 pub mod session;

@@ -10,6 +10,7 @@ mod hostile;
 mod lines;
 mod log;
 mod lost;
+mod promises;
 mod restart;
 mod support;
 mod tidy;

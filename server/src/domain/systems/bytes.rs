@@ -3,7 +3,7 @@
 //! Every type says whose word it is by its kind alone. Deliberately absent: which system that is, and
 //! what is done with it.
 
-use protocol::{Kind, Refusal, words::WordError};
+use protocol::{Kind, Refusal, UserId, words::WordError};
 
 use crate::domain::{Membership, PageWanted, Passage, Pushed, Stream, Word};
 
@@ -84,6 +84,8 @@ pub struct Executed {
     pub memberships: Vec<Membership>,
     /// What it was about, for the trail; 0 for nothing.
     pub target: u64,
+    /// Whom else it concerns, for the trail; nobody for nobody.
+    pub concerns: UserId,
     /// Who begins or ceases to exist.
     pub passage: Option<Passage>,
 }
@@ -97,6 +99,8 @@ pub struct Replayed {
     pub kept_in: Option<Stream>,
     /// What it was about, for the trail; 0 for nothing.
     pub target: u64,
+    /// Whom else it concerns, for the trail; nobody for nobody.
+    pub concerns: UserId,
     /// Who begins or ceases to exist.
     pub passage: Option<Passage>,
 }

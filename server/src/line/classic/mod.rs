@@ -165,7 +165,7 @@ impl Classic {
                 let to = person(&recipient)?;
                 signal(&Typing { to, on }.into(), frames);
             }
-            Said::Ping => Request::Ping { correlation: 0 }.encode(frames),
+            Said::Ping => Request::Ping { correlation: 1 }.encode(frames),
         }
         Ok(())
     }
