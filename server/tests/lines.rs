@@ -426,15 +426,25 @@ fn what_waits_for_a_log_in_is_bounded() {
 }
 
 #[test]
-fn a_half_line_at_the_end_is_no_line() {
-    let (_data_dir, server, address) = start();
-    let mut talker = Talker::member(address, "ana");
-    talker.write(b"{\"do\":\"create-room\",\"name\":\"kitchen\"}");
-    talker.reader.get_ref().shutdown(Shutdown::Write).unwrap();
-    let mut rest = String::new();
-    talker.reader.read_to_string(&mut rest).unwrap();
-    assert_eq!(rest, "");
-    drop(server);
+fn a_line_at_the_end_is_one_when_it_is_whole() {
+    let (_data_dir, _server, address) = start();
+    for (line, expected) in [
+        (
+            "{\"do\":\"create-room\",\"name\":\"kitchen\"}",
+            "room-created",
+        ),
+        ("{\"do\":\"create-room\",\"name\":\"kitchen\"", "bad-line"),
+        ("  ", ""),
+    ] {
+        let name = format!("ana{}", expected.len());
+        let mut talker = Talker::member(address, &name);
+        talker.write(line.as_bytes());
+        talker.finish();
+        let mut rest = String::new();
+        talker.reader.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains(expected), "{line}: {rest}");
+        assert_eq!(rest.lines().count(), usize::from(!expected.is_empty()));
+    }
 }
 
 #[test]

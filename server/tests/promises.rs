@@ -282,6 +282,48 @@ fn a_trail_says_which_slot_and_day() {
 }
 
 #[test]
+fn a_last_line_without_its_end_is_answered() {
+    let (_data_dir, _server, address) = start();
+    let mut talker = Talker::connect(address);
+    talker.write(b"{\"do\":\"ping\"}");
+    talker.finish();
+    assert_eq!(talker.hear(), Some(json!({"id": 1, "ok": "pong"})));
+    assert_eq!(talker.hear(), None);
+    // Also behind an authentication, whose answer it waits for.
+    Talker::member(address, "ann");
+    let mut talker = Talker::connect(address);
+    let log_in = json!({"do": "log-in", "name": "ann", "password": "correct horse"});
+    talker.write(format!("{log_in}\n{{\"do\":\"who-am-i\"}}").as_bytes());
+    talker.finish();
+    assert_eq!(talker.hear().unwrap()["ok"], "session-opened");
+    assert_eq!(talker.hear().unwrap()["ok"], "me");
+    assert_eq!(talker.hear(), None);
+    // A line that is cut short says so.
+    let mut talker = Talker::connect(address);
+    talker.write(b"{\"do\":\"ping\"}\n{\"do\":\"pi");
+    talker.finish();
+    let said = [talker.hear().unwrap(), talker.hear().unwrap()];
+    assert!(said.iter().any(|line| line["ok"] == "pong"), "{said:?}");
+    assert!(
+        said.iter().any(|line| line["error"] == "bad-line"),
+        "{said:?}"
+    );
+    assert_eq!(talker.hear(), None);
+}
+
+#[test]
+fn a_byte_order_mark_goes_before_the_first_line_only() {
+    let (_data_dir, _server, address) = start();
+    let mut talker = Talker::connect(address);
+    talker.write(b"\xef\xbb\xbf{\"do\":\"ping\"}\r\n");
+    assert_eq!(talker.hear(), Some(json!({"id": 1, "ok": "pong"})));
+    talker.write(b"\xef\xbb\xbf{\"do\":\"ping\"}\n");
+    assert_eq!(talker.hear().unwrap()["error"], "bad-line");
+    let pong = talker.ask(&json!({"do": "ping"}));
+    assert_eq!(pong["ok"], "pong");
+}
+
+#[test]
 fn a_hello_is_answered_under_its_id() {
     let (_data_dir, _server, address) = start();
     let mut talker = Talker::connect(address);
