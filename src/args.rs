@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Compare(Compare),
     /// Show a run that is over once more
     Show(showing::Show),
-    /// Print the JSON Schema of scenario files, or of run.json
+    /// Print the JSON Schema of scenario files or of run.json, or the protocol as JSON
     Schema(describing::Schema),
     /// Print completions for a shell
     Completions(describing::Completions),

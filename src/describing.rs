@@ -1,6 +1,6 @@
 //! What the program says about itself, for editors, shells and readers of manuals.
 //!
-//! Schemas of the two formats that people and programs write and read, completions for shells, and
+//! Schemas of the formats that people and programs write and read, completions for shells, and
 //! manual pages: all made from what the program really accepts, so that none can be out of date.
 
 use std::process::ExitCode;
@@ -26,6 +26,8 @@ pub(crate) enum Format {
     Scenario,
     /// run.json
     Run,
+    /// The wire: words, types, codes and limits, in a form of its own that protocol/README.md describes
+    Protocol,
 }
 
 /// `stampede completions`
@@ -52,11 +54,12 @@ pub(crate) struct NoSuchCommand {
     known: String,
 }
 
-/// Prints a JSON Schema.
+/// Prints a schema.
 pub(crate) fn schema(args: &Schema) -> Result<ExitCode> {
     let text = match args.of {
         Format::Scenario => loadgen::scenario::schema(),
         Format::Run => reports::read::schema_json(),
+        Format::Protocol => format!("{:#}\n", protocol::describe::Protocol::new().to_json()),
     };
     printing::print_product(&text)?;
     Ok(ExitCode::SUCCESS)

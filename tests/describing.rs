@@ -31,6 +31,14 @@ async fn the_committed_schema_of_records_is_what_is_printed() {
     assert_eq!(said.out, include_str!("../reports/schema/run.schema.json"));
 }
 
+#[tokio::test]
+async fn the_schema_of_the_protocol_is_that_of_the_library() {
+    let said = run(&["schema", "protocol"]).await;
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    let printed: serde_json::Value = serde_json::from_str(&said.out).expect("it is JSON");
+    assert_eq!(printed, protocol::describe::Protocol::new().to_json());
+}
+
 fn scenarios() -> Vec<PathBuf> {
     let entries = fs::read_dir("scenarios").expect("the scenarios ship with the sources");
     let paths = entries.map(|entry| entry.expect("it can be listed").path());

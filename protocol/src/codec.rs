@@ -7,7 +7,7 @@
 //!
 //! Deliberately absent: readers and streams (a length from a stranger must never size a buffer).
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, io, marker::PhantomData};
 
 use bincode::Options;
 use serde::{
@@ -26,6 +26,8 @@ pub const CODEC: u8 = 1;
 pub struct CodecError {
     /// How long the body was.
     pub len: usize,
+    /// The byte at which it ceased to make sense, the first being 0; its length where more was expected.
+    pub at: usize,
     /// What the decoder met.
     pub reason: String,
 }
@@ -53,8 +55,35 @@ pub fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) {
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     options().deserialize(bytes).map_err(|error| CodecError {
         len: bytes.len(),
+        at: place_of_error::<T>(bytes),
         reason: error.to_string(),
     })
+}
+
+/// The byte at which these cease to be a `T`. The decoder does not say; but whoever cuts them off before
+/// that byte is told that more was expected, and whoever does not is told something else.
+fn place_of_error<T: DeserializeOwned>(bytes: &[u8]) -> usize {
+    let is_sound = |len: usize| {
+        let read: Result<T, bincode::Error> =
+            options().deserialize(bytes.get(..len).unwrap_or_default());
+        read.map_or_else(
+            |error| match *error {
+                bincode::ErrorKind::Io(error) => error.kind() == io::ErrorKind::UnexpectedEof,
+                _other => false,
+            },
+            // All of it so far: what is wrong is that it goes on.
+            |_value| true,
+        )
+    };
+    let (mut sound, mut end) = (0, bytes.len());
+    while sound < end {
+        let middle = usize::midpoint(sound, end);
+        match is_sound(middle.saturating_add(1)) {
+            true => sound = middle.saturating_add(1),
+            false => end = middle,
+        }
+    }
+    sound
 }
 
 /// Reads a list that grows as its elements arrive: `#[serde(deserialize_with = "...")]` of every

@@ -13,7 +13,6 @@ use crate::hex;
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
-#[serde(transparent)]
 pub struct Seq(pub u64);
 
 impl Seq {
@@ -38,7 +37,6 @@ impl fmt::Display for Seq {
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
-#[serde(transparent)]
 pub struct UserId(pub u64);
 
 impl UserId {
@@ -54,8 +52,25 @@ impl fmt::Display for UserId {
 
 /// An idempotency key: sixteen bytes the client chooses, never twice for different commands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Key(#[serde(with = "crate::hex")] pub [u8; 16]);
+
+impl Key {
+    /// The key of a command of the server's own, which takes this position: eight zero bytes, which
+    /// no client's key begins with, and the position.
+    #[must_use]
+    pub fn of_server(seq: Seq) -> Self {
+        let mut key = Self::default();
+        let (_zeros, position) = key.0.split_at_mut(8);
+        position.copy_from_slice(&seq.0.to_le_bytes());
+        key
+    }
+
+    /// Whether it is one of the server's own, which no client may use.
+    #[must_use]
+    pub fn is_server_own(&self) -> bool {
+        self.0.starts_with(&[0; 8])
+    }
+}
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,7 +86,6 @@ impl fmt::Debug for Key {
 
 /// The hash of a record and of everything before it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct ChainHash(#[serde(with = "crate::hex")] pub [u8; 32]);
 
 impl ChainHash {
@@ -93,7 +107,6 @@ impl fmt::Debug for ChainHash {
 
 /// Which word a body holds: the system in the high byte, its number there in the low byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Kind(pub u16);
 
 impl Kind {
@@ -118,7 +131,6 @@ impl Kind {
 
 /// What a person may do beyond being a member: a set of roles, one bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Roles(pub u8);
 
 impl Roles {

@@ -14,6 +14,7 @@
 
 pub mod code;
 pub mod codec;
+pub mod describe;
 pub mod frame;
 pub mod hex;
 pub mod id;

@@ -44,6 +44,7 @@ impl<'a> Outcome<'a> {
             [REFUSED, rest @ ..] => codec::decode(rest).map(Outcome::Refused),
             _ => Err(CodecError {
                 len: bytes.len(),
+                at: 0,
                 reason: "an outcome begins with 0 or 1".to_owned(),
             }),
         }

@@ -9,12 +9,14 @@ use std::ops::ControlFlow;
 
 use protocol::{
     Code, Key, Record, Refusal, Roles, Seq, UserId,
+    code::Ways,
     limits::TRAIL_LEN_MAX,
     outcome::{Outcome, encode_accepted, encode_refused},
     words::{
         WordError,
         log::{
-            Answer, LogPage, Query, ReadLog, ReadTrail, StateHash, Subject, TrailEntry, TrailPage,
+            Answer, LogPage, Query, ReadLog, ReadTrail, ReadTrail1, StateHash, Subject, TrailEntry,
+            TrailEntry1, TrailPage, TrailPage1,
         },
     },
 };
@@ -52,7 +54,10 @@ pub fn answer(
             admit(engine, user).and_then(|()| read_page(reader, &page, durable))
         }
         Query::ReadState(_) => admit(engine, user).map(|()| engine.state_hash().into()),
-        Query::ReadTrail(page) => read_trail(engine, reader, user, &page),
+        Query::ReadTrail(page) => {
+            read_trail(engine, reader, user, &page).map(|entries| TrailPage { entries }.into())
+        }
+        Query::ReadTrail1(page) => read_first_trail(engine, reader, user, page),
         Query::ReplayState(_) => Err(Refusal::with(
             Code::UNKNOWN_KIND,
             u64::from(query.kind.0),
@@ -68,8 +73,8 @@ fn no_query(error: &WordError) -> Refusal {
     match error {
         WordError::Unknown { kind, .. } => Refusal::with(Code::UNKNOWN_KIND, u64::from(kind.0), 0),
         WordError::Body { kind, source } => {
-            let len = u64::try_from(source.len).unwrap_or(u64::MAX);
-            Refusal::with(Code::BAD_BODY, u64::from(kind.0), len)
+            let at = u64::try_from(source.at).unwrap_or(u64::MAX);
+            Refusal::with(Code::BAD_BODY, u64::from(kind.0), at)
         }
     }
 }
@@ -79,7 +84,10 @@ fn no_query(error: &WordError) -> Refusal {
 pub fn replay_wanted(query: &CommandBytes<'_>) -> Option<Seq> {
     match Query::decode(query.kind, query.schema, query.body) {
         Ok(Query::ReplayState(replay)) => Some(replay.upto),
-        Ok(Query::ReadLog(_) | Query::ReadState(_) | Query::ReadTrail(_)) | Err(_) => None,
+        Ok(
+            Query::ReadLog(_) | Query::ReadState(_) | Query::ReadTrail(_) | Query::ReadTrail1(_),
+        )
+        | Err(_) => None,
     }
 }
 
@@ -322,7 +330,7 @@ fn read_trail(
     reader: &mut dyn LogReader,
     user: UserId,
     page: &ReadTrail,
-) -> Result<Answer, Refusal> {
+) -> Result<Vec<TrailEntry>, Refusal> {
     if page.limit == 0 || TRAIL_LEN_MAX < page.limit {
         let (asked, limit) = (u64::from(page.limit), u64::from(TRAIL_LEN_MAX));
         return Err(Refusal::with(Code::PAGE_LEN, asked, limit));
@@ -342,7 +350,37 @@ fn read_trail(
         let read = read_trail_entry(reader, step.seq, step.target);
         entries.push(read.map_err(|error| unreadable(step.seq, &error))?);
     }
-    Ok(TrailPage { entries }.into())
+    Ok(entries)
+}
+
+/// A trail for whoever asked in its first layout: they read no other.
+fn read_first_trail(
+    engine: &Engine,
+    reader: &mut dyn LogReader,
+    user: UserId,
+    page: ReadTrail1,
+) -> Result<Answer, Refusal> {
+    let ReadTrail1 {
+        subject,
+        before,
+        limit,
+    } = page;
+    let page = ReadTrail {
+        subject,
+        before,
+        limit,
+    };
+    let entries = read_trail(engine, reader, user, &page)?;
+    let entries = entries.into_iter().map(|entry| TrailEntry1 {
+        seq: entry.seq,
+        recorded_at: entry.recorded_at,
+        actor: entry.actor,
+        command: entry.command,
+        target: entry.target,
+        refused: entry.refused,
+    });
+    let entries = entries.collect();
+    Ok(TrailPage1 { entries }.into())
 }
 
 fn read_trail_entry(
@@ -382,17 +420,18 @@ fn admit_to_trail(engine: &Engine, user: UserId, subject: Subject) -> Result<(),
 
 fn trail_entry(row: &Row<'_>, target: u64) -> Result<TrailEntry, ReplayError> {
     let record = &row.record;
-    let described = Systems::describe(record)?;
+    let (command, about) = Systems::step(record)?;
     Ok(TrailEntry {
         seq: record.seq,
         recorded_at: record.recorded_at,
         actor: record.actor,
-        command: described.name.to_owned(),
+        command: command.to_owned(),
         target,
         refused: match Outcome::decode(record.outcome)? {
             Outcome::Accepted { .. } => None,
             Outcome::Refused(refusal) => Some(refusal.code),
         },
+        about,
     })
 }
 
@@ -411,7 +450,10 @@ fn outcome(answer: Result<Answer, Refusal>) -> Vec<u8> {
             encode_accepted(kind, schema, &mut bytes);
             answer.encode(&mut bytes);
         }
-        Err(refusal) => encode_refused(&refusal, &mut bytes),
+        Err(refusal) => {
+            debug_assert!(refusal.code.comes_as(Ways::QUERY), "{refusal} to a query");
+            encode_refused(&refusal, &mut bytes);
+        }
     }
     bytes
 }

@@ -34,6 +34,8 @@ mod pieces;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
 pub mod presence;
+#[cfg(test)]
+mod promised;
 pub mod recover;
 mod secret;
 pub mod serve;

@@ -1,8 +1,11 @@
-//! Trails: where in the log the things stand that somebody tried, or that were tried on something.
+//! Trails: where in the log the things stand that somebody tried, that others did and that concern them,
+//! or that were tried on something.
 //!
 //! Records go in as they are decided or replayed; pages of steps come out, newest first. Each step
 //! names the one before it on both of its trails, so that a step costs one entry at the end of one
 //! list, whoever's it is, and the list is never changed; it is kept on disk, since few ever look at it.
+//! What the server did to somebody is linked as if they had done it. What another person did to them,
+//! which is rare, stands in a map beside the list: a link has room for one person.
 //! Deliberately absent: the records themselves (they are read from the log).
 
 use std::{
@@ -29,6 +32,8 @@ use crate::{
 const LINK_BYTES: usize = 4 * Short::BYTES + 1;
 /// Bytes of the end of a trail in a snapshot.
 const END_BYTES: usize = 8 + 8;
+/// Bytes of what another person did, in a snapshot.
+const OTHER_BYTES: usize = 8 + 8 + 8;
 
 const IS_AGENDA: u8 = 1;
 
@@ -56,6 +61,7 @@ pub enum TrailError {
 /// record of the log, so it is as small as it can be.
 #[derive(Debug, Clone, Copy)]
 struct Link {
+    /// Who tried it, or whom it concerns if that was the server.
     actor: Short,
     target: Short,
     before_of_user: Short,
@@ -107,6 +113,8 @@ pub struct Trail {
     odd_targets: BTreeMap<Seq, u64>,
     newest_of_user: HashMap<UserId, Seq, FixedState>,
     newest_of_agenda: HashMap<u64, Seq, FixedState>,
+    /// What another person did that concerns somebody, with the newest linked step of theirs by then.
+    by_others: BTreeMap<(UserId, Seq), Seq>,
     /// Who was erased: what they did is on no trail any more.
     forgotten: BTreeSet<UserId>,
 }
@@ -120,21 +128,30 @@ impl Trail {
         self.links.spill_into(dir)
     }
 
-    /// Notes the next record; `target` is what its command was about, 0 for nothing.
+    /// Notes the next record; `target` is what its command was about, 0 for nothing, and `concerns`
+    /// whose trail it is on besides its actor's, nobody for nobody.
     ///
     /// # Panics
     /// If a position was left out.
-    pub fn insert(&mut self, record: &Record<'_>, target: u64) {
+    pub fn insert(&mut self, record: &Record<'_>, target: u64, concerns: UserId) {
+        let user = match record.actor {
+            UserId::NOBODY => concerns,
+            actor => actor,
+        };
+        if concerns != user && concerns != UserId::NOBODY {
+            let newest = self.newest(Subject::User(concerns));
+            self.by_others.insert((concerns, record.seq), newest);
+        }
         let is_agenda = record.kind.system() == words::agenda::SYSTEM && target != 0;
         let mut link = Link {
-            actor: Short::of_position(record.actor.0),
+            actor: Short::of_position(user.0),
             target: self.short_target(record.seq, target),
             before_of_user: Short::ZERO,
             before_of_agenda: Short::ZERO,
             flags: if is_agenda { IS_AGENDA } else { 0 },
         };
-        if record.actor != UserId::NOBODY {
-            let newest = self.newest_of_user.entry(record.actor).or_default();
+        if user != UserId::NOBODY {
+            let newest = self.newest_of_user.entry(user).or_default();
             let before = std::mem::replace(newest, record.seq);
             link.before_of_user = Short::of_position(before.0);
         }
@@ -159,6 +176,11 @@ impl Trail {
     /// Forgets what this person tried: it is on nobody's trail any more.
     pub fn forget(&mut self, user: UserId) {
         self.newest_of_user.remove(&user);
+        let own = (user, Seq::START)..=(user, Seq(u64::MAX));
+        let others: Vec<(UserId, Seq)> = self.by_others.range(own).map(|step| *step.0).collect();
+        for step in others {
+            self.by_others.remove(&step);
+        }
         self.forgotten.insert(user);
     }
 
@@ -176,24 +198,52 @@ impl Trail {
         limit: usize,
     ) -> Result<Vec<Step>, TrailError> {
         let mut links = self.links.reader();
-        let mut next = if before == Seq::START {
-            self.newest(subject)
-        } else {
-            let link = link(&mut links, before)?;
-            link.and_then(|link| self.before(subject, before, &link))
-                .ok_or(TrailError::NoSuchStep)?
+        let (mut linked, mut bound) = match before {
+            Seq::START => (self.newest(subject), Seq(u64::MAX)),
+            before => (self.linked_before(&mut links, subject, before)?, before),
         };
         let mut steps = Vec::new();
-        while steps.len() < limit
-            && let Some(link) = link(&mut links, next)?
-        {
+        while steps.len() < limit {
+            let next = linked.max(self.newest_by_others(subject, bound));
+            let Some(link) = link(&mut links, next)? else {
+                break;
+            };
             if next <= upto && !self.is_forgotten(&link) {
                 let (seq, target) = (next, self.target(next, &link));
                 steps.push(Step { seq, target });
             }
-            next = self.before(subject, next, &link).unwrap_or_default();
+            if next == linked {
+                linked = self.before(subject, next, &link).unwrap_or_default();
+            }
+            bound = next;
         }
         Ok(steps)
+    }
+
+    /// The newest linked step of this trail before the step at `seq`.
+    fn linked_before(
+        &self,
+        links: &mut SpillReader<'_, LINK_BYTES>,
+        subject: Subject,
+        seq: Seq,
+    ) -> Result<Seq, TrailError> {
+        if let Subject::User(user) = subject
+            && let Some(linked) = self.by_others.get(&(user, seq))
+        {
+            return Ok(*linked);
+        }
+        link(links, seq)?
+            .and_then(|link| self.before(subject, seq, &link))
+            .ok_or(TrailError::NoSuchStep)
+    }
+
+    /// The newest step of this trail before `bound` that another person took.
+    fn newest_by_others(&self, subject: Subject, bound: Seq) -> Seq {
+        let Subject::User(user) = subject else {
+            return Seq::START;
+        };
+        let mut steps = self.by_others.range((user, Seq::START)..(user, bound));
+        steps.next_back().map_or(Seq::START, |((_, seq), _)| *seq)
     }
 
     /// Whether whoever took this step was erased: it only links its neighbours.
@@ -255,6 +305,7 @@ impl Saved for Trail {
             odd_targets,
             newest_of_user,
             newest_of_agenda,
+            by_others,
             forgotten,
         } = self;
         out.count(links.len());
@@ -264,6 +315,12 @@ impl Saved for Trail {
         save_ends(odd_targets.iter().map(|(seq, id)| (*id, *seq)), out);
         save_ends(newest_of_user.iter().map(|(user, seq)| (user.0, *seq)), out);
         save_ends(newest_of_agenda.iter().map(|(id, seq)| (*id, *seq)), out);
+        out.count(by_others.len());
+        for ((user, seq), linked) in by_others {
+            out.u64(user.0);
+            out.u64(seq.0);
+            out.u64(linked.0);
+        }
         out.count(forgotten.len());
         forgotten.iter().for_each(|user| out.u64(user.0));
     }
@@ -276,6 +333,10 @@ impl Saved for Trail {
             .map(|(user, seq)| (UserId(user), seq))
             .collect();
         self.newest_of_agenda = load_ends(from)?.collect();
+        for _ in 0..from.count(OTHER_BYTES)? {
+            let step = (UserId(from.u64()?), Seq(from.u64()?));
+            self.by_others.insert(step, Seq(from.u64()?));
+        }
         for _ in 0..from.count(8)? {
             self.forgotten.insert(UserId(from.u64()?));
         }
@@ -319,8 +380,14 @@ mod tests {
 
     /// Records as actor, system and target, from position 1 on.
     fn trail(records: &[(u64, u8, u64)]) -> Trail {
+        let alone: Vec<_> = records.iter().map(|record| (*record, 0)).collect();
+        trail_of_several(&alone)
+    }
+
+    /// The same, each with whom else it concerns.
+    fn trail_of_several(records: &[((u64, u8, u64), u64)]) -> Trail {
         let mut trail = Trail::default();
-        for (seq, (actor, system, target)) in (1..).zip(records) {
+        for (seq, ((actor, system, target), concerns)) in (1..).zip(records) {
             let record = Record {
                 seq: Seq(seq),
                 recorded_at: 0,
@@ -332,7 +399,7 @@ mod tests {
                 body: &[],
                 outcome: &[],
             };
-            trail.insert(&record, *target);
+            trail.insert(&record, *target, UserId(*concerns));
         }
         trail
     }
@@ -406,6 +473,64 @@ mod tests {
         assert_eq!(targets, [0, odd, odd]);
         let again = crate::snapshot::tests::reloaded(&trail);
         check(&again, Subject::Agenda(odd), (0, 9, 9), &[3, 1]);
+    }
+
+    #[test]
+    fn what_others_did_to_somebody_is_on_their_trail_too() {
+        let agenda = words::agenda::SYSTEM;
+        let (by_seven, by_eight, by_server) = ((7, agenda, 4), (8, agenda, 4), (0, agenda, 4));
+        let trail = trail_of_several(&[
+            (by_eight, 7), // before anything of their own
+            (by_seven, 0),
+            (by_eight, 7),
+            (by_eight, 7),
+            (by_server, 7),
+            (by_seven, 7),
+            (by_eight, 9),
+            (by_server, 9),
+        ]);
+        let [seven, eight, nine] = [7, 8, 9].map(|user| Subject::User(UserId(user)));
+        for trail in [&crate::snapshot::tests::reloaded(&trail), &trail] {
+            check(trail, seven, (0, 9, 9), &[6, 5, 4, 3, 2, 1]);
+            check(trail, eight, (0, 9, 9), &[7, 4, 3, 1]);
+            check(trail, nine, (0, 9, 9), &[8, 7]);
+            check(
+                trail,
+                Subject::Agenda(4),
+                (0, 9, 9),
+                &[8, 7, 6, 5, 4, 3, 2, 1],
+            );
+            // Whatever a page ends with, the next one goes on behind it.
+            for before in 2..=6 {
+                let all: Vec<u64> = (1..before).rev().collect();
+                for limit in 1..=all.len() {
+                    check(trail, seven, (before, 9, limit), &all[..limit]);
+                }
+            }
+            check(trail, seven, (0, 3, 2), &[3, 2]);
+            let not_theirs = trail.page(nine, Seq(6), Seq(9), 9);
+            assert!(matches!(not_theirs, Err(TrailError::NoSuchStep)));
+        }
+    }
+
+    #[test]
+    fn whoever_is_forgotten_leaves_the_trails_of_others() {
+        let records = [
+            ((8, 1, 0), 7),
+            ((7, 1, 0), 8),
+            ((0, 1, 0), 7),
+            ((8, 1, 0), 0),
+        ];
+        let [seven, eight] = [7, 8].map(|user| Subject::User(UserId(user)));
+        let mut trail = trail_of_several(&records);
+        trail.forget(UserId(7));
+        check(&trail, seven, (0, 9, 9), &[]);
+        check(&trail, eight, (0, 9, 9), &[4, 1]);
+        let gone = trail.page(seven, Seq(1), Seq(9), 9);
+        assert!(matches!(gone, Err(TrailError::NoSuchStep)));
+        let mut trail = trail_of_several(&records);
+        trail.forget(UserId(8));
+        check(&trail, seven, (0, 9, 9), &[3, 2]);
     }
 
     #[test]

@@ -117,7 +117,7 @@ fn somebody_who_waits_hears_of_their_place_on_every_connection() {
     for client in [&mut waiter, &mut second] {
         assert_eq!(
             client.push(),
-            (cancelled.seq.next(), agenda::Event::clone(&expected))
+            (cancelled.seq.next(), agenda::Push::clone(&expected))
         );
     }
     assert!(holder.pushes.is_empty());

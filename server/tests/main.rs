@@ -14,6 +14,7 @@ mod lines;
 mod log;
 mod lost;
 mod mixtures;
+mod promises;
 mod restart;
 mod support;
 mod tidy;

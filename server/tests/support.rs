@@ -22,7 +22,7 @@ use protocol::{
     message::{ErrorReply, Reply, Request, Welcome},
     words::{
         accounts::{self, AuthRequest, SessionOpened, Token},
-        agenda, chat, log as log_words, presence,
+        agenda, chat, log as log_words, presence, sales,
     },
 };
 use server::{
@@ -179,8 +179,10 @@ pub(crate) struct Push {
 /// What was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pushed {
-    Agenda(agenda::Event),
+    Accounts(accounts::Push),
+    Agenda(agenda::Push),
     Chat(chat::Push),
+    Sales(sales::Push),
 }
 
 /// An answer, owned.
@@ -582,7 +584,7 @@ impl Client {
 
     /// The push that comes next, or came already.
     #[track_caller]
-    pub(crate) fn push(&mut self) -> (Seq, agenda::Event) {
+    pub(crate) fn push(&mut self) -> (Seq, agenda::Push) {
         let heard = match self.pushes.pop_front() {
             Some(push) => push,
             None => self.hear().expect("the server goes on"),
@@ -626,9 +628,11 @@ fn own(reply: &Reply<'_>) -> Heard {
             seq,
             hash,
             word: match kind.system() {
-                agenda::SYSTEM => {
-                    Pushed::Agenda(agenda::Event::decode(kind, schema, body).unwrap())
+                accounts::SYSTEM => {
+                    Pushed::Accounts(accounts::Push::decode(kind, schema, body).unwrap())
                 }
+                agenda::SYSTEM => Pushed::Agenda(agenda::Push::decode(kind, schema, body).unwrap()),
+                sales::SYSTEM => Pushed::Sales(sales::Push::decode(kind, schema, body).unwrap()),
                 _ => Pushed::Chat(chat::Push::decode(kind, schema, body).unwrap()),
             },
         }),

@@ -193,6 +193,7 @@ impl Model {
                 }
             }
             Event::Expired(expired) => self.free(expired.booking),
+            Event::BookingCancelled(cancelled) => self.free(cancelled.booking),
             Event::Confirmed(_) => {
                 if let Command::Confirm(confirm) = command
                     && let Some(held) = self.bookings.get_mut(&confirm.booking)

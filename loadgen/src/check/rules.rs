@@ -206,7 +206,16 @@ impl Model {
         let Some(held) = self.bookings.get(&booking) else {
             return Expected::refused(Code::UNKNOWN_BOOKING);
         };
-        let event = Event::Cancelled(words::Cancelled { slot: held.slot });
+        let (slot, user) = (held.slot, held.user);
+        let event = match user == place.actor {
+            true => Event::Cancelled(words::Cancelled { slot }),
+            false => Event::BookingCancelled(words::BookingCancelled {
+                booking,
+                user,
+                slot,
+                by: place.actor,
+            }),
+        };
         let mut expected = Expected::event(event);
         if held.user != place.actor {
             expected = expected.or(Code::NOT_HOLDER);

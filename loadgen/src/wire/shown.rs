@@ -170,8 +170,8 @@ fn observe_sales(kind: Kind, schema: u8, body: &[u8]) -> Result<Observed, WordEr
     Ok(Observed::Sales(seen))
 }
 
-/// What a push tells its client. `None` for an event that concerns nobody, and for one of a kind that
-/// is not known here: clients ignore those.
+/// What a push tells its client. `None` for what no step of a scenario does, and for one of a kind that is
+/// not known here: clients ignore those.
 ///
 /// # Errors
 /// If the bytes are no push.
@@ -201,19 +201,17 @@ fn decode_known_push(
     if kind.system() == chat::SYSTEM {
         return decode_chat_push(seq, kind, schema, body).map(Some);
     }
-    Ok(match agenda::Event::decode(kind, schema, body)? {
-        agenda::Event::Promoted(word) => Slot::pack(word.slot).map(|slot| Push::Promoted { slot }),
-        agenda::Event::Expired(word) => Slot::pack(word.slot).map(|slot| Push::Expired {
+    if kind.system() != agenda::SYSTEM {
+        return Ok(None);
+    }
+    Ok(match agenda::Push::decode(kind, schema, body)? {
+        agenda::Push::Promoted(word) => Slot::pack(word.slot).map(|slot| Push::Promoted { slot }),
+        agenda::Push::Expired(word) => Slot::pack(word.slot).map(|slot| Push::Expired {
             booking: word.booking,
             slot,
         }),
-        agenda::Event::AgendaOpened(_)
-        | agenda::Event::Reserved(_)
-        | agenda::Event::Cancelled(_)
-        | agenda::Event::Held(_)
-        | agenda::Event::Confirmed(_)
-        | agenda::Event::WaitlistJoined(_)
-        | agenda::Event::WaitlistLeft(_) => None,
+        // No client of a run is an admin, so none of its bookings ends like this.
+        agenda::Push::BookingCancelled(_) => None,
     })
 }
 

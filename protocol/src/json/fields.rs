@@ -57,8 +57,15 @@ impl<'a> Fields<'a> {
 fn in_field(name: &str, error: &Error) -> Error {
     let text = error.to_string();
     let bare = text.split(" at line ").next().unwrap_or_default();
-    Error::custom(format_args!("field `{name}`: {bare}"))
+    // What the reader calls a type of this program is nothing to whoever has another.
+    let said = NUMBERS.iter().fold(bare.to_owned(), |said, name| {
+        said.replace(&format!("expected {name}"), "expected a whole number")
+    });
+    Error::custom(format_args!("field `{name}`: {said}"))
 }
+
+/// Types of numbers, as the reader calls them.
+const NUMBERS: [&str; 4] = ["u8", "u16", "u32", "u64"];
 
 struct FieldsVisitor;
 

@@ -26,6 +26,8 @@ pub struct Context {
     pub outcome: Sort,
     /// The key the gateway made, which the client does not know yet.
     pub made_key: Option<Key>,
+    /// The `id` of the hello that a welcome answers; its frame has no number.
+    pub hello: Option<u64>,
 }
 
 /// Appends the line that says the same as this reply, with its end.
@@ -47,7 +49,7 @@ pub fn render_reply(
 
 fn render(reply: &Reply<'_>, context: Context, out: &mut Vec<u8>) -> Result<(), RenderError> {
     match reply {
-        Reply::Welcome(welcome) => render_welcome(welcome, out),
+        Reply::Welcome(welcome) => render_welcome(welcome, context.hello, out),
         Reply::Answer {
             correlation,
             seq,
@@ -105,8 +107,8 @@ fn render_outcome(
     }
 }
 
-fn render_welcome(welcome: &Welcome, out: &mut Vec<u8>) {
-    Object::begin(out)
+fn render_welcome(welcome: &Welcome, hello: Option<u64>, out: &mut Vec<u8>) {
+    about(hello, out)
         .text("ok", "welcome")
         .number("version", welcome.version)
         .number("request_bytes_max", welcome.request_bytes_max)

@@ -31,8 +31,13 @@ pub struct Unsaid {
 /// What a line turned out to be, beyond its frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParsedRequest {
-    /// The opening of a conversation, in this wire version.
-    Hello(u16),
+    /// The opening of a conversation.
+    Hello {
+        /// In this wire version.
+        version: u16,
+        /// The line's `id`, if it has one: the welcome says it again.
+        id: Option<u64>,
+    },
     /// Something that is answered under this number; `made_key` is the key the line left out.
     Asked {
         /// The correlation in the frame.
@@ -118,7 +123,7 @@ fn parse(
     let said = fields.take("id");
     let id = said.as_ref().ok().map(|said| said.unwrap_or(unsaid.id));
     *id_told = id;
-    said.map_err(reason)?;
+    let said = said.map_err(reason)?;
     let id = id.unwrap_or(unsaid.id);
     let name: Option<String> = fields.take("do").map_err(reason)?;
     let name = name.ok_or("field `do`: missing, expected the name of a command or a query")?;
@@ -129,7 +134,7 @@ fn parse(
             finish(
                 fields,
                 &Request::Hello { version },
-                ParsedRequest::Hello(version),
+                ParsedRequest::Hello { version, id: said },
                 out,
             )
         }

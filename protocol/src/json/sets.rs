@@ -6,12 +6,13 @@
 
 use super::{RenderError, fields::Fields};
 use crate::{
+    describe::Tracer,
     id::Kind,
     words::{WordError, accounts, agenda, catalogue, chat, log, presence, sales},
 };
 
 /// Where a word stands, which decides what its kind means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sort {
     /// Asked, and logged.
     Command,
@@ -35,9 +36,15 @@ type Encode = fn(Kind, Fields<'_>, &mut Vec<u8>) -> Result<Option<u8>, serde_jso
 /// Appends the fields of a body of this schema version as an object.
 type Render = fn(Kind, u8, &[u8], &mut Vec<u8>) -> Result<(), WordError>;
 
+/// Notes how the layout of a kind and schema version is read.
+type Trace = fn(Kind, u8, Tracer<'_>) -> Result<(), serde::de::value::Error>;
+
 /// One closed set of words, whatever its type.
-struct Set {
+pub(crate) struct Set {
     words: &'static [(Kind, &'static str)],
+    /// Every layout of every word, the newest first.
+    pub(crate) layouts: &'static [(Kind, u8, &'static str)],
+    pub(crate) trace: Trace,
     encode: Encode,
     render: Render,
 }
@@ -46,6 +53,8 @@ macro_rules! sets {
     ($($set:ty),*) => {
         &[$(Set {
             words: <$set>::WORDS,
+            layouts: <$set>::LAYOUTS,
+            trace: |kind, schema, tracer| <$set>::trace(kind, schema, tracer),
             encode: |kind, fields, out| {
                 Ok(<$set>::deserialize_as(kind, fields)?.map(|word| {
                     word.encode(out);
@@ -95,11 +104,36 @@ const ANSWERS: &[Set] = sets![
     sales::Answer,
     presence::Answer
 ];
-const PUSHES: &[Set] = sets![agenda::Event, chat::Push];
+const PUSHES: &[Set] = sets![accounts::Push, agenda::Push, chat::Push, sales::Push];
 const NEWS: &[Set] = sets![presence::News];
 
 impl Sort {
-    const fn sets(self) -> &'static [Set] {
+    /// All of them, in the order in which a conversation meets them.
+    pub const ALL: [Self; 7] = [
+        Self::Command,
+        Self::Event,
+        Self::Push,
+        Self::Query,
+        Self::Answer,
+        Self::Signal,
+        Self::News,
+    ];
+
+    /// Its stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Query => "query",
+            Self::Signal => "signal",
+            Self::Event => "event",
+            Self::Answer => "answer",
+            Self::Push => "push",
+            Self::News => "news",
+        }
+    }
+
+    pub(crate) const fn sets(self) -> &'static [Set] {
         match self {
             Self::Command => COMMANDS,
             Self::Query => QUERIES,

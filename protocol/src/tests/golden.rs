@@ -65,8 +65,8 @@ fn words_are_read_as_they_always_were() {
 fn every_word_has_a_golden_vector() {
     let text = read(WORDS);
     for set in SETS {
-        for (kind, name) in set.words {
-            let line = format!("{} {:04x} 1 {name} ", set.name, kind.0);
+        for (kind, schema, name) in set.layouts {
+            let line = format!("{} {:04x} {schema} {name} ", set.name, kind.0);
             assert!(
                 text.lines().any(|vector| vector.starts_with(&line)),
                 "{line}"

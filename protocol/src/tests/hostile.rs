@@ -29,8 +29,8 @@ proptest! {
         }
         let _read = Outcome::decode(&bytes);
         for set in SETS {
-            for (kind, _name) in set.words {
-                let _read = (set.recode)(*kind, 1, &bytes);
+            for (kind, schema, _name) in set.layouts {
+                let _read = (set.recode)(*kind, *schema, &bytes);
             }
         }
     }
@@ -83,19 +83,40 @@ fn unknown_kinds_and_schemas_are_refused() {
     for sample in samples::words() {
         let recode = recode_of(sample.set);
         assert!(
-            recode(sample.kind, 2, &sample.body).is_err(),
+            recode(sample.kind, 9, &sample.body).is_err(),
             "{}",
             sample.name
         );
         let elsewhere = crate::Kind::new(sample.kind.system() ^ 8, sample.kind.number());
         assert!(
-            recode(elsewhere, 1, &sample.body).is_err(),
+            recode(elsewhere, sample.schema, &sample.body).is_err(),
             "{}",
             sample.name
         );
         let unused = crate::Kind::new(sample.kind.system(), 255);
-        assert!(recode(unused, 1, &sample.body).is_err(), "{}", sample.name);
+        assert!(
+            recode(unused, sample.schema, &sample.body).is_err(),
+            "{}",
+            sample.name
+        );
     }
+}
+
+#[test]
+fn a_body_that_is_none_says_at_which_byte() {
+    let at = |body: &[u8]| {
+        let read = codec::decode::<(u8, bool, String, Option<u16>)>(body);
+        read.expect_err("it is none").at
+    };
+    let sound = [7, 1, 2, b'h', b'i', 1, 9];
+    for len in 0..sound.len() {
+        assert_eq!(at(&sound[..len]), len, "more was expected there");
+    }
+    assert_eq!(at(&[&sound[..], &[0, 0]].concat()), sound.len());
+    assert_eq!(at(&[7, 2, 2, b'h', b'i', 1, 9]), 1, "no bool");
+    assert_eq!(at(&[7, 1, 2, b'h', 0xff, 1, 9]), 4, "no UTF-8");
+    assert_eq!(at(&[7, 1, 2, b'h', b'i', 2, 9]), 5, "no option");
+    assert_eq!(at(&[7, 1, 2, b'h', b'i', 1, 252, 0, 0, 1, 0]), 10, "no u16");
 }
 
 #[test]

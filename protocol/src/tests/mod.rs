@@ -9,6 +9,7 @@
 )]
 
 mod codes;
+mod describe;
 mod frames;
 mod golden;
 mod hostile;
@@ -35,8 +36,18 @@ type Rendered = (Vec<u8>, String);
 struct Set {
     name: &'static str,
     words: &'static [(Kind, &'static str)],
+    layouts: &'static [(Kind, u8, &'static str)],
     invent: fn(Kind, &mut Noise<'_>) -> Rendered,
     recode: fn(Kind, u8, &[u8]) -> Result<Rendered, WordError>,
+}
+
+impl Set {
+    /// The newest schema version of this kind.
+    fn newest(&self, kind: Kind) -> u8 {
+        let mut layouts = self.layouts.iter();
+        let newest = layouts.find(|layout| layout.0 == kind);
+        newest.expect("the kind is of this set").1
+    }
 }
 
 macro_rules! set {
@@ -44,6 +55,7 @@ macro_rules! set {
         Set {
             name: $name,
             words: <$set>::WORDS,
+            layouts: <$set>::LAYOUTS,
             invent: |kind, noise| {
                 let word = <$set>::deserialize_as(kind, noise)
                     .expect("noise fills every word")
@@ -63,17 +75,19 @@ macro_rules! set {
 }
 
 /// Every set of words there is.
-const SETS: [Set; 27] = [
+const SETS: [Set; 30] = [
     set!("log/query", log::Query),
     set!("log/answer", log::Answer),
     set!("accounts/command", accounts::Command),
     set!("accounts/event", accounts::Event),
     set!("accounts/query", accounts::Query),
     set!("accounts/answer", accounts::Answer),
+    set!("accounts/push", accounts::Push),
     set!("agenda/command", agenda::Command),
     set!("agenda/event", agenda::Event),
     set!("agenda/query", agenda::Query),
     set!("agenda/answer", agenda::Answer),
+    set!("agenda/push", agenda::Push),
     set!("chat/command", chat::Command),
     set!("chat/event", chat::Event),
     set!("chat/query", chat::Query),
@@ -87,6 +101,7 @@ const SETS: [Set; 27] = [
     set!("sales/event", sales::Event),
     set!("sales/query", sales::Query),
     set!("sales/answer", sales::Answer),
+    set!("sales/push", sales::Push),
     set!("presence/query", presence::Query),
     set!("presence/answer", presence::Answer),
     set!("presence/signal", presence::Signal),

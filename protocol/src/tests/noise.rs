@@ -92,6 +92,14 @@ impl<'de> Deserializer<'de> for &mut Noise<'_> {
         visitor.visit_seq(Elements { noise: self, len })
     }
 
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -119,8 +127,7 @@ impl<'de> Deserializer<'de> for &mut Noise<'_> {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 f32 f64 char str bytes unit unit_struct newtype_struct
-        tuple_struct map identifier ignored_any
+        i8 i16 i32 i64 i128 f32 f64 char str bytes unit unit_struct tuple_struct map identifier ignored_any
     }
 }
 

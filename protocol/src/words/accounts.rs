@@ -27,6 +27,7 @@ pub const ENDING_SESSIONS: [Kind; 3] = [
 
 /// A request to become somebody.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AuthRequest {
     /// Make a new account and log in to it with [`AuthRequest::LogIn`] afterwards.
     Register {
@@ -63,7 +64,6 @@ impl fmt::Debug for AuthRequest {
 
 /// The secret that stands for a session: 256 bits nobody can guess.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Token(#[serde(with = "crate::hex")] pub [u8; 32]);
 
 impl fmt::Debug for Token {
@@ -97,6 +97,12 @@ words! {
     CursorMoved = 7, "cursor-moved";
     Erased = 8, "erased";
     ClockSetBack = 9, "clock-set-back";
+}
+
+words! {
+    /// What the accounts tell people who did not ask just now.
+    Push in SYSTEM;
+    RolesSet = 5, "roles-set";
 }
 
 words! {
@@ -209,7 +215,7 @@ pub struct SessionsEnded {
     pub sessions: Vec<u64>,
 }
 
-/// A person's roles were set.
+/// A person's roles were set. Pushed to them when somebody else did it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolesSet {
     /// Whose.

@@ -37,6 +37,15 @@ words! {
     WaitlistJoined = 7, "waitlist-joined";
     WaitlistLeft = 8, "waitlist-left";
     Promoted = 9, "promoted";
+    BookingCancelled = 10, "booking-cancelled";
+}
+
+words! {
+    /// What the agenda tells people who did not ask just now.
+    Push in SYSTEM;
+    Expired = 6, "expired";
+    Promoted = 9, "promoted";
+    BookingCancelled = 10, "booking-cancelled";
 }
 
 words! {
@@ -154,11 +163,24 @@ pub struct Reserved {
     pub slot: SlotId,
 }
 
-/// A booking ended at its holder's wish.
+/// A booking ended at its holder's wish. In logs from before [`BookingCancelled`], also at an admin's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancelled {
     /// The slot it was of.
     pub slot: SlotId,
+}
+
+/// A booking ended at the wish of an admin who was not its holder. Pushed to the holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookingCancelled {
+    /// The booking.
+    pub booking: u64,
+    /// Whose it was.
+    pub user: UserId,
+    /// The slot it was of.
+    pub slot: SlotId,
+    /// Who ended it.
+    pub by: UserId,
 }
 
 /// A booking exists until a deadline; its id is this record's position.
@@ -177,7 +199,7 @@ pub struct Confirmed {
     pub slot: SlotId,
 }
 
-/// A held booking ended by its deadline.
+/// A held booking ended by its deadline. Pushed to whoever held it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expired {
     /// The booking.

@@ -171,8 +171,8 @@ pub struct SearchItems {
     pub text: String,
     /// Only of this type; 0 for all.
     pub item_type: u64,
-    /// Only items behind this one in the order of the answer, which it need not match itself; 0
-    /// for the first page.
+    /// `next` of the page before; 0 for the first page. Refused if the item it stands for has another
+    /// place since, so that no page ends early.
     pub after: u64,
     /// The most wanted.
     pub limit: u16,
@@ -183,8 +183,7 @@ pub struct SearchItems {
 pub struct SearchFavourites {
     /// Part of the name, at most 128 bytes; empty for all.
     pub text: String,
-    /// Only items behind this one in the order of the answer, be it a favourite or not; 0 for the
-    /// first page.
+    /// `next` of the page before, as in [`SearchItems`]; 0 for the first page.
     pub after: u64,
     /// The most wanted.
     pub limit: u16,
@@ -210,7 +209,7 @@ pub struct TypeView {
 /// A page of items.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Items {
-    /// How far this page looked: the item to ask behind for more, 0 when there is no more. One
+    /// How far this page looked: what to ask behind for more, 0 when there is no more. One
     /// answer looks at so many items and no more, so a page can be short, or empty, and not be the
     /// last.
     pub next: u64,
@@ -240,7 +239,7 @@ pub struct Favourites {
     /// A sum over all of them that does not depend on their order: BLAKE3 of each id (8 bytes, little-endian),
     /// its first 8 bytes read little-endian, added modulo 2^64.
     pub digest: u64,
-    /// The item to ask behind for more, 0 when there is no more.
+    /// What to ask behind for more, 0 when there is no more.
     pub next: u64,
     /// By name as it searches, then by id.
     #[serde(deserialize_with = "crate::codec::list")]

@@ -46,15 +46,38 @@ pub enum WordError {
     },
 }
 
+/// The schema version of a line of [`words`]: 1 where it says none.
+macro_rules! schema {
+    () => {
+        1
+    };
+    ($schema:literal) => {
+        $schema
+    };
+}
+pub(crate) use schema;
+
 /// Declares a closed set of words: the enum over their structs, their numbers, and both ways
-/// between a word and its bytes. Each line is `Struct = number, "stable-name";`, schema version 1.
+/// between a word and its bytes. Each line is `Struct = number, "stable-name";`, schema version 1, or
+/// `Struct = number, "stable-name", schema n;` once its layout has changed. Layouts from before stand
+/// behind `@before`, each a struct of its own under the number and name of its word; they are read and
+/// written like any other, and where names travel the newest is meant.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident in $system:expr; $($variant:ident = $number:literal, $text:literal;)*) => {
+    (
+        $(#[$doc:meta])* $name:ident in $system:expr;
+        $($variant:ident = $number:literal, $text:literal $(, schema $schema:literal)?;)*
+        $(@before; $($old:ident = $old_number:literal, $old_text:literal, schema $old_schema:literal;)*)?
+    ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
         #[serde(tag = "word", rename_all = "kebab-case")]
         pub enum $name {
             $(#[doc = concat!("`", $text, "`, number ", stringify!($number), ".")] $variant($variant),)*
+            $($(
+                #[doc = concat!("`", $old_text, "`, number ", stringify!($old_number), ", as it was in schema ", stringify!($old_schema), ".")]
+                #[serde(rename = $old_text)]
+                $old($old),
+            )*)?
         }
 
         impl $name {
@@ -63,11 +86,19 @@ macro_rules! words {
                 $(($crate::id::Kind::new($system, $number), $text),)*
             ];
 
+            /// Every layout of every word: its kind, its schema version and its stable name, the newest
+            /// layouts first.
+            pub const LAYOUTS: &'static [($crate::id::Kind, u8, &'static str)] = &[
+                $(($crate::id::Kind::new($system, $number), $crate::words::schema!($($schema)?), $text),)*
+                $($(($crate::id::Kind::new($system, $old_number), $old_schema, $old_text),)*)?
+            ];
+
             /// The kind and the schema version of this word.
             #[must_use]
             pub const fn kind(&self) -> ($crate::id::Kind, u8) {
                 match self {
-                    $(Self::$variant(_) => ($crate::id::Kind::new($system, $number), 1),)*
+                    $(Self::$variant(_) => ($crate::id::Kind::new($system, $number), $crate::words::schema!($($schema)?)),)*
+                    $($(Self::$old(_) => ($crate::id::Kind::new($system, $old_number), $old_schema),)*)?
                 }
             }
 
@@ -76,6 +107,7 @@ macro_rules! words {
             pub const fn name(&self) -> &'static str {
                 match self {
                     $(Self::$variant(_) => $text,)*
+                    $($(Self::$old(_) => $old_text,)*)?
                 }
             }
 
@@ -83,6 +115,7 @@ macro_rules! words {
             pub fn encode(&self, out: &mut Vec<u8>) {
                 match self {
                     $(Self::$variant(word) => $crate::codec::encode(word, out),)*
+                    $($(Self::$old(word) => $crate::codec::encode(word, out),)*)?
                 }
             }
 
@@ -91,19 +124,23 @@ macro_rules! words {
             /// # Errors
             /// If there is no such word here or the body is not one.
             pub fn decode(kind: $crate::id::Kind, schema: u8, body: &[u8]) -> Result<Self, $crate::words::WordError> {
-                if kind.system() == $system && schema == 1 {
-                    match kind.number() {
-                        $($number => return $crate::codec::decode(body)
-                            .map(Self::$variant)
-                            .map_err(|source| $crate::words::WordError::Body { kind, source }),)*
+                let no_word = |source| $crate::words::WordError::Body { kind, source };
+                if kind.system() == $system {
+                    match (kind.number(), schema) {
+                        $(($number, $crate::words::schema!($($schema)?)) => {
+                            return $crate::codec::decode(body).map(Self::$variant).map_err(no_word);
+                        })*
+                        $($(($old_number, $old_schema) => {
+                            return $crate::codec::decode(body).map(Self::$old).map_err(no_word);
+                        })*)?
                         _other => {}
                     }
                 }
                 Err($crate::words::WordError::Unknown { kind, schema })
             }
 
-            /// Reads the fields of the word of this kind from a source that names its fields;
-            /// `None` when no word has this kind.
+            /// Reads the fields of the newest layout of the word of this kind from a source that names
+            /// its fields; `None` when no word has this kind.
             ///
             /// # Errors
             /// If the source does not hold the fields of that word.
@@ -121,6 +158,29 @@ macro_rules! words {
                 }
             }
 
+            /// Shows the source how the layout of this kind and schema is read, if there is one.
+            ///
+            /// # Errors
+            /// What the source meets.
+            pub(crate) fn trace<'de, D: serde::Deserializer<'de>>(
+                kind: $crate::id::Kind,
+                schema: u8,
+                source: D,
+            ) -> Result<(), D::Error> {
+                if kind.system() != $system {
+                    return Ok(());
+                }
+                match (kind.number(), schema) {
+                    $(($number, $crate::words::schema!($($schema)?)) => {
+                        <$variant as serde::Deserialize>::deserialize(source).map(|_word| ())
+                    })*
+                    $($(($old_number, $old_schema) => {
+                        <$old as serde::Deserialize>::deserialize(source).map(|_word| ())
+                    })*)?
+                    _other => Ok(()),
+                }
+            }
+
             /// Writes the fields of this word, without its name.
             ///
             /// # Errors
@@ -128,6 +188,7 @@ macro_rules! words {
             pub fn serialize_fields<S: serde::Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
                 match self {
                     $(Self::$variant(word) => serde::Serialize::serialize(word, target),)*
+                    $($(Self::$old(word) => serde::Serialize::serialize(word, target),)*)?
                 }
             }
         }
@@ -137,6 +198,12 @@ macro_rules! words {
                 Self::$variant(word)
             }
         })*
+
+        $($(impl From<$old> for $name {
+            fn from(word: $old) -> Self {
+                Self::$old(word)
+            }
+        })*)?
     };
 }
 pub(crate) use words;

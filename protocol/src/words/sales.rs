@@ -34,6 +34,12 @@ words! {
 }
 
 words! {
+    /// What the sales tell people who did not ask just now.
+    Push in SYSTEM;
+    Assigned = 1, "assigned";
+}
+
+words! {
     /// What can be asked without changing anything.
     Query in SYSTEM;
     ListStores = 1, "list-stores";
@@ -59,7 +65,6 @@ words! {
 
 /// The id of a sale: sixteen bytes the seller's client chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct SaleId(#[serde(with = "crate::hex")] pub [u8; 16]);
 
 /// A new network. Admins only.
@@ -81,7 +86,7 @@ pub struct OpenStore {
 /// Say where a seller sells from now on. Managers and admins only. Twice is once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AssignSeller {
-    /// Who. They sell while they have the role, which may be granted later.
+    /// Who. They must have the role of a seller, and sell while they have it.
     pub seller: UserId,
     /// Where.
     pub store: u64,
@@ -114,6 +119,17 @@ pub struct StoreOpened {}
 pub struct SellerAssigned {
     /// The store before; 0 for none.
     pub before: u64,
+}
+
+/// You sell in this store now. Pushed to the seller when somebody else assigned them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assigned {
+    /// The store.
+    pub store: u64,
+    /// The store before; 0 for none.
+    pub before: u64,
+    /// Who assigned you.
+    pub by: UserId,
 }
 
 /// A sale counts.

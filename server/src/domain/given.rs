@@ -86,6 +86,11 @@ impl<S: System> Given<S> {
         Ok(event)
     }
 
+    /// The position that the next command takes.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.seq.next().0
+    }
+
     /// One more command, whose outcome is looked at.
     pub(crate) fn when(
         &mut self,

@@ -20,7 +20,10 @@ pub mod personal;
 pub mod sales;
 pub mod systems;
 
-use protocol::{Key, Kind, Refusal, Roles, Seq, UserId, words::WordError};
+use protocol::{
+    Code, Key, Kind, Refusal, Roles, Seq, UserId,
+    words::{WordError, log::About},
+};
 
 use personal::AboutSomebody;
 
@@ -107,6 +110,17 @@ pub struct PageWanted {
     pub is_backwards: bool,
 }
 
+/// A role that somebody must have for others to do something with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoleNeeded {
+    /// Who.
+    pub user: UserId,
+    /// Which.
+    pub role: Roles,
+    /// What it is refused with otherwise; its value is the person.
+    pub code: Code,
+}
+
 /// Somebody begins or ceases to exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passage {
@@ -151,6 +165,13 @@ pub trait System: Default + Saved {
     fn people(command: &Self::Command) -> &[UserId] {
         let _for_nobody = command;
         &[]
+    }
+
+    /// The role that whomever this command is for must have. A system does not know who has which;
+    /// what it would accept is refused if they do not.
+    fn role_needed(command: &Self::Command) -> Option<RoleNeeded> {
+        let _no_role = command;
+        None
     }
 
     /// The commands whose deciding looks at memory that is likely to be far away, by their number:
@@ -262,6 +283,17 @@ pub trait System: Default + Saved {
     /// Forgets a person: nothing about them is left in this state, and nothing about others
     /// changes. Called at the record that erases them, live and in replay.
     fn forget(&mut self, cx: &Context, user: UserId);
+
+    /// The one person, if any, whom this event concerns whoever asked for it: it is a step of their
+    /// trail as well. Made of the record alone.
+    fn concerns(command: &Self::Command, event: &Self::Event) -> Option<UserId> {
+        let _nobody_else = (command, event);
+        None
+    }
+
+    /// What a command was about, as its trail shows it; with the event where it was accepted. Made of
+    /// the record alone.
+    fn about(cx: &Context, command: &Self::Command, event: Option<&Self::Event>) -> About;
 
     /// The id of what this command is about, for the trail; 0 when there is none.
     fn target(&self, command: &Self::Command) -> u64;

@@ -20,9 +20,7 @@ use super::{Ask, Engine, Submitted, round::Waiting};
 impl Engine {
     /// The key of the server's own command that is decided next.
     pub(crate) fn own_key(&self) -> Key {
-        let mut key = Key::default();
-        key.0[8..].copy_from_slice(&self.decided.seq.next().0.to_le_bytes());
-        key
+        Key::of_server(self.decided.seq.next())
     }
 
     pub(super) fn decide_own(
@@ -89,7 +87,8 @@ impl Engine {
         let hash = chain(&self.decided.hash, &record, &mut self.scratch);
         let row = self.building.batch.len();
         self.building.batch.push(&record, hash);
-        self.note(&record, vacancy, executed.target, executed.passage);
+        let (target, concerns) = (executed.target, executed.concerns);
+        self.note(&record, vacancy, (target, concerns), executed.passage);
         self.decided = Head { seq, hash };
         self.recorded_at = cx.now;
         self.outcome = outcome;
@@ -161,10 +160,10 @@ impl Engine {
         &mut self,
         record: &Record<'_>,
         vacancy: Option<Vacancy>,
-        target: u64,
+        (target, concerns): (u64, UserId),
         passage: Option<Passage>,
     ) {
-        self.trail.insert(record, target);
+        self.trail.insert(record, target, concerns);
         if let Some(Passage::Leaves(user)) = passage {
             self.trail.forget(user);
             self.feed.remove(Stream::Person(user));

@@ -207,7 +207,8 @@ impl Engine {
             body: &body,
             ..*record
         })?;
-        self.note(record, None, replayed.target, replayed.passage);
+        let about = (replayed.target, replayed.concerns);
+        self.note(record, None, about, replayed.passage);
         if let Some(stream) = replayed.kept_in {
             self.feed.insert(stream, record.seq);
         }

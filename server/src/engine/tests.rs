@@ -510,6 +510,7 @@ impl Model {
                 self.free(cancel.booking);
             }
             agenda::Event::Expired(event) => self.free(event.booking),
+            agenda::Event::BookingCancelled(event) => self.free(event.booking),
             agenda::Event::AgendaOpened(_)
             | agenda::Event::Confirmed(_)
             | agenda::Event::WaitlistJoined(_)

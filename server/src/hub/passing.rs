@@ -54,7 +54,7 @@ impl Hub {
         let refused = match Signal::decode(word.kind, word.schema, word.body) {
             Ok(Signal::Typing(typing)) => self.type_to(user, typing),
             Ok(Signal::WatchPresence(watch)) => self.watch(connection, watch),
-            Err(error) => Err(systems::refusal(&error, word.body.len())),
+            Err(error) => Err(systems::refusal(&error)),
         };
         if let Err(refusal) = refused {
             // It may tell of what is decided, so it waits like any refusal.

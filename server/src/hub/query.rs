@@ -64,7 +64,7 @@ impl Hub {
         match Query::decode(query.kind, query.schema, query.body) {
             Ok(Query::Subscribe(subscribe)) => self.subscribe(origin, user, subscribe),
             Ok(Query::ListPresence(list)) => self.list_presence(origin, list),
-            Err(error) => self.refuse(origin, systems::refusal(&error, query.body.len())),
+            Err(error) => self.refuse(origin, systems::refusal(&error)),
         }
     }
 

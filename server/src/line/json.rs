@@ -61,10 +61,10 @@ impl Json {
         let at = frames.len();
         let unsaid = Unsaid::new(&self.nonce, self.number);
         match json::parse_request(line, &unsaid, frames)? {
-            ParsedRequest::Hello(version) => {
+            ParsedRequest::Hello { version, id } => {
                 // The session was greeted when the connection began.
                 frames.truncate(at);
-                return Ok(self.greet(version, out));
+                return Ok(self.greet(version, id, out));
             }
             ParsedRequest::Asked {
                 id,
@@ -75,7 +75,11 @@ impl Json {
                 if is_auth {
                     self.entering = Some(id);
                 }
-                let context = Context { outcome, made_key };
+                let context = Context {
+                    outcome,
+                    made_key,
+                    ..NOTHING_ASKED
+                };
                 self.unanswered.push(Unanswered { id, context });
             }
             ParsedRequest::Passing => {}
@@ -83,10 +87,14 @@ impl Json {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn greet(&self, version: u16, out: &mut Outbound) -> ControlFlow<()> {
+    fn greet(&self, version: u16, id: Option<u64>, out: &mut Outbound) -> ControlFlow<()> {
         match self.welcome {
             Some(welcome) if version == WIRE_VERSION => {
-                say(&Reply::Welcome(welcome), NOTHING_ASKED, out);
+                let context = Context {
+                    hello: id,
+                    ..NOTHING_ASKED
+                };
+                say(&Reply::Welcome(welcome), context, out);
                 ControlFlow::Continue(())
             }
             _other => {
@@ -138,6 +146,7 @@ impl Json {
 const NOTHING_ASKED: Context = Context {
     outcome: Sort::Event,
     made_key: None::<Key>,
+    hello: None,
 };
 
 fn say(reply: &Reply<'_>, context: Context, out: &mut Outbound) {

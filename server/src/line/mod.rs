@@ -169,6 +169,8 @@ impl Lines {
             return self.end(&LineError::too_long(None, REQUEST_LINE_BYTES_MAX));
         }
         let line = match str::from_utf8(line) {
+            // Some programs begin a text with a byte order mark.
+            Ok(line) if !self.is_heard => line.trim_start_matches('\u{feff}').trim_ascii(),
             Ok(line) => line.trim_ascii(),
             Err(error) => {
                 let reason = format!("not UTF-8 at byte {}", error.valid_up_to());

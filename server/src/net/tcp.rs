@@ -116,20 +116,16 @@ impl Shell {
         while let Ok(len) = link.read(&self.input).await {
             if len == 0 {
                 if matches!(speech, Speech::Lines(_)) {
+                    // The last line may come without its end; an empty one says nothing.
+                    let _either_way = self.hear(id, b"\n", &mut errands);
                     self.linger(id).await;
                 }
                 break;
             }
             let flow = {
                 let input = self.input.borrow();
-                self.hub
-                    .borrow_mut()
-                    .handle_input(id, &input[..len], &mut errands)
+                self.hear(id, &input[..len], &mut errands)
             };
-            self.turn.notify_one();
-            for errand in errands.drain(..) {
-                task::spawn_local(Rc::clone(&self).run_errand(errand));
-            }
             if flow == ControlFlow::Break(()) {
                 break_off(&link).await;
                 break;
@@ -137,6 +133,16 @@ impl Shell {
         }
         self.hub.borrow_mut().disconnect(id);
         self.turn.notify_one();
+    }
+
+    /// Takes in bytes of a connection, and begins what takes longer.
+    fn hear(self: &Rc<Self>, id: u64, input: &[u8], errands: &mut Vec<Errand>) -> ControlFlow<()> {
+        let flow = self.hub.borrow_mut().handle_input(id, input, errands);
+        self.turn.notify_one();
+        for errand in errands.drain(..) {
+            task::spawn_local(Rc::clone(self).run_errand(errand));
+        }
+        flow
     }
 
     /// Waits until everything is answered: whoever says no more may still listen, as `nc` does at

@@ -11,9 +11,11 @@ use std::{iter, time::Duration};
 
 use protocol::{
     ChainHash, Code, Key, Refusal, Seq, UserId,
+    code::Ways,
     frame::{self, FrameError},
     limits::{IN_FLIGHT_MAX, REQUEST_BYTES_MAX, WIRE_VERSION},
     message::{ErrorReply, Reply, Request, Welcome, WelcomeFlags},
+    words::accounts::AuthRequest,
 };
 
 pub use auth::{Grant, LOGIN_FAILURES_MAX};
@@ -153,6 +155,9 @@ impl Session {
     }
 
     fn handle_request<'a>(&mut self, request: Request<'a>) -> Demand<'a> {
+        if let Some((correlation, refusal)) = reserved(&request) {
+            return self.refuse(correlation, refusal);
+        }
         match request {
             Request::Hello { .. } => self.close(Refusal::with(Code::BAD_FRAME, 0, 0)),
             Request::Ping { correlation } => {
@@ -286,6 +291,11 @@ impl Session {
 
     fn send_error(&mut self, correlation: u64, refusal: Refusal, retry_after_ms: u32, fatal: bool) {
         self.refused = Some(refusal.code);
+        let way = if fatal { Ways::FATAL } else { Ways::ERROR };
+        debug_assert!(
+            refusal.code.comes_as(way),
+            "{refusal} comes as no such error"
+        );
         Reply::Error(ErrorReply {
             correlation,
             refusal,
@@ -459,6 +469,32 @@ impl Session {
             self.outbound.shrink_to(OUTBOUND_BYTES_KEPT);
         }
     }
+}
+
+/// Why a request uses what is not for clients to use, if it does, and its correlation: the number of
+/// the conversation itself, or a key of the server's own, under which a record may already stand. The
+/// key of a resumption means nothing, so it may be any.
+fn reserved(request: &Request<'_>) -> Option<(u64, Refusal)> {
+    let (correlation, key) = match request {
+        Request::Command {
+            correlation, key, ..
+        } => (*correlation, Some(key)),
+        Request::Auth {
+            correlation,
+            key,
+            request,
+        } => match request {
+            AuthRequest::Register { .. } | AuthRequest::LogIn { .. } => (*correlation, Some(key)),
+            AuthRequest::Resume { .. } => (*correlation, None),
+        },
+        Request::Query { correlation, .. } | Request::Ping { correlation } => (*correlation, None),
+        Request::Hello { .. } | Request::Signal { .. } | Request::Alive => return None,
+    };
+    if correlation == 0 {
+        return Some((0, Refusal::new(Code::ZERO_CORRELATION)));
+    }
+    let is_server_own = key.is_some_and(Key::is_server_own);
+    is_server_own.then(|| (correlation, Refusal::new(Code::SERVER_KEY)))
 }
 
 /// What a welcome tells of the server.

@@ -370,6 +370,82 @@ fn a_stranger_may_only_ask_to_be_somebody() {
     assert!(!demands[0].contains("secret"), "passwords are never shown");
 }
 
+/// Every request that has a correlation, under this one; those with a key, under this one.
+fn numbered(correlation: u64, key: Key) -> [Request<'static>; 6] {
+    let (kind, schema, body) = (Kind::new(2, 2), 1, &[5][..]);
+    let auth = |request| Request::Auth {
+        correlation,
+        key,
+        request,
+    };
+    let (name, password) = ("ana".to_owned(), "secret".to_owned());
+    [
+        Request::Command {
+            correlation,
+            key,
+            kind,
+            schema,
+            body,
+        },
+        auth(AuthRequest::Register {
+            name: name.clone(),
+            password: password.clone(),
+        }),
+        auth(AuthRequest::LogIn { name, password }),
+        auth(AuthRequest::Resume {
+            token: Token([9; 32]),
+        }),
+        Request::Query {
+            correlation,
+            kind,
+            schema,
+            body,
+        },
+        Request::Ping { correlation },
+    ]
+}
+
+#[test]
+fn no_request_takes_the_number_of_the_conversation() {
+    for make in [stranger, person] {
+        for request in numbered(0, KEY) {
+            let mut session = make();
+            let demands = feed(&mut session, &bytes(std::slice::from_ref(&request)));
+            assert!(demands.is_empty(), "{request:?}: {demands:?}");
+            assert_eq!(sent(&mut session), ["error 0: zero-correlation 0/0"]);
+            assert!(!session.is_waiting(), "{request:?}");
+        }
+    }
+}
+
+#[test]
+fn no_request_takes_a_key_of_the_servers_own() {
+    let mut other = Key::of_server(Seq(1));
+    other.0[7] = 1;
+    let refused = |session: fn() -> Session, key, nth: usize| {
+        let mut session = session();
+        let demands = feed(&mut session, &bytes(&[numbered(5, key)[nth].clone()]));
+        let lines = sent(&mut session);
+        assert_eq!(demands.is_empty(), !lines.is_empty(), "{lines:?}");
+        lines.contains(&"error 5: server-key 0/0".to_owned())
+    };
+    for key in [
+        Key::default(),
+        Key::of_server(Seq(1)),
+        Key::of_server(Seq(u64::MAX)),
+    ] {
+        assert!(refused(person, key, 0), "a command under {key}");
+        assert!(refused(stranger, key, 1), "a registration under {key}");
+        assert!(refused(stranger, key, 2), "a log-in under {key}");
+        assert!(
+            !refused(stranger, key, 3),
+            "the key of a resumption means nothing"
+        );
+    }
+    assert!(!refused(person, other, 0));
+    assert!(!refused(stranger, other, 1));
+}
+
 #[test]
 fn one_authentication_at_a_time() {
     let mut session = stranger();
@@ -395,7 +471,7 @@ fn one_authentication_at_a_time() {
 #[test]
 fn guessing_ends_after_five_failures() {
     let mut session = stranger();
-    for correlation in 0..u64::from(LOGIN_FAILURES_MAX) {
+    for correlation in 1..=u64::from(LOGIN_FAILURES_MAX) {
         assert_eq!(feed(&mut session, &log_in(correlation)).len(), 1);
         session.handle_answer(correlation, AT, &refused(Code::BAD_CREDENTIALS));
     }
@@ -452,9 +528,9 @@ fn registering_makes_nobody_of_a_connection() {
 fn the_sixty_fifth_unanswered_request_is_not_considered() {
     let mut session = person();
     let max = u64::from(IN_FLIGHT_MAX);
-    let input: Vec<u8> = (0..=max).flat_map(command).collect();
+    let input: Vec<u8> = (1..=max + 1).flat_map(command).collect();
     assert_eq!(feed(&mut session, &input).len(), 64);
-    assert_eq!(sent(&mut session), ["error 64: too-many-in-flight 64/64"]);
+    assert_eq!(sent(&mut session), ["error 65: too-many-in-flight 64/64"]);
     session.handle_answer(5, AT, &refused(Code::SLOT_TAKEN));
     session.handle_refused(6, Refusal::with(Code::BUSY, 3, 3), 50);
     let expected = ["answer 5 at 40: slot-taken", "error 6: busy 3/3 retry"];

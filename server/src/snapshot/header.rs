@@ -21,7 +21,7 @@ pub(super) const PAGE_BYTES: usize = 4_096;
 
 /// The layout of everything in a snapshot, sections included. Raise it whenever a byte is written
 /// differently: an older snapshot is then passed over and the log replayed.
-pub const LAYOUT: u32 = 4;
+pub const LAYOUT: u32 = 5;
 
 const MAGIC: [u8; 8] = *b"STMPSNAP";
 const NAME_BYTES: usize = 16;

@@ -609,6 +609,6 @@ fn the_layout_is_raised_with_every_change_of_it() {
 }
 
 const GOLDEN: (u32, &str) = (
-    4,
-    "7d0c47882dc381332a5a788f22ce26c6a94a0f832776e6c5f48e03a5f20f1888",
+    5,
+    "ad02d451e6e005e2608a4932932caf90eabd359b94b2683143779f2145df3e6f",
 );

@@ -181,8 +181,9 @@ pub(super) async fn build(
     let devices = people::connect(access, world, silence_max).await?;
     let mut maker = Maker::new(access, world, admin_token, devices).await?;
     let agendas = maker.open_agendas().await?;
-    let (networks, stores) = maker.open_stores().await?;
+    // Before the stores: whoever is assigned to one must be a seller.
     maker.give_roles().await?;
+    let (networks, stores) = maker.open_stores().await?;
     let items = maker.register_items().await?;
     let rooms = maker.create_rooms().await?;
     let groups = maker.create_groups().await?;

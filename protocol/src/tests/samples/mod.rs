@@ -11,7 +11,7 @@ use crate::{
     words::{
         accounts::{self, AuthRequest, Token},
         agenda::{self, OpenAgenda, SlotId},
-        log::{self, Subject, TrailEntry},
+        log::{self, About, Subject, TrailEntry, TrailEntry1},
     },
 };
 
@@ -81,22 +81,24 @@ pub(super) fn words() -> Vec<Sample> {
 }
 
 fn log_words(samples: &mut Vec<Sample>) {
-    let user_trail = log::ReadTrail {
+    let user_trail = log::ReadTrail1 {
         subject: Subject::User(UserId(4)),
         before: Seq(0),
         limit: 500,
     };
-    let agenda_trail = log::ReadTrail {
+    let agenda_trail = log::ReadTrail1 {
         subject: Subject::Agenda(251),
         before: Seq(65_536),
         limit: 1,
     };
+    let (subject, before, limit) = (Subject::User(UserId(4)), Seq(0), 50);
     samples!(samples, "log/query", log::Query;
         log::ReadLog { from: Seq(250), limit: 251 },
         log::ReadState {},
         log::ReplayState { upto: Seq(300) },
         user_trail,
         agenda_trail,
+        log::ReadTrail { subject, before, limit },
     );
     let record = OwnedRecord {
         seq: Seq(6),
@@ -110,7 +112,7 @@ fn log_words(samples: &mut Vec<Sample>) {
         outcome: vec![0, 2, 2, 1, 3, 251, 42, 81, 9],
         hash: ChainHash([0x5a; 32]),
     };
-    let entry = |seq, refused| TrailEntry {
+    let entry = |seq, refused| TrailEntry1 {
         seq: Seq(seq),
         recorded_at: AT,
         actor: UserId(4),
@@ -122,8 +124,45 @@ fn log_words(samples: &mut Vec<Sample>) {
     samples!(samples, "log/answer", log::Answer;
         log::LogPage { records: vec![record] },
         log::StateHash { seq: Seq(7), hash: u128::MAX - 1 },
-        log::TrailPage { entries },
+        log::TrailPage1 { entries },
+        log::TrailPage { entries: trail_entries() },
     );
+}
+
+/// A step about each thing that there is.
+fn trail_entries() -> Vec<TrailEntry> {
+    let (user, store, conversation) = (UserId(4), 300, 251);
+    let booking = |slot| About::Booking { booking: 6, slot };
+    let roles = Roles::SELLER;
+    let (cents, day) = (65_536, SLOT.day);
+    let abouts = [
+        About::Nothing,
+        About::Person(user),
+        About::Roles { user, roles },
+        About::Session(5),
+        About::Agenda(3),
+        About::Slot(SLOT),
+        booking(None),
+        booking(Some(SLOT)),
+        About::Conversation(conversation),
+        About::Member { conversation, user },
+        About::Type(1),
+        About::Item(70_000),
+        About::Network(251),
+        About::Store(store),
+        About::Seller { user, store },
+        About::Sale { store, cents, day },
+    ];
+    let entry = |(seq, about)| TrailEntry {
+        seq: Seq(seq),
+        recorded_at: AT,
+        actor: user,
+        command: String::from("cancel"),
+        target: 3,
+        refused: (seq == 7).then_some(Code::UNKNOWN_BOOKING),
+        about,
+    };
+    (1..).zip(abouts).map(entry).collect()
 }
 
 fn accounts_commands(samples: &mut Vec<Sample>) {
@@ -148,6 +187,9 @@ fn accounts_commands(samples: &mut Vec<Sample>) {
         accounts::CursorMoved {},
         accounts::Erased {},
         accounts::ClockSetBack {},
+    );
+    samples!(samples, "accounts/push", accounts::Push;
+        accounts::RolesSet { user: UserId(4), roles: Roles::SELLER },
     );
 }
 
@@ -207,6 +249,12 @@ fn agenda_commands(samples: &mut Vec<Sample>) {
         agenda::WaitlistJoined { slot, place: 1_000 },
         agenda::WaitlistLeft { slot },
         agenda::Promoted { slot, user },
+        agenda::BookingCancelled { booking: 251, user, slot, by: UserId(1) },
+    );
+    samples!(samples, "agenda/push", agenda::Push;
+        agenda::Expired { booking: 251, user, slot },
+        agenda::Promoted { slot, user },
+        agenda::BookingCancelled { booking: 251, user, slot, by: UserId(1) },
     );
 }
 

@@ -89,6 +89,9 @@ fn sales_commands(samples: &mut Vec<Sample>) {
         sales::SellerAssigned { before: 0 },
         sales::SaleRecorded { network: NETWORK },
     );
+    samples!(samples, "sales/push", sales::Push;
+        sales::Assigned { store: STORE, before: 0, by: UserId(1) },
+    );
 }
 
 fn sales_queries(samples: &mut Vec<Sample>) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use protocol::{
     Code, Refusal, Roles, UserId,
-    limits::{NAME_LEN_MAX, NAME_LEN_MIN},
+    limits::{NAME_LEN_MAX, NAME_LEN_MIN, SESSION_DAYS, SESSIONS_MAX},
     words::accounts::{
         ClockSetBack, CursorMoved, Erased, LogIn, LoggedIn, MoveCursor, Register, Registered,
         Rehash, Rehashed, RevokeSession, RolesSet, SessionsEnded, SetRoles,
@@ -20,9 +20,7 @@ use super::state::{Accounts, Session};
 use crate::domain::Context;
 
 /// How long a session lasts: a month of not logging in again.
-pub const SESSION_LIFETIME: Duration = Duration::from_hours(30 * 24);
-/// Sessions one person may have at a time: more devices than anybody owns.
-pub const SESSIONS_MAX: usize = 64;
+pub const SESSION_LIFETIME: Duration = Duration::from_hours(24 * SESSION_DAYS);
 
 const ROLES_ALL: Roles = Roles::SELLER.with(Roles::MANAGER).with(Roles::ADMIN);
 

@@ -21,16 +21,22 @@ mod tests;
 
 use protocol::{
     Refusal, Seq, UserId,
-    words::accounts::{self as words, Command, Event},
+    words::{
+        accounts::{self as words, Command, Event},
+        log::About,
+    },
 };
 
 use decide::decide_clock;
 pub use decide::{SESSION_LIFETIME, SESSIONS_MAX};
 pub use state::{Accounts, Credential, SessionFact};
 
-use super::{Context, NoWord, Passage, Stream, System, personal::AboutSomebody, word};
+use super::{
+    Context, Passage, Pushed, Stream, System, checks::is_somebody_elses, personal::AboutSomebody,
+    word,
+};
 
-word!(Command, Event, words::Query, words::Answer);
+word!(Command, Event, words::Query, words::Answer, words::Push);
 
 impl System for Accounts {
     const ID: u8 = words::SYSTEM;
@@ -38,7 +44,7 @@ impl System for Accounts {
     type Event = Event;
     type Query = words::Query;
     type Answer = words::Answer;
-    type Push = NoWord;
+    type Push = words::Push;
 
     /// `register` and `rehash`.
     const PERSONAL: &'static [u8] = &[1, 6];
@@ -110,6 +116,46 @@ impl System for Accounts {
         if self.person(user).is_some() {
             visit(Stream::Everybody, Seq(user.0));
             visit(Stream::Person(user), Seq(user.0));
+        }
+    }
+
+    fn push(cx: &Context, _command: &Command, event: &Event) -> Option<Pushed<words::Push>> {
+        let Event::RolesSet(event) = event else {
+            return None;
+        };
+        is_somebody_elses(cx, event.user).then(|| Pushed {
+            stream: Stream::Person(event.user),
+            word: event.clone().into(),
+            is_kept: true,
+        })
+    }
+
+    fn concerns(_command: &Command, event: &Event) -> Option<UserId> {
+        match event {
+            Event::RolesSet(event) => Some(event.user),
+            Event::Rehashed(event) => Some(event.user),
+            Event::Registered(_)
+            | Event::LoggedIn(_)
+            | Event::SessionsEnded(_)
+            | Event::CursorMoved(_)
+            | Event::Erased(_) => None,
+        }
+    }
+
+    fn about(cx: &Context, command: &Command, event: Option<&Event>) -> About {
+        match command {
+            Command::Register(_) => {
+                event.map_or(About::Nothing, |_| About::Person(UserId(cx.seq.0)))
+            }
+            Command::LogIn(_) => event.map_or(About::Nothing, |_| About::Session(cx.seq.0)),
+            Command::RevokeAllSessions(_) | Command::EraseMe(_) => About::Nothing,
+            Command::RevokeSession(command) => About::Session(command.session),
+            Command::MoveCursor(command) => About::Session(command.session),
+            Command::SetRoles(words::SetRoles { user, roles }) => About::Roles {
+                user: *user,
+                roles: *roles,
+            },
+            Command::Rehash(command) => About::Person(command.user),
         }
     }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use protocol::{
     Code, Refusal, Roles, Seq, UserId,
+    limits::SESSIONS_MAX,
     words::accounts::{
         ClockSetBack, Command, CursorMoved, EraseMe, Erased, FindUser, FoundUser, LogIn, LoggedIn,
         Me, MoveCursor, MySessions, Register, Registered, Rehash, Rehashed, RevokeAllSessions,
@@ -11,7 +12,7 @@ use protocol::{
     },
 };
 
-use super::{Accounts, SESSION_LIFETIME, SESSIONS_MAX, SessionFact};
+use super::{Accounts, SESSION_LIFETIME, SessionFact};
 use crate::domain::{
     System,
     given::{Actor, Given, SERVER, STRANGER, given, member},

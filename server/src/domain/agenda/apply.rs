@@ -36,6 +36,7 @@ impl Agenda {
                 self.confirm_booking(command.booking);
             }
             (Event::Expired(event), _) => self.remove_booking(event.booking),
+            (Event::BookingCancelled(event), _) => self.remove_booking(event.booking),
             (Event::WaitlistJoined(event), _) => self.push_waiter(
                 event.slot,
                 Waiter {

@@ -6,10 +6,11 @@
 
 use protocol::{
     Code, Refusal, Roles, UserId,
+    limits::{CAPACITY_MAX, DAYS_AHEAD_MAX, HOLD_SECONDS_MAX, LIST_NAME_BYTES_MAX, WAITERS_MAX},
     words::agenda::{
-        AgendaOpened, Cancel, Cancelled, Confirm, Confirmed, Expire, Expired, Held, Hold,
-        JoinWaitlist, LeaveWaitlist, OpenAgenda, Promote, Promoted, Reserve, Reserved, SlotId,
-        WaitlistJoined, WaitlistLeft,
+        AgendaOpened, BookingCancelled, Cancel, Cancelled, Confirm, Confirmed, Event, Expire,
+        Expired, Held, Hold, JoinWaitlist, LeaveWaitlist, OpenAgenda, Promote, Promoted, Reserve,
+        Reserved, SlotId, WaitlistJoined, WaitlistLeft,
     },
 };
 
@@ -18,18 +19,7 @@ use super::{
     place::Place,
     state::{Agenda, AgendaRow, DAY_MS},
 };
-use crate::domain::Context;
-
-/// Bytes of an agenda's name: a line of a list.
-pub const AGENDA_NAME_BYTES_MAX: usize = 64;
-/// Places of one slot: a hall, and few enough to keep in one sorted list.
-pub const CAPACITY_MAX: u16 = 1_000;
-/// Days after today that can be booked: a year, whichever it is.
-pub const DAYS_AHEAD_MAX: u64 = 366;
-/// The longest hold: longer than any checkout, too short to block a slot for a day.
-pub const HOLD_SECONDS_MAX: u32 = 3_600;
-/// People in one queue: joining and leaving walk along it.
-pub const WAITERS_MAX: usize = 1_000;
+use crate::domain::{Context, checks::check_name};
 
 const DAY_MINUTES: u16 = 24 * 60;
 
@@ -40,14 +30,7 @@ impl Agenda {
         command: &OpenAgenda,
     ) -> Result<AgendaOpened, Refusal> {
         check_may_open(cx)?;
-        let name_bytes = command.name.len();
-        if name_bytes == 0 || AGENDA_NAME_BYTES_MAX < name_bytes {
-            return Err(refusal(
-                Code::AGENDA_NAME_LENGTH,
-                name_bytes,
-                AGENDA_NAME_BYTES_MAX,
-            ));
-        }
+        check_name(Code::AGENDA_NAME_LENGTH, &command.name, LIST_NAME_BYTES_MAX)?;
         let slots = slots_a_day(command)?;
         if !(1..=CAPACITY_MAX).contains(&command.capacity) {
             return Err(Refusal::with(
@@ -87,17 +70,24 @@ impl Agenda {
         })
     }
 
-    pub(super) fn decide_cancel(
-        &self,
-        cx: &Context,
-        command: &Cancel,
-    ) -> Result<Cancelled, Refusal> {
+    pub(super) fn decide_cancel(&self, cx: &Context, command: &Cancel) -> Result<Event, Refusal> {
         check_person(cx)?;
         let booking = self.known_booking(command.booking)?;
-        if booking.user != cx.actor && !cx.roles.contains(Roles::ADMIN) {
+        let (slot, user) = (booking.slot, booking.user);
+        if user == cx.actor {
+            return Ok(Cancelled { slot }.into());
+        }
+        if !cx.roles.contains(Roles::ADMIN) {
             return Err(Refusal::with(Code::NOT_HOLDER, command.booking, 0));
         }
-        Ok(Cancelled { slot: booking.slot })
+        // Whose it was is said: the holder must hear of it, and it is told from the record alone.
+        Ok(BookingCancelled {
+            booking: command.booking,
+            user,
+            slot,
+            by: cx.actor,
+        }
+        .into())
     }
 
     pub(super) fn decide_confirm(

@@ -6,7 +6,9 @@
 //! saved as a few long rows. (Free lists by size, as in a buddy system: Knuth, "The Art of Computer
 //! Programming", volume 1, 2.5.) Deliberately absent: slots, rules.
 
-use super::{decide::CAPACITY_MAX, place::Place};
+use protocol::limits::CAPACITY_MAX;
+
+use super::place::Place;
 use crate::{
     pieces::{PIECE_LEN, Pieces},
     snapshot::{SectionReader, SectionWriter, Unsound},

@@ -27,17 +27,17 @@ mod tests;
 
 use protocol::{
     Refusal, UserId,
-    words::agenda::{self as words, Command, Event, Expire, OpenAgenda, Promote},
+    words::{
+        agenda::{self as words, Command, Event, Expire, OpenAgenda, Promote, SlotId},
+        log::About,
+    },
 };
 
-pub use decide::{
-    AGENDA_NAME_BYTES_MAX, CAPACITY_MAX, DAYS_AHEAD_MAX, HOLD_SECONDS_MAX, WAITERS_MAX,
-};
 pub use state::Agenda;
 
 use super::{Context, Pushed, Stream, System, word};
 
-word!(Command, Event, words::Query, words::Answer);
+word!(Command, Event, words::Query, words::Answer, words::Push);
 
 /// The number of the command that a race is made of.
 const RESERVE: u8 = 2;
@@ -60,7 +60,7 @@ impl System for Agenda {
     type Event = Event;
     type Query = words::Query;
     type Answer = words::Answer;
-    type Push = Event;
+    type Push = words::Push;
 
     fn is_client_command(command: &Command) -> bool {
         match command {
@@ -92,7 +92,7 @@ impl System for Agenda {
         match command {
             Command::OpenAgenda(command) => self.decide_open(cx, command).map(Event::from),
             Command::Reserve(command) => self.decide_reserve(cx, command).map(Event::from),
-            Command::Cancel(command) => self.decide_cancel(cx, command).map(Event::from),
+            Command::Cancel(command) => self.decide_cancel(cx, command),
             Command::Hold(command) => self.decide_hold(cx, command).map(Event::from),
             Command::Confirm(command) => self.decide_confirm(cx, command).map(Event::from),
             Command::Expire(command) => self.decide_expire(cx, command).map(Event::from),
@@ -117,6 +117,7 @@ impl System for Agenda {
     fn follow_up(&self, event: &Event) -> Option<Command> {
         match event {
             Event::Cancelled(words::Cancelled { slot })
+            | Event::BookingCancelled(words::BookingCancelled { slot, .. })
             | Event::Expired(words::Expired { slot, .. }) => self
                 .has_waiters(*slot)
                 .then_some(Promote { slot: *slot }.into()),
@@ -143,10 +144,11 @@ impl System for Agenda {
         (until <= now).then_some(Expire { booking }.into())
     }
 
-    fn push(_cx: &Context, _command: &Command, event: &Event) -> Option<Pushed<Event>> {
-        let user = match event {
-            Event::Promoted(event) => event.user,
-            Event::Expired(event) => event.user,
+    fn push(_cx: &Context, _command: &Command, event: &Event) -> Option<Pushed<words::Push>> {
+        let (user, word): (UserId, words::Push) = match event {
+            Event::Promoted(event) => (event.user, (*event).into()),
+            Event::Expired(event) => (event.user, (*event).into()),
+            Event::BookingCancelled(event) => (event.user, (*event).into()),
             Event::AgendaOpened(_)
             | Event::Reserved(_)
             | Event::Cancelled(_)
@@ -157,9 +159,41 @@ impl System for Agenda {
         };
         Some(Pushed {
             stream: Stream::Person(user),
-            word: event.clone(),
+            word,
             is_kept: true,
         })
+    }
+
+    fn concerns(_command: &Command, event: &Event) -> Option<UserId> {
+        match event {
+            Event::Promoted(event) => Some(event.user),
+            Event::Expired(event) => Some(event.user),
+            Event::BookingCancelled(event) => Some(event.user),
+            Event::AgendaOpened(_)
+            | Event::Reserved(_)
+            | Event::Cancelled(_)
+            | Event::Held(_)
+            | Event::Confirmed(_)
+            | Event::WaitlistJoined(_)
+            | Event::WaitlistLeft(_) => None,
+        }
+    }
+
+    fn about(cx: &Context, command: &Command, event: Option<&Event>) -> About {
+        match command {
+            Command::OpenAgenda(_) => event.map_or(About::Nothing, |_| About::Agenda(cx.seq.0)),
+            Command::Reserve(words::Reserve { slot })
+            | Command::Hold(words::Hold { slot, .. })
+            | Command::JoinWaitlist(words::JoinWaitlist { slot })
+            | Command::LeaveWaitlist(words::LeaveWaitlist { slot })
+            | Command::Promote(Promote { slot }) => About::Slot(*slot),
+            Command::Cancel(words::Cancel { booking })
+            | Command::Confirm(words::Confirm { booking })
+            | Command::Expire(Expire { booking }) => About::Booking {
+                booking: *booking,
+                slot: event.and_then(slot_of),
+            },
+        }
     }
 
     fn forget(&mut self, cx: &Context, user: UserId) {
@@ -184,5 +218,21 @@ impl System for Agenda {
 
     fn state_hash(&self) -> u128 {
         self.digest().value()
+    }
+}
+
+/// The slot that an event says.
+const fn slot_of(event: &Event) -> Option<SlotId> {
+    match event {
+        Event::AgendaOpened(_) => None,
+        Event::Reserved(words::Reserved { slot })
+        | Event::Cancelled(words::Cancelled { slot })
+        | Event::Held(words::Held { slot, .. })
+        | Event::Confirmed(words::Confirmed { slot })
+        | Event::Expired(words::Expired { slot, .. })
+        | Event::WaitlistJoined(words::WaitlistJoined { slot, .. })
+        | Event::WaitlistLeft(words::WaitlistLeft { slot })
+        | Event::Promoted(words::Promoted { slot, .. })
+        | Event::BookingCancelled(words::BookingCancelled { slot, .. }) => Some(*slot),
     }
 }

@@ -3,15 +3,16 @@
 use proptest::prelude::*;
 use protocol::{
     Code, Key, Refusal, Roles, Seq, UserId,
+    limits::{CAPACITY_MAX, WAITERS_MAX},
     words::agenda::{
-        AgendaOpened, AgendaView, Agendas, BookingView, Bookings, Cancel, Cancelled, Command,
-        Confirm, Confirmed, Event, Expire, Expired, Held, Hold, JoinWaitlist, LeaveWaitlist,
-        ListAgendas, ListSlots, MyBookings, OpenAgenda, Promote, Promoted, Reserve, Reserved,
-        SlotId, SlotView, Slots, WaitlistJoined, WaitlistLeft,
+        AgendaOpened, AgendaView, Agendas, BookingCancelled, BookingView, Bookings, Cancel,
+        Cancelled, Command, Confirm, Confirmed, Event, Expire, Expired, Held, Hold, JoinWaitlist,
+        LeaveWaitlist, ListAgendas, ListSlots, MyBookings, OpenAgenda, Promote, Promoted, Reserve,
+        Reserved, SlotId, SlotView, Slots, WaitlistJoined, WaitlistLeft,
     },
 };
 
-use super::{Agenda, CAPACITY_MAX, WAITERS_MAX, default_agenda};
+use super::{Agenda, default_agenda};
 use crate::domain::{
     Context, Stream, System,
     given::{Actor, Given, SERVER, STRANGER, given, key_at, member},
@@ -303,11 +304,19 @@ fn a_booking_is_cancelled_by_its_holder_or_an_admin_only() {
         let refusal = Refusal::with(Code::NOT_HOLDER, 2, 0);
         check_refused(&before, at(actor, Cancel { booking: 2 }), refusal);
     }
-    for actor in [ANN, ROOT] {
+    let by_admin = BookingCancelled {
+        booking: 2,
+        user: ANN.0,
+        slot: slot(2),
+        by: ROOT.0,
+    };
+    let ends: [(Actor, Event); 2] = [
+        (ANN, Cancelled { slot: slot(2) }.into()),
+        (ROOT, by_admin.into()),
+    ];
+    for (actor, event) in ends {
         let mut given = given::<Agenda>(&before);
-        given
-            .when(actor, NOW, Cancel { booking: 2 })
-            .then(Cancelled { slot: slot(2) });
+        given.when(actor, NOW, Cancel { booking: 2 }).then(event);
         let gone = Refusal::with(Code::UNKNOWN_BOOKING, 2, 0);
         given.when(actor, NOW, Cancel { booking: 2 }).refused(gone);
         given
@@ -325,10 +334,15 @@ fn a_cancelled_booking_leaves_nothing_behind() {
             .when(actor, NOW, reserve(2))
             .then(Reserved { slot: slot(2) });
     }
-    for booking in [3, 2, 4] {
+    for (booking, holder) in [(3, BOB), (2, ANN), (4, EVE)] {
         given
             .when(ROOT, NOW, Cancel { booking })
-            .then(Cancelled { slot: slot(2) });
+            .then(BookingCancelled {
+                booking,
+                user: holder.0,
+                slot: slot(2),
+                by: ROOT.0,
+            });
     }
     assert_eq!(given.system.state_hash(), hash);
     assert!(given.system.held_slots().is_empty());

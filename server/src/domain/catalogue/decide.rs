@@ -6,6 +6,7 @@
 
 use protocol::{
     Code, Refusal, UserId,
+    limits::{FAVOURITES_MAX, ITEM_NAME_BYTES_MAX, ITEMS_MAX, LIST_NAME_BYTES_MAX, TYPES_MAX},
     words::catalogue::{
         AddFavourite, AddType, FavouriteAdded, FavouriteRemoved, ItemRegistered, ItemRemoved,
         ItemRenamed, ItemRetyped, RegisterItem, RemoveFavourite, RemoveItem, RenameItem,
@@ -19,19 +20,8 @@ use super::{
 };
 use crate::domain::{
     Context,
-    checks::{check_length, check_manager, check_person, check_room, is_manager},
+    checks::{check_length, check_manager, check_person, check_room, check_seen, is_manager},
 };
-
-/// Bytes of a type's name: a word or two.
-pub const TYPE_NAME_BYTES_MAX: usize = 64;
-/// Bytes of an item's name: the longest titles there are; a page of the most still fits a frame.
-pub const ITEM_NAME_BYTES_MAX: usize = 128;
-/// Types: items of one name are told apart by walking along them.
-pub const TYPES_MAX: usize = 256;
-/// Items: some three hundred bytes of memory each.
-pub const ITEMS_MAX: usize = 250_000;
-/// Favourites of one person: a page of them is put in order when it is asked for.
-pub const FAVOURITES_MAX: usize = 1_000;
 
 impl Catalogue {
     pub(super) fn decide_type(
@@ -40,7 +30,7 @@ impl Catalogue {
         command: &AddType,
     ) -> Result<TypeAdded, Refusal> {
         check_manager(cx)?;
-        check_length(Code::TYPE_NAME_LENGTH, &command.name, TYPE_NAME_BYTES_MAX)?;
+        check_length(Code::TYPE_NAME_LENGTH, &command.name, LIST_NAME_BYTES_MAX)?;
         let fold = checked_fold(&command.name)?;
         check_room(Code::TYPES, self.types_len(), TYPES_MAX)?;
         match self.type_named(&fold) {
@@ -172,6 +162,7 @@ fn checked_item_name(name: &str) -> Result<String, Refusal> {
 
 /// The fold of a name, in which something can be seen.
 fn checked_fold(name: &str) -> Result<String, Refusal> {
+    check_seen(name)?;
     let fold = fold(name);
     if fold.trim().is_empty() {
         let bytes = u64::try_from(name.len()).unwrap_or(u64::MAX);

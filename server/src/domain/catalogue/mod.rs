@@ -21,11 +21,12 @@ mod tests;
 
 use protocol::{
     Refusal, UserId,
-    words::catalogue::{self as words, Command, Event},
+    words::{
+        catalogue::{self as words, Command, Event},
+        log::About,
+    },
 };
 
-pub use decide::{FAVOURITES_MAX, ITEM_NAME_BYTES_MAX, ITEMS_MAX, TYPE_NAME_BYTES_MAX, TYPES_MAX};
-pub use query::LOOKS_MAX;
 pub use state::Catalogue;
 
 use super::{Context, NoWord, System, word};
@@ -81,6 +82,20 @@ impl System for Catalogue {
     fn forget(&mut self, _cx: &Context, user: UserId) {
         self.forget_favourites(user);
         self.forget_registrar(user);
+    }
+
+    fn about(cx: &Context, command: &Command, event: Option<&Event>) -> About {
+        match command {
+            Command::AddType(_) => event.map_or(About::Nothing, |_| About::Type(cx.seq.0)),
+            Command::RegisterItem(command) => {
+                event.map_or(About::Type(command.item_type), |_| About::Item(cx.seq.0))
+            }
+            Command::RenameItem(words::RenameItem { item, .. })
+            | Command::RetypeItem(words::RetypeItem { item, .. })
+            | Command::RemoveItem(words::RemoveItem { item })
+            | Command::AddFavourite(words::AddFavourite { item })
+            | Command::RemoveFavourite(words::RemoveFavourite { item }) => About::Item(*item),
+        }
     }
 
     fn target(&self, command: &Command) -> u64 {

@@ -7,13 +7,13 @@
 
 use protocol::{
     Code, Refusal,
+    limits::{ITEM_NAME_BYTES_MAX, LOOKS_MAX},
     words::catalogue::{
         Favourites, ItemView, Items, ListTypes, SearchFavourites, SearchItems, TypeView, Types,
     },
 };
 
 use super::{
-    decide::ITEM_NAME_BYTES_MAX,
     favourites,
     fold::fold,
     state::{Catalogue, Item, Place},
@@ -22,10 +22,6 @@ use crate::domain::{
     Context,
     checks::{check_person, page_len, refusal},
 };
-
-/// Items one search looks at. Nobody else is served meanwhile: usual names take a third of a
-/// millisecond, the longest that nearly match under two.
-pub const LOOKS_MAX: usize = 5_000;
 
 impl Catalogue {
     pub(super) fn list_types(&self, query: &ListTypes) -> Result<Types, Refusal> {
@@ -61,7 +57,7 @@ impl Catalogue {
             if is_found(place, item) {
                 items.push(view(place, item, mine));
             }
-            last = place.item;
+            last = Self::cursor(place, item);
         }
         Ok(Items { next: 0, items })
     }
@@ -86,7 +82,7 @@ impl Catalogue {
         found.sort_unstable_by_key(|(place, _)| *place);
         let has_more = limit < found.len();
         found.truncate(limit);
-        let next = found.last().map_or(0, |(place, _)| place.item);
+        let next = found.last().map_or(0, |row| Self::cursor(row.0, row.1));
         Ok(Favourites {
             count: mine.count(),
             digest: mine.sum(),
@@ -97,8 +93,8 @@ impl Catalogue {
 
     /// The place to go on behind; `None` to begin.
     fn known_place(&self, after: u64) -> Result<Option<&Place>, Refusal> {
-        match self.row(after) {
-            Some((place, _)) => Ok(Some(place)),
+        match self.place_at(after) {
+            Some(place) => Ok(Some(place)),
             None if after == 0 => Ok(None),
             None => Err(Refusal::with(Code::SEARCH_PLACE, after, 0)),
         }

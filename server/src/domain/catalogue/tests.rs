@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use protocol::{
     Code, Key, Refusal, Roles, Seq, UserId,
+    limits::{FAVOURITES_MAX, ITEMS_MAX, LOOKS_MAX, TYPES_MAX},
     words::catalogue::{
         AddFavourite, AddType, Answer, Command, Event, FavouriteAdded, FavouriteRemoved,
         Favourites, ItemRegistered, ItemRemoved, ItemRenamed, ItemRetyped, ItemView, Items,
@@ -13,7 +14,7 @@ use protocol::{
     },
 };
 
-use super::{Catalogue, FAVOURITES_MAX, ITEMS_MAX, LOOKS_MAX, TYPES_MAX, state::NewItem};
+use super::{Catalogue, state::NewItem};
 use crate::domain::{
     Context, System,
     given::{Actor, Given, SERVER, STRANGER, given, member},
@@ -345,6 +346,39 @@ fn items_are_found_by_part_of_their_name_in_the_order_of_their_names() {
 }
 
 #[test]
+fn a_page_behind_an_item_that_moved_is_refused() {
+    let mut given = given::<Catalogue>(&four());
+    let favourites = |after| SearchFavourites {
+        text: String::new(),
+        after,
+        limit: 9,
+    };
+    let gone = |after| Refusal::with(Code::SEARCH_PLACE, after, 0);
+    // Nobody moves by another form of the same name.
+    for name in ["ação", "ACAO"] {
+        given.when(ANN, NOW, rename(1, name)).then(ItemRenamed {});
+        assert_eq!(all_pages(&given.system, "", 0, 1), [1, 2, 4, 3]);
+    }
+    given.when(ANN, NOW, rename(1, "zz")).then(ItemRenamed {});
+    given.asked(ANN, NOW, search("", 0, 1, 9)).refused(gone(1));
+    given.asked(ANN, NOW, favourites(1)).refused(gone(1));
+    // It goes on behind where it is now when that is what a page said.
+    assert_eq!(all_pages(&given.system, "", 0, 1), [2, 4, 3, 1]);
+    // And back: whoever was told to go on behind where it was between is still refused.
+    let between = 1 | 1 << 40;
+    let page = given.asked(ANN, NOW, search("", 0, between, 9));
+    page.then(Items {
+        next: 0,
+        items: vec![],
+    });
+    given.when(ANN, NOW, rename(1, "acao")).then(ItemRenamed {});
+    for after in [1, between] {
+        let page = given.asked(ANN, NOW, search("", 0, after, 9));
+        page.refused(gone(after));
+    }
+}
+
+#[test]
 fn a_search_that_makes_no_sense_is_refused() {
     let given = given::<Catalogue>(&[&four()[..], &[at(ANN, RemoveItem { item: 3 })]].concat());
     let page = |limit| Refusal::with(Code::PAGE_LEN, limit, 500);
@@ -636,6 +670,8 @@ const TEXTS: [(&str, &str); 5] = [
 struct Naive {
     items: BTreeMap<u64, (usize, u64)>,
     favourites: BTreeSet<(UserId, u64)>,
+    /// Items that were renamed, whatever to.
+    moved: BTreeSet<u64>,
 }
 
 impl Naive {
@@ -649,6 +685,7 @@ impl Naive {
             }
             (Command::RenameItem(command), _) => {
                 self.items.get_mut(&command.item).unwrap().0 = index(&command.name);
+                self.moved.insert(command.item);
             }
             (Command::RetypeItem(command), _) => {
                 self.items.get_mut(&command.item).unwrap().1 = command.item_type;
@@ -676,6 +713,16 @@ impl Naive {
     fn favourites_of(&self, user: UserId) -> Vec<u64> {
         let own = self.favourites.iter().filter(|(other, _)| *other == user);
         own.map(|(_, item)| *item).collect()
+    }
+
+    /// Holds that whichever of `before` is still among `after` and was not renamed was shown once.
+    fn check_walk(&self, shown: &[u64], before: &[u64], after: &[u64]) {
+        for item in before {
+            if after.contains(item) && !self.moved.contains(item) {
+                let times = shown.iter().filter(|other| *other == item).count();
+                assert_eq!(times, 1, "{item} among {shown:?}");
+            }
+        }
     }
 
     /// The ids of the items with this in their names, in order.
@@ -708,6 +755,42 @@ fn all_pages(system: &Catalogue, text: &str, item_type: u64, limit: u16) -> Vec<
         }
         assert_ne!(page.next, after, "a page goes on behind the one before");
         after = page.next;
+    }
+}
+
+/// Walks all pages while this happens between them, each command before one page. Says what was shown,
+/// in order, or that it was told to begin again.
+fn walk(
+    given: &mut Given<Catalogue>,
+    naive: &mut Naive,
+    between: &[(Actor, Command)],
+    mut page: impl FnMut(&Catalogue, u64) -> Result<(Vec<u64>, u64), Refusal>,
+) -> Option<Vec<u64>> {
+    let (mut shown, mut after) = (Vec::new(), 0);
+    let mut between = between.iter();
+    naive.moved.clear();
+    loop {
+        match page(&given.system, after) {
+            Ok((items, next)) => {
+                shown.extend(items);
+                if next == 0 {
+                    return Some(shown);
+                }
+                after = next;
+            }
+            Err(refusal) => {
+                let (item, code) = (refusal.value, refusal.code);
+                assert_eq!((item, code), (after, Code::SEARCH_PLACE));
+                return None;
+            }
+        }
+        if let Some((actor, command)) = between.next() {
+            let seq = given.next_seq();
+            if let Ok(event) = given.execute(*actor, NOW, command) {
+                naive.note(seq, actor.0, command, &event);
+            }
+            given.reload();
+        }
     }
 }
 
@@ -750,6 +833,18 @@ fn any_command() -> impl Strategy<Value = Command> {
     ]
 }
 
+/// What moves items, and takes them out of what is searched.
+fn any_change() -> impl Strategy<Value = Command> {
+    let item = || 1..30_u64;
+    let name = || (0..NAMES.len()).prop_map(|index| NAMES[index].0.to_owned());
+    prop_oneof![
+        6 => (item(), name()).prop_map(|(item, name)| RenameItem { item, name }.into()),
+        1 => item().prop_map(|item| RemoveItem { item }.into()),
+        2 => item().prop_map(|item| RemoveFavourite { item }.into()),
+        1 => (name(), 1..4_u64).prop_map(|(name, item_type)| RegisterItem { name, item_type }.into()),
+    ]
+}
+
 fn any_actor() -> impl Strategy<Value = Actor> {
     (0..6_u64, 0..8_u8).prop_map(|(user, roles)| Actor(UserId(user), Roles(roles)))
 }
@@ -778,6 +873,50 @@ proptest! {
         let (given, naive) = lived(&steps);
         check_searches(&given, &naive);
         prop_assert_eq!(given.replayed().state_hash(), given.system.state_hash());
+    }
+
+    #[test]
+    fn pages_show_whatever_was_there_all_the_while_or_say_to_begin_again(
+        steps in prop::collection::vec((any_actor(), any_command()), 1..60),
+        between in prop::collection::vec((Just(BOSS), any_change()), 0..12),
+        text in 0..TEXTS.len(),
+        limit in 1..4_u16,
+    ) {
+        let (text, fold) = TEXTS[text];
+        let (mut given, mut naive) = lived(&steps);
+        let before = naive.search(fold, 0);
+        let shown = walk(&mut given, &mut naive, &between, |system, after| {
+            let query = search(text, 0, after, limit).into();
+            let Answer::Items(page) = system.answer(&context(ANN), &query)? else {
+                panic!("a search finds items");
+            };
+            Ok((page.items.iter().map(|item| item.item).collect(), page.next))
+        });
+        if let Some(shown) = shown {
+            naive.check_walk(&shown, &before, &naive.search(fold, 0));
+        }
+    }
+
+    #[test]
+    fn pages_of_favourites_show_those_that_stayed_or_say_to_begin_again(
+        steps in prop::collection::vec((any_actor(), any_command()), 1..60),
+        between in prop::collection::vec((Just(Actor(UserId(3), Roles::MANAGER)), any_change()), 0..12),
+        limit in 1..4_u16,
+    ) {
+        let (mut given, mut naive) = lived(&steps);
+        let user = UserId(3);
+        let before = naive.favourites_of(user);
+        let shown = walk(&mut given, &mut naive, &between, |system, after| {
+            let text = String::new();
+            let query = SearchFavourites { text, after, limit }.into();
+            let Answer::Favourites(page) = system.answer(&context(member(user.0)), &query)? else {
+                panic!("favourites were asked for");
+            };
+            Ok((page.items.iter().map(|item| item.item).collect(), page.next))
+        });
+        if let Some(shown) = shown {
+            naive.check_walk(&shown, &before, &naive.favourites_of(user));
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use protocol::{
     Code, Refusal, UserId,
-    limits::TEXT_BYTES_MAX,
+    limits::{GROUP_MEMBERS_MAX, GROUPS_MAX, LIST_NAME_BYTES_MAX, ROOMS_MAX, TEXT_BYTES_MAX},
     words::chat::{
         AddMember, CreateGroup, CreateRoom, Delivered, GroupCreated, GroupLeft, GroupRenamed,
         JoinRoom, LeaveGroup, LeaveRoom, MarkDelivered, MarkRead, MemberAdded, MemberRemoved,
@@ -26,17 +26,8 @@ use super::{
 };
 use crate::domain::{
     Context,
-    checks::{check_length, check_person, check_room, refusal},
+    checks::{check_name, check_person, check_room, refusal},
 };
-
-/// Bytes of the name of a room or group: a line of a list.
-pub const CONVERSATION_NAME_BYTES_MAX: usize = 64;
-/// People in one group: who is more than that does not know who is in it, and wants a room.
-pub const GROUP_MEMBERS_MAX: usize = 256;
-/// Rooms one person may be in: their pending messages are found by walking along what they are in.
-pub const ROOMS_MAX: usize = 1_000;
-/// Groups one person may be in, for the same reason; being taken into one cannot be declined.
-pub const GROUPS_MAX: usize = 1_000;
 
 // Sending, and marking what came.
 impl Chat {
@@ -91,7 +82,7 @@ impl Chat {
         command: &CreateRoom,
     ) -> Result<RoomCreated, Refusal> {
         check_person(cx)?;
-        check_name(&command.name)?;
+        check_conversation_name(&command.name)?;
         if let Some(room) = self.room_named(&command.name) {
             return Err(Refusal::with(Code::ROOM_NAME_TAKEN, room, 0));
         }
@@ -142,7 +133,7 @@ impl Chat {
         command: &CreateGroup,
     ) -> Result<GroupCreated, Refusal> {
         check_person(cx)?;
-        check_name(&command.name)?;
+        check_conversation_name(&command.name)?;
         // Before the list is sorted: a stranger's list is as long as a frame.
         check_group_len(command.members.len())?;
         let members = founders(cx.actor, command);
@@ -209,7 +200,7 @@ impl Chat {
         command: &RenameGroup,
     ) -> Result<GroupRenamed, Refusal> {
         check_person(cx)?;
-        check_name(&command.name)?;
+        check_conversation_name(&command.name)?;
         let group = self.my_group(cx, command.group)?;
         Ok(GroupRenamed {
             index: group.last + 1,
@@ -323,12 +314,8 @@ fn check_text(text: &[u8]) -> Result<(), Refusal> {
         .map_err(|error| refusal(Code::TEXT_ENCODING, error.valid_up_to() + 1, 0))
 }
 
-fn check_name(name: &str) -> Result<(), Refusal> {
-    check_length(
-        Code::CONVERSATION_NAME_LENGTH,
-        name,
-        CONVERSATION_NAME_BYTES_MAX,
-    )
+fn check_conversation_name(name: &str) -> Result<(), Refusal> {
+    check_name(Code::CONVERSATION_NAME_LENGTH, name, LIST_NAME_BYTES_MAX)
 }
 
 fn check_group_len(members: usize) -> Result<(), Refusal> {

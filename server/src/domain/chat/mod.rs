@@ -26,10 +26,12 @@ mod tests;
 
 use protocol::{
     Code, Refusal, Seq, UserId,
-    words::chat::{self as words, Command, Event, Target},
+    words::{
+        chat::{self as words, Command, Event, Target},
+        log::About,
+    },
 };
 
-pub use decide::{CONVERSATION_NAME_BYTES_MAX, GROUP_MEMBERS_MAX, GROUPS_MAX, ROOMS_MAX};
 pub use state::Chat;
 
 use super::{
@@ -141,6 +143,14 @@ impl System for Chat {
 
     fn push(cx: &Context, command: &Command, event: &Event) -> Option<Pushed<words::Push>> {
         told::push(cx, command, event)
+    }
+
+    fn concerns(command: &Command, _event: &Event) -> Option<UserId> {
+        told::concerns(command)
+    }
+
+    fn about(cx: &Context, command: &Command, event: Option<&Event>) -> About {
+        told::about(cx, command, event)
     }
 
     fn memberships(&self, cx: &Context, command: &Command, event: &Event) -> Vec<Membership> {

@@ -7,7 +7,13 @@
 
 use protocol::{
     Seq, UserId,
-    words::chat::{Command, Content, Entry, Event, PUBLIC, Push, Receipt, Send, Sent, Target},
+    words::{
+        chat::{
+            AddMember, Command, Content, Entry, Event, PUBLIC, Push, Receipt, RemoveMember, Send,
+            Sent, Target,
+        },
+        log::About,
+    },
 };
 
 use super::{decide::founders, state::Chat};
@@ -58,6 +64,49 @@ pub(super) fn push(cx: &Context, command: &Command, event: &Event) -> Option<Pus
             | Event::Read(_),
             command,
         ) => panic!("{} cannot have caused {}", command.name(), event.name()),
+    }
+}
+
+/// Whom somebody took into a group or put out of it.
+pub(super) const fn concerns(command: &Command) -> Option<UserId> {
+    match command {
+        Command::AddMember(command) => Some(command.user),
+        Command::RemoveMember(command) => Some(command.user),
+        Command::Send(_)
+        | Command::CreateRoom(_)
+        | Command::JoinRoom(_)
+        | Command::LeaveRoom(_)
+        | Command::CreateGroup(_)
+        | Command::LeaveGroup(_)
+        | Command::RenameGroup(_)
+        | Command::MarkDelivered(_)
+        | Command::MarkRead(_) => None,
+    }
+}
+
+/// What a command was about: which conversation, and who in it.
+pub(super) fn about(cx: &Context, command: &Command, event: Option<&Event>) -> About {
+    match command {
+        Command::Send(command) => match (event, command.to) {
+            (Some(Event::Sent(sent)), _) => About::Conversation(sent.conversation),
+            (_, Target::Public) => About::Conversation(PUBLIC),
+            (_, Target::Person(user)) => About::Person(user),
+            (_, Target::Conversation(id)) => About::Conversation(id),
+        },
+        Command::CreateRoom(_) | Command::CreateGroup(_) => {
+            event.map_or(About::Nothing, |_| About::Conversation(cx.seq.0))
+        }
+        Command::JoinRoom(command) => About::Conversation(command.room),
+        Command::LeaveRoom(command) => About::Conversation(command.room),
+        Command::AddMember(AddMember { group, user })
+        | Command::RemoveMember(RemoveMember { group, user }) => About::Member {
+            conversation: *group,
+            user: *user,
+        },
+        Command::LeaveGroup(command) => About::Conversation(command.group),
+        Command::RenameGroup(command) => About::Conversation(command.group),
+        Command::MarkDelivered(command) => About::Conversation(command.conversation),
+        Command::MarkRead(command) => About::Conversation(command.conversation),
     }
 }
 

@@ -8,6 +8,10 @@
 
 use protocol::{
     Code, Refusal, Roles, UserId,
+    limits::{
+        LIST_NAME_BYTES_MAX, NETWORKS_MAX, SALE_CENTS_MAX, SELLER_STORES_MAX, SELLERS_MAX,
+        STORES_MAX,
+    },
     words::sales::{
         AssignSeller, NetworkOpened, OpenNetwork, OpenStore, RecordSale, SaleRecorded,
         SellerAssigned, StoreOpened,
@@ -17,21 +21,8 @@ use protocol::{
 use super::state::{Network, Sales, Store};
 use crate::domain::{
     Context,
-    checks::{DAY_MS, check_length, check_manager, check_person, check_room, not_allowed},
+    checks::{DAY_MS, check_manager, check_name, check_person, check_room, not_allowed},
 };
-
-/// Bytes of the name of a network or a store: a line of a list.
-pub const NAME_BYTES_MAX: usize = 64;
-/// Networks: admins open them, by hand.
-pub const NETWORKS_MAX: usize = 1_000;
-/// Stores of one network: all of them are parts of one answer.
-pub const STORES_MAX: usize = 1_000;
-/// People who ever sold in one store: all of them are parts of one answer.
-pub const SELLERS_MAX: usize = 1_000;
-/// Stores one person ever sold in: all of them are parts of one answer.
-pub const SELLER_STORES_MAX: usize = 1_000;
-/// The most that one sale can be: ten thousand million of whatever has cents.
-pub const SALE_CENTS_MAX: u64 = 1_000_000_000_000;
 
 impl Sales {
     pub(super) fn decide_network(
@@ -40,7 +31,11 @@ impl Sales {
         command: &OpenNetwork,
     ) -> Result<NetworkOpened, Refusal> {
         check_admin(cx)?;
-        check_length(Code::NETWORK_NAME_LENGTH, &command.name, NAME_BYTES_MAX)?;
+        check_name(
+            Code::NETWORK_NAME_LENGTH,
+            &command.name,
+            LIST_NAME_BYTES_MAX,
+        )?;
         check_room(Code::NETWORKS, self.networks_len(), NETWORKS_MAX)?;
         match self.network_named(&command.name) {
             Some(other) => Err(Refusal::with(Code::NETWORK_NAME_TAKEN, other, 0)),
@@ -54,7 +49,7 @@ impl Sales {
         command: &OpenStore,
     ) -> Result<StoreOpened, Refusal> {
         check_manager(cx)?;
-        check_length(Code::STORE_NAME_LENGTH, &command.name, NAME_BYTES_MAX)?;
+        check_name(Code::STORE_NAME_LENGTH, &command.name, LIST_NAME_BYTES_MAX)?;
         let network = self.known_network(command.network)?;
         check_room(Code::STORES, network.stores.len(), STORES_MAX)?;
         match network.store_names.get(command.name.as_str()) {

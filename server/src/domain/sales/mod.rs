@@ -8,8 +8,8 @@
 //! a store it is added to one part, of nobody, so that no other figure changes; nobody has no
 //! total of its own and is never the best.
 //!
-//! Deliberately absent: refunds, and removal of a store or a network. Who has the role of a seller
-//! is asked when they sell, not when they are assigned.
+//! Deliberately absent: refunds, and removal of a store or a network. Who is assigned must have
+//! the role of a seller, and who sells must have it still.
 
 mod apply;
 mod decide;
@@ -21,18 +21,18 @@ mod state;
 mod tests;
 
 use protocol::{
-    Refusal, UserId,
-    words::sales::{self as words, Command, Event},
+    Code, Refusal, Roles, UserId,
+    words::{
+        log::About,
+        sales::{self as words, Command, Event},
+    },
 };
 
-pub use decide::{
-    NAME_BYTES_MAX, NETWORKS_MAX, SALE_CENTS_MAX, SELLER_STORES_MAX, SELLERS_MAX, STORES_MAX,
-};
 pub use state::Sales;
 
-use super::{Context, NoWord, System, word};
+use super::{Context, Pushed, RoleNeeded, Stream, System, checks::is_somebody_elses, word};
 
-word!(Command, Event, words::Query, words::Answer);
+word!(Command, Event, words::Query, words::Answer, words::Push);
 
 impl System for Sales {
     const ID: u8 = words::SYSTEM;
@@ -40,7 +40,7 @@ impl System for Sales {
     type Event = Event;
     type Query = words::Query;
     type Answer = words::Answer;
-    type Push = NoWord;
+    type Push = words::Push;
 
     fn is_client_command(command: &Command) -> bool {
         match command {
@@ -55,6 +55,17 @@ impl System for Sales {
         match command {
             Command::AssignSeller(command) => std::slice::from_ref(&command.seller),
             Command::OpenNetwork(_) | Command::OpenStore(_) | Command::RecordSale(_) => &[],
+        }
+    }
+
+    fn role_needed(command: &Command) -> Option<RoleNeeded> {
+        match command {
+            Command::AssignSeller(command) => Some(RoleNeeded {
+                user: command.seller,
+                role: Roles::SELLER,
+                code: Code::NOT_SELLER,
+            }),
+            Command::OpenNetwork(_) | Command::OpenStore(_) | Command::RecordSale(_) => None,
         }
     }
 
@@ -80,6 +91,48 @@ impl System for Sales {
             words::Query::NetworkTotal(query) => self.network_total(cx, query).map(Into::into),
             words::Query::BestSeller(query) => self.best_seller(cx, query).map(Into::into),
             words::Query::BestStore(query) => self.best_store(cx, query).map(Into::into),
+        }
+    }
+
+    fn push(cx: &Context, command: &Command, event: &Event) -> Option<Pushed<words::Push>> {
+        let (Command::AssignSeller(command), Event::SellerAssigned(event)) = (command, event)
+        else {
+            return None;
+        };
+        is_somebody_elses(cx, command.seller).then(|| Pushed {
+            stream: Stream::Person(command.seller),
+            word: words::Assigned {
+                store: command.store,
+                before: event.before,
+                by: cx.actor,
+            }
+            .into(),
+            is_kept: true,
+        })
+    }
+
+    fn concerns(command: &Command, _event: &Event) -> Option<UserId> {
+        match command {
+            Command::AssignSeller(command) => Some(command.seller),
+            Command::OpenNetwork(_) | Command::OpenStore(_) | Command::RecordSale(_) => None,
+        }
+    }
+
+    fn about(cx: &Context, command: &Command, event: Option<&Event>) -> About {
+        match command {
+            Command::OpenNetwork(_) => event.map_or(About::Nothing, |_| About::Network(cx.seq.0)),
+            Command::OpenStore(command) => {
+                event.map_or(About::Network(command.network), |_| About::Store(cx.seq.0))
+            }
+            Command::AssignSeller(words::AssignSeller { seller, store }) => About::Seller {
+                user: *seller,
+                store: *store,
+            },
+            Command::RecordSale(command) => About::Sale {
+                store: command.store,
+                cents: command.cents,
+                day: command.day,
+            },
         }
     }
 

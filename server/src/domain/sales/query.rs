@@ -6,7 +6,7 @@
 
 use protocol::{
     Code, Refusal, UserId,
-    limits::REPLY_BYTES_MAX,
+    limits::{REPLY_BYTES_MAX, SELLER_STORES_MAX, SELLERS_MAX, STORES_MAX},
     words::sales::{
         BestSeller, BestSellers, BestStore, BestStores, ListNetworks, ListStores, NetworkTotal,
         NetworkTotals, NetworkView, Networks, Part, Period, SellerTotal, SellerTotals, StoreTotal,
@@ -14,11 +14,7 @@ use protocol::{
     },
 };
 
-use super::{
-    decide::{SELLER_STORES_MAX, SELLERS_MAX, STORES_MAX},
-    ledger::plus,
-    state::Sales,
-};
+use super::{ledger::plus, state::Sales};
 use crate::domain::{
     Context,
     checks::{check_manager, check_person, page_len},

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use protocol::{
     Code, Key, Refusal, Roles, Seq, UserId,
+    limits::{NETWORKS_MAX, SALE_CENTS_MAX, SELLER_STORES_MAX, SELLERS_MAX, STORES_MAX},
     words::sales::{
         Answer, AssignSeller, BestSeller, BestSellers, BestStore, BestStores, Command,
         ListNetworks, ListStores, NetworkOpened, NetworkTotal, NetworkTotals, NetworkView,
@@ -14,9 +15,7 @@ use protocol::{
     },
 };
 
-use super::{
-    NETWORKS_MAX, SALE_CENTS_MAX, SELLER_STORES_MAX, SELLERS_MAX, STORES_MAX, Sales, ledger::plus,
-};
+use super::{Sales, ledger::plus};
 use crate::domain::{
     Context, System,
     checks::DAY_MS,

@@ -84,6 +84,8 @@ pub struct Executed {
     pub memberships: Vec<Membership>,
     /// What it was about, for the trail; 0 for nothing.
     pub target: u64,
+    /// Whom else it concerns, for the trail; nobody for nobody.
+    pub concerns: UserId,
     /// Who begins or ceases to exist.
     pub passage: Option<Passage>,
 }
@@ -97,6 +99,8 @@ pub struct Replayed {
     pub kept_in: Option<Stream>,
     /// What it was about, for the trail; 0 for nothing.
     pub target: u64,
+    /// Whom else it concerns, for the trail; nobody for nobody.
+    pub concerns: UserId,
     /// Who begins or ceases to exist.
     pub passage: Option<Passage>,
 }

@@ -10,11 +10,14 @@ mod one;
 
 use std::borrow::Cow;
 
-use protocol::{Record, Refusal, Roles, Seq, UserId, words::WordError};
+use protocol::{
+    Record, Refusal, Roles, Seq, UserId,
+    words::{WordError, log::About},
+};
 
 use self::one::{
     answer, answer_page, context_of, decide, decode, describe, execute, foresee, passage, push,
-    replay, unknown,
+    replay, step, unknown,
 };
 pub use self::{
     bytes::{
@@ -216,6 +219,17 @@ macro_rules! systems {
                 let mut hash = 0_u128;
                 $(hash = hash.wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b).wrapping_add(self.$name.state_hash());)*
                 hash
+            }
+
+            /// The name of a record's command, and what it was about, as a trail shows them.
+            ///
+            /// # Errors
+            /// If command or outcome do not decode.
+            pub fn step(record: &Record<'_>) -> Result<(&'static str, About), ReplayError> {
+                match record.kind.system() {
+                    $(<$system>::ID => step::<$system>(record),)*
+                    _other => Err(WordError::Unknown { kind: record.kind, schema: record.schema }.into()),
+                }
             }
 
             /// A command and its outcome as people read them.

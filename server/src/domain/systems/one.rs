@@ -5,8 +5,9 @@
 
 use protocol::{
     Code, Kind, Outcome, Record, Refusal, Roles, Seq, UserId,
+    code::Ways,
     outcome::{encode_accepted, encode_refused},
-    words::WordError,
+    words::{WordError, log::About},
 };
 
 use super::bytes::{
@@ -17,14 +18,14 @@ use crate::domain::{Context, Passage, System, Word, accounts::Accounts};
 
 pub(super) fn decode<S: System>(bytes: &CommandBytes<'_>) -> Result<S::Command, Refusal> {
     let command = S::Command::decode(bytes.kind, bytes.schema, bytes.body)
-        .map_err(|error| refusal(&error, bytes.body.len()))?;
+        .map_err(|error| refusal(&error))?;
     if bytes.source == Source::Client && !S::is_client_command(&command) {
         return Err(Refusal::with(Code::SERVER_ONLY, u64::from(bytes.kind.0), 0));
     }
     Ok(command)
 }
 
-/// What would happen, unless it is for somebody who is not there.
+/// What would happen, unless it is for somebody who is not there or may not do it.
 pub(super) fn decide<S: System>(
     system: &S,
     accounts: &Accounts,
@@ -33,9 +34,14 @@ pub(super) fn decide<S: System>(
 ) -> Result<S::Event, Refusal> {
     let event = system.decide(cx, command)?;
     let is_unknown = |user: &&UserId| accounts.name(**user).is_none();
-    match S::people(command).iter().find(is_unknown) {
-        Some(user) => Err(Refusal::with(Code::UNKNOWN_USER, user.0, 0)),
-        None => Ok(event),
+    if let Some(user) = S::people(command).iter().find(is_unknown) {
+        return Err(Refusal::with(Code::UNKNOWN_USER, user.0, 0));
+    }
+    match S::role_needed(command) {
+        Some(needed) if !accounts.roles(needed.user).contains(needed.role) => {
+            Err(Refusal::with(needed.code, needed.user.0, 0))
+        }
+        Some(_) | None => Ok(event),
     }
 }
 
@@ -72,10 +78,17 @@ pub(super) fn execute<S: System>(
                 push: S::push(cx, command, &event).map(|pushed| Box::new(PushBytes::new(&pushed))),
                 memberships: system.memberships(cx, command, &event),
                 target,
+                concerns: S::concerns(command, &event).unwrap_or_default(),
                 passage: S::passage(cx, &event),
             }
         }
         Err(refusal) => {
+            // What nobody asked for reaches nobody.
+            let is_heard = cx.actor != UserId::NOBODY;
+            debug_assert!(
+                !is_heard || refusal.code.comes_as(Ways::COMMAND),
+                "{refusal} to a command"
+            );
             encode_refused(&refusal, out);
             Executed {
                 target,
@@ -101,6 +114,7 @@ pub(super) fn replay<S: System>(
         let kept = S::push(&cx, &command, &event).filter(|pushed| pushed.is_kept);
         replayed.accepted = true;
         replayed.kept_in = kept.map(|pushed| pushed.stream);
+        replayed.concerns = S::concerns(&command, &event).unwrap_or_default();
         replayed.passage = S::passage(&cx, &event);
     }
     Ok(replayed)
@@ -144,8 +158,8 @@ pub(super) fn answer<S: System>(
     bytes: &CommandBytes<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Answered, Refusal> {
-    let query = S::Query::decode(bytes.kind, bytes.schema, bytes.body)
-        .map_err(|error| refusal(&error, bytes.body.len()))?;
+    let query =
+        S::Query::decode(bytes.kind, bytes.schema, bytes.body).map_err(|error| refusal(&error))?;
     let answer = match system.wanted(cx, &query) {
         Ok(Some(wanted)) => return Ok(Answered::FromLog(wanted)),
         Ok(None) => system.answer(cx, &query),
@@ -153,7 +167,10 @@ pub(super) fn answer<S: System>(
     };
     match answer {
         Ok(answer) => encode_answer(&answer, out),
-        Err(refusal) => encode_refused(&refusal, out),
+        Err(refusal) => {
+            debug_assert!(refusal.code.comes_as(Ways::QUERY), "{refusal} to a query");
+            encode_refused(&refusal, out);
+        }
     }
     Ok(Answered::Here)
 }
@@ -195,15 +212,23 @@ pub(super) fn describe<S: System>(record: &Record<'_>) -> Result<Described, Repl
     })
 }
 
+/// The name of a record's command, and what it was about.
+pub(super) fn step<S: System>(record: &Record<'_>) -> Result<(&'static str, About), ReplayError> {
+    let command = S::Command::decode(record.kind, record.schema, record.body)?;
+    let event = decode_event::<S>(record)?;
+    let about = S::about(&context_of(record), &command, event.as_ref());
+    Ok((command.name(), about))
+}
+
 /// Why bytes are no word.
 #[must_use]
-pub fn refusal(error: &WordError, body_len: usize) -> Refusal {
+pub fn refusal(error: &WordError) -> Refusal {
     match error {
         WordError::Unknown { kind, .. } => unknown(*kind),
-        WordError::Body { kind, .. } => Refusal::with(
+        WordError::Body { kind, source } => Refusal::with(
             Code::BAD_BODY,
             u64::from(kind.0),
-            u64::try_from(body_len).unwrap_or(u64::MAX),
+            u64::try_from(source.at).unwrap_or(u64::MAX),
         ),
     }
 }

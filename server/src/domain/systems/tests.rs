@@ -64,7 +64,7 @@ impl System for Counter {
     fn decide(&self, _cx: &Context, command: &Step) -> Result<Step, Refusal> {
         match command {
             Step(by) if *by < 10 => Ok(Step(*by)),
-            Step(by) => Err(Refusal::with(Code::PAGE_LEN, (*by).into(), 9)),
+            Step(by) => Err(Refusal::with(Code::HOLD_LENGTH, (*by).into(), 9)),
         }
     }
     fn apply(&mut self, _cx: &Context, _command: &Step, event: &Step) {
@@ -74,6 +74,9 @@ impl System for Counter {
         Ok(Step(u8::try_from(self.0).expect("a short test")))
     }
     fn forget(&mut self, _cx: &Context, _user: UserId) {}
+    fn about(_cx: &Context, _command: &Step, _event: Option<&Step>) -> About {
+        About::Nothing
+    }
     fn target(&self, _command: &Step) -> u64 {
         0
     }

@@ -238,7 +238,7 @@ impl Classic {
                 let to = person(&recipient, directory)?;
                 signal(&Typing { to, on }.into(), frames);
             }
-            Said::Ping => Request::Ping { correlation: 0 }.encode(frames),
+            Said::Ping => Request::Ping { correlation: 1 }.encode(frames),
         }
         Ok(())
     }

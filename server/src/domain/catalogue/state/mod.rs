@@ -62,7 +62,14 @@ pub(super) struct Item {
     pub(super) registrar: UserId,
     /// Lists of favourites it is on.
     pub(super) fans: u32,
+    /// How often it moved to another place in the order of a search, modulo [`MOVES`].
+    moves: u16,
 }
+
+/// Bits of a cursor that say which item. Ids are positions, and no log has 2^40 of them.
+const ITEM_BITS: u32 = 40;
+/// Moves that a cursor tells apart: as many as let it be read as a double, as some readers of JSON do.
+const MOVES: u16 = 1 << 13;
 
 /// An item as it begins.
 #[derive(Debug, Clone, Copy)]
@@ -140,6 +147,18 @@ impl Catalogue {
         Some(Place { fold, item: id })
     }
 
+    /// What a search says to go on behind this item later. It tells whether the item is still where it
+    /// was; of one that never moved it is the id.
+    pub(super) fn cursor(place: &Place, item: &Item) -> u64 {
+        place.item | u64::from(item.moves) << ITEM_BITS
+    }
+
+    /// The place that a cursor means; `None` if its item is not there any more.
+    pub(super) fn place_at(&self, cursor: u64) -> Option<&Place> {
+        let (place, item) = self.row(cursor & ((1 << ITEM_BITS) - 1))?;
+        (Self::cursor(place, item) == cursor).then_some(place)
+    }
+
     /// The item of a type with a name of this fold. Walks along the items of that fold, of which
     /// each type has one at most.
     pub(super) fn item_named(&self, fold: &str, item_type: u64) -> Option<u64> {
@@ -189,15 +208,19 @@ impl Catalogue {
             item_type: new.item_type,
             registrar: new.registrar,
             fans: 0,
+            moves: 0,
         };
         self.by_registrar.insert((new.registrar, new.id));
         self.put_item(new.id, item);
     }
 
     pub(super) fn rename_item(&mut self, id: u64, name: &str) {
-        let item = self.take_item(id);
-        let name = name.into();
-        self.put_item(id, Item { name, ..item });
+        let mut item = self.take_item(id);
+        if fold(&item.name) != fold(name) {
+            item.moves = (item.moves + 1) % MOVES;
+        }
+        item.name = name.into();
+        self.put_item(id, item);
     }
 
     pub(super) fn retype_item(&mut self, id: u64, item_type: u64) {

@@ -16,7 +16,7 @@ use crate::{
 
 /// The least bytes of each.
 const TYPE_BYTES: usize = 8 + 8;
-const ITEM_BYTES: usize = 8 + 8 + 8 + 8 + 4;
+const ITEM_BYTES: usize = 8 + 8 + 8 + 8 + 4 + 2;
 const PERSON_BYTES: usize = 8 + 8;
 
 impl Saved for Catalogue {
@@ -100,11 +100,13 @@ impl Item {
             item_type,
             registrar,
             fans,
+            moves,
         } = self;
         out.bytes(name.as_bytes());
         out.u64(*item_type);
         out.u64(registrar.0);
         out.u32(*fans);
+        out.array(&moves.to_le_bytes());
     }
 }
 
@@ -115,6 +117,7 @@ fn load_item(from: &mut SectionReader<'_>) -> Result<(Place, Item), Unsound> {
         item_type: from.u64()?,
         registrar: UserId(from.u64()?),
         fans: from.u32()?,
+        moves: u16::from_le_bytes(from.array()?),
     };
     let fold = fold(&item.name).into();
     Ok((Place { fold, item: id }, item))

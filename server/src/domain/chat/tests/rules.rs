@@ -2,6 +2,7 @@
 
 use protocol::{
     Code, Personal, Refusal, UserId,
+    limits::{GROUP_MEMBERS_MAX, GROUPS_MAX, ROOMS_MAX},
     words::chat::{
         Command, Delivered, GroupCreated, GroupLeft, GroupRenamed, MemberAdded, MemberRemoved,
         PUBLIC, Read, RoomCreated, RoomJoined, RoomLeft, Send, Sent, Target,
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::domain::{
     System,
-    chat::{Chat, GROUP_MEMBERS_MAX, GROUPS_MAX, ROOMS_MAX},
+    chat::Chat,
     given::{Actor, SERVER, STRANGER, given, member},
 };
 

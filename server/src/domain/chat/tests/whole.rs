@@ -297,7 +297,71 @@ fn any_command() -> impl Strategy<Value = Command> {
     ]
 }
 
+/// A list of the first person's, by its number.
+fn list(number: usize, after: Option<u64>, limit: u16) -> Query {
+    let id = after.unwrap_or_default();
+    match number {
+        0 => ListConversations { after, limit }.into(),
+        1 => ListPending { after, limit }.into(),
+        2 => ListRooms { after: id, limit }.into(),
+        _ => ListMembers {
+            conversation: 3,
+            after: UserId(id),
+            limit,
+        }
+        .into(),
+    }
+}
+
+/// The ids of a page; none when it is refused.
+fn page(world: &World, number: usize, after: Option<u64>, limit: u16) -> Option<Vec<u64>> {
+    let cx = context(member(1), world.seq);
+    let answer = world.chat.answer(&cx, &list(number, after, limit)).ok()?;
+    Some(match answer {
+        Answer::Conversations(page) => {
+            let views = page.conversations.iter();
+            views.map(|view| view.conversation).collect()
+        }
+        Answer::Rooms(page) => page.rooms.iter().map(|view| view.room).collect(),
+        Answer::Members(page) => page.members.iter().map(|view| view.user.0).collect(),
+        Answer::History(_) => panic!("no list is answered with entries"),
+    })
+}
+
 proptest! {
+    #[test]
+    fn pages_of_a_list_show_whatever_was_there_all_the_while_once(
+        before in prop::collection::vec((any_person(), any_command()), 1..60),
+        between in prop::collection::vec((any_person(), any_command()), 0..12),
+        number in 0..4_usize,
+        limit in 1..4_u16,
+    ) {
+        let mut world = World::inhabited();
+        for (actor, command) in before {
+            world.execute(actor, &command);
+        }
+        let (mut shown, mut always) = (Vec::new(), page(&world, number, None, 500));
+        let mut between = between.into_iter();
+        let is_whole = loop {
+            let Some(ids) = page(&world, number, shown.last().copied(), limit) else {
+                break false;
+            };
+            if ids.is_empty() {
+                break true;
+            }
+            shown.extend(ids);
+            if let Some((actor, command)) = between.next() {
+                world.execute(actor, &command);
+                let now = page(&world, number, None, 500).unwrap_or_default();
+                always = always.map(|always| always.into_iter().filter(|id| now.contains(id)).collect());
+            }
+        };
+        prop_assert!(shown.is_sorted_by(|one, other| one < other), "{shown:?}");
+        for id in always.unwrap_or_default() {
+            prop_assert!(!is_whole || shown.contains(&id), "{id} is not among {shown:?}");
+        }
+    }
+
     #[test]
     fn whatever_is_asked_indices_have_no_gap_and_watermarks_never_fall(
         steps in prop::collection::vec((any_person(), any_command(), 0..40_u8), 1..120),
