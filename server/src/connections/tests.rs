@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 
 use proptest::prelude::*;
 use protocol::{
-    Key, Outcome, OwnedRecord, Record, Roles, UserId, frame,
+    Code, Key, Outcome, OwnedRecord, Record, Roles, UserId, frame,
     limits::{REPLY_BYTES_MAX, WIRE_VERSION},
     message::{Reply, Request, WelcomeFlags},
     words::{

@@ -20,7 +20,10 @@ impl Hub {
         let HubParts { engine, reader, .. } = &mut self.parts;
         let prepared = match log_in::prepare(engine, &mut **reader, secret, wall, log_in) {
             Ok(prepared) => prepared,
-            Err(error) => return self.handle_reader_failure(origin, &error),
+            Err(error) => {
+                let newest = engine.durable().seq;
+                return self.refuse_unreadable(origin, newest, &error);
+            }
         };
         let Some((token, command)) = prepared else {
             let waiting = engine.waiting();

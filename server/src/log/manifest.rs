@@ -39,7 +39,7 @@ const COVERED: [&str; 4] = [
     database::FILE_NAME,
     mark::FILE_NAME,
     people::FILE_NAME,
-    crate::serve::SECRET_FILE,
+    crate::secret::SECRET_FILE,
 ];
 
 /// The longest log of which a server that stops makes a manifest. It hashes at some 1 to 2 GB/s, so

@@ -17,7 +17,7 @@ use crate::{
     archive,
     engine::Engine,
     keys::Found,
-    log::{LogError, LogReader},
+    log::{self, LogError, LogReader},
     passwords::{Secret, token_hash},
 };
 
@@ -133,7 +133,7 @@ fn recorded(
         return Ok(of_session.or(of_refused));
     }
     let mut found = None;
-    reader.read(seq, &mut |row| {
+    log::read_proven(reader, seq, &mut |row| {
         let record = &row.record;
         let command = Command::decode(record.kind, record.schema, record.body);
         let token_hash = match command {
