@@ -51,7 +51,9 @@ pub(crate) fn make(
     )?;
     let key = Key(random()?);
     let salt = secret.salt(key, &name);
-    let password_hash = passwords::hash(&password, salt, config.password_cost);
+    let memory = &mut passwords::Memory::default();
+    let password_hash = passwords::hash(&password, salt, config.password_cost, memory)
+        .map_err(|error| ServeError::System(error.to_string()))?;
     let register = Command::from(Register {
         name: name.as_str().into(),
         password_hash: password_hash.into(),

@@ -4,6 +4,7 @@
 //! sleeps or knows a port: every wait is for something to arrive.
 
 mod delivery;
+mod floods;
 mod happy;
 mod health;
 mod hostile;
