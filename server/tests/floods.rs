@@ -30,7 +30,7 @@ use protocol::{
 use server::{ServerConfig, passwords::PasswordCost, session::SessionTimeouts};
 use tempfile::TempDir;
 
-use crate::support::{Client, PASSWORD, Server, config, reserve, try_start};
+use crate::support::{Client, PASSWORD, Server, config, key, reserve, try_start};
 
 /// Requests of the innocent client beside each flood, three of which go together.
 const ASKED: u32 = 12;
@@ -568,7 +568,7 @@ fn log_in_beside(names: impl Fn(usize) -> String) {
     for (nth, client) in crowd.iter_mut().enumerate() {
         client.send(&Request::Auth {
             correlation: 1,
-            key: Key([9; 16]),
+            key: key(UserId(999), u64::try_from(nth).unwrap()),
             request: AuthRequest::LogIn {
                 name: names(nth),
                 password: "not the password".to_owned(),
