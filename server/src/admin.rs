@@ -51,7 +51,9 @@ pub(crate) fn make(
     )?;
     // That of the record, so that the salt proves the secret at the next start.
     let salt = secret.salt(engine.own_key(), &name);
-    let password_hash = passwords::hash(&password, salt, config.password_cost);
+    let memory = &mut passwords::Memory::default();
+    let password_hash = passwords::hash(&password, salt, config.password_cost, memory)
+        .map_err(|error| ServeError::System(error.to_string()))?;
     let register = Command::from(Register {
         name: name.as_str().into(),
         password_hash: password_hash.into(),

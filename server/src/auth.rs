@@ -1,44 +1,70 @@
 //! Finding out who somebody is: the slow part of registering and logging in.
 //!
 //! A shown name and password go in; a command for the log comes out, with the secret taken out of
-//! it. Hashing runs on other threads, as many at once as there are permits, and the permit travels
-//! with the work, so that a caller who gives up frees nothing early. Deliberately absent: rules
-//! about names and sessions (`domain::accounts`).
+//! it. Hashing is done by other threads (`hashing`); who waits for one is in a queue that is fair to names (`fair`)
+//! and bounded in time: whoever would wait for longer is told `busy`, and when to come again. A connection has
+//! one authentication at a time, so it waits behind itself only. Resuming a session hashes nothing and waits for
+//! nothing. Deliberately absent: rules about names and sessions (`domain::accounts`).
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use protocol::{
     Code, Key, Refusal, UserId,
-    limits::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN},
+    limits::{NAME_LEN_MAX, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN},
     words::accounts::{AuthRequest, Command, Register, Rehash, SessionResumed, Token},
 };
-use tokio::{sync::Semaphore, task};
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::{
     domain::systems::{CommandBytes, OwnedCommand, Source},
-    engine::{Ask, Busy, Origin},
+    engine::{Ask, BUSY_RETRY_MS, Busy, Origin},
+    fair::{Class, FairQueue},
+    hashing::{Hashed, Hashers, Job},
     hub::Hub,
     log_in::CheckedLogIn,
     passwords::{self, Check, PasswordCost, Secret},
 };
 
-/// Authentications waiting for a hash, beyond which the answer is `busy`. At the default cost a
-/// core does some 30 a second; a reconnect storm should resume its sessions instead.
-pub const AUTH_WAITING_MAX: usize = 4_096;
+/// For how long an authentication may wait for a thread that hashes. At the default cost a core does some 30
+/// a second; a reconnect storm should resume its sessions instead.
+const WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// Authentications of one class that may wait, however short a hash takes: what they say takes memory.
+const WAITING_MAX: usize = 2_048;
+
+/// Bytes of a name that is worth looking for, with room for those that are refused for their length.
+const NAME_BYTES_MAX: usize = 1_024;
+
+/// What a hash is taken to last before one was made.
+const FIRST_HASH: Duration = Duration::from_millis(30);
+
+/// Milliseconds after which to try again where there was no memory.
+const MEMORY_RETRY_MS: u32 = 500;
 
 /// Who somebody claims to be, and where the answer goes.
 struct Claim {
     origin: Origin,
     key: Key,
     name: String,
-    password: Zeroizing<String>,
+    password: Arc<Zeroizing<String>>,
 }
 
 impl Claim {
-    /// A claim whose password has a length that is worth hashing.
+    /// A claim of which name and password have a length that is worth a hash.
     fn new(origin: Origin, key: Key, name: String, password: String) -> Result<Self, Refusal> {
-        let password = Zeroizing::new(password);
+        let wide = |len| u64::try_from(len).unwrap_or(u64::MAX);
+        let password = Arc::new(Zeroizing::new(password));
+        if NAME_BYTES_MAX < name.len() {
+            let len = wide(name.chars().count());
+            return Err(Refusal::with(Code::NAME_LENGTH, len, wide(NAME_LEN_MAX)));
+        }
         if (PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.len()) {
             return Ok(Self {
                 origin,
@@ -47,37 +73,130 @@ impl Claim {
                 password,
             });
         }
-        let wide = |len| u64::try_from(len).unwrap_or(u64::MAX);
         let (len, max) = (wide(password.len()), wide(PASSWORD_BYTES_MAX));
         Err(Refusal::with(Code::PASSWORD_LENGTH, len, max))
     }
 }
 
-/// The bounded pool. One hash a core at a time: more would only wait for each other.
+/// Lets as many hash at once as there are threads, and the others wait.
 #[derive(Debug)]
-pub struct Authenticator {
-    permits: Arc<Semaphore>,
-    waiting: RefCell<usize>,
-    secret: Secret,
-    cost: PasswordCost,
+struct Gate {
+    threads: usize,
+    free: Cell<usize>,
+    waiting: RefCell<FairQueue<oneshot::Sender<()>>>,
+    /// How long a hash lasts, by the last few.
+    hash: Cell<Duration>,
 }
 
-impl Authenticator {
-    /// A pool for `cores` hashes at once.
-    #[must_use]
-    pub fn new(secret: Secret, cost: PasswordCost, cores: usize) -> Self {
+/// That one may hash; the next one may when this is dropped.
+struct Pass<'a>(&'a Gate);
+
+/// Why one may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Turned {
+    busy: Busy,
+    retry_after_ms: u32,
+}
+
+impl Gate {
+    fn new(threads: usize) -> Self {
         Self {
-            permits: Arc::new(Semaphore::new(cores)),
-            waiting: RefCell::new(0),
-            secret,
-            cost,
+            threads,
+            free: Cell::new(threads),
+            waiting: RefCell::default(),
+            hash: Cell::new(FIRST_HASH),
         }
     }
 
-    /// How many are being found out about.
+    /// How many of a class may wait: those who come last wait for [`WAIT_MAX`] when both are full.
+    fn waiting_max(&self) -> usize {
+        let hash = self.hash.get().as_micros().max(1);
+        let in_time = WAIT_MAX.as_micros() / 2 / hash;
+        let in_time = usize::try_from(in_time).unwrap_or(WAITING_MAX);
+        (in_time * self.threads).clamp(2 * self.threads, WAITING_MAX)
+    }
+
+    fn waiting(&self) -> usize {
+        let waiting = self.waiting.borrow();
+        waiting.len(Class::Known) + waiting.len(Class::Unknown)
+    }
+
+    /// Waits until somebody of this name may hash.
+    async fn enter(&self, class: Class, name: &str) -> Result<Pass<'_>, Turned> {
+        let free = self.free.get();
+        if 0 < free {
+            self.free.set(free - 1);
+            return Ok(Pass(self));
+        }
+        let (sender, let_in) = oneshot::channel();
+        let max = self.waiting_max();
+        let gone = self.waiting.borrow_mut().push(class, name, sender, max);
+        // Whoever has to go hears of it by this.
+        drop(gone);
+        match let_in.await {
+            Ok(()) => Ok(Pass(self)),
+            Err(_gone) => Err(self.turn_away()),
+        }
+    }
+
+    fn turn_away(&self) -> Turned {
+        let waiting = self.waiting();
+        let rounds = u32::try_from(waiting / self.threads).unwrap_or(u32::MAX);
+        let all = self.hash.get().saturating_mul(rounds).min(WAIT_MAX);
+        let retry_after_ms = u32::try_from(all.as_millis()).unwrap_or(u32::MAX);
+        Turned {
+            busy: Busy { waiting },
+            retry_after_ms: retry_after_ms.max(BUSY_RETRY_MS),
+        }
+    }
+
+    /// A hash lasted so long.
+    fn note(&self, hash: Duration) {
+        self.hash.set((self.hash.get() * 7 + hash) / 8);
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        let gate = self.0;
+        loop {
+            let next = gate.waiting.borrow_mut().pop();
+            match next.map(|next| next.send(())) {
+                // Whoever was next is not there any more.
+                Some(Err(())) => {}
+                Some(Ok(())) => return,
+                None => return gate.free.set(gate.free.get() + 1),
+            }
+        }
+    }
+}
+
+/// Finds out who people are.
+#[derive(Debug)]
+pub struct Authenticator {
+    gate: Gate,
+    hashers: Hashers,
+    secret: Secret,
+}
+
+impl Authenticator {
+    /// One that hashes on so many threads: as many as there are processors, since more would only wait for each
+    /// other.
+    ///
+    /// # Errors
+    /// If the system gives no threads.
+    pub fn new(secret: Secret, cost: PasswordCost, threads: usize) -> io::Result<Self> {
+        Ok(Self {
+            gate: Gate::new(threads),
+            hashers: Hashers::spawn(threads, cost)?,
+            secret,
+        })
+    }
+
+    /// How many wait to be found out about.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        *self.waiting.borrow()
+        self.gate.waiting()
     }
 
     /// Finds out who this is and submits what the log keeps of it, or answers why not.
@@ -88,28 +207,20 @@ impl Authenticator {
         key: Key,
         request: AuthRequest,
     ) {
-        let waiting = *self.waiting.borrow();
-        if AUTH_WAITING_MAX <= waiting {
-            hub.borrow_mut().refuse_busy(origin, Busy { waiting });
-            return;
+        let (name, password, is_new) = match request {
+            AuthRequest::Register { name, password } => (name, password, true),
+            AuthRequest::LogIn { name, password } => (name, password, false),
+            AuthRequest::Resume { token } => return resume(hub, origin, &token),
+        };
+        let claim = match Claim::new(origin, key, name, password) {
+            Ok(claim) => claim,
+            Err(refusal) => return hub.borrow_mut().refuse(origin, refusal),
+        };
+        if is_new {
+            self.register(hub, claim).await;
+        } else {
+            self.log_in(hub, claim).await;
         }
-        *self.waiting.borrow_mut() += 1;
-        match request {
-            AuthRequest::Register { name, password } => {
-                match Claim::new(origin, key, name, password) {
-                    Ok(claim) => self.register(hub, claim).await,
-                    Err(refusal) => hub.borrow_mut().refuse(origin, refusal),
-                }
-            }
-            AuthRequest::LogIn { name, password } => {
-                match Claim::new(origin, key, name, password) {
-                    Ok(claim) => self.log_in(hub, claim).await,
-                    Err(refusal) => hub.borrow_mut().refuse(origin, refusal),
-                }
-            }
-            AuthRequest::Resume { token } => resume(hub, origin, &token),
-        }
-        *self.waiting.borrow_mut() -= 1;
     }
 
     async fn register(&self, hub: &Rc<RefCell<Hub>>, claim: Claim) {
@@ -119,10 +230,11 @@ impl Authenticator {
             name,
             password,
         } = claim;
-        let (salt, cost) = (self.secret.salt(key, &name), self.cost);
-        let password_hash = self
-            .work(move || passwords::hash(&password, salt, cost))
-            .await;
+        let salt = self.secret.salt(key, &name);
+        let job = Job::Hash { password, salt };
+        let Some(Hashed::Hash(password_hash)) = self.hash(hub, origin, &name, job).await else {
+            return;
+        };
         submit(
             hub,
             origin,
@@ -149,11 +261,14 @@ impl Authenticator {
             credential.map(|credential| (credential.user, credential.password_hash.to_owned()))
         };
         let (user, stored) = credential.unzip();
-        let (cost, password) = (self.cost, Arc::new(password));
         let shown = Arc::clone(&password);
-        let check = self
-            .work(move || passwords::check(&shown, stored.as_deref(), cost))
-            .await;
+        let job = Job::Check {
+            password: shown,
+            stored,
+        };
+        let Some(Hashed::Check(check)) = self.hash(hub, origin, &name, job).await else {
+            return;
+        };
         let user = user.unwrap_or(UserId::NOBODY);
         let log_in = CheckedLogIn {
             user,
@@ -167,7 +282,7 @@ impl Authenticator {
         }
     }
 
-    /// Replaces a hash of yesterday's algorithm while its password is at hand.
+    /// Replaces a hash of yesterday's algorithm while its password is at hand, if there is room to.
     async fn rehash(
         &self,
         hub: &Rc<RefCell<Hub>>,
@@ -175,10 +290,15 @@ impl Authenticator {
         key: Key,
         password: Arc<Zeroizing<String>>,
     ) {
-        let (salt, cost) = (self.secret.salt(key, "rehash"), self.cost);
-        let password_hash = self
-            .work(move || passwords::hash(&password, salt, cost))
-            .await;
+        let salt = self.secret.salt(key, "rehash");
+        let Ok(_pass) = self.gate.enter(Class::Unknown, "").await else {
+            return;
+        };
+        let (hashed, lasted) = self.hashers.run(Job::Hash { password, salt }).await;
+        self.gate.note(lasted);
+        let Ok(Hashed::Hash(password_hash)) = hashed else {
+            return;
+        };
         let command = OwnedCommand::new(&Command::from(Rehash {
             user,
             password_hash: password_hash.into(),
@@ -188,16 +308,53 @@ impl Authenticator {
         hub.engine_mut().submit_own(wall, &command);
     }
 
-    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        let permit = permit.expect("the semaphore is never closed");
-        let done = task::spawn_blocking(move || {
-            let result = work();
-            drop(permit);
-            result
-        });
-        done.await
-            .expect("hashing does not panic and is never cancelled")
+    /// Has a password hashed when it is this name's turn, or answers why it cannot be.
+    async fn hash(
+        &self,
+        hub: &Rc<RefCell<Hub>>,
+        origin: Origin,
+        name: &str,
+        job: Job,
+    ) -> Option<Hashed> {
+        let is_known = hub
+            .borrow()
+            .engine()
+            .systems()
+            .accounts
+            .credential(name)
+            .is_some();
+        let class = if is_known {
+            Class::Known
+        } else {
+            Class::Unknown
+        };
+        let pass = match self.gate.enter(class, name).await {
+            Ok(pass) => pass,
+            Err(Turned {
+                busy,
+                retry_after_ms,
+            }) => {
+                hub.borrow_mut().refuse_busy(origin, busy, retry_after_ms);
+                return None;
+            }
+        };
+        // Nobody would hear what was found out.
+        if !hub.borrow().is_connected(origin.connection) {
+            return None;
+        }
+        let (hashed, lasted) = self.hashers.run(job).await;
+        self.gate.note(lasted);
+        drop(pass);
+        match hashed {
+            Ok(hashed) => Some(hashed),
+            Err(error) => {
+                tracing::warn!(%error, "a log-in was refused as busy");
+                let waiting = self.waiting();
+                hub.borrow_mut()
+                    .refuse_busy(origin, Busy { waiting }, MEMORY_RETRY_MS);
+                None
+            }
+        }
     }
 }
 

@@ -364,7 +364,8 @@ fn start(
         planted_bug: config.planted_bug,
     });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let authenticator = Authenticator::new(secret, config.password_cost, cores);
+    let authenticator = Authenticator::new(secret, config.password_cost, cores)
+        .map_err(|error| ServeError::System(error.to_string()))?;
     let data_dir = config.data_dir.clone();
     let open_reader = Box::new(move || {
         let reader = SqliteReader::open(&data_dir)?;

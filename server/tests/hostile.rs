@@ -3,6 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, TcpStream},
+    time::Duration,
 };
 
 use protocol::{
@@ -10,7 +11,7 @@ use protocol::{
     message::Request,
     words::{agenda, log as log_words},
 };
-use server::ServerConfig;
+use server::{ServerConfig, session::SessionTimeouts};
 
 use crate::support::{Client, Heard, block, config, fill_a_page, reserve, start_fresh, try_start};
 
@@ -142,9 +143,22 @@ fn one_connection_too_many_is_told_so() {
     next.ping();
 }
 
+/// Whoever reads nothing has to go soon.
+fn impatient(config: ServerConfig) -> ServerConfig {
+    ServerConfig {
+        timeouts: SessionTimeouts {
+            unread: Duration::from_millis(300),
+            ..config.timeouts
+        },
+        ..config
+    }
+}
+
 #[test]
 fn a_reader_who_never_reads_is_cut_off_and_the_server_lives() {
-    let (_data_dir, server) = start_fresh();
+    let data_dir = tempfile::tempdir().expect("a temporary directory");
+    let server = try_start(impatient(config(data_dir.path())));
+    let server = server.unwrap_or_else(|error| panic!("{error}"));
     let mut admin = server.admin();
     fill_a_page(&mut admin);
     let query = log_words::Query::from(log_words::ReadLog {
@@ -161,10 +175,11 @@ fn a_reader_who_never_reads_is_cut_off_and_the_server_lives() {
         body: &body,
     }
     .encode(&mut request);
-    // 500 pages of 195 KiB are 95 MiB: far more than every buffer on the way takes. A ping between
-    // them lets the server answer each, so that the limit of unanswered requests is not met.
+    // Pages of 195 KiB until it is ended: far more of them are asked for than every buffer on the way
+    // takes. A ping between them lets the server answer each, so that the limit of unanswered requests is
+    // not met.
     let mut bystander = server.connect();
-    let is_cut = (0..500).any(|_| {
+    let is_cut = (0..1_000_000).any(|_| {
         bystander.ping();
         admin.stream.write_all(&request).is_err()
     });
@@ -203,7 +218,7 @@ fn who_is_told_to_go_keeps_no_place() {
     let data_dir = tempfile::tempdir().expect("a temporary directory");
     let one = ServerConfig {
         connections_max: 1,
-        ..config(data_dir.path())
+        ..impatient(config(data_dir.path()))
     };
     let server = try_start(one).unwrap_or_else(|error| panic!("{error}"));
     let check = |mut guest: Client| {

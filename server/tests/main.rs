@@ -7,6 +7,7 @@ mod classic;
 mod clocks;
 mod damage;
 mod delivery;
+mod floods;
 mod happy;
 mod health;
 mod hostile;

@@ -26,7 +26,7 @@ use server::{
         systems::{CommandBytes, OwnedCommand, Source},
     },
     engine::{Ask, BATCH_LEN_MAX, Engine, Submitted},
-    hub::{Errand, Hub, HubParts},
+    hub::{Errand, Flow, Hub, HubParts, Work},
     keyring::Keyring,
     log::{Batch, EventLog, Head, LogError, LogReader, MemoryLog, commit},
     net::Link,
@@ -131,7 +131,8 @@ impl Room {
             hub: Rc::new(RefCell::new(hub)),
             gate,
             synced,
-            authenticator: Authenticator::new(Secret::new([3; 32]), PasswordCost::TEST, 1),
+            authenticator: Authenticator::new(Secret::new([3; 32]), PasswordCost::TEST, 1)
+                .expect("a thread"),
         }
     }
 
@@ -169,8 +170,9 @@ impl Room {
     fn show(&self, guest: &Guest, request: &Request<'_>) {
         let (mut bytes, mut errands) = (Vec::new(), Vec::new());
         request.encode(&mut bytes);
-        let flow = (self.hub.borrow_mut()).handle_input(guest.id, &bytes, &mut errands);
-        assert!(flow.is_continue());
+        let mut work = Work::default();
+        let flow = (self.hub.borrow_mut()).handle_input(guest.id, &bytes, &mut work, &mut errands);
+        assert_ne!(flow, Flow::Over);
         for errand in errands {
             let Errand::Auth {
                 origin,

@@ -13,6 +13,7 @@ use super::{
     Connections,
     followers::{Followers, List, Topic},
     following::Following,
+    frame::Gauge,
     hands::{Done, Hands, Written},
     outbox::{OUTBOX_FRAMES_MAX, SharedFrame},
     recent::Recent,
@@ -63,6 +64,12 @@ const _: () = assert!(OUTBOX_FRAMES_LONG + Slice::DEFAULT.backlog < OUTBOX_FRAME
 /// 10,000 people it is minutes of work.
 const ITEMS_MAX: usize = 16 * 1_024;
 
+/// Bytes of frames that may wait to be handed out before that: of the longest messages, half as many.
+pub(super) const ITEMS_BYTES_MAX: usize = 32 * 1_024 * 1_024;
+
+/// Items that may wait before what is said in passing is refused as busy: it gives way to what is logged.
+const ITEMS_CALM: usize = 1_024;
+
 /// One step of what the queue is to do.
 #[derive(Debug)]
 pub(crate) enum Item {
@@ -74,6 +81,15 @@ pub(crate) enum Item {
         from: Seq,
         follows: Vec<(Stream, Seq)>,
     },
+}
+
+impl Item {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Told(_, told) => told.frame.len(),
+            Self::Membership(..) | Self::Subscribe { .. } => 0,
+        }
+    }
 }
 
 /// A frame for many.
@@ -99,6 +115,10 @@ struct UnderWay {
 pub(crate) struct Delivery {
     pub(crate) slice: Slice,
     items: VecDeque<Item>,
+    /// Bytes of the frames in them.
+    items_bytes: usize,
+    /// Bytes of all frames that wait anywhere.
+    pub(crate) gauge: Gauge,
     under_way: Option<UnderWay>,
     /// The newest position whose item was begun: whoever is told everything up to it, and follows
     /// from there, misses nothing.
@@ -118,12 +138,24 @@ pub(crate) struct Delivery {
 
 impl Delivery {
     pub(crate) fn push(&mut self, item: Item) {
+        self.items_bytes += item.bytes();
         self.items.push_back(item);
+    }
+
+    fn pop(&mut self) -> Option<Item> {
+        let item = self.items.pop_front()?;
+        self.items_bytes -= item.bytes();
+        Some(item)
     }
 
     /// Whether nothing more may be decided until some of this is done.
     pub(crate) fn is_overloaded(&self) -> bool {
-        ITEMS_MAX < self.items.len()
+        ITEMS_MAX < self.items.len() || ITEMS_BYTES_MAX < self.items_bytes
+    }
+
+    /// Whether so much waits that what is said in passing has to give way.
+    pub(crate) fn is_busy(&self) -> bool {
+        ITEMS_CALM < self.items.len()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -157,7 +189,7 @@ impl Delivery {
 
     /// A push that was let go of: encoded here, once.
     pub(crate) fn push_released(&mut self, at: Head, told_at: Head, push: &PushBytes) {
-        let frame = encode(told_at, push);
+        let frame = encode(told_at, push, &self.gauge);
         if push.is_kept {
             self.recent.insert(at.seq, &frame);
         }
@@ -226,7 +258,7 @@ impl Connections {
                 } else {
                     left -= self.hand_on(under_way, left, Self::hand);
                 }
-            } else if let Some(item) = self.delivery.items.pop_front() {
+            } else if let Some(item) = self.delivery.pop() {
                 left -= 1;
                 self.begin(item, feed);
             } else {
@@ -354,11 +386,14 @@ impl Connections {
     /// gone says so again when that is sent.
     fn handle_written(&mut self, index: usize, frame: &[u8], taken: usize) {
         let connection = &mut self.slab[index];
+        connection.taken += u64::from(0 < taken);
         if taken < frame.len() {
             connection.session.handle_cut_frame(&frame[taken..]);
         }
         if connection.has_business() || !connection.outbox.is_empty() {
             self.send(index);
+        } else {
+            self.weigh(index);
         }
     }
 
@@ -410,11 +445,12 @@ impl Connections {
             connection.is_ready = true;
             self.delivery.ready.push_back(index);
         }
+        self.weigh(index);
     }
 
     /// A reader that does not read is told from where to go on, and is gone: nothing is left out in
     /// silence.
-    fn end_slow_reader(&mut self, index: usize) {
+    pub(super) fn end_slow_reader(&mut self, index: usize) {
         self.unsubscribe(index);
         self.unwatch(index);
         let connection = &mut self.slab[index];
@@ -428,7 +464,7 @@ impl Connections {
     }
 }
 
-pub(super) fn encode(at: Head, push: &PushBytes) -> SharedFrame {
+pub(super) fn encode(at: Head, push: &PushBytes, gauge: &Gauge) -> SharedFrame {
     let mut bytes = Vec::with_capacity(64 + push.body.len());
     Reply::Push {
         seq: at.seq,
@@ -438,5 +474,5 @@ pub(super) fn encode(at: Head, push: &PushBytes) -> SharedFrame {
         body: &push.body,
     }
     .encode(&mut bytes);
-    bytes.into()
+    SharedFrame::new(bytes, gauge)
 }

@@ -239,8 +239,9 @@ impl Delivery {
         keyring: &Keyring,
         reader: &mut dyn LogReader,
     ) -> Result<(Vec<SharedFrame>, usize), LogError> {
-        let recent = |seq: &Seq| (*seq, self.recent.find(*seq));
-        let mut frames: Vec<_> = seqs.iter().map(recent).collect();
+        let (recent, gauge) = (&mut self.recent, &self.gauge);
+        let find = |seq: &Seq| (*seq, recent.find(*seq));
+        let mut frames: Vec<_> = seqs.iter().map(find).collect();
         let missing: Vec<Seq> = frames
             .iter()
             .filter(|(_, frame)| frame.is_none())
@@ -253,8 +254,8 @@ impl Delivery {
             &missing,
             &mut |row| match archive::push_of(row, keyring) {
                 Ok(push) => {
-                    let frame = encode(archive::head_of(row), &push);
-                    self.recent.insert(row.record.seq, &frame);
+                    let frame = encode(archive::head_of(row), &push, gauge);
+                    recent.insert(row.record.seq, &frame);
                     if let Some((_, place)) = places.next() {
                         *place = Some(frame);
                     }

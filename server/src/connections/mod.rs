@@ -8,8 +8,11 @@ pub(crate) mod backlog;
 pub(crate) mod delivery;
 pub(crate) mod followers;
 mod following;
+pub(crate) mod frame;
 mod hands;
+mod inbox;
 pub(crate) mod outbox;
+mod pressure;
 pub(crate) mod recent;
 mod sending;
 
@@ -22,10 +25,14 @@ use protocol::{
 };
 use slab::Slab;
 
+pub(crate) use self::pressure::CONNECTIONS_BYTES_MAX;
+pub use self::pressure::HELD_BYTES_MAX;
+
 use self::{
     delivery::{Delivery, Item},
     followers::Topic,
     following::Following,
+    inbox::Inbox,
     outbox::Outbox,
 };
 
@@ -49,8 +56,8 @@ pub(crate) struct Connection {
     /// Whose it became.
     pub(crate) user: Option<UserId>,
     pub(crate) link: Link,
-    /// Bytes of a frame that has not arrived whole.
-    pub(crate) partial: Vec<u8>,
+    /// What it sent and nobody has considered.
+    pub(crate) inbox: Inbox,
     /// What makes lines of its frames, if it speaks lines.
     pub(crate) lines: Option<Box<Lines>>,
     /// What it is told without having asked.
@@ -79,6 +86,19 @@ pub(crate) struct Connection {
     pub(crate) is_lent: bool,
     /// Whether it counts against the limit; one that was refused at the door does not.
     pub(crate) is_admitted: bool,
+    /// Whether nothing more of it is considered until it has read more, or was answered.
+    pub(crate) is_paused: bool,
+    /// Bytes of answers to queries that wait for the disk.
+    pub(crate) awaited: usize,
+    /// What it cost, in bytes, when it was weighed last.
+    pub(crate) weight: usize,
+    /// Work that was done for it outside of its turns, to be taken off the next one.
+    pub(crate) debt: u32,
+    /// How often its link took something, and how often it had when the clock was looked at.
+    pub(crate) taken: u64,
+    pub(crate) taken_seen: u64,
+    /// Since when its link takes nothing, by the hub's clock.
+    pub(crate) stalled_at: Option<u64>,
     /// When the conversation was seen to be over, by the hub's clock.
     pub(crate) ended_at: Option<u64>,
 }
@@ -113,6 +133,12 @@ pub(crate) struct Connections {
     /// Connections that ever came in.
     pub(crate) accepted: u64,
     pub(crate) refusals: Refusals,
+    /// What all of them cost, in bytes.
+    pub(crate) weight: usize,
+    /// The most that they ever held, with the frames they share.
+    pub(crate) held_peak: usize,
+    /// Those of which nothing was considered, and now may be.
+    pub(crate) resumed: Vec<u64>,
     #[cfg(feature = "planted-bugs")]
     pub(crate) meddler: crate::planted::Meddler,
 }
@@ -128,7 +154,7 @@ impl Connections {
             session,
             user: None,
             link,
-            partial: Vec::new(),
+            inbox: Inbox::default(),
             lines: None,
             following: Following::default(),
             told: Seq::START,
@@ -143,6 +169,13 @@ impl Connections {
             is_blocked: false,
             is_lent: false,
             is_admitted,
+            is_paused: false,
+            awaited: 0,
+            weight: 0,
+            debt: 0,
+            taken: 0,
+            taken_seen: 0,
+            stalled_at: None,
             ended_at: None,
         });
         self.mark_dirty(index);
@@ -155,12 +188,7 @@ impl Connections {
         self.unwatch(index);
         let connection = self.slab.remove(index);
         self.admitted -= usize::from(connection.is_admitted);
-        if connection.is_dirty {
-            self.dirty.retain(|dirty| *dirty != index);
-        }
-        if connection.is_voiced {
-            self.voiced.retain(|voiced| *voiced != index);
-        }
+        self.weight -= connection.weight;
         if let Some(user) = connection.user
             && let Some(ids) = self.people.get_mut(&user)
         {
@@ -185,6 +213,7 @@ impl Connections {
             connection.is_dirty = true;
             self.dirty.push(index);
         }
+        self.weigh(index);
     }
 
     /// Counts what a conversation has just refused.
@@ -213,7 +242,13 @@ impl Connections {
                 origin,
                 at,
                 outcome,
-            } => self.answer(origin, at, outcome, accounts),
+                is_read,
+            } => {
+                if is_read {
+                    self.handle_read(origin, outcome.len());
+                }
+                self.answer(origin, at, outcome, accounts);
+            }
             Release::Again { origin, seq } => match archive::read_outcome(reader, seq) {
                 Ok((at, outcome)) => {
                     let outcome = &outcome;
@@ -221,6 +256,7 @@ impl Connections {
                         origin,
                         at,
                         outcome,
+                        is_read: false,
                     };
                     self.spread(&answer, accounts, reader);
                 }
@@ -290,6 +326,23 @@ impl Connections {
         self.slab[self.find(origin.connection)?].user
     }
 
+    /// An answer to a query waits for the disk.
+    pub(crate) fn await_read(&mut self, origin: Origin, len: usize) {
+        if let Some(index) = self.find(origin.connection) {
+            self.slab[index].awaited += len;
+            self.weigh(index);
+        }
+    }
+
+    /// It waits no more.
+    fn handle_read(&mut self, origin: Origin, len: usize) {
+        if let Some(index) = self.find(origin.connection) {
+            let connection = &mut self.slab[index];
+            // What was read before the connection was logged in was not counted: it is little.
+            connection.awaited = connection.awaited.saturating_sub(len);
+        }
+    }
+
     fn answer(&mut self, origin: Origin, at: Head, outcome: &[u8], accounts: &Accounts) {
         let Some(index) = self.find(origin.connection) else {
             return;
@@ -339,6 +392,7 @@ impl Connections {
     /// themselves comes back.
     pub(crate) fn handle_timeout(&mut self, now: u64, wall: u64) -> Vec<(usize, Vec<u8>)> {
         let mut asking = Vec::new();
+        self.relieve(now);
         for (index, connection) in &mut self.slab {
             connection.session.handle_timeout(now, wall);
             if let Some(code) = connection.session.take_refused() {
@@ -351,6 +405,12 @@ impl Connections {
             if connection.has_business() && !connection.is_dirty {
                 connection.is_dirty = true;
                 self.dirty.push(index);
+            }
+        }
+        for place in 0..self.dirty.len() {
+            let index = self.dirty[place];
+            if self.slab.contains(index) {
+                self.weigh(index);
             }
         }
         asking

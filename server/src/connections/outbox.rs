@@ -5,9 +5,11 @@
 //! comes back. Bounded, by the count and by the bytes: whoever lets more wait is a slow reader.
 //! Deliberately absent: the socket, and what the frames say.
 
-use std::{collections::VecDeque, rc::Rc};
+use std::collections::VecDeque;
 
 use protocol::Seq;
+
+pub(crate) use super::frame::SharedFrame;
 
 /// Frames that may wait for a reader whose socket takes no more. The socket's own buffers hold some
 /// twenty thousand short pushes before the first waits here, so a reader that is this far behind has
@@ -19,9 +21,6 @@ pub(crate) const OUTBOX_BYTES_MAX: usize = 1_024 * 1_024;
 
 /// Places kept after a burst.
 const OUTBOX_FRAMES_KEPT: usize = 8;
-
-/// A frame that is made once, for everybody who is to have it.
-pub(crate) type SharedFrame = Rc<[u8]>;
 
 /// See the head of this file.
 #[derive(Debug, Default)]
@@ -43,6 +42,16 @@ impl Outbox {
     /// How many frames wait.
     pub(crate) fn len(&self) -> usize {
         self.frames.len()
+    }
+
+    /// Bytes that wait.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What it costs, in bytes, beside the frames, which many share.
+    pub(crate) fn cost(&self) -> usize {
+        self.frames.capacity() * size_of::<(Seq, SharedFrame)>()
     }
 
     /// Whether nothing waits.
@@ -112,11 +121,16 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connections::frame::Gauge;
+
+    fn shared(bytes: &[u8]) -> SharedFrame {
+        SharedFrame::new(bytes.to_vec(), &Gauge::default())
+    }
 
     fn outbox(frames: &[(u64, &str)]) -> Outbox {
         let mut outbox = Outbox::default();
         for (seq, frame) in frames {
-            outbox.push(Seq(*seq), Rc::from(frame.as_bytes()));
+            outbox.push(Seq(*seq), shared(frame.as_bytes()));
         }
         outbox
     }
@@ -138,14 +152,14 @@ mod tests {
     #[test]
     fn what_is_left_of_a_frame_comes_out() {
         let mut outbox = outbox(&[(1, "one"), (2, "two"), (0, "news"), (4, "four")]);
-        assert_eq!(outbox.handle_sent(0), None);
+        assert!(outbox.handle_sent(0).is_none());
         assert_eq!(outbox.sent(), Seq(0));
         let (frame, sent) = outbox.handle_sent(4).expect("a part");
         assert_eq!(&frame[sent..], b"wo");
         assert_eq!(outbox.sent(), Seq(2), "the rest of it follows in any case");
-        assert_eq!(outbox.handle_sent(4), None);
+        assert!(outbox.handle_sent(4).is_none());
         assert_eq!(outbox.sent(), Seq(2), "news have no position");
-        assert_eq!(outbox.handle_sent(4), None);
+        assert!(outbox.handle_sent(4).is_none());
         assert!(outbox.is_empty());
         assert_eq!((outbox.sent(), outbox.bytes), (Seq(4), 0));
     }
@@ -153,9 +167,9 @@ mod tests {
     #[test]
     fn too_many_frames_are_too_much() {
         let mut outbox = Outbox::default();
-        let frame: SharedFrame = Rc::from(&b"x"[..]);
+        let frame = shared(b"x");
         for _ in 0..OUTBOX_FRAMES_MAX {
-            outbox.push(Seq(1), Rc::clone(&frame));
+            outbox.push(Seq(1), frame.clone());
         }
         assert!(!outbox.is_over());
         outbox.push(Seq(1), frame);
@@ -167,9 +181,9 @@ mod tests {
     #[test]
     fn too_many_bytes_are_too_much() {
         let mut outbox = Outbox::default();
-        let frame: SharedFrame = vec![0; OUTBOX_BYTES_MAX / 2].into();
-        outbox.push(Seq(1), Rc::clone(&frame));
-        outbox.push(Seq(2), Rc::clone(&frame));
+        let frame = shared(&vec![0; OUTBOX_BYTES_MAX / 2]);
+        outbox.push(Seq(1), frame.clone());
+        outbox.push(Seq(2), frame.clone());
         assert!(!outbox.is_over());
         outbox.push(Seq(3), frame);
         assert!(outbox.is_over());

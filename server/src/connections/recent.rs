@@ -4,7 +4,7 @@
 //! Positions with their frames go in, and come out while there is room for them; what went in first
 //! is forgotten first. Deliberately absent: the log.
 
-use std::{collections::VecDeque, rc::Rc};
+use std::collections::VecDeque;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -30,7 +30,7 @@ pub(crate) struct Recent {
 impl Recent {
     /// Keeps the frame of the push at `seq` for a while.
     pub(crate) fn insert(&mut self, seq: Seq, frame: &SharedFrame) {
-        if self.frames.insert(seq, Rc::clone(frame)).is_some() {
+        if self.frames.insert(seq, frame.clone()).is_some() {
             return;
         }
         self.order.push_back(seq);
@@ -56,7 +56,8 @@ mod tests {
     #[test]
     fn what_came_first_is_forgotten_first() {
         let mut recent = Recent::default();
-        let frame: SharedFrame = vec![0; RECENT_BYTES_MAX / 4].into();
+        let bytes = vec![0; RECENT_BYTES_MAX / 4];
+        let frame = SharedFrame::new(bytes, &crate::connections::frame::Gauge::default());
         for seq in [5, 1, 1, 9, 7] {
             recent.insert(Seq(seq), &frame);
         }

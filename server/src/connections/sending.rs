@@ -21,6 +21,11 @@ const WRITE_BYTES: usize = 128 * 1_024;
 impl Connections {
     /// Sends to one connection what its link takes, or when it is not lent any more.
     pub(crate) fn send(&mut self, index: usize) {
+        self.try_send(index);
+        self.weigh(index);
+    }
+
+    fn try_send(&mut self, index: usize) {
         let connection = &mut self.slab[index];
         if connection.lines.is_some() {
             return self.voice(index);
@@ -63,6 +68,7 @@ impl Connections {
         if !is_blocked {
             self.queue_behind(index);
         }
+        self.weigh(index);
         is_blocked
     }
 
@@ -77,6 +83,7 @@ impl Connections {
         if !is_blocked {
             self.queue_behind(index);
         }
+        self.weigh(index);
         is_blocked
     }
 }
@@ -117,14 +124,16 @@ impl Connection {
                 break;
             }
             match self.link.try_write(lines.outbound()) {
-                Ok(len) => lines.handle_sent(len),
+                Ok(len) => {
+                    lines.handle_sent(len);
+                    self.taken += 1;
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                     self.cut_if_slow();
                     return true;
                 }
                 Err(_gone) => {
-                    lines.discard();
-                    self.outbox.clear();
+                    self.discard();
                     self.link.shutdown();
                     return false;
                 }
@@ -160,13 +169,13 @@ impl Connection {
         }
         while !(self.session.outbound().is_empty() && self.outbox.is_empty()) {
             match self.write(scratch) {
-                Ok(()) => {}
+                Ok(()) => self.taken += 1,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                     self.cut_if_slow();
                     return true;
                 }
                 Err(_gone) => {
-                    self.outbox.clear();
+                    self.discard();
                     self.link.shutdown();
                     return false;
                 }
@@ -204,13 +213,6 @@ impl Connection {
             && self.lines.is_none()
             && !self.is_blocked
             && !self.is_lent
-    }
-
-    /// Ends the link if more waits than a reader can be allowed.
-    pub(crate) fn cut_if_slow(&self) {
-        if self.session.is_slow_reader() {
-            self.link.shutdown();
-        }
     }
 
     /// Ends the link of a conversation that has been over for long enough.

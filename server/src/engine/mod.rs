@@ -41,6 +41,17 @@ use round::{Round, Waiting};
 /// than by a longer queue.
 pub const BATCH_LEN_MAX: usize = 16 * 1024;
 
+/// Bytes of bodies and outcomes in one batch, beyond which the answer is `busy` as well: four thousand
+/// messages of the longest kind. While a disk stands still there are two batches.
+pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of outcomes of reads that may wait in one round, beyond which the answer is `busy`: eighty pages of
+/// the log.
+pub const READS_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Memory for outcomes of reads that a round keeps for the next one.
+const READS_KEPT: usize = 1024 * 1024;
+
 /// Commands to [`Engine::foresee`] before they are submitted: enough that memory is there in time,
 /// few enough that nothing of it is pushed out again.
 pub const FORESEEN: usize = 16;
@@ -289,7 +300,7 @@ impl Engine {
         #[cfg(feature = "planted-bugs")]
         let ask = &self.meddler.hear(ask, &mut heard);
         let waiting = self.building.batch.len();
-        if BATCH_LEN_MAX <= waiting {
+        if BATCH_LEN_MAX <= waiting || BATCH_BYTES_MAX <= self.building.batch.bytes() {
             return Err(Busy { waiting });
         }
         let (seq, mut follow_up) = match self.decide(now, ask, vacancy) {
@@ -483,6 +494,7 @@ impl Engine {
         round.batch.clear();
         round.waiting.clear();
         round.reads.clear();
+        round.reads.shrink_to(READS_KEPT);
         self.spare = round;
     }
 
@@ -497,6 +509,13 @@ impl Engine {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.building.batch.len()
+    }
+
+    /// Bytes of outcomes of reads that wait for a batch.
+    #[must_use]
+    pub fn waiting_reads(&self) -> usize {
+        let syncing = self.syncing.as_ref();
+        self.building.reads.len() + syncing.map_or(0, |round| round.reads.len())
     }
 
     /// The newest durable position.

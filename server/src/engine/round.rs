@@ -32,6 +32,8 @@ pub enum Release<'a> {
         at: Head,
         /// See [`protocol::outcome`].
         outcome: &'a [u8],
+        /// Whether it is what a query read, and not what became of a command.
+        is_read: bool,
     },
     /// The answer to a command that was decided before: it is in the log.
     Again {
@@ -136,6 +138,7 @@ impl Round {
                     origin,
                     at,
                     outcome,
+                    is_read: false,
                 }
             }
             Waiting::Push { row, ref push } => {
@@ -162,6 +165,7 @@ impl Round {
                 origin,
                 at,
                 outcome: &self.reads[outcome.clone()],
+                is_read: true,
             },
             Waiting::Again { origin, seq } => Release::Again { origin, seq },
             Waiting::Refused { origin, refusal } => Release::Refused { origin, refusal },

@@ -316,6 +316,7 @@ impl World {
                 origin,
                 at,
                 outcome,
+                is_read: _,
             } => {
                 assert!(at.seq <= durable, "released before it was durable");
                 answers.push((

@@ -2,15 +2,19 @@
 //!
 //! It is up before the log is opened and answers while the serving thread is busy or stuck. Whoever
 //! asks badly, slowly or too often harms only their own connection: one request a connection, a
-//! bound on its bytes and its time, and when too many are open the oldest goes. Deliberately
+//! bound on its bytes and its time, and when too many are open the oldest goes. When the system gives no more
+//! descriptors, it has some in reserve. Deliberately
 //! absent: passwords and TLS. It tells no secrets, but listen where only those who run it can ask.
 
 use std::{
+    cell::RefCell,
     collections::VecDeque,
     convert::Infallible,
+    fs::File,
     io,
     net::{SocketAddr, TcpListener as StdListener},
     path::{Path, PathBuf},
+    rc::Rc,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -33,6 +37,8 @@ use tokio::{
     time,
 };
 
+use crate::{clock::Monotonic, net::Complaints};
+
 use super::{
     judgement::{Judgement, is_live, is_ready},
     machine::Machine,
@@ -51,6 +57,9 @@ const HEADERS_MAX: usize = 64;
 
 /// How long a connection may take for its request and its answer.
 const CONNECTION_MAX: Duration = Duration::from_secs(5);
+
+/// Descriptors that are held for those who ask how it is when the system gives no more.
+const RESERVED: usize = 2;
 
 /// How long to wait before accepting again when the system gives no descriptor.
 const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -149,25 +158,63 @@ async fn accept(listener: StdListener, patient: Arc<Patient>) {
         }
     };
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    let (clock, mut complaints) = (Monotonic::start(), Complaints::default());
+    let reserve = Rc::new(Reserve::default());
     loop {
+        reserve.fill();
         match listener.accept().await {
             Ok((stream, _peer)) => {
                 open.retain(|connection| !connection.is_finished());
                 while CONNECTIONS_MAX <= open.len() {
                     open.pop_front().inspect(AbortHandle::abort);
                 }
-                let serving = task::spawn_local(serve(stream, Arc::clone(&patient)));
+                let serving = serve(stream, Arc::clone(&patient), Rc::clone(&reserve));
+                let serving = task::spawn_local(serving);
                 open.push_back(serving.abort_handle());
             }
+            Err(_none_left) if reserve.spend() => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept who asks how the server is; trying again shortly");
+                if let Some(times) = complaints.note(clock.elapsed()) {
+                    tracing::warn!(%error, times, "cannot accept who asks how the server is; trying again until it goes");
+                }
                 time::sleep(ACCEPT_RETRY_AFTER).await;
             }
         }
     }
 }
 
-async fn serve(stream: TcpStream, patient: Arc<Patient>) {
+/// Descriptors of nothing, closed for somebody when there are no others.
+#[derive(Debug, Default)]
+struct Reserve(RefCell<Vec<File>>);
+
+impl Reserve {
+    fn fill(&self) {
+        let mut held = self.0.borrow_mut();
+        while held.len() < RESERVED
+            && let Ok(file) = File::open("/dev/null")
+        {
+            held.push(file);
+        }
+    }
+
+    /// Closes one. Returns whether there was one.
+    fn spend(&self) -> bool {
+        self.0.borrow_mut().pop().is_some()
+    }
+}
+
+/// Refills the reserve when a connection is over, however it ends: nobody else is to have its descriptor.
+struct Refill(Rc<Reserve>);
+
+impl Drop for Refill {
+    fn drop(&mut self) {
+        self.0.fill();
+    }
+}
+
+async fn serve(stream: TcpStream, patient: Arc<Patient>, reserve: Rc<Reserve>) {
+    // Dropped behind the connection.
+    let _refill = Refill(reserve);
     let connection_max = patient.connection_max;
     let service = service_fn(move |request| {
         let answer = answer(&request, &patient);

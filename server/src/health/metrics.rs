@@ -16,7 +16,9 @@ use super::{
     machine::Machine,
     vitals::{Commits, Reading, Replayed, Requests, Serving, float, wide},
 };
-use crate::{engine::BATCH_LEN_MAX, log::Checkpoints, time_base::Drift};
+use crate::{
+    connections::CONNECTIONS_BYTES_MAX, engine::BATCH_LEN_MAX, log::Checkpoints, time_base::Drift,
+};
 
 /// The text, and nothing else that could be asked for.
 pub(super) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -201,6 +203,21 @@ impl Page {
             "stampede_people_online",
             "People who are logged in on one connection at least",
             float(serving.people),
+        );
+        self.gauge(
+            "stampede_held_bytes",
+            "What connections hold of the memory: input nobody has considered, answers and pushes nobody has read",
+            float(serving.held_bytes),
+        );
+        self.gauge(
+            "stampede_held_bytes_peak",
+            "The most they ever held",
+            float(serving.held_bytes_peak),
+        );
+        self.gauge(
+            "stampede_held_bytes_max",
+            "How much all of them may hold before those that hold most are ended",
+            float(CONNECTIONS_BYTES_MAX),
         );
         self.labelled(
             ("stampede_connections_accepted_total", MetricType::COUNTER),

@@ -115,6 +115,9 @@ pub(crate) struct Serving {
     pub(crate) sessions: usize,
     /// People who have one.
     pub(crate) people: usize,
+    /// Bytes that connections hold of the memory, and the most they ever did.
+    pub(crate) held_bytes: usize,
+    pub(crate) held_bytes_peak: usize,
     pub(crate) accepted: u64,
     pub(crate) requests: Requests,
     pub(crate) refusals: Refusals,

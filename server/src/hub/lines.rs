@@ -4,11 +4,12 @@
 //! both happen here, because the names that a dialect uses are in the state. Deliberately absent:
 //! what the lines say (`line`).
 
-use std::ops::ControlFlow;
-
 use protocol::{Code, Refusal};
 
-use super::{Errand, Hub};
+use super::{
+    Errand, Flow, Hub, Work,
+    turn::{FRAME_WORK, Heard, LINES_AT_ONCE},
+};
 use crate::{
     connections::{followers::Topic, id_of},
     domain::systems::OwnedCommand,
@@ -52,36 +53,59 @@ impl Hub {
         id
     }
 
-    /// As [`Hub::handle_input`], of lines.
-    pub(super) fn handle_lines(
+    /// As `hear_frames`, of lines: some at a time become frames, and all of these are heard.
+    pub(super) fn hear_lines(
         &mut self,
-        id: u64,
-        index: usize,
-        bytes: &[u8],
+        at: Heard,
+        input: &[u8],
+        work: &mut Work,
         errands: &mut Vec<Errand>,
-    ) -> ControlFlow<()> {
-        let systems = self.parts.engine.systems();
-        let connection = &mut self.connections.slab[index];
-        let Some(lines) = &mut connection.lines else {
-            return ControlFlow::Break(());
-        };
-        let mut frames = Vec::new();
-        let read = lines.handle_bytes(bytes, systems, &mut frames);
-        let handled = self.handle_frames(id, index, &frames, errands);
-        if read.is_break() {
-            // The last line has said why.
-            let session = &mut self.connections.slab[index].session;
-            session.handle_end(Refusal::new(Code::BAD_LINE));
+    ) -> (usize, Flow) {
+        let mut taken_bytes = 0;
+        loop {
+            if let Some(flow) = self.pause(at.index, *work) {
+                return (taken_bytes, flow);
+            }
+            let rest = &input[taken_bytes..];
+            let systems = self.parts.engine.systems();
+            let Some(lines) = &mut self.connections.slab[at.index].lines else {
+                return (taken_bytes, Flow::Over);
+            };
+            let mut frames = Vec::new();
+            let taken = lines.handle_bytes(rest, LINES_AT_ONCE, systems, &mut frames);
+            taken_bytes += taken.bytes;
+            work.spend(FRAME_WORK * taken.lines);
+            // What is looked at costs, also if it is no line yet: it is looked at again with more.
+            work.spend_bytes(if taken.lines == 0 {
+                rest.len()
+            } else {
+                taken.bytes
+            });
+            let is_over = self.hear_all(at, &frames, work, errands).is_break();
+            if taken.flow.is_break() {
+                // The last line has said why.
+                let session = &mut self.connections.slab[at.index].session;
+                session.handle_end(Refusal::new(Code::BAD_LINE));
+            }
+            if is_over || taken.flow.is_break() {
+                return (taken_bytes, Flow::Over);
+            }
+            if taken.lines == 0 && !self.connections.pause_if_held(at.index) {
+                return (taken_bytes, Flow::Read);
+            }
         }
-        self.connections.mark_dirty(index);
-        if handled.is_break() { handled } else { read }
     }
 
     /// Sends what waits to be sent in lines.
     pub(super) fn send_lines(&mut self) {
         while let Some(index) = self.connections.voiced.pop() {
-            let connection = &mut self.connections.slab[index];
-            connection.is_voiced = false;
+            // The connection may be another one by now, which has nothing to send.
+            let Some(connection) = self.connections.slab.get_mut(index) else {
+                continue;
+            };
+            if !std::mem::take(&mut connection.is_voiced) {
+                continue;
+            }
             if connection.is_blocked {
                 connection.cut_if_slow();
             } else if self.write_lines(index) {
@@ -124,9 +148,12 @@ impl Hub {
     pub(super) fn handle_asks(&mut self, index: usize, asks: &[u8]) {
         let id = id_of(index, self.connections.slab[index].serial);
         let mut errands = std::mem::take(&mut self.late_errands);
+        let (at, mut work) = (self.heard_now(id, index), Work::default());
         // A conversation that is over asks nothing more, which its session knows.
-        let _is_over = self.handle_frames(id, index, asks, &mut errands);
+        let _is_over = self.hear_all(at, asks, &mut work, &mut errands);
         self.late_errands = errands;
+        let debt = &mut self.connections.slab[index].debt;
+        *debt = debt.saturating_add(work.spent());
         self.connections.mark_dirty(index);
         self.is_turn_wanted = true;
     }
@@ -200,7 +227,7 @@ impl Hub {
             };
             // Nobody waits for an answer. When there is no room, or no reading the log, the session lasts
             // until it expires.
-            let _submitted = self.decide(self.wall_ms(), &ask);
+            let _submitted = self.decide(self.wall_ms(), &ask, &mut Work::default());
         }
         self.is_turn_wanted = true;
     }

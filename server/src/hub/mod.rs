@@ -11,11 +11,14 @@ mod lines;
 mod log_in;
 mod passing;
 mod query;
+mod turn;
 mod vitals;
 
+pub use crate::connections::HELD_BYTES_MAX;
 pub use lines::{LineOptions, NonceSeed};
+pub use turn::{Flow, READ_WORK, TURN_WORK, Work};
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::sync::Arc;
 
 use protocol::{
     Code, Key, Refusal, Seq,
@@ -25,16 +28,17 @@ use protocol::{
 };
 use tokio::sync::Notify;
 
+use self::turn::ROW_WORK;
 use crate::{
     archive,
     clock::Clock,
     connections::Connections,
-    engine::{Ask, BUSY_RETRY_MS, Busy, Engine, FORESEEN, Origin, Released, Submitted},
+    engine::{Ask, BUSY_RETRY_MS, Busy, Engine, Origin, Released, Submitted},
     health::Requests,
     log::{Head, LogError, LogReader},
     net::Link,
     presence::{Presence, Writers},
-    session::{Asked, Demand, ServerFacts, Session, SessionTimeouts, What},
+    session::{Session, SessionTimeouts},
     writer::{Synced, Writer},
 };
 
@@ -152,117 +156,21 @@ impl Hub {
         self.tell_comings();
     }
 
-    /// Takes bytes in from a connection and acts on every whole frame. Returns whether to go on
-    /// reading; errands to run are added to `errands`.
-    pub fn handle_input(
-        &mut self,
-        id: u64,
-        bytes: &[u8],
-        errands: &mut Vec<Errand>,
-    ) -> ControlFlow<()> {
-        let Some(index) = self.connections.find(id) else {
-            return ControlFlow::Break(());
-        };
-        if self.connections.slab[index].lines.is_some() {
-            return self.handle_lines(id, index, bytes, errands);
-        }
-        let mut partial = std::mem::take(&mut self.connections.slab[index].partial);
-        let flow = if partial.is_empty() {
-            self.handle_frames(id, index, bytes, errands)
-        } else {
-            partial.extend_from_slice(bytes);
-            self.handle_frames(id, index, &partial, errands)
-        };
-        self.connections.mark_dirty(index);
-        flow
-    }
-
-    fn handle_frames(
-        &mut self,
-        id: u64,
-        index: usize,
-        mut input: &[u8],
-        errands: &mut Vec<Errand>,
-    ) -> ControlFlow<()> {
-        let (now, wall) = (self.parts.clock.ms(), self.wall_ms());
-        for nth in 0.. {
-            if nth % FORESEEN == 0 {
-                self.foresee(index, input);
-            }
-            let facts = ServerFacts {
-                flags: self.parts.flags,
-                durable: self.parts.engine.durable(),
-            };
-            let connection = &mut self.connections.slab[index];
-            let (demand, rest) = connection.session.handle_input(now, input, &facts);
-            input = rest;
-            if let Some(code) = connection.session.take_refused() {
-                self.connections.refusals.note(code);
-            }
-            self.requests.note(&demand);
-            match demand {
-                Demand::More => {
-                    connection.partial.extend_from_slice(input);
-                    return ControlFlow::Continue(());
-                }
-                Demand::Close => return ControlFlow::Break(()),
-                Demand::Nothing => {}
-                Demand::Ask(asked) => errands.extend(self.handle_asked(wall, id, asked)),
-                Demand::Pass { user, word } => self.handle_signal(id, user, &word.bytes()),
-            }
-        }
-        unreachable!("input ends")
-    }
-
-    /// What a client sent at once is looked at ahead of time, but for the command whose turn it is.
-    fn foresee(&self, index: usize, input: &[u8]) {
-        let session = &self.connections.slab[index].session;
-        let commands = session.foresee(input).take(FORESEEN).skip(1);
-        let commands = commands.map(|(user, key, word)| (user, key, word.bytes()));
-        self.parts.engine.foresee(commands);
-    }
-
-    fn handle_asked(&mut self, wall: u64, id: u64, asked: Asked<'_>) -> Option<Errand> {
-        let origin = Origin {
-            connection: id,
-            correlation: asked.correlation,
-        };
-        match asked.what {
-            What::Command { user, key, word } => {
-                let command = word.bytes();
-                let ask = Ask {
-                    origin: Some(origin),
-                    actor: user,
-                    key,
-                    command,
-                };
-                self.submit(wall, origin, &ask);
-                None
-            }
-            What::Query { user, word } => self.query(wall, origin, user, &word.bytes()),
-            What::Auth { key, request } => Some(Errand::Auth {
-                origin,
-                key,
-                request,
-            }),
-            What::TooLate => {
-                self.refuse(origin, Refusal::new(Code::SESSION_ENDED));
-                None
-            }
-        }
-    }
-
-    /// Submits a command.
+    /// Submits a command that is of no connection's turn.
     pub fn submit(&mut self, wall: u64, origin: Origin, ask: &Ask<'_>) {
+        self.submit_within(wall, origin, ask, &mut Work::default());
+    }
+
+    fn submit_within(&mut self, wall: u64, origin: Origin, ask: &Ask<'_>, work: &mut Work) {
         if self.is_draining {
             return self.refuse(origin, Refusal::new(Code::SHUTTING_DOWN));
         }
         let delivery = &self.connections.delivery;
         if delivery.is_overloaded() {
             let waiting = delivery.len();
-            return self.refuse_busy(origin, Busy { waiting });
+            return self.refuse_busy(origin, Busy { waiting }, BUSY_RETRY_MS);
         }
-        let submitted = match self.decide(wall, ask) {
+        let submitted = match self.decide(wall, ask, work) {
             Ok(submitted) => submitted,
             Err((seq, error)) => return self.refuse_unreadable(origin, seq, &error),
         };
@@ -270,10 +178,13 @@ impl Hub {
             Ok(Submitted::Decided(_)) if accounts::ENDING_SESSIONS.contains(&ask.command.kind) => {
                 let accounts = &self.parts.engine.systems().accounts;
                 self.connections.revoke_over(accounts);
+                work.spend_connections(self.connections.slab.len());
                 self.end_revoked();
             }
+            // Its answer is read from the log.
+            Ok(Submitted::Again(_)) => work.spend(ROW_WORK),
             Ok(_) => {}
-            Err(busy) => self.refuse_busy(origin, busy),
+            Err(busy) => self.refuse_busy(origin, busy, BUSY_RETRY_MS),
         }
         #[cfg(feature = "planted-bugs")]
         crate::planted::invent(&mut self.parts.engine, wall, ask);
@@ -284,10 +195,12 @@ impl Hub {
         &mut self,
         wall: u64,
         ask: &Ask<'_>,
+        work: &mut Work,
     ) -> Result<Result<Submitted, Busy>, (Seq, LogError)> {
         let HubParts { engine, reader, .. } = &mut self.parts;
         match engine.submit(wall, ask) {
             Ok(Submitted::Unsure(seqs)) => {
+                work.spend(ROW_WORK);
                 let used = archive::find_use(&mut **reader, ask.actor, ask.key, &seqs);
                 let newest = seqs.first().copied().unwrap_or_default();
                 let used = used.map_err(|error| (newest, error))?;
@@ -310,10 +223,11 @@ impl Hub {
         self.parts.engine.refuse(origin, refusal);
     }
 
-    /// The answer to a request there was no room for: at once, or it would need room to wait.
-    pub fn refuse_busy(&mut self, origin: Origin, busy: Busy) {
+    /// The answer to a request there was no room for, with the milliseconds after which to try again: at
+    /// once, or it would need room to wait.
+    pub fn refuse_busy(&mut self, origin: Origin, busy: Busy, retry_after_ms: u32) {
         self.connections.with_session(origin.connection, |session| {
-            session.handle_refused(origin.correlation, busy.refusal(), BUSY_RETRY_MS);
+            session.handle_refused(origin.correlation, busy.refusal(), retry_after_ms);
         });
     }
 
@@ -325,11 +239,13 @@ impl Hub {
         encode_accepted(kind, schema, &mut outcome);
         answer.encode(&mut outcome);
         self.parts.engine.release_read(origin, &outcome);
+        self.connections.await_read(origin, outcome.len());
     }
 
     /// An outcome that was worked out elsewhere, of a state that is durable.
     pub fn answer(&mut self, origin: Origin, at: Head, outcome: &[u8]) {
         self.parts.engine.release_read_at(origin, at, outcome);
+        self.connections.await_read(origin, outcome.len());
     }
 
     /// What answers a request cannot be read back from the log at `seq`: whoever asked is told so.
@@ -383,8 +299,9 @@ impl Hub {
     pub fn flush(&mut self) -> Vec<(u64, Link)> {
         let mut dirty = std::mem::take(&mut self.connections.dirty);
         for index in dirty.drain(..) {
-            if let Some(connection) = self.connections.slab.get_mut(index) {
-                connection.is_dirty = false;
+            // The connection may be another one by now, which has nothing to send.
+            let connection = self.connections.slab.get_mut(index);
+            if connection.is_some_and(|connection| std::mem::take(&mut connection.is_dirty)) {
                 self.connections.send(index);
             }
         }

@@ -4,8 +4,6 @@
 //! most once a second and of the first [`ANNOUNCED_MAX`] changes. Signals of one connection go in; news for others come out, and refusals for whoever asked for
 //! what cannot be. Deliberately absent: the log, which never hears of any of it.
 
-use std::rc::Rc;
-
 use protocol::{
     Code, Refusal, UserId,
     limits::PAGE_LEN_MAX,
@@ -20,14 +18,18 @@ use protocol::{
     },
 };
 
-use super::Hub;
+use super::{Hub, Work, turn::QUERY_WORK};
 use crate::{
-    connections::{Coming, followers::Topic, outbox::SharedFrame},
+    connections::{
+        Coming,
+        followers::Topic,
+        frame::{Gauge, SharedFrame},
+    },
     domain::{
         Stream,
         systems::{self, CommandBytes},
     },
-    engine::Origin,
+    engine::{Busy, Origin},
     session::Session,
 };
 
@@ -50,7 +52,16 @@ pub(super) struct Arrivals {
 
 impl Hub {
     /// Takes what somebody said in passing. It is answered only if it cannot be.
-    pub(super) fn handle_signal(&mut self, connection: u64, user: UserId, word: &CommandBytes<'_>) {
+    pub(super) fn handle_signal(
+        &mut self,
+        connection: u64,
+        user: UserId,
+        word: &CommandBytes<'_>,
+        work: &mut Work,
+    ) {
+        // Whoever is watched costs as much as a short frame, and has eight bytes.
+        work.spend(QUERY_WORK);
+        work.spend(u32::try_from(word.body.len() / 8).unwrap_or(u32::MAX));
         let refused = match Signal::decode(word.kind, word.schema, word.body) {
             Ok(Signal::Typing(typing)) => self.type_to(user, typing),
             Ok(Signal::WatchPresence(watch)) => self.watch(connection, watch),
@@ -70,6 +81,11 @@ impl Hub {
     }
 
     fn type_to(&mut self, user: UserId, typing: Typing) -> Result<(), Refusal> {
+        let delivery = &self.connections.delivery;
+        if delivery.is_busy() {
+            let waiting = delivery.len();
+            return Err(Busy { waiting }.refusal());
+        }
         self.check_target(user, typing.to)?;
         let told = self.writers.handle(user, typing, self.parts.clock.ms())?;
         self.tell_typing(told);
@@ -107,7 +123,7 @@ impl Hub {
                 Target::Person(user) => Stream::Person(user),
                 Target::Conversation(id) => Stream::Conversation(id),
             };
-            let frame = encode(&changed.into());
+            let frame = encode(&changed.into(), &self.connections.delivery.gauge);
             let delivery = &mut self.connections.delivery;
             delivery.push_news(Topic::Stream(stream), frame, changed.user);
         }
@@ -124,7 +140,8 @@ impl Hub {
             return Err(Refusal::with(Code::WATCH_LENGTH, len, max));
         }
         let now = self.wall_ms();
-        let changed = |user: &UserId| encode(&self.presence.at(*user, now).into());
+        let gauge = &self.connections.delivery.gauge;
+        let changed = |user: &UserId| encode(&self.presence.at(*user, now).into(), gauge);
         let frames: Vec<SharedFrame> = users.iter().map(changed).collect();
         self.connections.watch(connection, users.into(), frames);
         Ok(())
@@ -155,7 +172,7 @@ impl Hub {
                 #[cfg(feature = "planted-bugs")]
                 let told = self.connections.meddler.announce(changed);
                 for changed in told {
-                    let frame = encode(&changed.into());
+                    let frame = encode(&changed.into(), &self.connections.delivery.gauge);
                     let delivery = &mut self.connections.delivery;
                     delivery.push_news(Topic::Presence(user), frame, UserId::NOBODY);
                 }
@@ -226,7 +243,7 @@ impl Hub {
     }
 }
 
-fn encode(news: &News) -> SharedFrame {
+fn encode(news: &News, gauge: &Gauge) -> SharedFrame {
     let ((kind, schema), mut body) = (news.kind(), Vec::new());
     news.encode(&mut body);
     let mut frame = Vec::with_capacity(16 + body.len());
@@ -236,5 +253,5 @@ fn encode(news: &News) -> SharedFrame {
         body: &body,
     }
     .encode(&mut frame);
-    Rc::from(frame)
+    SharedFrame::new(frame, gauge)
 }

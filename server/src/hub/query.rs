@@ -6,36 +6,76 @@
 use protocol::{
     Code, Refusal, Seq, UserId,
     words::{
-        log as log_words,
+        catalogue, log as log_words,
         presence::{self, Query, Subscribe},
     },
 };
 
-use super::{Errand, Hub, HubParts};
+use super::{
+    Errand, Hub, HubParts, Work,
+    turn::{PAGE_WORK, QUERY_WORK, SEARCH_WORK},
+};
 use crate::{
     archive,
     domain::systems::{self, CommandBytes},
-    engine::Origin,
+    engine::{BUSY_RETRY_MS, Busy, Origin, READS_BYTES_MAX},
 };
 
+/// Who asks, where the answer goes, and when, in milliseconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asker {
+    pub(super) origin: Origin,
+    pub(super) user: UserId,
+    pub(super) wall: u64,
+}
+
 impl Hub {
-    /// Answers a query, or says what must be done to answer it.
-    pub(super) fn query(
+    /// Answers a query, or says what must be done to answer it. Its answer waits for the disk, and until
+    /// then counts as unread by whoever asked.
+    pub(super) fn query_within(
         &mut self,
-        wall: u64,
-        origin: Origin,
-        user: UserId,
+        asker: Asker,
         query: &CommandBytes<'_>,
+        work: &mut Work,
+    ) -> Option<Errand> {
+        let origin = asker.origin;
+        let before = self.parts.engine.waiting_reads();
+        if READS_BYTES_MAX <= before {
+            let waiting = self.parts.engine.waiting();
+            self.refuse_busy(origin, Busy { waiting }, BUSY_RETRY_MS);
+            return None;
+        }
+        work.spend(QUERY_WORK);
+        let errand = self.query(asker, query, work);
+        let bytes = self.parts.engine.waiting_reads() - before;
+        work.spend_bytes(bytes);
+        self.connections.await_read(origin, bytes);
+        errand
+    }
+
+    fn query(
+        &mut self,
+        Asker { origin, user, wall }: Asker,
+        query: &CommandBytes<'_>,
+        work: &mut Work,
     ) -> Option<Errand> {
         if let Some(upto) = archive::replay_wanted(query) {
+            work.spend(PAGE_WORK);
             return self.replay(origin, user, upto);
         }
         let HubParts { engine, reader, .. } = &mut self.parts;
         match query.kind.system() {
-            log_words::SYSTEM => archive::answer(engine, &mut **reader, origin, user, query),
+            log_words::SYSTEM => {
+                work.spend(PAGE_WORK);
+                archive::answer(engine, &mut **reader, origin, user, query);
+            }
             presence::SYSTEM => self.query_presence(origin, user, query),
             system => {
+                if system == catalogue::SYSTEM {
+                    work.spend(SEARCH_WORK);
+                }
                 if let Some(wanted) = engine.query(wall, origin, user, query) {
+                    work.spend(PAGE_WORK);
                     archive::answer_page(engine, &mut **reader, origin, (system, wanted));
                 }
             }

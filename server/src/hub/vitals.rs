@@ -38,6 +38,8 @@ impl Hub {
             connections_max: self.parts.connections_max,
             sessions: connections.people.values().map(Vec::len).sum(),
             people: connections.people.len(),
+            held_bytes: connections.held_bytes(),
+            held_bytes_peak: connections.held_peak,
             accepted: connections.accepted,
             requests: self.requests,
             refusals: connections.refusals.clone(),

@@ -57,9 +57,6 @@ pub type Nonce = [u8; 16];
 /// waits stays frames until then.
 const LINES_BYTES_ENOUGH: usize = 128 * 1_024;
 
-/// Bytes of lines that may wait for the answer to an authentication.
-const HELD_BYTES_MAX: usize = 2 * REQUEST_LINE_BYTES_MAX;
-
 /// See the head of this file.
 #[derive(Debug)]
 pub struct Lines {
@@ -72,8 +69,6 @@ pub struct Lines {
     is_over: bool,
     /// Whether so much waits, or so little follows, that lines are not sent one at a time.
     is_crowded: bool,
-    /// Bytes of a line that has not arrived whole, or of lines that wait.
-    partial: Vec<u8>,
     out: Outbound,
 }
 
@@ -96,7 +91,6 @@ impl Lines {
             is_heard: false,
             is_over: false,
             is_crowded: false,
-            partial: Vec::new(),
             out: Outbound::default(),
         }
     }
@@ -110,40 +104,39 @@ impl Lines {
         frame
     }
 
-    /// Takes bytes in and appends what the whole lines among them ask to `frames`. Breaks when the
-    /// conversation is over; then the last line is among those to send.
+    /// Takes whole lines off the front of `input`, `max` at most, and appends what they ask to `frames`. Lines
+    /// behind an authentication wait for its answer: whoever pipes a script into a socket cannot, and
+    /// would be told for each of them to log in first.
     pub fn handle_bytes(
         &mut self,
-        bytes: &[u8],
+        input: &[u8],
+        max: u32,
         directory: &dyn Directory,
         frames: &mut Vec<u8>,
-    ) -> ControlFlow<()> {
-        let mut partial = std::mem::take(&mut self.partial);
-        let mut input = bytes;
-        if !partial.is_empty() {
-            partial.extend_from_slice(bytes);
-            input = &partial;
-        }
-        // Lines behind an authentication wait for its answer: whoever pipes a script into a socket
-        // cannot, and would be told for each of them to log in first.
-        while !self.is_entering()
-            && let Some(end) = input.iter().position(|byte| *byte == b'\n')
-        {
-            self.handle_line(&input[..end], directory, frames)?;
-            input = &input[end + 1..];
-        }
-        let limit = match self.is_entering() {
-            true => HELD_BYTES_MAX,
-            false => REQUEST_LINE_BYTES_MAX,
+    ) -> Taken {
+        let mut taken = Taken {
+            bytes: 0,
+            lines: 0,
+            flow: ControlFlow::Continue(()),
         };
-        if limit < input.len() {
-            return self.end(&LineError::too_long(None, limit));
+        while taken.flow.is_continue() && taken.lines < max && !self.is_entering() {
+            let rest = &input[taken.bytes..];
+            let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+                if REQUEST_LINE_BYTES_MAX < rest.len() {
+                    taken.flow = self.end(&LineError::too_long(None, REQUEST_LINE_BYTES_MAX));
+                }
+                break;
+            };
+            taken.bytes += end + 1;
+            taken.lines += 1;
+            taken.flow = self.handle_line(&rest[..end], directory, frames);
         }
-        self.partial = input.to_vec();
-        ControlFlow::Continue(())
+        taken
     }
 
-    fn is_entering(&self) -> bool {
+    /// Whether lines wait for the answer to an authentication.
+    #[must_use]
+    pub fn is_entering(&self) -> bool {
         match &self.dialect {
             Dialect::Json(json) => json.is_entering(),
             Dialect::Classic(classic) => classic.is_entering(),
@@ -282,10 +275,6 @@ impl Lines {
                 }
             }
         }
-        if !self.partial.is_empty() {
-            // What waited may go on now; a break shows in `is_over`.
-            let _flow = self.handle_bytes(&[], directory, asks);
-        }
         frames.len() - left.len()
     }
 
@@ -336,6 +325,12 @@ impl Lines {
         matches!(self.dialect, Dialect::Classic(_))
     }
 
+    /// What they cost in memory.
+    #[must_use]
+    pub const fn cost(&self) -> usize {
+        self.out.cost()
+    }
+
     /// What waits will never be sent: the link is gone.
     pub fn discard(&mut self) {
         self.out.discard();
@@ -384,6 +379,17 @@ impl Lines {
             Dialect::Classic(classic) => classic.farewell(),
         }
     }
+}
+
+/// What was taken of some bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// How many bytes.
+    pub bytes: usize,
+    /// How many lines.
+    pub lines: u32,
+    /// Breaks when the conversation is over; then the last line is among those to send.
+    pub flow: ControlFlow<()>,
 }
 
 /// What a dialect works with: what names mean, and where its lines and its requests go.

@@ -44,6 +44,11 @@ impl Outbound {
             && (self.bytes.iter().filter(|byte| **byte == b'\n').nth(count)).is_some()
     }
 
+    /// What it costs in memory.
+    pub(super) const fn cost(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Everything that was appended so far tells of this push.
     pub(super) fn mark(&mut self, seq: Seq) {
         if self.bytes.is_empty() {

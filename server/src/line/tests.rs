@@ -59,8 +59,8 @@ const SESSION: u64 = 10;
 /// The requests that these lines become.
 fn asked(lines: &mut Lines, input: &str) -> Vec<String> {
     let mut frames = Vec::new();
-    let flow = lines.handle_bytes(input.as_bytes(), &Village, &mut frames);
-    assert_eq!(flow, ControlFlow::Continue(()));
+    let taken = lines.handle_bytes(input.as_bytes(), u32::MAX, &Village, &mut frames);
+    assert_eq!(taken.flow, ControlFlow::Continue(()));
     rendered(&frames)
 }
 
@@ -419,14 +419,21 @@ fn lines_behind_a_log_in_wait_for_its_answer() {
     let token = "00".repeat(32);
     let script =
         format!("{{\"id\":5,\"do\":\"resume\",\"token\":\"{token}\"}}\n{{\"do\":\"ping\"}}\n");
-    assert_eq!(asked(&mut lines, &script), ["Resume(<token>)"]);
+    let mut frames = Vec::new();
+    let taken = lines.handle_bytes(script.as_bytes(), 9, &Village, &mut frames);
+    assert_eq!(rendered(&frames), ["Resume(<token>)"]);
+    let rest = &script[taken.bytes..];
+    assert_eq!((taken.lines, rest), (1, "{\"do\":\"ping\"}\n"));
     let other = Reply::Pong { correlation: 1 };
-    assert!(hear(&mut lines, &other).1.is_empty());
+    hear(&mut lines, &other);
+    assert!(lines.is_entering() && asked(&mut lines, rest).is_empty());
     let refused = Reply::Error(protocol::message::ErrorReply {
         correlation: 5,
         refusal: protocol::Refusal::new(protocol::Code::UNKNOWN_SESSION),
         retry_after_ms: 0,
         fatal: false,
     });
-    assert_eq!(hear(&mut lines, &refused).1, ["ping"]);
+    hear(&mut lines, &refused);
+    assert!(!lines.is_entering());
+    assert_eq!(asked(&mut lines, rest), ["ping"]);
 }

@@ -9,6 +9,9 @@ use protocol::{ChainHash, Key, Kind, Record, Seq, UserId};
 
 use super::{Head, PersonKey, Row};
 
+/// Memory for bodies and outcomes that a batch keeps for the next one.
+const BYTES_KEPT: usize = 1024 * 1024;
+
 /// Records that will be durable together.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -97,6 +100,12 @@ impl Batch {
         self.rows.is_empty()
     }
 
+    /// Bytes of bodies and outcomes in it.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The head of a log that ends with this batch; nothing if it is empty.
     #[must_use]
     pub fn head(&self) -> Option<Head> {
@@ -124,6 +133,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.rows.clear();
         self.bytes.clear();
+        self.bytes.shrink_to(BYTES_KEPT);
         self.joining.clear();
         self.leaving.clear();
     }

@@ -3,13 +3,18 @@
 //! Deliberately absent: what the bytes mean.
 
 pub mod tcp;
+mod turns;
 
-use std::{io, sync::Arc};
+use std::{cell::RefCell, io, sync::Arc, time::Duration};
 
 use rustix::net::Shutdown;
 use tokio::net::TcpStream;
 
 use crate::hub::LineOptions;
+
+/// Bytes read at once from one connection: the deepest pipeline of short requests in one system call. The
+/// rest of a longer one stays in the socket until its connection's next turn.
+pub const READ_BYTES: usize = 16 * 1_024;
 
 /// What is spoken on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +23,40 @@ pub enum Speech {
     Native,
     /// Lines of JSON, and the classic dialect.
     Lines(LineOptions),
+}
+
+/// How often to say that nothing can be accepted, while nothing can.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+
+/// What keeps the same trouble from being told again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Complaints {
+    told_at: Option<Duration>,
+    untold: u64,
+}
+
+impl Complaints {
+    /// There is trouble, at `now` by a clock that never falls. Returns how often there was since that was told
+    /// last, if it is to be told now.
+    pub(crate) fn note(&mut self, now: Duration) -> Option<u64> {
+        self.untold += 1;
+        let is_due = self
+            .told_at
+            .is_none_or(|told_at| told_at + COMPLAIN_EVERY <= now);
+        is_due.then(|| {
+            self.told_at = Some(now);
+            std::mem::take(&mut self.untold)
+        })
+    }
+}
+
+/// What was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Read {
+    /// How many bytes; 0 at the end.
+    pub len: usize,
+    /// Whether it had to be waited for, so that others had their turn. If not, it is the reader who must see to that.
+    pub has_waited: bool,
 }
 
 /// What a conversation is held over.
@@ -104,17 +143,20 @@ impl Link {
         self.tcp().writable().await
     }
 
-    /// Waits until there is something to read, and reads it. 0 at the end.
+    /// Waits until there is something to read, and reads it, as much as fits and `max` bytes at most.
     ///
     /// # Errors
     /// When the peer is gone.
-    pub async fn read(&self, buffer: &std::cell::RefCell<Vec<u8>>) -> io::Result<usize> {
+    pub async fn read(&self, buffer: &RefCell<Vec<u8>>, max: usize) -> io::Result<Read> {
         let stream = self.tcp();
+        let mut has_waited = false;
         loop {
             stream.readable().await?;
-            match stream.try_read(&mut buffer.borrow_mut()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return done,
+            let mut buffer = buffer.borrow_mut();
+            let room = buffer.len().min(max);
+            match stream.try_read(&mut buffer[..room]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => has_waited = true,
+                done => return done.map(|len| Read { len, has_waited }),
             }
         }
     }
@@ -181,5 +223,22 @@ pub(crate) mod pipe {
         fn inner(&self) -> MutexGuard<'_, Inner> {
             self.0.lock().expect("nobody panics with it")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_trouble_is_told_at_once_and_then_once_a_minute() {
+        let mut complaints = Complaints::default();
+        let told = |complaints: &mut Complaints, at| complaints.note(Duration::from_secs(at));
+        assert_eq!(told(&mut complaints, 5), Some(1));
+        for at in 6..65 {
+            assert_eq!(told(&mut complaints, at), None);
+        }
+        assert_eq!(told(&mut complaints, 65), Some(60));
+        assert_eq!(told(&mut complaints, 66), None);
     }
 }

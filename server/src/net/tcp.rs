@@ -1,10 +1,12 @@
 //! Conversations over TCP: one task a connection, one turn for all of them.
 //!
-//! A connection's task waits for bytes and hands them to the hub. What that leads to is done once
-//! for everybody, at the end of the turn: one batch to the writer, one write a connection. Input
-//! buffers are shared, so an idle connection costs little. Deliberately absent: frames, commands.
+//! A connection's task waits for bytes and hands them to the hub, a turn's work at a time (`turns`). What that
+//! leads to is done once for everybody, at the end of the turn: one batch to the writer, one write a
+//! connection. Whatever is sent to the server, and however much, no task goes on for longer than its turn: so clocks,
+//! signals and new connections come round. Input buffers are shared, so an idle connection costs
+//! little. Deliberately absent: frames, commands.
 
-use std::{cell::RefCell, io, ops::ControlFlow, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, io, rc::Rc, sync::Arc, time::Duration};
 
 use protocol::Seq;
 use tokio::{
@@ -16,23 +18,21 @@ use tokio::{
 use crate::{
     archive,
     auth::Authenticator,
+    clock::Monotonic,
     engine::Origin,
     health::{Serving, Vitals},
-    hub::{Errand, Hub},
+    hub::{Errand, Flow, Hub, READ_WORK, Work},
     log::{LogError, LogReader},
-    net::{Link, Speech},
+    net::{Complaints, Link, READ_BYTES, Read, Speech, turns::Turns},
     writer::Synced,
 };
-
-/// Bytes read at once from one connection: a deep pipeline in one system call, and short enough
-/// that one sender cannot keep the others waiting.
-const READ_BYTES: usize = 64 * 1024;
 
 /// How often clocks are looked at: the precision of holds that end and of timeouts.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How long to wait before accepting again when the system gives no descriptor.
-const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(100);
+/// How long to wait before accepting again when the system gives no descriptor. Until then whoever connects
+/// waits with the system.
+const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// How long somebody who says no more may take to hear the answers, and how often to look.
 const LINGER_MAX: Duration = Duration::from_secs(5);
@@ -54,6 +54,7 @@ pub struct Shell {
     /// Opens readers for errands.
     pub open_reader: Box<OpenReader>,
     vitals: Arc<Vitals>,
+    turns: Turns,
     input: RefCell<Vec<u8>>,
 }
 
@@ -79,12 +80,14 @@ impl Shell {
             authenticator,
             open_reader,
             vitals,
+            turns: Turns::default(),
             input: RefCell::new(vec![0; READ_BYTES]),
         }
     }
 
     /// Accepts connections until it is dropped.
     pub async fn accept(self: Rc<Self>, listener: TcpListener, speech: Speech) {
+        let (clock, mut complaints) = (Monotonic::start(), Complaints::default());
         loop {
             match listener.accept().await {
                 Ok((stream, _peer)) => {
@@ -96,7 +99,9 @@ impl Shell {
                     task::spawn_local(Rc::clone(&self).converse(Link::new(stream), speech));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection; trying again shortly");
+                    if let Some(times) = complaints.note(clock.elapsed()) {
+                        tracing::warn!(%error, times, "cannot accept connections; trying again until it goes");
+                    }
                     time::sleep(ACCEPT_RETRY_AFTER).await;
                 }
             }
@@ -112,34 +117,74 @@ impl Shell {
             }
         };
         self.turn.notify_one();
-        let mut errands = Vec::new();
-        while let Ok(len) = link.read(&self.input).await {
-            if len == 0 {
-                if matches!(speech, Speech::Lines(_)) {
-                    // The last line may come without its end; an empty one says nothing.
-                    let _either_way = self.hear(id, b"\n", &mut errands);
-                    self.linger(id).await;
-                }
-                break;
-            }
-            let flow = {
-                let input = self.input.borrow();
-                self.hear(id, &input[..len], &mut errands)
-            };
-            if flow == ControlFlow::Break(()) {
-                break_off(&link).await;
-                break;
-            }
+        let is_over = self.hear(id, &link).await;
+        if is_over {
+            break_off(&link).await;
+        } else if matches!(speech, Speech::Lines(_)) {
+            self.end_last_line(id).await;
+            self.linger(id).await;
         }
         self.hub.borrow_mut().disconnect(id);
         self.turn.notify_one();
     }
 
-    /// Takes in bytes of a connection, and begins what takes longer.
-    fn hear(self: &Rc<Self>, id: u64, input: &[u8], errands: &mut Vec<Errand>) -> ControlFlow<()> {
-        let flow = self.hub.borrow_mut().handle_input(id, input, errands);
+    /// Hears a connection, turn after turn, to its end. Returns whether the conversation is over, and not just
+    /// the connection.
+    async fn hear(self: &Rc<Self>, id: u64, link: &Link) -> bool {
+        let mut work = Work::default();
+        loop {
+            let max = self.hub.borrow().read_len();
+            let Ok(read) = link.read(&self.input, max).await else {
+                return false;
+            };
+            if read.len == 0 {
+                return false;
+            }
+            // Whoever always has something in its socket is never waited for: all of that is one turn.
+            if read.has_waited {
+                work = Work::default();
+            }
+            work.spend(READ_WORK);
+            if self.hear_out(id, read.len, &mut work).await.is_break() {
+                return true;
+            }
+        }
+    }
+
+    /// The last line may come without its end; an empty one says nothing.
+    async fn end_last_line(self: &Rc<Self>, id: u64) {
+        if let Some(first) = self.input.borrow_mut().first_mut() {
+            *first = b'\n';
+        }
+        let _either_way = self.hear_out(id, 1, &mut Work::default()).await;
+    }
+
+    /// Shows the hub the first bytes of what was read, turn after turn until all of them were considered. Breaks
+    /// when the conversation is over.
+    async fn hear_out(self: &Rc<Self>, id: u64, len: usize, work: &mut Work) -> ControlFlow<()> {
+        let mut flow = self.consider(id, len, work);
+        loop {
+            match flow {
+                Flow::Over => return ControlFlow::Break(()),
+                Flow::Read if !work.is_spent() => return ControlFlow::Continue(()),
+                Flow::Read | Flow::Again => self.turns.queue(id),
+                Flow::Held => {}
+            }
+            self.turns.wait(id).await;
+            *work = Work::default();
+            flow = self.consider(id, 0, work);
+        }
+    }
+
+    /// Shows the hub what was read.
+    fn consider(self: &Rc<Self>, id: u64, len: usize, work: &mut Work) -> Flow {
+        let mut errands = Vec::new();
+        let flow = {
+            let (mut hub, input) = (self.hub.borrow_mut(), self.input.borrow());
+            hub.handle_input(id, &input[..len], work, &mut errands)
+        };
         self.turn.notify_one();
-        for errand in errands.drain(..) {
+        for errand in errands {
             task::spawn_local(Rc::clone(self).run_errand(errand));
         }
         flow
@@ -197,6 +242,9 @@ impl Shell {
             task::yield_now().await;
             self.hub.borrow_mut().sync_next();
             self.flush();
+            if self.turns.let_on() {
+                self.turn.notify_one();
+            }
         }
     }
 
@@ -247,9 +295,7 @@ impl Shell {
     }
 
     fn wait_for(self: &Rc<Self>, blocked: Vec<(u64, Link)>) {
-        if self.hub.borrow_mut().take_turn_wanted() {
-            self.turn.notify_one();
-        }
+        self.resume();
         for errand in self.hub.borrow_mut().take_errands() {
             task::spawn_local(Rc::clone(self).run_errand(errand));
         }
@@ -260,9 +306,22 @@ impl Shell {
                     if !shell.hub.borrow_mut().handle_writable(id) {
                         break;
                     }
+                    task::yield_now().await;
                 }
+                shell.resume();
                 shell.delivery.notify_one();
             });
+        }
+    }
+
+    /// Queues the connections that were held and may go on, and sees to it that there is a turn if one is wanted.
+    fn resume(&self) {
+        let mut hub = self.hub.borrow_mut();
+        for id in hub.take_resumed() {
+            self.turns.queue(id);
+        }
+        if hub.take_turn_wanted() || self.turns.is_wanted() {
+            self.turn.notify_one();
         }
     }
 }
@@ -271,7 +330,12 @@ impl Shell {
 /// socket closed with unread input would throw those words away.
 async fn break_off(link: &Link) {
     let scratch = RefCell::new(vec![0; 4096]);
-    while matches!(link.read(&scratch).await, Ok(1..)) {}
+    while matches!(
+        link.read(&scratch, usize::MAX).await,
+        Ok(Read { len: 1.., .. })
+    ) {
+        task::yield_now().await;
+    }
 }
 
 /// Binds a listener.

@@ -6,7 +6,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
-    rc::Rc,
 };
 
 use protocol::{
@@ -63,7 +62,7 @@ impl Meddler {
         seq: Seq,
         frame: &SharedFrame,
     ) -> Vec<(Seq, SharedFrame)> {
-        let honest = (seq, Rc::clone(frame));
+        let honest = (seq, frame.clone());
         if seq == Seq::START {
             return vec![honest];
         }
@@ -85,7 +84,7 @@ impl Meddler {
         let holds =
             self.strikes(PlantedBug::ReorderedConversation) || self.strikes(PlantedBug::TwoOrders);
         if holds && self.teller.held.is_none() {
-            self.teller.held = Some((id, seq, Rc::clone(frame)));
+            self.teller.held = Some((id, seq, frame.clone()));
             return Vec::new();
         }
         if self.strikes(PlantedBug::ToldTwice) {
@@ -104,7 +103,7 @@ impl Meddler {
             let is_halved = self.strikes(PlantedBug::HalfTold);
             let newest = Told {
                 seq,
-                frame: Some(Rc::clone(frame)),
+                frame: Some(frame.clone()),
                 to: BTreeSet::new(),
                 is_halved,
             };
@@ -122,7 +121,7 @@ impl Meddler {
     /// The entry before the newest one, if this connection was not told it and now is.
     fn leaked_to(&mut self, id: u64) -> Option<(Seq, SharedFrame)> {
         let Told { seq, frame, to, .. } = &self.teller.before;
-        let leaked = (*seq, Rc::clone(frame.as_ref()?));
+        let leaked = (*seq, frame.as_ref()?.clone());
         let is_stranger = !to.contains(&id);
         (is_stranger && self.strikes(PlantedBug::LeakedMessage)).then_some(leaked)
     }
@@ -282,7 +281,7 @@ fn entry_of(bytes: &SharedFrame) -> Option<Entry> {
 
 /// The same frame with another entry in it.
 fn with_entry(bytes: &SharedFrame, entry: Entry) -> SharedFrame {
-    let honest = Rc::clone(bytes);
+    let honest = bytes.clone();
     let Ok(Some((frame, _))) = frame::split(bytes, REPLY_BYTES_MAX) else {
         return honest;
     };
@@ -301,7 +300,7 @@ fn with_entry(bytes: &SharedFrame, entry: Entry) -> SharedFrame {
         body: &body,
     }
     .encode(&mut forged);
-    Rc::from(forged)
+    bytes.forged(forged)
 }
 
 #[cfg(test)]
@@ -336,7 +335,7 @@ mod tests {
             body: &body,
         }
         .encode(&mut bytes);
-        Rc::from(bytes)
+        SharedFrame::new(bytes, &crate::connections::frame::Gauge::default())
     }
 
     /// Indices and times of the entries told, in order, when a hundred of them are pushed.

@@ -33,6 +33,9 @@ pub struct SessionTimeouts {
     pub login: Duration,
     /// Between two frames. A client with nothing to say is probed after half of it.
     pub idle: Duration,
+    /// For which a client may read nothing of what it was sent. A paused laptop comes back sooner,
+    /// or connects again.
+    pub unread: Duration,
 }
 
 impl Default for SessionTimeouts {
@@ -41,13 +44,10 @@ impl Default for SessionTimeouts {
             hello: Duration::from_secs(5),
             login: Duration::from_secs(60),
             idle: Duration::from_secs(300),
+            unread: Duration::from_secs(60),
         }
     }
 }
-
-/// Bytes that may wait to be read by a client. A connection with every request answered by a page
-/// of the log still fits; a client that lets more pile up does not read.
-pub const OUTBOUND_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Memory a connection keeps for sending after a burst.
 const OUTBOUND_BYTES_KEPT: usize = 4 * 1024;
@@ -92,6 +92,8 @@ pub struct Session {
     /// Whether it was asked for a sign of life since it was heard.
     is_probed: bool,
     in_flight: u32,
+    /// Refusals of what was said in passing that may not be told yet.
+    refusals_awaited: u32,
     auth: Option<Auth>,
     login_failures: u32,
     /// What was refused and not yet counted.
@@ -110,6 +112,7 @@ impl Session {
             heard_at: now,
             is_probed: false,
             in_flight: 0,
+            refusals_awaited: 0,
             auth: None,
             login_failures: 0,
             refused: None,
@@ -272,7 +275,19 @@ impl Session {
 
     /// What was said in passing cannot be, and is refused when that may be told.
     pub const fn expect_refusal(&mut self) {
-        self.in_flight += 1;
+        self.refusals_awaited += 1;
+    }
+
+    /// Whether so much was said in passing that is yet to be refused that nothing more may be considered.
+    #[must_use]
+    pub const fn is_full_of_refusals(&self) -> bool {
+        IN_FLIGHT_MAX <= self.refusals_awaited
+    }
+
+    /// Requests that are unanswered.
+    #[must_use]
+    pub const fn in_flight(&self) -> u32 {
+        self.in_flight + self.refusals_awaited
     }
 
     fn refuse<'a>(&mut self, correlation: u64, refusal: Refusal) -> Demand<'a> {
@@ -307,7 +322,13 @@ impl Session {
 
     /// A demand was not considered; it is not in flight any more.
     pub fn handle_refused(&mut self, correlation: u64, refusal: Refusal, retry_after_ms: u32) {
-        self.answered(correlation);
+        // What is said in passing has no number. A request may have none either: then it is counted as
+        // the other, which comes to the same.
+        if correlation == 0 && 0 < self.refusals_awaited {
+            self.refusals_awaited -= 1;
+        } else {
+            self.answered(correlation);
+        }
         if self.is_closed() {
             return;
         }
@@ -365,11 +386,11 @@ impl Session {
             Stage::Person(person) if person.expires_at <= wall => {
                 self.close(Refusal::new(Code::SESSION_ENDED))
             }
-            Stage::Person(_) if self.in_flight == 0 && over(self.heard_at, timeouts.idle) => {
+            Stage::Person(_) if self.in_flight() == 0 && over(self.heard_at, timeouts.idle) => {
                 self.close(late(Code::IDLE, timeouts.idle))
             }
             Stage::Person(_)
-                if self.in_flight == 0
+                if self.in_flight() == 0
                     && !self.is_probed
                     && over(self.heard_at, timeouts.idle / 2) =>
             {
@@ -377,7 +398,9 @@ impl Session {
                 Reply::Probe.encode(&mut self.outbound);
                 Demand::Nothing
             }
-            Stage::Ended(_) if self.in_flight == 0 => self.close(Refusal::new(Code::SESSION_ENDED)),
+            Stage::Ended(_) if self.in_flight() == 0 => {
+                self.close(Refusal::new(Code::SESSION_ENDED))
+            }
             Stage::Silent
             | Stage::Stranger
             | Stage::Person(_)
@@ -415,12 +438,6 @@ impl Session {
         self.refused.take()
     }
 
-    /// Whether this conversation's unread bytes are more than a reader can be allowed.
-    #[must_use]
-    pub const fn is_slow_reader(&self) -> bool {
-        OUTBOUND_BYTES_MAX < self.outbound.len()
-    }
-
     /// Whose connection this is.
     #[must_use]
     pub const fn person(&self) -> Option<Person> {
@@ -439,7 +456,7 @@ impl Session {
     /// Whether some request is unanswered, or an answer unsent.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {
-        0 < self.in_flight || !self.outbound.is_empty()
+        0 < self.in_flight() || !self.outbound.is_empty()
     }
 
     /// Whether nothing more is read.
@@ -458,6 +475,23 @@ impl Session {
     /// else.
     pub fn handle_cut_frame(&mut self, rest: &[u8]) {
         self.outbound.splice(..0, rest.iter().copied());
+    }
+
+    /// What the bytes to send cost in memory.
+    #[must_use]
+    pub const fn outbound_cost(&self) -> usize {
+        self.outbound.capacity()
+    }
+
+    /// Milliseconds for which its client may read nothing.
+    #[must_use]
+    pub fn unread_max_ms(&self) -> u64 {
+        u64::try_from(self.timeouts.unread.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// What waits to be sent will never be: the link is gone.
+    pub fn discard(&mut self) {
+        self.outbound = Vec::new();
     }
 
     /// `len` of the bytes to send were sent.

@@ -19,6 +19,7 @@ const LIMITS: SessionTimeouts = SessionTimeouts {
     hello: Duration::from_millis(10),
     login: Duration::from_millis(100),
     idle: Duration::from_millis(1_000),
+    unread: Duration::from_millis(500),
 };
 const PERSON: Person = Person {
     user: UserId(7),
@@ -720,18 +721,17 @@ fn the_rest_of_a_cut_frame_comes_before_what_was_said_since() {
 }
 
 #[test]
-fn a_reader_is_slow_when_more_waits_than_the_bound() {
+fn refusals_of_what_is_said_in_passing_are_bounded_and_no_request_is_refused_for_them() {
     let mut session = person();
-    let page = vec![1; REPLY_BYTES_MAX - 100];
-    while session.outbound().len() + REPLY_BYTES_MAX <= OUTBOUND_BYTES_MAX {
-        session.handle_answer(1, AT, &page);
+    for _ in 0..IN_FLIGHT_MAX {
+        assert!(!session.is_full_of_refusals());
+        session.expect_refusal();
     }
-    assert!(!session.is_slow_reader());
-    session.handle_answer(1, AT, &page);
-    session.handle_answer(1, AT, &page);
-    assert!(session.is_slow_reader());
-    session.handle_sent(2 * REPLY_BYTES_MAX);
-    assert!(!session.is_slow_reader(), "it read on");
+    assert!(session.is_full_of_refusals());
+    assert_eq!(feed(&mut session, &command(1)).len(), 1, "it is asked");
+    session.handle_refused(0, Refusal::new(Code::TYPING_TARGET), 0);
+    assert!(!session.is_full_of_refusals());
+    assert_eq!(session.in_flight(), IN_FLIGHT_MAX);
 }
 
 #[test]
