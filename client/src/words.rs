@@ -67,8 +67,8 @@ macro_rules! answers {
     };
 }
 
-// The server makes the others out of authentications.
-answers! { accounts, Command: Command -> Event, not [Register LogIn Rehash];
+// The server makes the others out of authentications, or by itself.
+answers! { accounts, Command: Command -> Event, not [Register LogIn Rehash SetClockBack];
     RevokeSession => SessionsEnded;
     RevokeAllSessions => SessionsEnded;
     SetRoles => RolesSet;

@@ -104,18 +104,22 @@ pub const SALE_CENTS_MAX: u64 = 1_000_000_000_000;
 
 /// Keys that are remembered at least, the newest ones.
 pub const KEYS_RETAINED_MIN: usize = 8 * 1_024 * 1_024;
-/// Authentications that wait in the whole server.
-pub const AUTH_WAITING_MAX: usize = 4_096;
+/// Seconds that an authentication waits for its turn to be hashed.
+pub const AUTH_WAIT_SECONDS: u64 = 3;
 /// Commands that wait in the whole server.
 pub const COMMANDS_WAITING_MAX: usize = 16 * 1_024;
-/// Bytes of answers that wait for a client to read them.
+/// Bytes of answers that a client leaves unread, from which on nothing more of it is considered.
+pub const UNREAD_BYTES_PAUSE: usize = 64 * 1_024;
+/// Bytes of answers that wait for a client to read them, beyond which its connection is ended.
 pub const UNREAD_BYTES_MAX: usize = 4 * 1_024 * 1_024;
+/// Seconds in which a client that something waits for reads nothing.
+pub const UNREAD_SECONDS: u64 = 60;
+/// Bytes that all connections together hold of the server's memory.
+pub const HELD_BYTES_MAX: usize = 256 * 1_024 * 1_024;
 /// Pushes and news that wait for a client, and their bytes.
 pub const UNREAD_PUSHES_MAX: usize = 2_048;
 /// See [`UNREAD_PUSHES_MAX`].
 pub const UNREAD_PUSHES_BYTES_MAX: usize = 1_024 * 1_024;
-/// Bytes of lines that wait for the answer to an authentication.
-pub const HELD_LINES_BYTES_MAX: usize = 2 * REQUEST_LINE_BYTES_MAX;
 /// Seconds from connecting to the hello.
 pub const HELLO_SECONDS: u64 = 5;
 /// Seconds from connecting to being somebody.

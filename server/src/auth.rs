@@ -34,7 +34,7 @@ use crate::{
 
 /// For how long an authentication may wait for a thread that hashes. At the default cost a core does some 30
 /// a second; a reconnect storm should resume its sessions instead.
-const WAIT_MAX: Duration = Duration::from_secs(3);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// Authentications of one class that may wait, however short a hash takes: what they say takes memory.
 const WAITING_MAX: usize = 2_048;

@@ -60,6 +60,8 @@ impl ServerConfig {
             http: None,
             durability: Durability::Full,
             accept_loss_after: None,
+            trust_clock: false,
+            new_secret: false,
             password_cost: PasswordCost::DEFAULT,
             connections_max: 100,
             timeouts: SessionTimeouts::default(),

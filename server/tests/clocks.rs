@@ -37,7 +37,7 @@ fn record_at(data_dir: &Path, now: u64) {
     });
     engine.submit_own(now, &OwnedCommand::new(&register));
     let batch = engine.take_batch().expect("it was decided");
-    commit(&mut log, &batch).expect("there is room");
+    let _durable = commit(&mut log, &batch).expect("there is room");
     Box::new(log).close().expect("it comes to rest");
 }
 

@@ -27,6 +27,8 @@ use slab::Slab;
 
 pub(crate) use self::pressure::CONNECTIONS_BYTES_MAX;
 pub use self::pressure::HELD_BYTES_MAX;
+#[cfg(test)]
+pub(crate) use self::pressure::{OUTBOUND_BYTES_MAX, UNREAD_BYTES_MAX};
 
 use self::{
     delivery::{Delivery, Item},

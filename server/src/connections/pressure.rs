@@ -32,7 +32,7 @@ const TIGHT_BYTES: usize = CONNECTIONS_BYTES_MAX / 4 * 3;
 
 /// Unread bytes from which on nothing more is considered of a connection. Who reads has them in its socket's
 /// buffers, which take more than this at once; so it never waits for itself.
-const UNREAD_BYTES_MAX: usize = 64 * 1_024;
+pub(crate) const UNREAD_BYTES_MAX: usize = 64 * 1_024;
 
 /// The least share, with very many connections: the answers of a whole pipeline.
 const UNREAD_BYTES_MIN: usize = 4 * 1_024;
@@ -42,7 +42,7 @@ const READ_BYTES_MIN: usize = 1_024;
 
 /// Unread bytes at which a connection is ended at once. One request may be answered by 2 MiB of JSON, with
 /// pushes behind it; beyond that, what stopped it from asking more has failed.
-const OUTBOUND_BYTES_MAX: usize = 4 * 1_024 * 1_024;
+pub(crate) const OUTBOUND_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 
 /// What a request costs that waits for its answer, beside its bytes in a batch.
 const REQUEST_COST: usize = 96;
@@ -167,7 +167,7 @@ impl Connection {
 
     fn unsent(&self) -> usize {
         let lines = self.lines.as_ref();
-        let lines = lines.map_or(0, |lines| lines.outbound().len());
+        let lines = lines.map_or(0, |lines| lines.unsent());
         self.session.outbound().len() + lines + self.outbox.bytes()
     }
 

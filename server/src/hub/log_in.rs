@@ -6,7 +6,7 @@
 use super::{Hub, HubParts};
 use crate::{
     domain::systems::{CommandBytes, OwnedCommand, Source},
-    engine::{Ask, Busy, Origin},
+    engine::{Ask, BUSY_RETRY_MS, Busy, Origin},
     log_in::{self, CheckedLogIn},
     passwords::Secret,
     session::Grant,
@@ -27,7 +27,7 @@ impl Hub {
         };
         let Some((token, command)) = prepared else {
             let waiting = engine.waiting();
-            return self.refuse_busy(origin, Busy { waiting });
+            return self.refuse_busy(origin, Busy { waiting }, BUSY_RETRY_MS);
         };
         let roles = engine.systems().roles(log_in.user);
         let grant = Grant { token, roles };

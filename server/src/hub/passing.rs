@@ -196,7 +196,7 @@ impl Hub {
             self.connections.note_people_changed(*id, &waiting);
         }
         for changed in waiting {
-            let frame = encode(&changed.into());
+            let frame = encode(&changed.into(), &self.connections.delivery.gauge);
             let delivery = &mut self.connections.delivery;
             // To their own devices it is no news.
             delivery.push_news(Topic::Arrivals, frame, changed.user);

@@ -289,6 +289,12 @@ impl Lines {
         }
     }
 
+    /// How many bytes there are to send, now or later.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.out.bytes().len()
+    }
+
     /// Whether there are bytes to send, now or later.
     #[must_use]
     pub fn has_outbound(&self) -> bool {

@@ -205,9 +205,7 @@ fn create(data_dir: &Path, path: &Path) -> Result<(), LogError> {
 
 fn remove_left(path: &Path) -> Result<(), LogError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(io_error("remove", path, error))
-        }
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error("remove", path, error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -6,7 +6,7 @@
 //! signals and new connections come round. Input buffers are shared, so an idle connection costs
 //! little. Deliberately absent: frames, commands.
 
-use std::{cell::RefCell, io, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, io, ops::ControlFlow, rc::Rc, sync::Arc, time::Duration};
 
 use protocol::Seq;
 use tokio::{

@@ -27,8 +27,8 @@ use protocol::{
     },
 };
 
+pub use decide::SESSION_LIFETIME;
 use decide::decide_clock;
-pub use decide::{SESSION_LIFETIME, SESSIONS_MAX};
 pub use state::{Accounts, Credential, SessionFact};
 
 use super::{
@@ -138,7 +138,8 @@ impl System for Accounts {
             | Event::LoggedIn(_)
             | Event::SessionsEnded(_)
             | Event::CursorMoved(_)
-            | Event::Erased(_) => None,
+            | Event::Erased(_)
+            | Event::ClockSetBack(_) => None,
         }
     }
 
@@ -148,7 +149,9 @@ impl System for Accounts {
                 event.map_or(About::Nothing, |_| About::Person(UserId(cx.seq.0)))
             }
             Command::LogIn(_) => event.map_or(About::Nothing, |_| About::Session(cx.seq.0)),
-            Command::RevokeAllSessions(_) | Command::EraseMe(_) => About::Nothing,
+            Command::RevokeAllSessions(_) | Command::EraseMe(_) | Command::SetClockBack(_) => {
+                About::Nothing
+            }
             Command::RevokeSession(command) => About::Session(command.session),
             Command::MoveCursor(command) => About::Session(command.session),
             Command::SetRoles(words::SetRoles { user, roles }) => About::Roles {
