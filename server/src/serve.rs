@@ -42,7 +42,7 @@ use crate::{
     lost, modes,
     net::{
         Speech,
-        tcp::{self, Shell},
+        tcp::{self, OpenReader, Shell},
     },
     passwords::Secret,
     recover::{self, Recovered, Start},
@@ -336,22 +336,14 @@ fn start(
     let recovered = recovered.seq;
     let admin_password_file = config.data_dir.join(ADMIN_PASSWORD_FILE);
     let address = address_of(&doors.native, config.listen)?;
-    let jsonl = match (&doors.lines, config.jsonl) {
-        (Some(listener), Some(wanted)) => Some(address_of(listener, wanted)?),
-        (Some(_), None) | (None, _) => None,
-    };
+    let jsonl = doors.lines.as_ref().zip(config.jsonl);
+    let jsonl = jsonl.map(|(listener, wanted)| address_of(listener, wanted));
     #[cfg(feature = "planted-bugs")]
     let mut engine = engine;
     #[cfg(feature = "planted-bugs")]
     let log = crate::planted::plant(config, &mut engine, log);
     let (writer, synced) = Writer::spawn(log, Arc::clone(vitals))
         .map_err(|error| ServeError::System(error.to_string()))?;
-    let flags = match config.durability {
-        Durability::Full => WelcomeFlags::DURABLE,
-        Durability::Normal | Durability::None => WelcomeFlags::default(),
-    };
-    #[cfg(feature = "planted-bugs")]
-    let flags = crate::planted::flags(config, flags);
     let hub = Hub::new(HubParts {
         engine,
         writer,
@@ -359,21 +351,17 @@ fn start(
         clock: time,
         connections_max: config.connections_max,
         timeouts: config.timeouts,
-        flags,
+        flags: flags(config),
         #[cfg(feature = "planted-bugs")]
         planted_bug: config.planted_bug,
     });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let authenticator = Authenticator::new(secret, config.password_cost, cores)
         .map_err(|error| ServeError::System(error.to_string()))?;
-    let data_dir = config.data_dir.clone();
-    let open_reader = Box::new(move || {
-        let reader = SqliteReader::open(&data_dir)?;
-        Ok(Box::new(reader) as Box<dyn LogReader>)
-    });
+    let open_reader = reader_opener(config);
     let ready = Ready {
         address,
-        jsonl,
+        jsonl: jsonl.transpose()?,
         http: None,
         data_dir: config.data_dir.clone(),
         recovered,
@@ -385,6 +373,26 @@ fn start(
     let vitals = Arc::clone(vitals);
     let shell = Shell::new(hub, authenticator, open_reader, vitals);
     Ok((shell, synced, ready))
+}
+
+/// Opens views of the log for work that takes long.
+fn reader_opener(config: &ServerConfig) -> Box<OpenReader> {
+    let data_dir = config.data_dir.clone();
+    Box::new(move || {
+        let reader = SqliteReader::open(&data_dir)?;
+        Ok(Box::new(reader) as Box<dyn LogReader>)
+    })
+}
+
+/// What a welcome tells.
+const fn flags(config: &ServerConfig) -> WelcomeFlags {
+    let flags = match config.durability {
+        Durability::Full => WelcomeFlags::DURABLE,
+        Durability::Normal | Durability::None => WelcomeFlags(0),
+    };
+    #[cfg(feature = "planted-bugs")]
+    let flags = crate::planted::flags(config, flags);
+    flags
 }
 
 /// What is durable before anybody is let in: what every fresh log begins with, somebody who may grant

@@ -269,7 +269,7 @@ impl Accounts {
             // Every system forgets them at once, this one too.
             (Event::Erased(_), Command::EraseMe(_)) => {}
             (Event::ClockSetBack(_), Command::SetClockBack(_)) => {
-                self.remove_sessions_after(cx.now)
+                self.remove_sessions_after(cx.now);
             }
             (
                 Event::Registered(_)
