@@ -246,18 +246,15 @@ impl Connections {
                 outcome,
                 is_read,
             } => {
-                if is_read {
-                    self.handle_read(origin, outcome.len());
-                }
+                self.handle_read(origin, outcome.len() * usize::from(is_read));
                 self.answer(origin, at, outcome, accounts);
             }
             Release::Again { origin, seq } => match archive::read_outcome(reader, seq) {
                 Ok((at, outcome)) => {
-                    let outcome = &outcome;
                     let answer = Release::Answer {
                         origin,
                         at,
-                        outcome,
+                        outcome: &outcome,
                         is_read: false,
                     };
                     self.spread(&answer, accounts, reader);
@@ -336,11 +333,10 @@ impl Connections {
         }
     }
 
-    /// It waits no more.
+    /// So much of that waits no more.
     fn handle_read(&mut self, origin: Origin, len: usize) {
         if let Some(index) = self.find(origin.connection) {
             let connection = &mut self.slab[index];
-            // What was read before the connection was logged in was not counted: it is little.
             connection.awaited = connection.awaited.saturating_sub(len);
         }
     }
