@@ -67,8 +67,11 @@ impl Refusal {
     }
 }
 
+/// What becomes of a figure.
+type Form = fn(u64) -> String;
+
 /// How a sentence may want a figure: what stands behind its name, and what becomes of it.
-pub const FORMS: [(&str, fn(u64) -> String); 4] = [
+pub(crate) const FORMS: [(&str, Form); 4] = [
     ("", |figure| figure.to_string()),
     (":day", day_text),
     (":time", time_text),

@@ -57,7 +57,7 @@ pub fn answer(
         Query::ReadTrail(page) => {
             read_trail(engine, reader, user, &page).map(|entries| TrailPage { entries }.into())
         }
-        Query::ReadTrail1(page) => read_first_trail(engine, reader, user, page),
+        Query::ReadTrail1(page) => read_first_trail(engine, reader, user, &page),
         Query::ReplayState(_) => Err(Refusal::with(
             Code::UNKNOWN_KIND,
             u64::from(query.kind.0),
@@ -358,13 +358,13 @@ fn read_first_trail(
     engine: &Engine,
     reader: &mut dyn LogReader,
     user: UserId,
-    page: ReadTrail1,
+    page: &ReadTrail1,
 ) -> Result<Answer, Refusal> {
     let ReadTrail1 {
         subject,
         before,
         limit,
-    } = page;
+    } = *page;
     let page = ReadTrail {
         subject,
         before,

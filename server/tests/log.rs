@@ -6,8 +6,8 @@ use protocol::{
     words::{
         accounts,
         log::{
-            Answer, LogPage, ReadLog, ReadState, ReadTrail, ReplayState, StateHash, Subject,
-            TrailEntry,
+            Answer, LogPage, ReadLog, ReadState, ReadTrail, ReadTrail1, ReplayState, StateHash,
+            Subject, TrailEntry, TrailEntry1,
         },
     },
 };
@@ -146,6 +146,24 @@ fn trails_show_what_was_tried_to_those_who_may_see_it() {
     ];
     assert_eq!(seen, expected);
     assert_eq!(trail(&mut client, mine, 1), entries[..1]);
+    let first = ReadTrail1 {
+        subject: mine,
+        before: Seq::START,
+        limit: 10,
+    };
+    let Answer::TrailPage1(page) = decoded(&client.log(first)) else {
+        panic!("whoever asks in the first layout reads no other");
+    };
+    let as_first = |entry: &TrailEntry| TrailEntry1 {
+        seq: entry.seq,
+        recorded_at: entry.recorded_at,
+        actor: entry.actor,
+        command: entry.command.clone(),
+        target: entry.target,
+        refused: entry.refused,
+    };
+    let expected: Vec<TrailEntry1> = entries.iter().map(as_first).collect();
+    assert_eq!(page.entries, expected);
     let asked = |subject, limit| ReadTrail {
         subject,
         before: Seq::START,

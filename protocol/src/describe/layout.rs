@@ -20,9 +20,9 @@ pub enum Type {
     /// So many bytes, without their number.
     Bytes(usize),
     /// Any number of these.
-    List(Box<Type>),
+    List(Box<Self>),
     /// One of these, or nothing.
-    Optional(Box<Type>),
+    Optional(Box<Self>),
     /// Described by its name.
     Named(&'static str),
 }

@@ -49,7 +49,7 @@ impl Limit {
         }
     }
 
-    pub(super) fn to_json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         let fields = self.fields.iter();
         let fields: Vec<Value> = fields
             .map(|(of, field)| json!({ "of": of, "field": field }))

@@ -127,7 +127,7 @@ impl Protocol {
             "words": self.words.iter().map(word_json).collect::<Vec<_>>(),
             "types": types,
             "codes": CODES.iter().map(code_json).collect::<Vec<_>>(),
-            "limits": LIMITS.iter().map(Limit::to_json).collect::<Vec<_>>(),
+            "limits": LIMITS.iter().map(Limit::json).collect::<Vec<_>>(),
         })
     }
 }
@@ -188,32 +188,38 @@ fn word_json(word: &WordLayout) -> Value {
         "fields": word.fields.iter().map(of_field).collect::<Vec<_>>(),
     });
     if let Some(note) = note {
-        put(&mut object, "who", note.who);
-        put(&mut object, "remark", note.remark);
+        put_text(&mut object, "who", note.who);
+        put_text(&mut object, "remark", note.remark);
         if !note.answers.is_empty() {
-            object["answered_with"] = json!(note.answers);
+            put(&mut object, "answered_with", json!(note.answers));
         }
     }
     object
 }
 
-fn put(object: &mut Value, name: &str, text: &str) {
+fn put(object: &mut Value, name: &str, value: Value) {
+    if let Value::Object(fields) = object {
+        fields.insert(name.to_owned(), value);
+    }
+}
+
+fn put_text(object: &mut Value, name: &str, text: &str) {
     if !text.is_empty() {
-        object[name] = json!(text);
+        put(object, name, json!(text));
     }
 }
 
 fn field_json(field: &Field, of: &str, remarks: &[(&str, &str)]) -> Value {
     let mut object = json!({ "type": type_json_of(&field.ty) });
-    put(&mut object, "name", field.name);
+    put_text(&mut object, "name", field.name);
     let remark = remarks.iter().find(|remark| remark.0 == field.name);
-    put(&mut object, "remark", remark.map_or("", |remark| remark.1));
+    put_text(&mut object, "remark", remark.map_or("", |remark| remark.1));
     if let Some(limit) = limits::of_field(of, field.name) {
-        object["least"] = json!(limit.least);
-        object["most"] = json!(limit.most);
-        object["unit"] = json!(limit.unit);
+        put(&mut object, "least", json!(limit.least));
+        put(&mut object, "most", json!(limit.most));
+        put_text(&mut object, "unit", limit.unit);
         if let Beyond::Code(code) = limit.beyond {
-            object["beyond"] = json!(code.name());
+            put(&mut object, "beyond", json!(code.name()));
         }
     }
     object
@@ -248,7 +254,7 @@ fn type_json(name: &str, definition: &Definition) -> Value {
             json!({ "enum": variants.iter().map(variant).collect::<Vec<_>>() })
         }
     };
-    put(&mut object, "remark", note.map_or("", |note| note.1));
+    put_text(&mut object, "remark", note.map_or("", |note| note.1));
     object
 }
 
