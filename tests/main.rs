@@ -1,8 +1,8 @@
 //! The program as its user meets it: arguments in; exit codes, words and files out.
 //!
-//! The tests start the built binary, in directories of their own and on free ports; `returning` stands
-//! here because only here the server and the load generator are both known. Deliberately absent: what
-//! a crate's own tests can show without a process.
+//! The tests start the built binary, in directories of their own and on free ports; `returning` and
+//! `library` stand here because only here the server, the load generator and the client are all
+//! known. Deliberately absent: what a crate's own tests can show without a process.
 
 mod checking;
 mod comparing;
@@ -15,6 +15,7 @@ mod frozen;
 mod inspecting;
 mod keeping;
 mod killing;
+mod library;
 mod live;
 mod mistakes;
 mod program;

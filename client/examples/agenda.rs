@@ -62,8 +62,8 @@ async fn free_slot(handle: &Handle) -> Result<SlotId, Failure> {
     let page = ListAgendas { after: 0, limit: 1 };
     let agendas = handle.query(page).await?;
     let agenda = agendas.agendas.first().ok_or("there is no agenda")?.agenda;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-    let day = u32::try_from(now.as_secs() / 86_400)? + 1;
+    let today = std::time::UNIX_EPOCH.elapsed()?.as_secs() / 86_400;
+    let day = u32::try_from(today)? + 1;
     let slots = handle.query(ListSlots { agenda, day }).await?;
     let free = slots.word.slots.iter().position(|slot| slot.held == 0);
     let slot = free.ok_or("no slot is free tomorrow")?.try_into()?;

@@ -55,8 +55,8 @@ pub(crate) async fn run(address: &str, admin_password: &str) -> Result<(), Failu
     println!("{seller_name} sells in store {store} of network {network}");
 
     let eve = log_in(address, &seller_name, "correct horse").await?;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-    let day = u32::try_from(now.as_secs() / 86_400)?;
+    let today = std::time::UNIX_EPOCH.elapsed()?.as_secs() / 86_400;
+    let day = u32::try_from(today)?;
     let cents = 1_999;
     let record = RecordSale {
         sale,

@@ -3,7 +3,7 @@
 //! Commands and queries of [`protocol::words`] go in, each comes back as the word that answers it; the
 //! task behind them (`shell`) does the rest. Deliberately absent: sockets.
 
-use std::{future::Future, ops::Deref};
+use std::ops::Deref;
 
 use protocol::{
     ChainHash, Key, Kind, Refusal, Seq, UserId,
@@ -333,8 +333,8 @@ impl StatusWatch {
 
 impl Pushes {
     /// The next one; `None` when the conversation is over.
-    pub fn next(&mut self) -> impl Future<Output = Option<Pushed>> {
-        self.pushed.recv()
+    pub async fn next(&mut self) -> Option<Pushed> {
+        self.pushed.recv().await
     }
 }
 

@@ -95,26 +95,20 @@ impl<T> Queue<T> {
 
     /// Keeps a request of these bytes that is sent just now.
     pub(crate) fn push_sent(&mut self, correlation: u64, frame: &[u8], tag: T, now: Nanos) {
-        self.push(correlation, frame, tag, None, now);
+        let is_sent = true;
+        self.push(correlation, frame, tag, (is_sent, now));
     }
 
     /// Keeps a request of these bytes that waits for a connection.
     pub(crate) fn push_unsent(&mut self, correlation: u64, frame: &[u8], tag: T, now: Nanos) {
-        self.push(correlation, frame, tag, Some(0), now);
+        let is_sent = false;
+        self.push(correlation, frame, tag, (is_sent, now));
         self.unsent += 1;
     }
 
-    fn push(
-        &mut self,
-        correlation: u64,
-        bytes: &[u8],
-        tag: T,
-        due_at: Option<Nanos>,
-        asked_at: Nanos,
-    ) {
+    fn push(&mut self, correlation: u64, bytes: &[u8], tag: T, (is_sent, asked_at): (bool, Nanos)) {
         let mut frame = self.spare.pop().unwrap_or_default();
         frame.extend_from_slice(bytes);
-        let is_sent = due_at.is_none();
         self.requests.push_back(Unanswered {
             correlation,
             frame,
@@ -122,7 +116,7 @@ impl<T> Queue<T> {
             was_cut_off: false,
             may_have_happened: is_sent,
             asked_at,
-            due_at,
+            due_at: (!is_sent).then_some(0),
             tag,
         });
     }
