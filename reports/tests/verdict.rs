@@ -296,10 +296,10 @@ fn operations_that_found_no_room_are_the_servers_doing() {
         |record| {
             let counts = &mut record.phases[1].conservation;
             counts.intended += 5_000;
-            counts.shed = 5_000;
+            counts.shed += 5_000;
         },
         Conclusion::Inconclusive,
-        "5,000 found their connection full of calls that the server had not answered",
+        "found their connection full of calls that the server had not answered",
     );
 }
 
