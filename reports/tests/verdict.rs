@@ -5,6 +5,9 @@ use reports::verdict::{self, RunEnd};
 
 use crate::sample;
 
+/// One way in which a run can be spoilt.
+type Spoil = fn(&mut RunRecord);
+
 /// Spoils a good run in one way and looks at the verdict.
 fn check(spoil: impl Fn(&mut RunRecord), conclusion: Conclusion, reason: &str) {
     let mut record = sample::unjudged();
@@ -275,10 +278,10 @@ fn a_server_that_does_not_answer_is_no_pass_unless_it_was_broken_on_purpose() {
     let hung_up = |record: &mut RunRecord| {
         record.connections.lost = record.generator.connections / 5;
     };
-    let reasons: [(&dyn Fn(&mut RunRecord), &str); 3] = [
-        (&silent, "400 of 22,999 `cancel` were never answered"),
-        (&slow, "the server did not keep up with the offered rate"),
-        (&hung_up, "the clients lost 12 connections, and have 64"),
+    let reasons: [(Spoil, &str); 3] = [
+        (silent, "400 of 22,999 `cancel` were never answered"),
+        (slow, "the server did not keep up with the offered rate"),
+        (hung_up, "the clients lost 12 connections, and have 64"),
     ];
     for (spoil, reason) in reasons {
         check(spoil, Conclusion::Inconclusive, reason);
