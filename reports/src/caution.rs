@@ -93,6 +93,31 @@ pub enum Caution {
 impl fmt::Display for Caution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::PlantedBug { .. }
+            | Self::DurabilityNotFull { .. }
+            | Self::TimeScaled { .. }
+            | Self::RateScaled { .. }
+            | Self::SharedProcessors { .. }
+            | Self::RemoteTarget { .. }
+            | Self::ThroughProxy
+            | Self::NoWarmup => self.fmt_of_setup(f),
+            Self::Visitors { .. }
+            | Self::GeneratorLate { .. }
+            | Self::GeneratorStalled { .. }
+            | Self::ConnectionsLost { .. }
+            | Self::NotUnderstood { .. } => self.fmt_of_run(f),
+            Self::ServerBehind { .. }
+            | Self::SamplesTooSmall { .. }
+            | Self::FailuresApart { .. }
+            | Self::RendezvousLoose { .. } => self.fmt_of_phase(f),
+        }
+    }
+}
+
+impl Caution {
+    /// What was run, and where.
+    fn fmt_of_setup(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::PlantedBug { name } => {
                 write!(
                     f,
@@ -124,6 +149,23 @@ impl fmt::Display for Caution {
                 "The server at {target} was not started by this run: times include whatever lies \
                  between, durability is its own claim, and it was not killed to test that claim."
             ),
+            Self::ThroughProxy => write!(
+                f,
+                "Clients reached the server through a proxy in the generator, so that connections \
+                 could be broken: it adds to every latency."
+            ),
+            Self::NoWarmup => write!(
+                f,
+                "No warm-up phase: the first seconds, with cold caches and new connections, are in \
+                 every figure."
+            ),
+            _another_sort => Ok(()),
+        }
+    }
+
+    /// What became of the generator and its connections.
+    fn fmt_of_run(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Visitors { records, people } => {
                 let of = match people {
                     0 => "of nobody's account".to_owned(),
@@ -137,16 +179,6 @@ impl fmt::Display for Caution {
                     figure::counted(*records, "record"),
                 )
             }
-            Self::ThroughProxy => write!(
-                f,
-                "Clients reached the server through a proxy in the generator, so that connections \
-                 could be broken: it adds to every latency."
-            ),
-            Self::NoWarmup => write!(
-                f,
-                "No warm-up phase: the first seconds, with cold caches and new connections, are in \
-                 every figure."
-            ),
             Self::GeneratorLate { lateness_ns } => write!(
                 f,
                 "The generator started operations up to {} late at its 99th percentile; that is part of \
@@ -171,6 +203,13 @@ impl fmt::Display for Caution {
                  ended for that: {why}.",
                 figure::counted(*connections, "connection"),
             ),
+            _another_sort => Ok(()),
+        }
+    }
+
+    /// What became of one phase.
+    fn fmt_of_phase(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::ServerBehind {
                 phase,
                 answered,
@@ -203,6 +242,7 @@ impl fmt::Display for Caution {
                 f,
                 "Phase `{phase}`: {late} of {times} rendezvous were spread wider than allowed."
             ),
+            _another_sort => Ok(()),
         }
     }
 }

@@ -221,7 +221,7 @@ impl Target for JsonlTarget {
         ready.append(&mut self.ending);
         match told {
             Poll::Pending => Poll::Ready(Ok(())),
-            told => told,
+            told @ Poll::Ready(_) => told,
         }
     }
 

@@ -289,7 +289,7 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, live: &Live, palette: Palette) {
         Color::Yellow
     });
     let generator = format!(
-        "generator started {} late at p99, {} at most",
+        "generator late {} at p99, {} at most",
         figure::duration(live.lateness_p99),
         figure::duration(live.lateness_max)
     );

@@ -274,7 +274,7 @@ fn write_cost(screen: &mut Screen, record: &RunRecord) {
         ..
     } = &record.generator;
     let generator = format!(
-        "{} operations per CPU-second over {}; started operations {} late at p99, {} at most; {}",
+        "{} operations per CPU-second over {}; late {} at p99, {} at most; {}",
         figure::number(record.generator.operations_per_cpu_second),
         figure::counted(record.generator.connections, "connection"),
         figure::quantile(lateness.p99),

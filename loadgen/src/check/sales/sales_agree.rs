@@ -85,17 +85,13 @@ fn part_apart(shown: &Figure, expected: &Figure) -> Option<String> {
         let found = parts.iter().find(|(part, _)| *part == of);
         found.map_or(Sum::default(), |(_, sum)| *sum)
     };
-    let all = shown.iter().chain(expected).map(|(of, _)| *of);
-    let apart = |of: &u64| sum(shown, *of) != sum(expected, *of);
-    let of = match all.clone().find(apart) {
-        Some(of) => of,
+    let mut all = shown.iter().chain(expected).map(|(of, _)| *of);
+    let Some(of) = all.find(|of| sum(shown, *of) != sum(expected, *of)) else {
         // The same sums, and a part twice or out of its order.
-        None => {
-            let pair = shown.iter().zip(expected).find(|(one, other)| one != other);
-            return pair.map(|((shown, _), (expected, _))| {
-                format!(": part {shown} stands where part {expected} should")
-            });
-        }
+        let pair = shown.iter().zip(expected).find(|(one, other)| one != other);
+        return pair.map(|((shown, _), (expected, _))| {
+            format!(": part {shown} stands where part {expected} should")
+        });
     };
     let (shown, expected) = (sum(shown, of), sum(expected, of));
     Some(format!(
