@@ -154,7 +154,8 @@ answers! { sales, Query: Query -> Answer, not [];
     BestStore => BestStores;
 }
 
-answers! { log, Query: Query -> Answer, not [];
+// A first layout is for clients of before.
+answers! { log, Query: Query -> Answer, not [ReadTrail1];
     ReadLog => LogPage;
     ReadState => StateHash;
     ReplayState => StateHash;
