@@ -119,6 +119,7 @@ impl People {
             agenda::Event::Reserved(word) => word.slot,
             agenda::Event::Held(word) => word.slot,
             agenda::Event::Cancelled(word) => word.slot,
+            agenda::Event::BookingCancelled(word) => word.slot,
             agenda::Event::Confirmed(word) => word.slot,
             agenda::Event::WaitlistJoined(word) => word.slot,
             agenda::Event::WaitlistLeft(word) => word.slot,
@@ -129,7 +130,10 @@ impl People {
         };
         if let Some(slot) = Slot::pack(slot).filter(|slot| is_asked(*slot)) {
             self.slots.insert(slot);
-            if matches!(event, agenda::Event::Cancelled(_)) {
+            if matches!(
+                event,
+                agenda::Event::Cancelled(_) | agenda::Event::BookingCancelled(_)
+            ) {
                 self.ended.insert(slot);
             }
         }

@@ -80,6 +80,13 @@ fn event_text(event: &Event) -> String {
         Event::AgendaOpened(word) => format!("{} with {} slots a day", event.name(), word.slots),
         Event::Reserved(word) => of(&word.slot),
         Event::Cancelled(word) => of(&word.slot),
+        Event::BookingCancelled(word) => format!(
+            "{}, booking {} of {}, by {}",
+            of(&word.slot),
+            word.booking,
+            word.user,
+            word.by
+        ),
         Event::Held(word) => format!("{} until {} ms", of(&word.slot), word.until),
         Event::Confirmed(word) => of(&word.slot),
         Event::Expired(word) => format!(
