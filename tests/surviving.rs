@@ -6,11 +6,11 @@
 
 use std::{cell::RefCell, collections::BTreeSet, path::Path, rc::Rc};
 
-use client::{Answer, Handle, Identity, Pushes, connect};
+use client::{Handle, Identity, Pushes, connect};
 use loadgen::target::Caller;
 use protocol::{
     Key, UserId,
-    words::chat::{Command, Content, Entry, Event, Push, Send, Target},
+    words::chat::{Content, Entry, Push, Send, Target},
 };
 use tempfile::tempdir;
 use tokio::{
@@ -77,27 +77,17 @@ struct Answers {
 
 async fn write(writer: Handle, to: UserId, number: u64, answers: Rc<Answers>) {
     for message in (number..MESSAGES).step_by(usize::try_from(WRITERS).expect("few")) {
-        let send = Command::from(Send {
+        let send = Send {
             to: Target::Person(to),
             text: format!("message {message}").into(),
-        });
-        let mut body = Vec::new();
-        send.encode(&mut body);
-        let answer = writer.command(send.kind(), body).await;
-        let place = place(&answer.expect("an answer, whatever happens"));
+        };
+        let sent = writer.command(send).await;
+        let place = sent.expect("an answer, whatever happens").index;
         assert!(
             answers.places.borrow_mut().insert(place),
             "{place} is taken"
         );
         answers.another.notify_one();
-    }
-}
-
-fn place(answer: &Answer) -> u64 {
-    let (kind, schema, body) = answer.outcome.as_ref().expect("people may write");
-    match Event::decode(*kind, *schema, body) {
-        Ok(Event::Sent(sent)) => sent.index,
-        other => panic!("a message was sent: {other:?}"),
     }
 }
 

@@ -73,7 +73,12 @@ fn seal(criterion: &mut Criterion) {
         }
         let record = record(&bytes, &sealed);
         criterion.bench_function(&format!("open {name}"), |bencher| {
-            bencher.iter(|| black_box(Systems::open(black_box(&record), &keyring, "").expect("it was just sealed")).len());
+            bencher.iter(|| {
+                black_box(
+                    Systems::open(black_box(&record), &keyring, "").expect("it was just sealed"),
+                )
+                .len()
+            });
         });
     }
 }
