@@ -6,11 +6,11 @@
 
 use std::{cell::RefCell, collections::BTreeSet, path::Path, rc::Rc};
 
-use client::{Handle, Identity, Pushes, connect};
+use client::{Handle, Identity, Pushes, Told, connect};
 use loadgen::target::Caller;
 use protocol::{
     Key, UserId,
-    words::chat::{Content, Entry, Push, Send, Target},
+    words::chat::{Content, Entry, Push, Target},
 };
 use tempfile::tempdir;
 use tokio::{
@@ -77,11 +77,8 @@ struct Answers {
 
 async fn write(writer: Handle, to: UserId, number: u64, answers: Rc<Answers>) {
     for message in (number..MESSAGES).step_by(usize::try_from(WRITERS).expect("few")) {
-        let send = Send {
-            to: Target::Person(to),
-            text: format!("message {message}").into(),
-        };
-        let sent = writer.command(send).await;
+        let text = format!("message {message}");
+        let sent = writer.send(Target::Person(to), &text).await;
         let place = sent.expect("an answer, whatever happens").index;
         assert!(
             answers.places.borrow_mut().insert(place),
@@ -96,11 +93,11 @@ async fn read(mut pushes: Pushes) -> Vec<u64> {
     let mut read = Vec::new();
     while read.last() != Some(&MESSAGES) {
         let pushed = pushes.next().await.expect("the conversation goes on");
-        if let Ok(Push::Entry(Entry {
+        if let Told::Chat(Push::Entry(Entry {
             index,
             content: Content::Text(_),
             ..
-        })) = Push::decode(pushed.kind, pushed.schema, &pushed.body)
+        })) = pushed.told()
         {
             read.push(index);
         }
