@@ -80,8 +80,11 @@ pub enum AskError {
     #[error("{0}")]
     Unconsidered(Refusal),
     /// The command was sent and not answered within 60 seconds, so it is not sent again: it may have
-    /// taken effect, or may yet. Look whether it did before asking under another key.
-    #[error("no answer within 60 s: whether the command under key {0:?} took effect is unknown")]
+    /// taken effect, or may yet. Or it was decided before and the server cannot read what became of it
+    /// (`log-damaged`). Look whether it took effect before asking under another key.
+    #[error(
+        "no answer that can be relied on: whether the command under key {0:?} took effect is unknown"
+    )]
     UnknownFate(Key),
     /// The query was not answered within 60 seconds.
     #[error("no answer within 60 s")]

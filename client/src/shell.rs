@@ -7,7 +7,7 @@
 
 use std::{future::pending, io, time::Duration};
 
-use protocol::{Key, Kind, Outcome, Seq, words::presence};
+use protocol::{Code, Key, Kind, Outcome, Seq, words::presence};
 use tokio::{
     io::Interest,
     net::TcpStream,
@@ -396,8 +396,14 @@ fn tell(event: Event<'_, Waiting>) -> Option<Pushed> {
             });
         }
         Event::Unconsidered(unconsidered) => {
-            let (_, asker) = unconsidered.tag;
-            let _gone = asker.send(Err(AskError::Unconsidered(unconsidered.refusal)));
+            let (key, asker) = unconsidered.tag;
+            let _gone = asker.send(Err(match key {
+                // It was decided before, and what became of it cannot be read.
+                Some(key) if unconsidered.refusal.code == Code::LOG_DAMAGED => {
+                    AskError::UnknownFate(key)
+                }
+                Some(_) | None => AskError::Unconsidered(unconsidered.refusal),
+            }));
         }
         Event::Pushed {
             seq,

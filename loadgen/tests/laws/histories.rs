@@ -336,7 +336,7 @@ fn log(run: &mut Run, parts: &[&str]) {
         day: DAY,
         ..run.slot(slot)
     };
-    let (command, event) = words_of(run, parts[1], slot, more);
+    let (command, event) = words_of(run, actor, parts[1], slot, more);
     run.decide(actor, key, &command, &refused.map_or(Ok(event), Err));
 }
 
@@ -355,8 +355,24 @@ pub(super) fn author_of(run: &Run, who: &str) -> (UserId, Key) {
     }
 }
 
+/// What comes of a cancel: of somebody else's booking, as only an admin may, that is told to its holder.
+fn cancelled(run: &Run, actor: UserId, slot: words::SlotId, booking: u64) -> words::Event {
+    let made = run.records.iter().find(|record| record.seq.0 == booking);
+    match made.map(|record| record.actor) {
+        Some(user) if user != actor => words::BookingCancelled {
+            booking,
+            user,
+            slot,
+            by: actor,
+        }
+        .into(),
+        Some(_) | None => words::Cancelled { slot }.into(),
+    }
+}
+
 fn words_of(
     run: &Run,
+    actor: UserId,
     name: &str,
     slot: words::SlotId,
     more: u64,
@@ -369,7 +385,7 @@ fn words_of(
         ),
         "cancel" => (
             words::Cancel { booking: more }.into(),
-            words::Cancelled { slot }.into(),
+            cancelled(run, actor, slot, more),
         ),
         "hold" => {
             let seconds = u32::try_from(more).unwrap();

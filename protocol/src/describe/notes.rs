@@ -65,6 +65,7 @@ notes! {
     Command "rehash" @ "server" => "rehashed"
     Command "move-cursor" @ "its person" => "cursor-moved" { "seq": "this device has everything up to and with it" }
     Command "erase-me" @ "everybody but the last admin" => "erased"; "see [Erasing](#erasing)"
+    Command "set-clock-back" @ "server" => "clock-set-back"; "the clock was ahead, and its operator says that it is right now: this record and those behind it are of an earlier time, and sessions opened later than its instant are over" { "from": "the time of the log until then, milliseconds since 1970-01-01 UTC" }
     Command "open-agenda" @ "managers, admins" => "agenda-opened" {
         "name": "unique",
         "opens_minute": "minutes after midnight UTC",
@@ -110,6 +111,7 @@ notes! {
     Event "rehashed"
     Event "cursor-moved"
     Event "erased"
+    Event "clock-set-back"
     Event "agenda-opened"; "the agenda's id is the `seq`" { "slots": "slots a day" }
     Event "reserved"; "the booking's id is the `seq`"
     Event "cancelled"
