@@ -264,7 +264,7 @@ pub(crate) struct Serve {
     pub(crate) trust_clock: bool,
     /// Start with a new secret in the place of one that is lost or known to somebody: sessions, passwords and texts
     /// stay; a log-in asked again across the change is refused
-    #[arg(long)]
+    #[arg(long, env = "STAMPEDE_NEW_SECRET")]
     pub(crate) new_secret: bool,
     /// What the server says of itself on the standard error: error, warn, info, debug or trace, also for one of its
     /// rooms alone, as in warn,server::hub=debug

@@ -226,7 +226,8 @@ impl Racer {
         if race.falls_silent.get() && race.acks_until_kill.get() == 0 {
             return false;
         }
-        let counter = u32::try_from(self.sent.len()).expect("few");
+        // From 1: the key of the first call of client 0 would begin like the server's own.
+        let counter = u32::try_from(self.sent.len() + 1).expect("few");
         let call = self.next_call(race, counter);
         let sent_at = race.clock.now();
         let floor = race

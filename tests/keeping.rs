@@ -39,7 +39,7 @@ async fn say(caller: &mut Caller, nth: u64) -> Option<Answered> {
     });
     let mut body = Vec::new();
     send.encode(&mut body);
-    let key = Key(u128::from(nth + 10).to_be_bytes());
+    let key = Key(u128::from(nth + 10).to_le_bytes());
     caller.command(key, send.kind(), &body).await.ok()
 }
 

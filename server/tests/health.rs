@@ -85,7 +85,7 @@ fn a_flood_of_refusals_is_counted_one_by_one() {
     let (_data_dir, server) = start_watched();
     let mut stranger = server.connect();
     let mut bytes = Vec::new();
-    for correlation in 0..100 {
+    for correlation in 1..=100 {
         let nothing = Request::Query {
             correlation,
             kind: Kind::new(1, 1),

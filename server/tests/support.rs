@@ -229,7 +229,8 @@ pub(crate) struct Client {
 /// A key for every command of every client of a test.
 pub(crate) fn key(client: UserId, serial: u64) -> Key {
     let mut key = [0; 16];
-    key[..8].copy_from_slice(&client.0.to_be_bytes());
+    // Also of nobody, a key that no server has.
+    key[..8].copy_from_slice(&(client.0 | 1 << 63).to_be_bytes());
     key[8..].copy_from_slice(&serial.to_be_bytes());
     Key(key)
 }

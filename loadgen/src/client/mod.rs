@@ -66,7 +66,8 @@ impl Client {
             world,
             session: session.session,
             knowledge: Knowledge::default(),
-            counter: 0,
+            // The first key of the first client would begin like the server's own.
+            counter: 1,
             talk,
             shown: Shown::default(),
             offline_until: 0,

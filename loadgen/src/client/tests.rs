@@ -96,7 +96,9 @@ fn a_command_carries_a_key_that_its_mint_knows() {
     else {
         panic!("a command was asked");
     };
-    assert_eq!(KeyMint::new([1; 32]).verify(&key), Some((9, 0)));
+    assert_eq!(KeyMint::new([1; 32]).verify(&key), Some((9, 1)));
+    let first = KeyMint::new([1; 32]).mint(0, client.counter() - 1);
+    assert!(!first.is_server_own(), "also of the client that is 0");
     let word = agenda::Command::decode(kind, 1, body).expect("a word");
     assert_eq!(word, agenda::Reserve { slot: SLOT }.into());
 }
@@ -123,7 +125,7 @@ fn an_answer_finds_its_call_in_any_order_and_only_once() {
         panic!("the second call was answered");
     };
     let done = finished.operation;
-    assert_eq!((done.counter, done.seq, done.floor), (1, 6, 4));
+    assert_eq!((done.counter, done.seq, done.floor), (2, 6, 4));
     assert_eq!(
         (done.sent_at, done.completed_at, finished.run),
         (20, 30, 77)

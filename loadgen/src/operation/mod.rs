@@ -411,8 +411,10 @@ impl KeyMint {
 /// those of its operations, nor the same twice.
 ///
 /// ```text
-/// purpose u32 LE | number u32 LE | run u64 LE
+/// run u64 LE | purpose u32 LE | number u32 LE
 /// ```
+///
+/// The run stands first: keys that begin with eight zero bytes are the server's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SetUpKeys {
     run: u64,
@@ -438,16 +440,16 @@ impl SetUpKeys {
     #[must_use]
     pub fn key(self, purpose: u32, number: u32) -> Key {
         let mut bytes = [0; 16];
-        bytes[..4].copy_from_slice(&purpose.to_le_bytes());
-        bytes[4..8].copy_from_slice(&number.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.run.to_le_bytes());
+        bytes[..8].copy_from_slice(&self.run.to_le_bytes());
+        bytes[8..12].copy_from_slice(&purpose.to_le_bytes());
+        bytes[12..].copy_from_slice(&number.to_le_bytes());
         Key(bytes)
     }
 
     /// Whether a key is one of this purpose.
     #[must_use]
     pub fn has(self, purpose: u32, key: &Key) -> bool {
-        key.0[..4] == purpose.to_le_bytes() && key.0[8..] == self.run.to_le_bytes()
+        key.0[..8] == self.run.to_le_bytes() && key.0[8..12] == purpose.to_le_bytes()
     }
 }
 
