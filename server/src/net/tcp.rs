@@ -127,7 +127,7 @@ impl Shell {
     /// Hears a connection, turn after turn, to its end. Returns whether the conversation is over, and not just
     /// the connection.
     async fn hear(self: &Rc<Self>, id: u64, link: &Link) -> bool {
-        let mut work = Work::default();
+        let mut work = Work::fresh();
         loop {
             let max = self.hub.borrow().read_len();
             let Ok(read) = link.read(&self.input, max).await else {
@@ -138,7 +138,7 @@ impl Shell {
             }
             // Whoever always has something in its socket is never waited for: all of that is one turn.
             if read.has_waited {
-                work = Work::default();
+                work = Work::fresh();
             }
             work.spend(READ_WORK);
             let mut flow = self.consider(id, read.len, &mut work);
@@ -149,8 +149,8 @@ impl Shell {
                     Flow::Read | Flow::Again => self.turns.queue(id),
                     Flow::Held => {}
                 }
-                self.turns.wait(id).await;
-                work = Work::default();
+                self.turns.wait(id, work.spent()).await;
+                work = Work::turn();
                 flow = self.consider(id, 0, &mut work);
             }
         }
