@@ -6,6 +6,8 @@
 
 use std::{ffi::OsStr, fmt::Write as _, os::unix::ffi::OsStrExt as _};
 
+use reports::printable::is_hidden;
+
 /// A word as a shell must be given it.
 pub(crate) fn quoted(word: impl AsRef<OsStr>) -> String {
     let bytes = word.as_ref().as_bytes();
@@ -65,9 +67,7 @@ fn quote_text(quoted: &mut String, text: &str) {
 /// Whether a terminal does something else with it than to show it: controls, and what turns the
 /// direction of text. A line's end stays: the substitution that spells the others would drop it.
 fn is_steering(c: char) -> bool {
-    c != '\n'
-        && (c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    c != '\n' && is_hidden(c)
 }
 
 /// Spelt out, for what is no text.

@@ -162,10 +162,7 @@ async fn a_place_for_runs_that_is_a_file_is_a_mistake_of_who_named_it() {
     for out in [scenario.as_str(), "/proc/runs"] {
         let said = run(&["run", &scenario, "--out", out]).await;
         assert_eq!(said.code, Some(2), "{said:?}");
-        assert!(
-            said.err.contains("choose another place with --out"),
-            "{said:?}"
-        );
+        assert!(said.err.contains("name another with --out"), "{said:?}");
     }
 }
 

@@ -37,6 +37,10 @@ fn record_at(data_dir: &Path, now: u64) {
     });
     engine.submit_own(now, &OwnedCommand::new(&register));
     let batch = engine.take_batch().expect("it was decided");
+    let secret = data_dir.join("secret");
+    if !secret.exists() {
+        std::fs::write(secret, [3; 32]).expect("it can be written");
+    }
     let _durable = commit(&mut log, &batch).expect("there is room");
     Box::new(log).close().expect("it comes to rest");
 }

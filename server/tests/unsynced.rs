@@ -170,7 +170,7 @@ impl Room {
     fn show(&self, guest: &Guest, request: &Request<'_>) {
         let (mut bytes, mut errands) = (Vec::new(), Vec::new());
         request.encode(&mut bytes);
-        let mut work = Work::default();
+        let mut work = Work::turn();
         let flow = (self.hub.borrow_mut()).handle_input(guest.id, &bytes, &mut work, &mut errands);
         assert_ne!(flow, Flow::Over);
         for errand in errands {

@@ -148,7 +148,7 @@ impl Hub {
     pub(super) fn handle_asks(&mut self, index: usize, asks: &[u8]) {
         let id = id_of(index, self.connections.slab[index].serial);
         let mut errands = std::mem::take(&mut self.late_errands);
-        let (at, mut work) = (self.heard_now(id, index), Work::default());
+        let (at, mut work) = (self.heard_now(id, index), Work::turn());
         // A conversation that is over asks nothing more, which its session knows.
         let _is_over = self.hear_all(at, asks, &mut work, &mut errands);
         self.late_errands = errands;
@@ -227,7 +227,7 @@ impl Hub {
             };
             // Nobody waits for an answer. When there is no room, or no reading the log, the session lasts
             // until it expires.
-            let _submitted = self.decide(self.wall_ms(), &ask, &mut Work::default());
+            let _submitted = self.decide(self.wall_ms(), &ask, &mut Work::turn());
         }
         self.is_turn_wanted = true;
     }

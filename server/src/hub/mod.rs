@@ -16,7 +16,7 @@ mod vitals;
 
 pub use crate::connections::HELD_BYTES_MAX;
 pub use lines::{LineOptions, NonceSeed};
-pub use turn::{Flow, READ_WORK, TURN_WORK, Work};
+pub use turn::{Flow, READ_WORK, ROUND_WORK, TURN_WORK, Work};
 
 use std::sync::Arc;
 
@@ -158,7 +158,7 @@ impl Hub {
 
     /// Submits a command that is of no connection's turn.
     pub fn submit(&mut self, wall: u64, origin: Origin, ask: &Ask<'_>) {
-        self.submit_within(wall, origin, ask, &mut Work::default());
+        self.submit_within(wall, origin, ask, &mut Work::turn());
     }
 
     fn submit_within(&mut self, wall: u64, origin: Origin, ask: &Ask<'_>, work: &mut Work) {

@@ -29,7 +29,7 @@ use crate::{
 
 const DATABASE: &str = "events.sqlite";
 const WAL: &str = "events.sqlite-wal";
-const FILES: [&str; 4] = [DATABASE, WAL, "head", "people.keys"];
+const FILES: [&str; 5] = [DATABASE, WAL, "head", "people.keys", "secret"];
 const PAGE: usize = 8_192;
 const WAL_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
@@ -53,6 +53,7 @@ impl Writing {
         let mut batch = batch_behind(Head::default(), &sample(), &keyring);
         batch.push_joining(key);
         log.append(&batch).unwrap();
+        fs::write(dir.path().join("secret"), [3; 32]).unwrap();
         Self { dir, log, keyring }
     }
 
@@ -233,8 +234,10 @@ fn a_mark_or_a_key_that_a_crash_tore_is_said_and_is_no_damage() {
     writing.append(1);
     let head = writing.log.head();
     let torn = writing.killed();
-    let mark = fs::read(torn.path().join("head")).unwrap();
-    fs::write(torn.path().join("head"), &mark[..60]).unwrap();
+    // It is overwritten in place: what a crash leaves has its whole length.
+    let mut mark = fs::read(torn.path().join("head")).unwrap();
+    mark[60..].fill(b'0');
+    fs::write(torn.path().join("head"), &mark).unwrap();
     let report = verify(torn.path()).unwrap();
     assert_eq!(report.mark, MarkRead::Unreadable);
     assert!(report.to_string().contains("writes it anew"), "{report}");

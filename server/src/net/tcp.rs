@@ -131,7 +131,7 @@ impl Shell {
     /// Hears a connection, turn after turn, to its end. Returns whether the conversation is over, and not just
     /// the connection.
     async fn hear(self: &Rc<Self>, id: u64, link: &Link) -> bool {
-        let mut work = Work::default();
+        let mut work = Work::fresh();
         loop {
             let max = self.hub.borrow().read_len();
             let Ok(read) = link.read(&self.input, max).await else {
@@ -142,7 +142,7 @@ impl Shell {
             }
             // Whoever always has something in its socket is never waited for: all of that is one turn.
             if read.has_waited {
-                work = Work::default();
+                work = Work::fresh();
             }
             work.spend(READ_WORK);
             if self.hear_out(id, read.len, &mut work).await.is_break() {
@@ -156,7 +156,7 @@ impl Shell {
         if let Some(first) = self.input.borrow_mut().first_mut() {
             *first = b'\n';
         }
-        let _either_way = self.hear_out(id, 1, &mut Work::default()).await;
+        let _either_way = self.hear_out(id, 1, &mut Work::fresh()).await;
     }
 
     /// Shows the hub the first bytes of what was read, turn after turn until all of them were considered. Breaks
@@ -170,8 +170,8 @@ impl Shell {
                 Flow::Read | Flow::Again => self.turns.queue(id),
                 Flow::Held => {}
             }
-            self.turns.wait(id).await;
-            *work = Work::default();
+            self.turns.wait(id, work.spent()).await;
+            *work = Work::turn();
             flow = self.consider(id, 0, work);
         }
     }

@@ -12,22 +12,23 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// Connections let on in one turn of the server: a millisecond of work at most, unless some of them want pages
-/// of the log, which take a millisecond each.
-const LET_ON: usize = 8;
+use crate::hub::{ROUND_WORK, TURN_WORK};
 
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    waiting: RefCell<BTreeMap<u64, Rc<Notify>>>,
+    /// Who waits, and what its last turn cost.
+    waiting: RefCell<BTreeMap<u64, (Rc<Notify>, u32)>>,
     queue: RefCell<VecDeque<u64>>,
 }
 
 impl Turns {
-    /// Waits until a connection is let on, which takes that it is queued.
-    pub(super) async fn wait(&self, id: u64) {
+    /// Waits until a connection is let on, which takes that it is queued. Its next turn is taken to cost what the
+    /// last one did.
+    pub(super) async fn wait(&self, id: u64, cost: u32) {
         let notify = Rc::<Notify>::default();
-        self.waiting.borrow_mut().insert(id, Rc::clone(&notify));
+        let waiting = (Rc::clone(&notify), cost);
+        self.waiting.borrow_mut().insert(id, waiting);
         notify.notified().await;
     }
 
@@ -36,13 +37,15 @@ impl Turns {
         self.queue.borrow_mut().push_back(id);
     }
 
-    /// Lets the next few on. Returns whether others are queued behind them.
+    /// Lets the next few on, one at least. Returns whether others are queued behind them.
     pub(super) fn let_on(&self) -> bool {
-        let mut queue = self.queue.borrow_mut();
-        let count = queue.len().min(LET_ON);
-        for id in queue.drain(..count) {
-            if let Some(waiting) = self.waiting.borrow_mut().remove(&id) {
+        let (mut queue, mut spent) = (self.queue.borrow_mut(), 0_u32);
+        while spent < ROUND_WORK
+            && let Some(id) = queue.pop_front()
+        {
+            if let Some((waiting, cost)) = self.waiting.borrow_mut().remove(&id) {
                 waiting.notify_one();
+                spent = spent.saturating_add(cost.max(TURN_WORK));
             }
         }
         !queue.is_empty()
@@ -67,7 +70,7 @@ mod tests {
     #[test]
     fn a_few_at_a_time_are_let_on_in_the_order_in_which_they_came() {
         let turns = Turns::default();
-        let mut waits: Vec<_> = (0..20).map(|id| Box::pin(turns.wait(id))).collect();
+        let mut waits: Vec<_> = (0..20).map(|id| Box::pin(turns.wait(id, 1))).collect();
         let mut is_on = |nth: usize| {
             let poll = waits[nth]
                 .as_mut()
@@ -88,10 +91,27 @@ mod tests {
     }
 
     #[test]
+    fn one_whose_turns_cost_a_whole_round_is_let_on_alone() {
+        let turns = Turns::default();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut dear = pin!(turns.wait(1, ROUND_WORK));
+        let mut next = pin!(turns.wait(2, 1));
+        assert_eq!(dear.as_mut().poll(&mut context), Poll::Pending);
+        assert_eq!(next.as_mut().poll(&mut context), Poll::Pending);
+        turns.queue(1);
+        turns.queue(2);
+        assert!(turns.let_on(), "the other is still queued");
+        assert_eq!(dear.as_mut().poll(&mut context), Poll::Ready(()));
+        assert_eq!(next.as_mut().poll(&mut context), Poll::Pending);
+        assert!(!turns.let_on());
+        assert_eq!(next.as_mut().poll(&mut context), Poll::Ready(()));
+    }
+
+    #[test]
     fn whoever_is_queued_before_it_waits_is_let_on_all_the_same() {
         let turns = Turns::default();
         turns.queue(7);
-        let mut wait = pin!(turns.wait(7));
+        let mut wait = pin!(turns.wait(7, 1));
         let mut context = Context::from_waker(Waker::noop());
         assert_eq!(wait.as_mut().poll(&mut context), Poll::Pending);
         turns.let_on();
