@@ -242,9 +242,7 @@ fn a_file_that_is_missing_empty_or_of_another_server_or_moment() {
             KEYS,
             Refused("the keys of 3 people are missing"),
             Refused("the keys of 3 people are missing"),
-            Refused(
-                "the keys of 3 people in `people.keys`, the first that of user user-1, are not",
-            ),
+            Refused("does not open with the key that is there"),
             Refused("the keys of 1 people are missing"),
         ),
         (
