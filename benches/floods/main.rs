@@ -39,9 +39,11 @@ const LOG_IN_EVERY: usize = 64;
 
 fn main() -> Result<()> {
     raise_limit();
-    let wanted: Vec<String> = env::args()
+    // What is no text names no flood.
+    let wanted: Vec<String> = env::args_os()
         .skip(1)
-        .filter(|it| !it.starts_with('-'))
+        .filter_map(|word| word.into_string().ok())
+        .filter(|word| !word.starts_with('-'))
         .collect();
     let mut out = io::stdout().lock();
     writeln!(

@@ -40,7 +40,7 @@ use self::{
 
 use crate::{
     archive,
-    domain::accounts::Accounts,
+    domain::{accounts::Accounts, systems::PushBytes},
     engine::{Origin, Release},
     health::Refusals,
     line::Lines,
@@ -225,6 +225,23 @@ impl Connections {
         }
     }
 
+    /// Queues a push for whoever follows its stream.
+    fn release_push(&mut self, at: Head, push: &PushBytes) {
+        #[cfg(not(feature = "planted-bugs"))]
+        let told_at = at;
+        #[cfg(feature = "planted-bugs")]
+        let told_at = self.meddler.push_at(at, push.stream);
+        #[cfg(feature = "planted-bugs")]
+        if self.meddler.swallows(push) {
+            return;
+        }
+        #[cfg(feature = "planted-bugs")]
+        let forged = self.meddler.receipt(push);
+        #[cfg(feature = "planted-bugs")]
+        let push = forged.as_ref().unwrap_or(push);
+        self.delivery.push_released(at, told_at, push);
+    }
+
     /// Takes a release to whom it is for.
     pub(crate) fn spread(
         &mut self,
@@ -273,21 +290,7 @@ impl Connections {
                 }
                 self.with_session(connection, Session::handle_ended);
             }
-            Release::Push { at, push } => {
-                #[cfg(not(feature = "planted-bugs"))]
-                let told_at = at;
-                #[cfg(feature = "planted-bugs")]
-                let told_at = self.meddler.push_at(at, push.stream);
-                #[cfg(feature = "planted-bugs")]
-                if self.meddler.swallows(push) {
-                    return;
-                }
-                #[cfg(feature = "planted-bugs")]
-                let forged = self.meddler.receipt(push);
-                #[cfg(feature = "planted-bugs")]
-                let push = forged.as_ref().unwrap_or(push);
-                self.delivery.push_released(at, told_at, push);
-            }
+            Release::Push { at, push } => self.release_push(at, push),
             Release::Membership { seq, membership } => {
                 self.delivery.push(Item::Membership(seq, membership));
             }
