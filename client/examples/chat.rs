@@ -28,7 +28,10 @@ const PASSWORD: &str = "correct horse";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
-    let address = std::env::args().nth(1).ok_or("give the server's ADDRESS")?;
+    let address = std::env::args_os()
+        .nth(1)
+        .and_then(|word| word.into_string().ok());
+    let address = address.ok_or("give the server's ADDRESS")?;
     run(&address).await
 }
 

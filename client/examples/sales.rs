@@ -28,7 +28,10 @@ type Failure = Box<dyn std::error::Error>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments = std::env::args_os().skip(1);
+    let arguments: Vec<String> = arguments
+        .filter_map(|word| word.into_string().ok())
+        .collect();
     let [address, password_file] = arguments.as_slice() else {
         return Err("give the server's ADDRESS and its ADMIN_PASSWORD_FILE".into());
     };
