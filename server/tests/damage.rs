@@ -92,7 +92,7 @@ impl Asking<'_> {
     /// A connection of its own: one that cannot be told everything ends.
     fn catch_up(&self) -> Told {
         let mut client = self.server.connect();
-        client.resume(self.token).unwrap();
+        client.resume(self.token).expect("the session is open");
         client.subscribe(Some(Seq(self.seq.0 - 1)));
         match client.told() {
             Heard::Push(Push {
@@ -110,7 +110,7 @@ impl Asking<'_> {
 }
 
 fn outcome(answer: &Answer) -> Told {
-    match Outcome::decode(&answer.outcome).unwrap() {
+    match Outcome::decode(&answer.outcome).expect("an outcome") {
         Outcome::Accepted { .. } => Ok(answer.outcome.clone()),
         Outcome::Refused(refusal) => Err(refusal.code),
     }
@@ -125,7 +125,7 @@ fn send(text: &str) -> chat::Command {
 
 /// A position as SQLite has it.
 fn sql(seq: Seq) -> i64 {
-    i64::try_from(seq.0).unwrap()
+    i64::try_from(seq.0).expect("positions are small")
 }
 
 /// The values that a column may have with one bit of each of its bytes flipped.

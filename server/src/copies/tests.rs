@@ -23,7 +23,8 @@ use crate::{
     keyring::Keyring,
     log::{
         EventLog as _, Head, LogReader as _, PersonKey, Row, SqliteLog, SqliteOptions,
-        SqliteReader, manifest::Vouched,
+        SqliteReader,
+        manifest::{self, Vouched},
     },
     recover::recover,
     snapshot::Snapshots,
@@ -460,6 +461,9 @@ fn a_log_beyond_the_lock_byte_page_is_verified_copied_and_brought_back() {
     let (_parent, copy) = place();
     assert_eq!(back_up(dir.path(), &copy).unwrap(), head);
     tell("backup");
+    let vouched = manifest::check(&copy, head, |_seq| Ok(None)).unwrap();
+    assert!(matches!(vouched, Vouched::Whole { .. }), "{vouched:?}");
+    tell("the manifest alone");
     let (_parent, restored) = place();
     let (_, report) = restore(&copy, &restored, &mut |_at, _end| {}).unwrap();
     let text = report.to_string();
