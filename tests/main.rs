@@ -13,6 +13,7 @@ mod faults;
 mod frozen;
 mod inspecting;
 mod keeping;
+mod limits;
 mod live;
 mod mistakes;
 mod program;
