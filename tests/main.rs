@@ -16,6 +16,7 @@ mod inspecting;
 mod keeping;
 mod killing;
 mod library;
+mod limits;
 mod live;
 mod mistakes;
 mod program;

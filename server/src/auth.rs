@@ -23,12 +23,14 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::{
+    clock::Monotonic,
     domain::systems::{CommandBytes, OwnedCommand, Source},
     engine::{Ask, BUSY_RETRY_MS, Busy, Origin},
     fair::{Class, FairQueue},
     hashing::{Hashed, Hashers, Job},
     hub::Hub,
     log_in::CheckedLogIn,
+    net::Complaints,
     passwords::{self, Check, PasswordCost, Secret},
 };
 
@@ -177,6 +179,8 @@ pub struct Authenticator {
     gate: Gate,
     hashers: Hashers,
     secret: Secret,
+    clock: Monotonic,
+    out_of_memory: RefCell<Complaints>,
 }
 
 impl Authenticator {
@@ -190,6 +194,8 @@ impl Authenticator {
             gate: Gate::new(threads),
             hashers: Hashers::spawn(threads, cost)?,
             secret,
+            clock: Monotonic::start(),
+            out_of_memory: RefCell::default(),
         })
     }
 
@@ -348,7 +354,10 @@ impl Authenticator {
         match hashed {
             Ok(hashed) => Some(hashed),
             Err(error) => {
-                tracing::warn!(%error, "a log-in was refused as busy");
+                let refused = self.out_of_memory.borrow_mut().note(self.clock.elapsed());
+                if let Some(times) = refused {
+                    tracing::warn!(%error, times, "log-ins are refused as busy");
+                }
                 let waiting = self.waiting();
                 hub.borrow_mut()
                     .refuse_busy(origin, Busy { waiting }, MEMORY_RETRY_MS);

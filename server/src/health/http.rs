@@ -160,8 +160,8 @@ async fn accept(listener: StdListener, patient: Arc<Patient>) {
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     let (clock, mut complaints) = (Monotonic::start(), Complaints::default());
     let reserve = Rc::new(Reserve::default());
+    reserve.fill();
     loop {
-        reserve.fill();
         match listener.accept().await {
             Ok((stream, _peer)) => {
                 open.retain(|connection| !connection.is_finished());
@@ -172,12 +172,14 @@ async fn accept(listener: StdListener, patient: Arc<Patient>) {
                 let serving = task::spawn_local(serving);
                 open.push_back(serving.abort_handle());
             }
+            // What was closed is for whoever comes next, and for nothing else until they are served.
             Err(_none_left) if reserve.spend() => {}
             Err(error) => {
                 if let Some(times) = complaints.note(clock.elapsed()) {
                     tracing::warn!(%error, times, "cannot accept who asks how the server is; trying again until it goes");
                 }
                 time::sleep(ACCEPT_RETRY_AFTER).await;
+                reserve.fill();
             }
         }
     }

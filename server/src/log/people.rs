@@ -16,7 +16,7 @@
 //! person joins is durable. So a crash between the two leaves a key of nobody that says which batch
 //! was never committed, and may be destroyed if the log ends right before it. A committed key of
 //! somebody behind the log's end, or an uncommitted one of another batch, proves that the log was
-//! once longer: [`Keys::check_explained`].
+//! once longer: `Keys::check_explained`.
 
 use std::{
     collections::BTreeMap,

@@ -25,7 +25,7 @@ pub enum Speech {
     Lines(LineOptions),
 }
 
-/// How often to say that nothing can be accepted, while nothing can.
+/// How often to say that something cannot be done, while it cannot.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// What keeps the same trouble from being told again and again.

@@ -20,7 +20,11 @@ use std::{
 use protocol::Seq;
 
 use super::{Making, SnapshotError, Snapshots, make};
-use crate::log::{LogError, SqliteReader};
+use crate::{
+    clock::Monotonic,
+    log::{LogError, SqliteReader},
+    net::Complaints,
+};
 
 /// How often it looks. A look is one row read.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -94,6 +98,7 @@ impl Keeping {
         if let Err(error) = rustix::process::nice(NICENESS) {
             tracing::warn!(%error, "snapshots are made at the priority of everything else");
         }
+        let (clock, mut complaints) = (Monotonic::start(), Complaints::default());
         let mut last = self.newest();
         while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
             match self.head() {
@@ -103,7 +108,11 @@ impl Keeping {
                     last = head;
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "whether a snapshot is due is not known"),
+                Err(error) => {
+                    if let Some(times) = complaints.note(clock.elapsed()) {
+                        tracing::warn!(%error, times, "whether a snapshot is due is not known");
+                    }
+                }
             }
         }
     }
