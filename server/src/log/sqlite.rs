@@ -87,7 +87,7 @@ pub struct SqliteLog {
     insert_many: String,
     insert_one: String,
     // Dropped last: the directory is ours until the connection is closed.
-    _lock: DataLock,
+    lock: DataLock,
 }
 
 /// A data directory that is ours alone and was looked at. But for making a database where there was
@@ -187,7 +187,7 @@ impl Examined {
             checkpoints: Checkpoints::default(),
             insert_many: insert(ROWS_PER_STATEMENT),
             insert_one: insert(1),
-            _lock: lock,
+            lock,
         })
     }
 }
@@ -311,23 +311,20 @@ impl SqliteLog {
     /// # Errors
     /// As that.
     pub fn close_as_copy(self) -> Result<(), LogError> {
-        self.close_with_manifest(u64::MAX)
-    }
-
-    fn close_with_manifest(self, bytes_max: u64) -> Result<(), LogError> {
-        let data_dir = self.data_dir.clone();
-        self.try_close(bytes_max)
+        let (data_dir, head) = (self.data_dir.clone(), self.head);
+        self.try_close()
+            .and_then(|_lock| manifest::write(&data_dir, head, u64::MAX))
             .map_err(|error| explain(error, &data_dir))
     }
 
-    fn try_close(self, bytes_max: u64) -> Result<(), LogError> {
+    /// Brings the log to rest. The directory stays ours for as long as what is returned is held.
+    fn try_close(self) -> Result<DataLock, LogError> {
         self.checkpoint()?;
         self.mark.sync()?;
         self.connection
             .close()
             .map_err(|(_, source)| sqlite_error("close the log".to_owned(), source))?;
-        // The lock is held still.
-        manifest::write(&self.data_dir, self.head, bytes_max)
+        Ok(self.lock)
     }
 
     fn checkpoint(&self) -> Result<(), LogError> {
@@ -388,7 +385,15 @@ impl EventLog for SqliteLog {
     }
 
     fn close(self: Box<Self>) -> Result<(), LogError> {
-        self.close_with_manifest(manifest::AT_CLOSE_BYTES_MAX)
+        let (data_dir, head) = (self.data_dir.clone(), self.head);
+        let _lock = self
+            .try_close()
+            .map_err(|error| explain(error, &data_dir))?;
+        // The log is at rest without it: `log verify` says what is not covered then.
+        if let Err(error) = manifest::write(&data_dir, head, manifest::AT_CLOSE_BYTES_MAX) {
+            tracing::warn!(%error, "the log came to rest, and its manifest could not be written");
+        }
+        Ok(())
     }
 }
 
