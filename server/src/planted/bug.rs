@@ -64,7 +64,7 @@ bugs! {
         "every 37th cancel is logged and answered, and the booking stays";
     /// Answers leave before their batch is on the disk.
     AckBeforeCommit = "ack-before-commit", 1,
-        "answers leave as soon as they are decided; each batch reaches the disk only with the next one";
+        "answers leave as soon as they are decided; each batch reaches the disk only with the next one of people's";
     /// Answers carry a hash that the log does not have.
     WrongHash = "wrong-hash", 37,
         "every 37th answer carries a hash with one bit flipped";
