@@ -15,13 +15,13 @@ use anyhow::{Context, Result};
 use clap::{Args as ClapArgs, ValueEnum};
 use loadgen::{
     history::HISTORY_MAGIC,
+    recheck::Recheck,
     register::{self, Convention, Effort, Reading, RegisterHistory, RegisterModel},
-    rejudge::Rejudge,
     run::{HISTORY_FILE, RECORD_FILE},
 };
 use protocol::{OwnedRecord, Seq};
 use reports::{
-    judged::{JudgedRecord, RejudgedRecord},
+    checked::{CheckedRecord, RecheckedRecord},
     record::{LawRecord, RunRecord, Verdict},
     render,
     verdict::{EXIT_INCONCLUSIVE, EXIT_INVARIANT, EXIT_PASS, EXIT_USAGE, more_severe},
@@ -117,9 +117,9 @@ impl ModelArg {
 /// A history that was judged.
 enum Judged {
     /// Of another tool.
-    Text(JudgedRecord),
+    Text(CheckedRecord),
     /// Of a run of this program.
-    Run(RejudgedRecord),
+    Run(RecheckedRecord),
 }
 
 /// Judges every history; the exit code is the worst of theirs.
@@ -132,8 +132,8 @@ pub(crate) fn check(args: &Check) -> Result<ExitCode> {
     let style = printing::style();
     let path = history.display().to_string();
     let text = match &judged {
-        Judged::Text(judged) => render::judged(&path, judged, style),
-        Judged::Run(judged) => render::rejudged(&path, judged, style),
+        Judged::Text(judged) => render::checked(&path, judged, style),
+        Judged::Run(judged) => render::rechecked(&path, judged, style),
     };
     out.write_all(text.as_bytes())?;
     if let Some(page) = &args.html {
@@ -154,8 +154,8 @@ fn check_all(args: &Check, out: &mut impl Write) -> Result<ExitCode> {
             Ok(judged) => {
                 let path = history.display().to_string();
                 let line = match &judged {
-                    Judged::Text(judged) => render::judged_line(&path, judged),
-                    Judged::Run(judged) => render::rejudged_line(&path, judged),
+                    Judged::Text(judged) => render::checked_line(&path, judged),
+                    Judged::Run(judged) => render::rechecked_line(&path, judged),
                 };
                 writeln!(out, "{line}")?;
                 if let Some(dir) = &args.html {
@@ -188,7 +188,7 @@ impl Judged {
 
 fn judge(path: &Path, args: &Check) -> Result<Judged> {
     if let Some(history) = own_history(path)? {
-        return rejudge(&history, args).map(Judged::Run);
+        return recheck(&history, args).map(Judged::Run);
     }
     let text = read_text(path)?;
     let reading = Reading {
@@ -215,25 +215,25 @@ fn own_history(path: &Path) -> Result<Option<PathBuf>> {
 }
 
 /// Judges a run again, on its history and its log where that was kept.
-fn rejudge(history: &Path, args: &Check) -> Result<RejudgedRecord> {
+fn recheck(history: &Path, args: &Check) -> Result<RecheckedRecord> {
     let dir = history.parent().unwrap_or(Path::new("."));
     let own = read_record(&dir.join(RECORD_FILE))?;
     let required = own.iter().flat_map(|own| &own.laws);
     let required = required.filter(|law| law.required);
     let required: Vec<String> = required.map(|law| law.name.clone()).collect();
-    let mut rejudge = Rejudge::open(history, &required)?;
+    let mut recheck = Recheck::open(history, &required)?;
     let kept = Some(dir.join("log")).filter(|log| log.is_dir());
     if let Some(log) = args.log.clone().or(kept) {
         let mut reader = SqliteReader::open(&log).map_err(InspectError::from)?;
         let read = reader.read(Seq(1), &mut |row| {
-            rejudge.handle_record(&owned(&row));
+            recheck.handle_record(&owned(&row));
             ControlFlow::Continue(())
         });
         read.map_err(InspectError::from)?;
     }
-    let judged = rejudge.conclude()?;
+    let judged = recheck.conclude()?;
     let unjudged = judged.unjudged.iter();
-    let mut record = RejudgedRecord {
+    let mut record = RecheckedRecord {
         verdict: verdict(&judged.laws),
         operations: judged.operations,
         records: judged.records,

@@ -19,7 +19,7 @@ use loadgen::{
     clock::{self, Clock},
     history::{HistoryHead, HistoryWriter},
     operation::{Call, KeyMint, Operation, Outcome, Slot},
-    rejudge::{Rejudge, Rejudged},
+    recheck::{Recheck, Recheckd},
 };
 use protocol::{
     ChainHash, Code, Key, OwnedRecord, Refusal, Seq, UserId, outcome,
@@ -64,7 +64,7 @@ fn say(line: &str) {
     let _unheard = writeln!(io::stdout(), "{line}");
 }
 
-fn measure(what: &str, judge: impl FnOnce() -> Rejudged) {
+fn measure(what: &str, judge: impl FnOnce() -> Recheckd) {
     let (clock, before) = (Clock::start(), clock::thread_cpu());
     let judged = judge();
     let ms = |nanos: u64| nanos / 1_000_000;
@@ -80,21 +80,21 @@ fn measure(what: &str, judge: impl FnOnce() -> Rejudged) {
     ));
 }
 
-fn judge(path: &Path, log: Option<u64>) -> Rejudged {
-    let mut rejudge = Rejudge::open(path, &[]).expect("the history was written whole");
+fn judge(path: &Path, log: Option<u64>) -> Recheckd {
+    let mut recheck = Recheck::open(path, &[]).expect("the history was written whole");
     if let Some(operations) = log {
         let (batches, made) = sync_channel(8);
         let maker = thread::spawn(move || make_log(operations, &batches));
-        hand_over(&made, &mut rejudge);
+        hand_over(&made, &mut recheck);
         maker.join().expect("the log was made");
     }
-    rejudge.conclude().expect("the history is still there")
+    recheck.conclude().expect("the history is still there")
 }
 
-fn hand_over(made: &Receiver<Vec<OwnedRecord>>, rejudge: &mut Rejudge) {
+fn hand_over(made: &Receiver<Vec<OwnedRecord>>, recheck: &mut Recheck) {
     for batch in made {
         for record in &batch {
-            rejudge.handle_record(record);
+            recheck.handle_record(record);
         }
     }
 }

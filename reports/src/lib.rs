@@ -3,9 +3,9 @@
 //! Knows no server and no socket: a record goes in, text goes out.
 
 pub mod caution;
+pub mod checked;
 pub mod compare;
 pub mod histogram;
-pub mod judged;
 pub mod live;
 pub mod printable;
 pub mod read;

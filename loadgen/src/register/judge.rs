@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use reports::{
-    judged::{JudgedOperation, JudgedRecord, JudgedState, MomentRecord, Mood},
+    checked::{CheckedOperation, CheckedRecord, Ending, JudgedState, MomentRecord},
     record::{Count, Verdict},
 };
 
@@ -39,7 +39,7 @@ enum Outcome {
 
 /// Judges a history, each of its objects with so much effort.
 #[must_use]
-pub fn judge(history: &RegisterHistory, effort: Effort) -> JudgedRecord {
+pub fn judge(history: &RegisterHistory, effort: Effort) -> CheckedRecord {
     let keys = history.keys.len().max(1);
     let outcomes: Vec<Outcome> = (0..keys).map(|key| outcome(history, key, effort)).collect();
     let is_broken = |it: &&Outcome| matches!(it, Outcome::Broken { .. } | Outcome::Unwritten(_));
@@ -59,7 +59,7 @@ pub fn judge(history: &RegisterHistory, effort: Effort) -> JudgedRecord {
     let worst = worst.or_else(|| outcomes.iter().position(|it| is_open(&it)));
     // Of many objects that are all right there is no one order to show.
     let told = worst.or((keys == 1).then_some(0));
-    let record = JudgedRecord {
+    let record = CheckedRecord {
         model: history.model.name().to_owned(),
         initial: history.value_text(history.initial),
         verdict: Verdict::Valid,
@@ -74,7 +74,7 @@ pub fn judge(history: &RegisterHistory, effort: Effort) -> JudgedRecord {
     };
     match (told, outcomes.into_iter().nth(told.unwrap_or(keys))) {
         (Some(key), Some(outcome)) => tell(history, key, outcome, record),
-        _all_explained => JudgedRecord {
+        _all_explained => CheckedRecord {
             operations: (history.operations.iter())
                 .map(|operation| told_operation(history, operation))
                 .collect(),
@@ -88,8 +88,8 @@ fn tell(
     history: &RegisterHistory,
     key: usize,
     outcome: Outcome,
-    record: JudgedRecord,
-) -> JudgedRecord {
+    record: CheckedRecord,
+) -> CheckedRecord {
     let all = (0..).zip(&history.operations);
     let own: Vec<(usize, &RegisterOperation)> =
         all.filter(|(_, operation)| operation.key == key).collect();
@@ -106,7 +106,7 @@ fn tell(
         None => String::new(),
     };
     let operations = own.iter().map(|(_, it)| told_operation(history, it));
-    let mut record = JudgedRecord {
+    let mut record = CheckedRecord {
         operations: operations.collect(),
         ..record
     };
@@ -318,7 +318,7 @@ fn counts(history: &RegisterHistory) -> Vec<Count> {
     ]
 }
 
-fn told_operation(history: &RegisterHistory, operation: &RegisterOperation) -> JudgedOperation {
+fn told_operation(history: &RegisterHistory, operation: &RegisterOperation) -> CheckedOperation {
     let text = |value: Value| history.value_text(value);
     let is_known = matches!(operation.ended, Ended::Ok | Ended::Failed);
     let name = operation.name;
@@ -343,15 +343,15 @@ fn told_operation(history: &RegisterHistory, operation: &RegisterOperation) -> J
             (format!("{name} {from} to {to}"), format!("{from}→{to}"))
         }
     };
-    JudgedOperation {
+    CheckedOperation {
         process: operation.process.to_string(),
         call,
         short,
         answer: answer(history, operation),
         mood: match operation.ended {
-            Ended::Ok => Mood::Ok,
-            Ended::Failed => Mood::Failed,
-            Ended::Unknown | Ended::Never => Mood::Unknown,
+            Ended::Ok => Ending::Ok,
+            Ended::Failed => Ending::Failed,
+            Ended::Unknown | Ended::Never => Ending::Unknown,
         },
         called: moment(&operation.called),
         returned: (operation.returned.as_ref())

@@ -5,13 +5,13 @@
 mod axis;
 mod broken;
 mod chart;
+mod checked;
 mod comparison;
 mod csv;
 mod fact;
 pub mod figure;
 mod hgrm;
 mod html;
-mod judged;
 mod junit;
 mod phrase;
 mod screen;
@@ -19,11 +19,11 @@ mod table;
 mod terminal;
 mod timeline;
 
+pub use checked::{checked, checked_line, rechecked, rechecked_line};
 pub use comparison::{comparison_html, comparison_terminal};
 pub use csv::{CSV_VERSION, csv_header, csv_row};
 pub use hgrm::hgrm;
 pub use html::html;
-pub use judged::{judged, judged_line, rejudged, rejudged_line};
 pub use junit::junit;
 pub use terminal::{Style, terminal};
 pub use timeline::timeline;

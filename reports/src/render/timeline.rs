@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 
-use super::judged::{break_table, counts, overlapping, prefix, when, word};
+use super::checked::{break_table, counts, overlapping, prefix, when, word};
 use super::table::Table;
-use crate::judged::{JudgedOperation, JudgedRecord, Mood};
+use crate::checked::{CheckedOperation, CheckedRecord, Ending};
 use crate::record::Verdict;
 
 /// Between two lines of the history.
@@ -26,10 +26,10 @@ const BEHIND: usize = 6;
 const NAME_EVERY: usize = 20 * STEP;
 
 #[derive(Template)]
-#[template(path = "judged.html")]
+#[template(path = "checked.html")]
 struct Page<'a> {
     path: &'a str,
-    record: &'a JudgedRecord,
+    record: &'a CheckedRecord,
     css: &'static str,
     own_css: &'static str,
     tone: &'static str,
@@ -80,7 +80,7 @@ struct Bar {
 
 /// A judged history as one self-contained page; `path` is where it is from.
 #[must_use]
-pub fn timeline(path: &str, record: &JudgedRecord) -> String {
+pub fn timeline(path: &str, record: &CheckedRecord) -> String {
     let sheet = Sheet::new(record);
     let broken = record.stuck.map(|stuck| Break {
         prefix: prefix(record, stuck),
@@ -92,7 +92,7 @@ pub fn timeline(path: &str, record: &JudgedRecord) -> String {
         path,
         record,
         css: include_str!("../../templates/report.css"),
-        own_css: include_str!("../../templates/judged.css"),
+        own_css: include_str!("../../templates/checked.css"),
         tone: match record.verdict {
             Verdict::Valid => "good",
             Verdict::Unknown => "doubtful",
@@ -108,7 +108,7 @@ pub fn timeline(path: &str, record: &JudgedRecord) -> String {
 
 /// Where everything stands: lines in columns, and for each operation its place in the order.
 struct Sheet<'a> {
-    record: &'a JudgedRecord,
+    record: &'a CheckedRecord,
     /// The lines that something is called or ends in, rising.
     lines: Vec<usize>,
     /// By operation: its place in the order, and where it takes effect in thousandths of a column.
@@ -116,8 +116,8 @@ struct Sheet<'a> {
 }
 
 impl<'a> Sheet<'a> {
-    fn new(record: &'a JudgedRecord) -> Self {
-        let ends = |operation: &'a JudgedOperation| {
+    fn new(record: &'a CheckedRecord) -> Self {
+        let ends = |operation: &'a CheckedOperation| {
             let end = operation.returned.as_ref().map(|end| end.line);
             [Some(operation.called.line), end]
         };
@@ -239,9 +239,9 @@ impl<'a> Sheet<'a> {
             return "stuck";
         }
         match self.record.operations[index].mood {
-            Mood::Ok => "ok",
-            Mood::Failed => "failed",
-            Mood::Unknown => "pending",
+            Ending::Ok => "ok",
+            Ending::Failed => "failed",
+            Ending::Unknown => "pending",
         }
     }
 }

@@ -6,7 +6,7 @@ use super::figure;
 use super::screen::{Screen, Style, Tone};
 use super::table::Table;
 use super::terminal::{write_laws, write_violations};
-use crate::judged::{JudgedOperation, JudgedRecord, MomentRecord, RejudgedRecord};
+use crate::checked::{CheckedOperation, CheckedRecord, MomentRecord, RecheckedRecord};
 use crate::record::Verdict;
 
 /// Places of the order that are shown before a break.
@@ -14,13 +14,13 @@ const SHOWN: usize = 8;
 
 /// A judged history in one line; `path` is where it is from.
 #[must_use]
-pub fn judged_line(path: &str, record: &JudgedRecord) -> String {
+pub fn checked_line(path: &str, record: &CheckedRecord) -> String {
     format!("{}  {path}: {}", word(record.verdict), record.sentence)
 }
 
 /// A judged history for a terminal; `path` is where it is from.
 #[must_use]
-pub fn judged(path: &str, record: &JudgedRecord, style: Style) -> String {
+pub fn checked(path: &str, record: &CheckedRecord, style: Style) -> String {
     let mut screen = Screen::new(style);
     let lead = format!("{path}: {}", record.sentence);
     screen.emphasised(
@@ -37,7 +37,7 @@ pub fn judged(path: &str, record: &JudgedRecord, style: Style) -> String {
 
 /// A run that was judged again, in one line; `path` is where it is from.
 #[must_use]
-pub fn rejudged_line(path: &str, record: &RejudgedRecord) -> String {
+pub fn rechecked_line(path: &str, record: &RecheckedRecord) -> String {
     let why = match record.doubts.as_slice() {
         [] => String::new(),
         [doubt] => format!("; {doubt}"),
@@ -48,7 +48,7 @@ pub fn rejudged_line(path: &str, record: &RejudgedRecord) -> String {
 
 /// A run that was judged again, for a terminal; `path` is where it is from.
 #[must_use]
-pub fn rejudged(path: &str, record: &RejudgedRecord, style: Style) -> String {
+pub fn rechecked(path: &str, record: &RecheckedRecord, style: Style) -> String {
     let mut screen = Screen::new(style);
     let lead = format!("{path}: {}", extent(record));
     let mark = format!("{}  ", word(record.verdict));
@@ -71,7 +71,7 @@ pub fn rejudged(path: &str, record: &RejudgedRecord, style: Style) -> String {
     screen.finish()
 }
 
-fn extent(record: &RejudgedRecord) -> String {
+fn extent(record: &RecheckedRecord) -> String {
     let log = match record.records {
         0 => "no log".to_owned(),
         records => format!("{} records of the log", figure::count(records)),
@@ -84,7 +84,7 @@ fn extent(record: &RejudgedRecord) -> String {
     )
 }
 
-fn write_differences(screen: &mut Screen, record: &RejudgedRecord) {
+fn write_differences(screen: &mut Screen, record: &RecheckedRecord) {
     screen.heading("Compared with the run");
     match record.differences.as_deref() {
         None => screen.text("  ", "its run.json is not beside the history"),
@@ -115,7 +115,7 @@ const fn tone(verdict: Verdict) -> Tone {
 }
 
 /// What the history holds, in a line.
-pub(super) fn counts(record: &JudgedRecord) -> String {
+pub(super) fn counts(record: &CheckedRecord) -> String {
     let counts = record.counts.iter();
     let counts = counts.map(|count| format!("{} {}", figure::count(count.count), count.what));
     let counts: Vec<String> = counts.collect();
@@ -127,7 +127,7 @@ pub(super) fn counts(record: &JudgedRecord) -> String {
     )
 }
 
-fn write_break(screen: &mut Screen, record: &JudgedRecord, stuck: usize) {
+fn write_break(screen: &mut Screen, record: &CheckedRecord, stuck: usize) {
     screen.heading("Where it breaks");
     screen.text("  ", &prefix(record, stuck));
     screen.blank();
@@ -140,7 +140,7 @@ fn write_break(screen: &mut Screen, record: &JudgedRecord, stuck: usize) {
 }
 
 /// How far an order reaches.
-pub(super) fn prefix(record: &JudgedRecord, stuck: usize) -> String {
+pub(super) fn prefix(record: &CheckedRecord, stuck: usize) -> String {
     let operation = &record.operations[stuck];
     let line = (operation.returned.as_ref()).map_or(operation.called.line, |end| end.line);
     format!(
@@ -150,7 +150,7 @@ pub(super) fn prefix(record: &JudgedRecord, stuck: usize) -> String {
 }
 
 /// The end of the order, and the operation that it cannot take.
-pub(super) fn break_table(record: &JudgedRecord, stuck: usize) -> Table {
+pub(super) fn break_table(record: &CheckedRecord, stuck: usize) -> Table {
     let mut table = Table::of_words(
         "The end of the longest order, and the operation that fits nowhere",
         &["place", "process", "call", "answer", "when", "then holds"],
@@ -180,7 +180,7 @@ pub(super) fn break_table(record: &JudgedRecord, stuck: usize) -> Table {
 }
 
 /// What overlaps the operation that fits nowhere, and is not in the order.
-pub(super) fn overlapping(record: &JudgedRecord, stuck: usize) -> Table {
+pub(super) fn overlapping(record: &CheckedRecord, stuck: usize) -> Table {
     let mut table = Table::of_words(
         "Under way at the same time, and not in the order",
         &["process", "call", "answer", "when"],
@@ -205,7 +205,7 @@ pub(super) fn overlapping(record: &JudgedRecord, stuck: usize) -> Table {
 }
 
 /// Its lines, and its times where the history has them.
-pub(super) fn when(operation: &JudgedOperation) -> String {
+pub(super) fn when(operation: &CheckedOperation) -> String {
     let lines = match &operation.returned {
         Some(end) => format!("lines {} to {}", operation.called.line, end.line),
         None => format!("from line {} on", operation.called.line),

@@ -10,7 +10,7 @@ use crate::{
 
 /// A judged history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JudgedRecord {
+pub struct CheckedRecord {
     /// What the object was taken for.
     pub model: String,
     /// What it held at first.
@@ -22,7 +22,7 @@ pub struct JudgedRecord {
     /// What the history holds.
     pub counts: Vec<Count>,
     /// In the order of their calls.
-    pub operations: Vec<JudgedOperation>,
+    pub operations: Vec<CheckedOperation>,
     /// An order of the whole history; of one that has none, of its longest beginning that has.
     pub order: Vec<JudgedState>,
     /// The first operation, in the order of returns, that no order has room for.
@@ -42,7 +42,7 @@ pub struct JudgedState {
 
 /// One operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JudgedOperation {
+pub struct CheckedOperation {
     /// Who.
     pub process: String,
     /// What was asked.
@@ -52,7 +52,7 @@ pub struct JudgedOperation {
     /// What was answered.
     pub answer: String,
     /// How it ended.
-    pub mood: Mood,
+    pub mood: Ending,
     /// Where it was called.
     pub called: MomentRecord,
     /// Where it ended; `None` when nobody knows that it did.
@@ -61,7 +61,7 @@ pub struct JudgedOperation {
 
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mood {
+pub enum Ending {
     /// It took effect.
     Ok,
     /// It did not.
@@ -81,7 +81,7 @@ pub struct MomentRecord {
 
 /// A recorded run that was judged again.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RejudgedRecord {
+pub struct RecheckedRecord {
     /// What all of it comes to.
     pub verdict: Verdict,
     /// Operations of its history.
@@ -98,7 +98,7 @@ pub struct RejudgedRecord {
     pub doubts: Vec<String>,
 }
 
-impl RejudgedRecord {
+impl RecheckedRecord {
     /// Fills in what keeps this from being valid, and the verdict with it: no log, what the run's own
     /// record calls broken, and what was required and could not be judged. `own` are the verdicts of
     /// the run itself.

@@ -25,7 +25,7 @@ use crate::{
 
 /// A run that is being judged again.
 #[derive(Debug)]
-pub struct Rejudge {
+pub struct Recheck {
     history: HistoryFile,
     head: HistoryHead,
     laws: Laws,
@@ -35,7 +35,7 @@ pub struct Rejudge {
 
 /// What the judging came to.
 #[derive(Debug)]
-pub struct Rejudged {
+pub struct Recheckd {
     /// The laws that could be judged.
     pub laws: Vec<LawRecord>,
     /// The others.
@@ -74,7 +74,7 @@ struct Survey {
     unheard: bool,
 }
 
-impl Rejudge {
+impl Recheck {
     /// Reads the history and shows it to the laws. `required` are the laws that the run's scenario
     /// requires.
     ///
@@ -111,7 +111,7 @@ impl Rejudge {
     ///
     /// # Errors
     /// If the history cannot be read any more.
-    pub fn conclude(self) -> Result<Rejudged, HistoryError> {
+    pub fn conclude(self) -> Result<Recheckd, HistoryError> {
         let judged = self.laws.conclude(|| self.history.operations());
         self.history.finish()?;
         let has_log = 0 < self.records;
@@ -126,7 +126,7 @@ impl Rejudge {
         let laws = judged.into_iter().filter(can_be).collect();
         // A law of a system that nobody asked anything of is no law of this run.
         unjudged.retain(|unjudged| known.contains(unjudged.law));
-        Ok(Rejudged {
+        Ok(Recheckd {
             laws,
             unjudged,
             operations: self.survey.operations,
