@@ -1,4 +1,4 @@
-//! A server that is broken under load: each fault strikes, is told of, and nothing answered is lost.
+//! A server that is broken under load: each fault is injected and told of, and nothing answered is lost.
 
 use std::path::Path;
 
@@ -63,13 +63,13 @@ fn broken(record: &RunRecord) -> &FaultsRecord {
     found
 }
 
-/// It struck, was mended, and something was answered afterwards, in this order.
+/// It was injected, was healed, and something was answered afterwards, in this order.
 fn check_times(fault: &FaultRecord) {
     let times = [fault.struck_ns, fault.mended_ns, fault.answered_ns];
     assert!(times.iter().all(Option::is_some), "{fault:?}");
     assert!(times.is_sorted(), "{fault:?}");
     let recovery = fault.answered_ns.zip(fault.struck_ns);
-    let recovery = recovery.map(|(answered, struck)| answered - struck);
+    let recovery = recovery.map(|(answered, injected)| answered - injected);
     assert_eq!(fault.recovery_ns, recovery);
 }
 
@@ -154,7 +154,7 @@ do = "kill-server"
 "#;
     let record = race(faults, 12).await;
     assert_eq!(record.verdict.conclusion, Conclusion::Inconclusive);
-    let reason = "did not strike: the phase was over before it was due";
+    let reason = "was not injected: the phase was over before it was due";
     let reasons = &record.verdict.reasons;
     assert!(reasons.iter().any(|it| it.contains(reason)), "{reasons:?}");
     let fault = &record.faults.as_ref().expect("one was planned").faults[0];
@@ -248,7 +248,7 @@ for = "600ms"
     let told = "Clients reached the server through a proxy";
     assert!(record.cautions.iter().any(|it| it.contains(told)));
     for fault in &found.faults {
-        let network = fault.network.expect("connections were struck");
+        let network = fault.network.expect("connections were hit");
         assert!(0 < network.connections, "{fault:?}");
         assert!(fault.struck_ns <= fault.answered_ns, "{fault:?}");
     }

@@ -376,7 +376,7 @@ fn judge_rendezvous(phase: &PhaseRecord) -> Option<Finding> {
     let missed = f64::from(meeting.within) < f64::from(meeting.times) * RENDEZVOUS_WITHIN_MIN;
     (missed || meeting.times == 0).then(|| {
         inconclusive(format!(
-            "phase `{}`: only {} of {} rendezvous struck within {}",
+            "phase `{}`: only {} of {} rendezvous were released within {}",
             phase.name,
             figure::count(u64::from(meeting.within)),
             figure::count(u64::from(meeting.times)),
@@ -385,7 +385,7 @@ fn judge_rendezvous(phase: &PhaseRecord) -> Option<Finding> {
     })
 }
 
-/// A run whose fault did not strike did not come through it.
+/// A run whose fault was not injected did not come through it.
 fn judge_fault(fault: &FaultRecord) -> Option<Finding> {
     let FaultRecord {
         what, phase, proof, ..
@@ -397,9 +397,9 @@ fn judge_fault(fault: &FaultRecord) -> Option<Finding> {
         ))
     };
     match (fault.struck_ns, fault.answered_ns) {
-        (None, _) => Some(told(format!("did not strike: {proof}"))),
+        (None, _) => Some(told(format!("was not injected: {proof}"))),
         (Some(_), None) => Some(told(
-            "struck, and nothing was answered after it, so nothing is known about recovery"
+            "injected, and nothing was answered after it, so nothing is known about recovery"
                 .to_owned(),
         )),
         (Some(_), Some(_)) => None,

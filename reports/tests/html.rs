@@ -140,7 +140,7 @@ fn the_heat_map_is_dark_where_most_answers_were_and_marks_faults() {
         map.matches("<g class=\"mark\">\n        <title>").count(),
         struck.count()
     );
-    assert!(map.contains("a fault strikes, until the next answer"));
+    assert!(map.contains("a fault is injected, until the next answer"));
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn a_race_that_did_not_take_place_is_inconclusive() {
                 .within = 8;
         },
         Conclusion::Inconclusive,
-        "only 8 of 10 rendezvous struck within 2.00 ms",
+        "only 8 of 10 rendezvous were released within 2.00 ms",
     );
 }
 
@@ -237,7 +237,7 @@ fn a_fault_that_did_not_strike_proves_nothing() {
         faults.faults[0].struck_ns = None;
         faults.faults[0].proof = "the phase was over first".to_owned();
     };
-    let reason = "planned 10.0 s into phase `race`, did not strike: the phase was over first";
+    let reason = "planned 10.0 s into phase `race`, was not injected: the phase was over first";
     check(spoil, Conclusion::Inconclusive, reason);
 }
 

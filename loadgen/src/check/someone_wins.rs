@@ -2,7 +2,7 @@
 //!
 //! Looked at are slots that were free when the run began, that were only ever reserved, and whose
 //! operations were all decided, or resolved from the log. Each must have as many winners as it has
-//! places, or as there were people. Whatever was broken meanwhile is mended when this is judged, and
+//! places, or as there were people. Whatever was broken meanwhile is healed when this is judged, and
 //! whoever was turned away was told of a place that the log has as taken: so it holds under faults as
 //! well, where a winner may be somebody who never heard of it.
 

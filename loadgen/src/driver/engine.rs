@@ -116,25 +116,25 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
 
     /// Says where the load is, to whoever breaks things.
     pub(super) fn enter_stage(&self, stage: Stage) {
-        if let Some(board) = &self.options.faults {
-            board.enter(stage);
+        if let Some(fault_state) = &self.options.faults {
+            fault_state.enter(stage);
         }
     }
 
     /// Whether something is broken on purpose at the moment.
     pub(super) fn is_broken(&self) -> bool {
-        (self.options.faults.as_ref()).is_some_and(|board| board.is_broken())
+        (self.options.faults.as_ref()).is_some_and(|fault_state| fault_state.is_broken())
     }
 
-    /// Hears what was broken and mended since the last turn, before anything that followed from it.
+    /// Hears what was broken and healed since the last turn, before anything that followed from it.
     pub(super) fn hear_faults(&mut self) {
-        let Some(board) = &self.options.faults else {
+        let Some(fault_state) = &self.options.faults else {
             return;
         };
-        if let Some(at) = board.take_news() {
+        if let Some(at) = fault_state.take_news() {
             self.watch.handle_fault(at);
         }
-        if let Some(address) = board.take_move() {
+        if let Some(address) = fault_state.take_move() {
             self.target.redirect(address);
         }
     }
@@ -142,10 +142,10 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
     /// What an answer, or its absence, says about recovery and about doubts.
     fn note_faults(&mut self, finished: &Finished, now: Nanos) {
         let operation = &finished.operation;
-        if let Some(board) = &self.options.faults
+        if let Some(fault_state) = &self.options.faults
             && operation.outcome.is_decided()
         {
-            board.note_answer(operation.sent_at, now);
+            fault_state.note_answer(operation.sent_at, now);
         }
         // What is not decided now the log tells after the run.
         let is_told = finished.was_cut_off && operation.outcome.is_decided();
@@ -357,7 +357,7 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         let Some(second) = self.recorder.take_ended() else {
             return;
         };
-        let faults = self.struck();
+        let faults = self.injected();
         if let Some(progress) = &mut self.options.progress {
             let lateness = pacer.lateness().histogram();
             progress(&Progress {
@@ -371,15 +371,16 @@ impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
         }
     }
 
-    /// Faults that struck so far: when, and what was done.
-    fn struck(&self) -> Vec<(Nanos, &'static str)> {
-        let Some(board) = &self.options.faults else {
+    /// Faults that were injected so far: when, and what was done.
+    fn injected(&self) -> Vec<(Nanos, &'static str)> {
+        let Some(fault_state) = &self.options.faults else {
             return Vec::new();
         };
-        let strikes = board.strikes().into_iter().zip(&self.plan.faults);
-        let struck =
-            strikes.filter_map(|(strike, planned)| Some((strike.struck_at?, planned.fault.name())));
-        struck.collect()
+        let injections = fault_state.injections().into_iter().zip(&self.plan.faults);
+        let injected = injections.filter_map(|(injection, planned)| {
+            Some((injection.injected_at?, planned.fault.name()))
+        });
+        injected.collect()
     }
 
     fn handle_bytes(&mut self, link: u32, bytes: &[u8], now: Nanos) {

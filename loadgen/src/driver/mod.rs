@@ -49,7 +49,7 @@ use self::{
 use crate::{
     client::Client,
     clock::Clock,
-    fault::{Board, Stage},
+    fault::{FaultState, Stage},
     history::HistoryWriter,
     intervals::IntervalLog,
     operation::{LawProgress, Nanos, Watch},
@@ -89,7 +89,7 @@ pub struct DriveOptions {
     /// Told once a second.
     pub progress: Option<OnProgress>,
     /// Where it is said what is broken on purpose.
-    pub faults: Option<Rc<Board>>,
+    pub faults: Option<Rc<FaultState>>,
 }
 
 impl DriveOptions {
@@ -135,7 +135,7 @@ pub struct Progress<'a> {
     pub lateness: [Nanos; 2],
     /// What the laws looked at so far.
     pub laws: Vec<LawProgress>,
-    /// Faults that struck so far: when, and what was done.
+    /// Faults that were injected so far: when, and what was done.
     pub faults: Vec<(Nanos, &'static str)>,
 }
 

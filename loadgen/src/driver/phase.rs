@@ -86,7 +86,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
             self.turn(wake).await?;
             let now = self.engine.options.clock.now();
             self.start_due(now);
-            self.strike_due(now);
+            self.release_due(now);
         }
         let ended_at = self.engine.options.clock.now();
         let cost = PhaseCost {
@@ -290,13 +290,13 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
         engine.advance(run, self.started_at + arrival.at, now);
     }
 
-    fn strike_due(&mut self, now: Nanos) {
+    fn release_due(&mut self, now: Nanos) {
         for round in 0..self.engine.rounds.len() {
             if let Some(at) = self.engine.rounds[round].wake_at()
                 && at <= now
             {
                 self.pacer.note_start(at, now);
-                self.engine.strike(round);
+                self.engine.release_round(round);
             }
         }
     }
@@ -305,7 +305,7 @@ impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
     async fn drain(&mut self) -> Result<(), DriveError> {
         let now = self.engine.options.clock.now();
         (self.engine.is_stopping, self.engine.stopped_at) = (true, now);
-        // Whatever is still broken is mended now.
+        // Whatever is still broken is healed now.
         self.engine.enter_stage(Stage::Before(self.index + 1));
         self.cancel_arrivals(now);
         while let Some((at, run)) = self.engine.timers.take() {

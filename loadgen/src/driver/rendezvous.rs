@@ -1,4 +1,4 @@
-//! Everybody at once: one rendezvous after the other, and how close together they struck.
+//! Everybody at once: one rendezvous after the other, and how close together they were released.
 //!
 //! A round's frames are made ready before its instant, then leave in one tight loop. The next
 //! round waits until every instance of this one is over.
@@ -36,7 +36,7 @@ pub(super) struct Round {
     first: u32,
     lanes: Vec<Lane>,
     times: u32,
-    struck: u32,
+    released: u32,
     /// Instances of the round that are not over.
     unfinished: usize,
     release_at: Nanos,
@@ -56,7 +56,7 @@ impl Round {
             first,
             lanes,
             times,
-            struck: 0,
+            released: 0,
             unfinished: 0,
             release_at: now + GAP,
             spread: recorder::histogram(),
@@ -73,21 +73,21 @@ impl Round {
 
     /// Whether there is nothing left to release or to wait for.
     pub(super) const fn is_over(&self) -> bool {
-        self.struck == self.times && self.unfinished == 0
+        self.released == self.times && self.unfinished == 0
     }
 
     /// When to begin making the next round ready; `None` while one is under way.
     pub(super) fn wake_at(&self) -> Option<Nanos> {
         let clients = u64::try_from(self.lanes.len()).unwrap_or(u64::MAX);
         let lead = clients.saturating_mul(READY_TIME) + WAKE_TIME;
-        let is_waiting = self.unfinished == 0 && self.struck < self.times;
+        let is_waiting = self.unfinished == 0 && self.released < self.times;
         is_waiting.then(|| self.release_at.saturating_sub(lead.min(GAP)))
     }
 
     pub(super) fn record(&self) -> RendezvousRecord {
         RendezvousRecord {
             clients: u32::try_from(self.lanes.len()).unwrap_or(u32::MAX),
-            times: self.struck,
+            times: self.released,
             planned: self.times,
             spread: QuantileRecord::from_histogram(&self.spread),
             spread_max_ns: self.spread_max,
@@ -95,7 +95,7 @@ impl Round {
         }
     }
 
-    fn strike(&mut self, first: Nanos, last: Nanos) {
+    fn release_round(&mut self, first: Nanos, last: Nanos) {
         let spread = last.saturating_sub(first);
         self.spread.saturating_record(spread.max(1));
         self.within += u32::from(spread <= self.spread_max);
@@ -104,11 +104,11 @@ impl Round {
 
 impl<T: Target, W: Watch> Engine<'_, T, W> {
     /// Makes the next round ready, waits out its instant, and releases it.
-    pub(super) fn strike(&mut self, round: usize) {
+    pub(super) fn release_round(&mut self, round: usize) {
         let Some(series) = self.rounds.get_mut(round) else {
             return;
         };
-        series.struck += 1;
+        series.released += 1;
         let release_at = series.release_at;
         let mut instances = Vec::with_capacity(series.lanes.len());
         instances.extend(series.lanes.iter_mut().map(|lane| lane.next().0));
@@ -191,7 +191,7 @@ impl<T: Target, W: Watch> Engine<'_, T, W> {
             }
         }
         if let Some(first) = first {
-            self.rounds[round].strike(first, last);
+            self.rounds[round].release_round(first, last);
         }
     }
 }

@@ -2,17 +2,17 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `board` | what the driver of the load and whoever breaks things tell each other |
+//! | `fault_state` | what the driver of the load and whoever breaks things tell each other |
 //! | `network` | faults between clients and server, as values, and what came of each |
 //! | `proxy/` | a TCP proxy in this process that carries them out |
 //!
-//! Deliberately absent: when a fault strikes (the plan says) and what it must not break (the laws
+//! Deliberately absent: when a fault is injected (the plan says) and what it must not break (the laws
 //! say).
 
-pub mod board;
 pub mod network;
 pub mod proxy;
+pub mod state;
 
-pub use board::{Board, Recovery, Stage, Strike};
-pub use network::{NetworkFault, Share, Struck, Way};
+pub use network::{Effects, NetworkFault, Share, Way};
 pub use proxy::{FaultId, NoRoom, Proxy, ProxyError, check_direct_room, check_room};
+pub use state::{FaultState, Injection, Recovery, Stage};

@@ -95,7 +95,7 @@ pub enum Way {
 
 /// What really came of a fault, from when it was applied until it was healed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Struck {
+pub struct Effects {
     /// Connections on which it had an effect: ended, or bytes held, dropped or cut to pieces.
     pub connections: u64,
     /// Bytes that arrived later because of it.
@@ -113,13 +113,13 @@ pub struct Struck {
 impl NetworkFault {
     /// Whether this is what the fault was meant to do. A storm in which nobody came back is none.
     #[must_use]
-    pub const fn has_struck(self, struck: &Struck) -> bool {
+    pub const fn took_effect(self, injected: &Effects) -> bool {
         match self {
-            Self::Cut { .. } => 0 < struck.connections,
-            Self::Delay { .. } | Self::Throttle { .. } => 0 < struck.bytes_held,
-            Self::HalfOpen { .. } => 0 < struck.bytes_dropped,
-            Self::SplitBytes { .. } => 0 < struck.pieces,
-            Self::ReconnectStorm => 0 < struck.let_in,
+            Self::Cut { .. } => 0 < injected.connections,
+            Self::Delay { .. } | Self::Throttle { .. } => 0 < injected.bytes_held,
+            Self::HalfOpen { .. } => 0 < injected.bytes_dropped,
+            Self::SplitBytes { .. } => 0 < injected.pieces,
+            Self::ReconnectStorm => 0 < injected.let_in,
         }
     }
 }

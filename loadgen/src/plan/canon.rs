@@ -1,7 +1,7 @@
 //! The plan as bytes: what "the same plan" means, and the hash that says so.
 //!
 //! ```text
-//! header    "stampede plan 1\n", then text: name, seed, world, phases, flows, strikes of faults; ends with a 0 byte
+//! header    "stampede plan 1\n", then text: name, seed, world, phases, flows, injections of faults; ends with a 0 byte
 //! arrivals  a phase and a load after the other:
 //!           u8 'a' | at u64 | client u32 | instance
 //! lanes     of each closed or rendezvous load, client after client, lane after lane,

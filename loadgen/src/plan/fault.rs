@@ -1,9 +1,9 @@
-//! What is broken on purpose, and when: every strike decided.
+//! What is broken on purpose, and when: every injection decided.
 //!
-//! The faults of a scenario and a seed go in; strikes come out in the order in which they are due,
-//! each within its phase. A strike that is drawn falls anywhere in its part of the window, the
+//! The faults of a scenario and a seed go in; injections come out in the order in which they are due,
+//! each within its phase. An injection that is drawn falls anywhere in its part of the window, the
 //! parts being equal, so that several of one fault do not fall on each other. Deliberately absent:
-//! doing it (see `run/strike`), and what must not break by it (see `check`).
+//! doing it (see `run/inject`), and what must not break by it (see `check`).
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ use crate::{
 /// What each stream is for; part of its label.
 const STREAM_CONTEXT: &str = "stampede plan faults 1";
 
-/// Strikes of one fault that says how often and not how many times: a strike every tenth of a second
+/// Injections of one fault that says how often and not how many times: an injection every tenth of a second
 /// for a hundred seconds.
 pub const STRIKES_MAX: u32 = 1_000;
 
@@ -65,14 +65,14 @@ impl Fault {
     }
 }
 
-/// One strike.
+/// One injection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlannedFault {
     /// In which phase.
     pub phase: usize,
     /// When, after the phase's start.
     pub at: Nanos,
-    /// How long it stays broken before it is mended.
+    /// How long it stays broken before it is healed.
     pub lasts: Nanos,
     /// What is done.
     pub fault: Fault,
@@ -120,7 +120,7 @@ const fn way_name(way: Way) -> &'static str {
     }
 }
 
-/// What the strikes are made for: phases as they will run, and how much shorter or longer that is.
+/// What the injections are made for: phases as they will run, and how much shorter or longer that is.
 pub(super) struct Schedule<'p> {
     pub(super) phases: &'p [Phase],
     /// By phase.
@@ -129,21 +129,21 @@ pub(super) struct Schedule<'p> {
 }
 
 impl Schedule<'_> {
-    /// All strikes, in the order in which they are due.
+    /// All injections, in the order in which they are due.
     pub(super) fn plan(&self, specs: &[FaultSpec]) -> Vec<PlannedFault> {
         let all = (0_u64..).zip(specs);
         let mut planned: Vec<_> = all
-            .flat_map(|(index, spec)| self.strikes(index, spec))
+            .flat_map(|(index, spec)| self.injections(index, spec))
             .collect();
         // Stable: of two at one instant the first in the file is first.
         planned.sort_by_key(|planned| (planned.phase, planned.at));
         planned
     }
 
-    fn strikes(&self, index: u64, spec: &FaultSpec) -> Vec<PlannedFault> {
+    fn injections(&self, index: u64, spec: &FaultSpec) -> Vec<PlannedFault> {
         let mut random = stream(self.seed, index);
         let scale = |nanos: Nanos| math::nanos(math::float(nanos) * self.scales[spec.phase]);
-        let mut strike = |from: Nanos, room: Nanos| {
+        let mut injection = |from: Nanos, room: Nanos| {
             let lasts = scale(spec.lasts.draw(random.next_u64()));
             let slack = math::float(room.saturating_sub(lasts));
             let at = from + math::nanos(math::unit(random.next_u64()) * slack);
@@ -155,7 +155,7 @@ impl Schedule<'_> {
             }
         };
         match spec.when {
-            When::At { at } => vec![strike(scale(at), 0)],
+            When::At { at } => vec![injection(scale(at), 0)],
             When::Every {
                 first,
                 every,
@@ -167,18 +167,18 @@ impl Schedule<'_> {
                 let instants = (0..).map(|number| scale(first + number * every));
                 let fitting = instants.take_while(|at| at.saturating_add(longest) <= ends_at);
                 let times = usize::try_from(times.unwrap_or(STRIKES_MAX)).unwrap_or(usize::MAX);
-                fitting.take(times).map(|at| strike(at, 0)).collect()
+                fitting.take(times).map(|at| injection(at, 0)).collect()
             }
             When::Within { from, to, times } => {
                 let part = scale(to - from) / u64::from(times);
                 let parts = (0..u64::from(times)).map(|number| scale(from) + number * part);
-                parts.map(|from| strike(from, part)).collect()
+                parts.map(|from| injection(from, part)).collect()
             }
         }
     }
 }
 
-/// Whole milliseconds, of what has any: nobody reads nanoseconds of a strike, and none is as exact.
+/// Whole milliseconds, of what has any: nobody reads nanoseconds of an injection, and none is as exact.
 const fn whole(length: Nanos) -> Nanos {
     const MILLISECOND: Nanos = 1_000_000;
     if length < MILLISECOND {
@@ -211,8 +211,8 @@ mod tests {
 
     const SECOND: Nanos = 1_000_000_000;
 
-    /// The strikes of these faults in a phase of 20 s.
-    fn strikes(faults: &str, options: &PlanOptions) -> Vec<PlannedFault> {
+    /// The injections of these faults in a phase of 20 s.
+    fn injections(faults: &str, options: &PlanOptions) -> Vec<PlannedFault> {
         let text = format!(
             "name = \"f\"\nworld = {{ users = 4, agendas = 1 }}\nflow.book.steps = [{{ reserve = {{}} }}]\n\
              [[phase]]\nname = \"race\"\nduration = \"20s\"\nload = [{{ flow = \"book\", rate = 1 }}]\n{faults}"
@@ -236,32 +236,38 @@ mod tests {
     #[test]
     fn drawn_strikes_fall_each_into_its_part_and_are_over_before_the_next_begins() {
         for seed in 0..200 {
-            let strikes = strikes(DRAWN, &seeded(seed));
-            assert_eq!(strikes.len(), 4);
-            for (strike, part) in strikes.iter().zip(0..) {
+            let injections = injections(DRAWN, &seeded(seed));
+            assert_eq!(injections.len(), 4);
+            for (injection, part) in injections.iter().zip(0..) {
                 let begins_at = (2 + 4 * part) * SECOND;
-                assert!(begins_at <= strike.at, "{strike:?}");
+                assert!(begins_at <= injection.at, "{injection:?}");
                 assert!(
-                    strike.at + strike.lasts <= begins_at + 4 * SECOND,
-                    "{strike:?}"
+                    injection.at + injection.lasts <= begins_at + 4 * SECOND,
+                    "{injection:?}"
                 );
-                assert!((SECOND..=3 * SECOND).contains(&strike.lasts), "{strike:?}");
+                assert!(
+                    (SECOND..=3 * SECOND).contains(&injection.lasts),
+                    "{injection:?}"
+                );
             }
         }
     }
 
     #[test]
     fn the_same_seed_strikes_at_the_same_instants_and_another_one_at_others() {
-        assert_eq!(strikes(DRAWN, &seeded(1)), strikes(DRAWN, &seeded(1)));
-        assert_ne!(strikes(DRAWN, &seeded(1)), strikes(DRAWN, &seeded(2)));
+        assert_eq!(injections(DRAWN, &seeded(1)), injections(DRAWN, &seeded(1)));
+        assert_ne!(injections(DRAWN, &seeded(1)), injections(DRAWN, &seeded(2)));
     }
 
     #[test]
-    fn strikes_again_and_again_as_long_as_the_phase_has_room() {
+    fn is_injected_again_and_again_as_long_as_the_phase_has_room() {
         let every = "[[fault]]\nat = \"race+5s\"\nevery = \"5s\"\ndo = \"kill-server\"\n";
         let at = |faults: &str, options: &PlanOptions| -> Vec<Nanos> {
-            let strikes = strikes(faults, options);
-            strikes.iter().map(|strike| strike.at / SECOND).collect()
+            let injections = injections(faults, options);
+            injections
+                .iter()
+                .map(|injection| injection.at / SECOND)
+                .collect()
         };
         // At 20 s there is no half second left to start it again.
         assert_eq!(at(every, &seeded(1)), [5, 10, 15]);
@@ -278,11 +284,11 @@ mod tests {
     }
 
     #[test]
-    fn strikes_of_several_faults_are_in_the_order_in_which_they_are_due() {
+    fn injections_of_several_faults_are_in_the_order_in_which_they_are_due() {
         let faults = "[[fault]]\nat = \"race+9s\"\ndo = \"cut\"\nshare = \"30%\"\n\
                       [[fault]]\nat = \"race\"\ndo = \"delay\"\nby = \"50ms\"\nfor = \"2s\"\n";
-        let strikes = strikes(faults, &seeded(1));
-        let told: Vec<String> = strikes.iter().map(ToString::to_string).collect();
+        let injections = injections(faults, &seeded(1));
+        let told: Vec<String> = injections.iter().map(ToString::to_string).collect();
         assert_eq!(told, ["delay, by 50ms, for 2s", "cut, share 30%"]);
     }
 }

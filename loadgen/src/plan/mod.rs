@@ -71,7 +71,7 @@ impl Plan {
             })
     }
 
-    /// The first strike that needs a server of the run's own.
+    /// The first injection that needs a server of the run's own.
     #[must_use]
     pub fn first_of_process(&self) -> Option<&PlannedFault> {
         self.faults

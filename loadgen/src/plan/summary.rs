@@ -7,7 +7,7 @@ use crate::plan::{Load, Pace, Plan, Who, World, math};
 /// Arrivals that are counted one by one; beyond them a Poisson load says its mean.
 const COUNTED_MAX: f64 = 5_000_000.0;
 
-/// Strikes that are shown one by one, of each phase.
+/// Injections that are shown one by one, of each phase.
 const FAULTS_SHOWN_MAX: usize = 20;
 
 /// A plan in numbers.
@@ -100,13 +100,13 @@ impl Plan {
                 duration: phase.duration,
                 warmup: phase.warmup,
                 loads,
-                faults: self.strikes(phase_index),
+                faults: self.injections(phase_index),
             });
         }
         summary
     }
 
-    fn strikes(&self, phase: usize) -> Vec<(Duration, String)> {
+    fn injections(&self, phase: usize) -> Vec<(Duration, String)> {
         let in_phase = self.faults.iter().filter(|fault| fault.phase == phase);
         in_phase
             .map(|fault| (Duration::from_nanos(fault.at), fault.to_string()))

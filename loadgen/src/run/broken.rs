@@ -1,20 +1,20 @@
 //! What a run broke on purpose, for its record.
 //!
-//! The plan's strikes, what came of them, and what the driver and the laws counted go in; the
+//! The plan's injections, what came of them, and what the driver and the laws counted go in; the
 //! section of the record comes out. Deliberately absent: what it comes to (see `reports`).
 
 use reports::record::{DoubtRecord, FaultRecord, FaultsRecord};
 
 use crate::{
     check::Tally,
-    fault::Strike,
+    fault::Injection,
     plan::{Plan, PlannedFault},
 };
 
 /// What is known when the run is over.
 pub(super) struct Found<'f> {
     pub(super) plan: &'f Plan,
-    pub(super) strikes: Vec<Strike>,
+    pub(super) injections: Vec<Injection>,
     pub(super) doubts: DoubtRecord,
     pub(super) tally: Tally,
 }
@@ -23,7 +23,7 @@ pub(super) struct Found<'f> {
 pub(super) fn record(found: Found<'_>) -> Option<FaultsRecord> {
     let Found {
         plan,
-        strikes,
+        injections,
         doubts,
         tally,
     } = found;
@@ -36,10 +36,10 @@ pub(super) fn record(found: Found<'_>) -> Option<FaultsRecord> {
         ..
     } = doubts;
     let told = had_happened + had_not_happened;
-    let faults = plan.faults.iter().zip(strikes);
+    let faults = plan.faults.iter().zip(injections);
     Some(FaultsRecord {
         faults: faults
-            .map(|(planned, strike)| fault(plan, planned, strike))
+            .map(|(planned, injection)| fault(plan, planned, injection))
             .collect(),
         through_proxy: plan.needs_proxy(),
         doubts: DoubtRecord {
@@ -54,15 +54,15 @@ pub(super) fn record(found: Found<'_>) -> Option<FaultsRecord> {
     })
 }
 
-fn fault(plan: &Plan, planned: &PlannedFault, strike: Strike) -> FaultRecord {
-    let Strike {
-        struck_at,
-        mended_at,
+fn fault(plan: &Plan, planned: &PlannedFault, injection: Injection) -> FaultRecord {
+    let Injection {
+        injected_at,
+        healed_at,
         answered_at,
         proof,
         process,
         network,
-    } = strike;
+    } = injection;
     let proof = if proof.is_empty() {
         "the run ended before it was due".to_owned()
     } else {
@@ -72,12 +72,12 @@ fn fault(plan: &Plan, planned: &PlannedFault, strike: Strike) -> FaultRecord {
         what: planned.to_string(),
         phase: plan.phases[planned.phase].name.clone(),
         planned_ns: planned.at,
-        struck_ns: struck_at,
-        mended_ns: mended_at,
+        struck_ns: injected_at,
+        mended_ns: healed_at,
         answered_ns: answered_at,
         recovery_ns: answered_at
-            .zip(struck_at)
-            .map(|(answered, struck)| answered.saturating_sub(struck)),
+            .zip(injected_at)
+            .map(|(answered, injected)| answered.saturating_sub(injected)),
         proof,
         process,
         network,

@@ -1,8 +1,8 @@
 //! The load of a run, and what is broken meanwhile: both at once, on one clock.
 //!
-//! A world that was set up, the laws and what can be struck go in; what the driver counted and what
-//! the strikes came to come out, and the history grows in the run's directory. Deliberately absent:
-//! how calls are made (`driver`), how things are broken (`strike`).
+//! A world that was set up, the laws and what faults act on go in; what the driver counted and what
+//! the injections came to come out, and the history grows in the run's directory. Deliberately absent:
+//! how calls are made (`driver`), how things are broken (`inject`).
 
 use std::{
     rc::Rc,
@@ -14,7 +14,7 @@ use ::client::Session;
 
 use super::{
     Against, HISTORY_FILE, Run, RunError, Stage,
-    strike::{Striker, Targets},
+    inject::{Injector, Targets},
     world::Built,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     client::Client,
     clock::{self, Clock},
     driver::{DriveOptions, Driven, drive},
-    fault::{Board, Strike},
+    fault::{FaultState, Injection},
     history::{HistoryHead, HistoryWriter},
     intervals::IntervalLog,
     operation::KeyMint,
@@ -36,15 +36,15 @@ const DUPLICATE_EVERY: u32 = 50;
 /// What came of the load.
 pub(super) struct Loaded {
     pub(super) driven: Driven,
-    pub(super) strikes: Vec<Strike>,
+    pub(super) injections: Vec<Injection>,
     /// Why it ended before its time, and not because the user wanted it: the server is gone, or something
-    /// could not be broken or mended.
+    /// could not be broken or healed.
     pub(super) broke_off: Option<String>,
 }
 
 impl Run<'_> {
     /// Offers the load, and breaks meanwhile what is to be broken.
-    pub(super) async fn drive_and_strike(
+    pub(super) async fn drive_and_inject(
         &mut self,
         built: Built,
         secrets: (&KeyMint, [u8; 32]),
@@ -52,22 +52,22 @@ impl Run<'_> {
         targets: &mut Targets,
     ) -> Result<Loaded, RunError> {
         let clock = Clock::start();
-        let board = Rc::new(Board::new(self.plan.faults.len()));
-        let striker = Striker::new(&self.plan.faults, Rc::clone(&board), clock);
+        let fault_state = Rc::new(FaultState::new(self.plan.faults.len()));
+        let injector = Injector::new(&self.plan.faults, Rc::clone(&fault_state), clock);
         let stop = Arc::clone(&self.options.stop);
-        let strike = async {
-            let error = striker.strike_all(targets).await.err()?;
+        let injection = async {
+            let error = injector.inject_all(targets).await.err()?;
             // Load on a server that will not come back proves nothing.
-            board.give_up();
+            fault_state.give_up();
             stop.store(true, Ordering::Relaxed);
             let at = seconds(clock.now());
             Some(format!("{at:.1} s into the load: {error}"))
         };
-        let drive = self.drive(built, secrets, laws, (clock, &board));
-        let (driven, broke_off) = tokio::join!(drive, strike);
+        let drive = self.drive(built, secrets, laws, (clock, &fault_state));
+        let (driven, broke_off) = tokio::join!(drive, injection);
         Ok(Loaded {
             driven: driven?,
-            strikes: board.strikes(),
+            injections: fault_state.injections(),
             broke_off,
         })
     }
@@ -78,10 +78,10 @@ impl Run<'_> {
         built: Built,
         (mint, secret): (&KeyMint, [u8; 32]),
         laws: &mut Laws,
-        (clock, board): (Clock, &Rc<Board>),
+        (clock, fault_state): (Clock, &Rc<FaultState>),
     ) -> Result<Driven, RunError> {
         // However it ends, whoever breaks things must not wait for more.
-        let _over = board.over_at_last();
+        let _over = fault_state.over_at_last();
         (self.options.stage)(&Stage::Driving);
         let path = self.dir.join(HISTORY_FILE);
         let head = HistoryHead {
@@ -106,7 +106,7 @@ impl Run<'_> {
         let mut options = DriveOptions::new(clock);
         options.drain = self.scenario.require.drain;
         options.lateness_max = self.scenario.require.lateness_max;
-        options.faults = (!self.plan.faults.is_empty()).then(|| Rc::clone(board));
+        options.faults = (!self.plan.faults.is_empty()).then(|| Rc::clone(fault_state));
         let started_at = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
         let intervals = IntervalLog::watched(self.dir, started_at, self.options.watcher.take());
         options.intervals = Some(intervals.map_err(|source| RunError::File {

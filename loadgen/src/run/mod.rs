@@ -15,12 +15,12 @@ mod broken;
 mod embedded;
 mod environment;
 mod files;
+mod inject;
 mod judge;
 mod load;
 mod memory;
 mod options;
 mod record;
-mod strike;
 mod threshold;
 mod world;
 
@@ -38,17 +38,17 @@ use tokio::{runtime, task::LocalSet};
 pub use self::{
     embedded::EmbeddedError,
     files::{HISTORY_FILE, JUNIT_FILE, RECORD_FILE, REPORT_FILE},
+    inject::InjectError,
     judge::JudgeError,
     options::{Against, OnStage, RunOptions, Stage},
-    strike::StrikeError,
     world::{SILENCE_MAX, WorldError},
 };
 use self::{
     embedded::{Embedded, Launch},
+    inject::Targets,
     load::Loaded,
     memory::MemoryWatch,
     record::Rest,
-    strike::Targets,
     world::{Access, Built},
 };
 use crate::{
@@ -91,7 +91,7 @@ pub enum RunError {
     Drive(#[from] DriveError),
     /// What was to be broken.
     #[error(transparent)]
-    Strike(#[from] StrikeError),
+    Injection(#[from] InjectError),
     /// The log.
     #[error(transparent)]
     Judge(#[from] JudgeError),
@@ -197,12 +197,12 @@ impl Run<'_> {
         };
         let watch = pid.map(|_own| MemoryWatch::start(Arc::clone(&targets.watched)));
         let loaded = self
-            .drive_and_strike(built, (&mint, secret), &mut laws, &mut targets)
+            .drive_and_inject(built, (&mint, secret), &mut laws, &mut targets)
             .await;
         let server_memory = watch.and_then(MemoryWatch::finish);
         let Loaded {
             mut driven,
-            strikes,
+            injections,
             broke_off,
         } = loaded?;
         // Whoever ended a load that its server did not outlive was not the user.
@@ -215,7 +215,7 @@ impl Run<'_> {
         let tally = after.tally;
         let faults = broken::record(broken::Found {
             plan: self.plan,
-            strikes,
+            injections,
             doubts: driven.doubts,
             tally,
         });

@@ -278,7 +278,7 @@ fn read_share(table: &Table<'_>) -> Read<Share> {
             .fault(format!(
                 "`share` is \"{text}\", but must be \"all\" or from \"1%\" to \"100%\""
             ))
-            .hint("a share is of the connections that stand when it strikes")
+            .hint("a share is of the connections that stand when it is injected")
     })
 }
 
@@ -377,17 +377,17 @@ fn check_room(at: &Value<'_>, spec: &FaultSpec, phase: &Phase) -> Read<()> {
                 shown(duration)
             ))
             .hint(
-                "a fault strikes and is mended within its phase: begin earlier, or make it shorter",
+                "a fault is injected and healed within its phase: begin earlier, or make it shorter",
             ));
     }
     if part < lasts {
         return Err(at
             .fault(format!(
-                "it lasts {} and is to strike again after {}",
+                "it lasts {} and is to be injected again after {}",
                 shown(lasts),
                 shown(part)
             ))
-            .hint("make it shorter, or let it strike less often"));
+            .hint("make it shorter, or let it come less often"));
     }
     Ok(())
 }

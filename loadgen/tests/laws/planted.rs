@@ -23,26 +23,31 @@ fn every_law_acquits_a_right_server() {
     }
 }
 
-/// Runs the defect over all seeds: wherever it struck, these laws must convict in at least
+/// Runs the defect over all seeds: wherever it was injected, these laws must convict in at least
 /// `least` of them.
 fn check(defect: Defect, laws: &[&str], least: u64) {
-    let mut struck = 0;
+    let mut injected = 0;
     let mut convicted = vec![0; laws.len()];
     for seed in 0..SEEDS {
         let Reference {
-            run, struck: hits, ..
+            run,
+            injected: hits,
+            ..
         } = random(seed, CALLS, defect);
-        struck += u64::from(hits);
+        injected += u64::from(hits);
         let verdicts = run.judge();
         for (name, convicted) in laws.iter().zip(&mut convicted) {
             *convicted += u64::from(law(&verdicts, name).verdict == Verdict::Invalid);
         }
     }
-    assert!(struck >= least, "{defect:?} struck {struck} times only");
+    assert!(
+        injected >= least,
+        "{defect:?} injected {injected} times only"
+    );
     for (name, convicted) in laws.iter().zip(convicted) {
         assert!(
             convicted >= least,
-            "{name} convicted {defect:?} {convicted} times of {struck}",
+            "{name} convicted {defect:?} {convicted} times of {injected}",
         );
     }
 }

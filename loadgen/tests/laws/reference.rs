@@ -48,7 +48,7 @@ pub(crate) struct Reference {
     defect: Defect,
     /// What reads saw some time ago: position and content of the day.
     stale: Option<(u64, Vec<SlotView>)>,
-    pub(crate) struck: u32,
+    pub(crate) injected: u32,
 }
 
 impl Reference {
@@ -60,14 +60,14 @@ impl Reference {
             waits: BTreeMap::new(),
             defect,
             stale: None,
-            struck: 0,
+            injected: 0,
         }
     }
 
-    fn strike(&mut self, defect: Defect, when: bool) -> bool {
-        let strikes = self.defect == defect && when && self.struck == 0;
-        self.struck += u32::from(strikes);
-        strikes
+    fn inject(&mut self, defect: Defect, when: bool) -> bool {
+        let injections = self.defect == defect && when && self.injected == 0;
+        self.injected += u32::from(injections);
+        injections
     }
 
     /// Decides one call: outcome, position, what is shown.
@@ -120,10 +120,10 @@ impl Reference {
             .held
             .iter()
             .any(|(_, holder)| *holder == client);
-        let double = !mine && self.strike(Defect::DoubleBook, full);
+        let double = !mine && self.inject(Defect::DoubleBook, full);
         let busy = !self.slots[&slot].waiting.is_empty();
         let untouched = self.slots[&slot].held.is_empty() && !busy;
-        let refuse = self.strike(Defect::FalseRefusal, untouched);
+        let refuse = self.inject(Defect::FalseRefusal, untouched);
         let decided = if (full && !double) || refuse {
             Err(Refusal::new(Code::SLOT_TAKEN))
         } else if mine {
@@ -206,7 +206,7 @@ impl Reference {
                 let words::Command::Cancel(cancel) = command else {
                     unreachable!()
                 };
-                if !self.strike(Defect::LostCancel, true) {
+                if !self.inject(Defect::LostCancel, true) {
                     self.free(cancelled.slot.slot, cancel.booking, now);
                 }
             }
@@ -265,10 +265,10 @@ impl Reference {
         let (seq, old) = self.stale.get_or_insert((head, day.clone())).clone();
         let own = |day: &[SlotView]| day.iter().all(|view| view.mine == 0);
         let changed = old != day && own(&old) && own(&day);
-        if self.strike(Defect::StaleRead, seq + 3 < head) {
+        if self.inject(Defect::StaleRead, seq + 3 < head) {
             return (Outcome::Ok, seq, Observed::Slots(old));
         }
-        if self.strike(Defect::TornRead, changed) {
+        if self.inject(Defect::TornRead, changed) {
             return (Outcome::Ok, head, Observed::Slots(old));
         }
         (Outcome::Ok, head, Observed::Slots(day))

@@ -23,7 +23,7 @@ pub struct Live {
     pub is_stopping: bool,
     /// In the order they run.
     pub phases: Vec<Phase>,
-    /// Faults, as they struck.
+    /// Faults, as they were injected.
     pub marks: Vec<Mark>,
     /// The newest seconds, the oldest first.
     pub seconds: VecDeque<Second>,
@@ -52,7 +52,7 @@ pub struct Phase {
     pub began_s: Option<f64>,
 }
 
-/// A fault that struck.
+/// A fault that was injected.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
     /// Seconds after the run's start.

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phase_is_filled_as_far_as_it_is_and_marks_stand_where_they_struck() {
+    fn a_phase_is_filled_as_far_as_it_is_and_marks_stand_where_they_were_injected() {
         let live = Live {
             elapsed_s: 10.0,
             phases: vec![

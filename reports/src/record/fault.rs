@@ -1,6 +1,6 @@
 //! What was broken: on purpose while load was offered, and the server's plug pulled at the end.
 //!
-//! Each fault with the proof that it struck, and what became of the commands in between. Deliberately
+//! Each fault with the proof that it was injected, and what became of the commands in between. Deliberately
 //! absent: whether answers were kept all the same (the laws say that).
 
 use schemars::JsonSchema;
@@ -44,16 +44,16 @@ pub struct FaultRecord {
     pub phase: String,
     /// When it was planned, nanoseconds after the phase's start.
     pub planned_ns: u64,
-    /// When it struck, nanoseconds after the run's start; `None` if it did not.
+    /// When it was injected, nanoseconds after the run's start; `None` if it did not.
     pub struck_ns: Option<u64>,
     /// When it was undone: the next server was ready, the process went on, the network was whole.
     pub mended_ns: Option<u64>,
-    /// When the first call was answered that was asked after it; where the server's process was struck,
+    /// When the first call was answered that was asked after it; where the server's process was hit,
     /// after it was undone too.
     pub answered_ns: Option<u64>,
-    /// From the strike to that answer, nanoseconds: how long it took until calls succeeded again.
+    /// From the injection to that answer, nanoseconds: how long it took until calls succeeded again.
     pub recovery_ns: Option<u64>,
-    /// How it is known that it struck, or why it is taken not to have.
+    /// How it is known that it was injected, or why it is taken not to have.
     pub proof: String,
     /// What happened to the server's process, where that was the fault.
     pub process: Option<ProcessRecord>,

@@ -199,7 +199,7 @@ pub struct ErasureRecord {
     pub left_out: u64,
 }
 
-/// How close together the clients of a rendezvous struck.
+/// How close together the clients of a rendezvous were released.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RendezvousRecord {
     /// Clients in each.

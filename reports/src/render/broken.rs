@@ -9,15 +9,21 @@ use crate::record::{FaultRecord, FaultsRecord, NetworkRecord, ProcessRecord, Vio
 /// Faults that a terminal shows one by one; the page shows all of them.
 const SHOWN_MAX: usize = 12;
 
-/// All faults: when they struck, what they did, and how long it took to recover.
+/// All faults: when they were injected, what they did, and how long it took to recover.
 pub(super) fn table(found: &FaultsRecord) -> Table {
-    let names = ["fault", "phase", "struck at", "recovered in", "what it did"];
+    let names = [
+        "fault",
+        "phase",
+        "injected at",
+        "recovered in",
+        "what it did",
+    ];
     let mut table = Table::of_words("Each fault, and what came of it", &names);
     for fault in &found.faults {
         table.push([
             fault.what.clone(),
             fault.phase.clone(),
-            (fault.struck_ns).map_or_else(|| "did not strike".to_owned(), figure::instant),
+            (fault.struck_ns).map_or_else(|| "was not injected".to_owned(), figure::instant),
             recovery(fault),
             effect(fault),
         ]);
@@ -44,7 +50,7 @@ fn line(fault: &FaultRecord) -> String {
             recovery(fault),
             effect(fault)
         ),
-        None => format!("{phase}: {what} did not strike: {}", fault.proof),
+        None => format!("{phase}: {what} was not injected: {}", fault.proof),
     }
 }
 
@@ -135,7 +141,7 @@ pub(super) fn recovery_line(found: &FaultsRecord) -> Option<String> {
     let (median, worst) = (times.get(times.len() / 2)?, times.last()?);
     let struck = (found.faults.iter()).filter(|fault| fault.struck_ns.is_some());
     Some(format!(
-        "{} of {} struck; calls succeeded again after {} in the median, {} at most",
+        "{} of {} injected; calls succeeded again after {} in the median, {} at most",
         struck.count(),
         figure::counted(count(found.faults.len()), "fault"),
         figure::duration(*median),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    fault::{NetworkFault, Struck},
+    fault::{Effects, NetworkFault},
     operation::Nanos,
 };
 
@@ -46,7 +46,7 @@ pub(super) struct Faults {
 #[derive(Debug)]
 struct Applied {
     fault: NetworkFault,
-    struck: Struck,
+    injected: Effects,
     touched: BTreeSet<u64>,
 }
 
@@ -56,7 +56,7 @@ impl Faults {
         self.count += 1;
         let applied = Applied {
             fault,
-            struck: Struck::default(),
+            injected: Effects::default(),
             touched: BTreeSet::new(),
         };
         self.on.insert(self.count, applied);
@@ -65,23 +65,23 @@ impl Faults {
     }
 
     /// Switches a fault off. `None` if it is not on.
-    pub(super) fn heal(&mut self, fault: FaultNumber) -> Option<(NetworkFault, Struck)> {
+    pub(super) fn heal(&mut self, fault: FaultNumber) -> Option<(NetworkFault, Effects)> {
         let healed = self.on.remove(&fault)?;
         self.work_out();
         let touched = u64::try_from(healed.touched.len()).unwrap_or(u64::MAX);
-        let struck = Struck {
+        let injected = Effects {
             connections: touched,
-            ..healed.struck
+            ..healed.injected
         };
-        Some((healed.fault, struck))
+        Some((healed.fault, injected))
     }
 
     /// Notes what a fault did to a connection. Those that are not on any more are not told of.
-    pub(super) fn note(&mut self, fault: FaultNumber, connection: u64, did: Struck) {
-        let nothing = Struck::default();
+    pub(super) fn note(&mut self, fault: FaultNumber, connection: u64, did: Effects) {
+        let nothing = Effects::default();
         if let Some(applied) = self.on.get_mut(&fault).filter(|_| did != nothing) {
             applied.touched.insert(connection);
-            let sum = &mut applied.struck;
+            let sum = &mut applied.injected;
             sum.bytes_held += did.bytes_held;
             sum.bytes_dropped += did.bytes_dropped;
             sum.pieces += did.pieces;
@@ -89,7 +89,7 @@ impl Faults {
     }
 
     /// Notes that a fault ended a connection, and how many bytes went with it.
-    pub(super) fn note_cut(&mut self, fault: FaultNumber, connection: u64, dropped: Struck) {
+    pub(super) fn note_cut(&mut self, fault: FaultNumber, connection: u64, dropped: Effects) {
         if let Some(applied) = self.on.get_mut(&fault) {
             applied.touched.insert(connection);
         }

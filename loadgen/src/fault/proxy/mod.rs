@@ -8,10 +8,10 @@
 //! | `faults` | what is on, and what came of it |
 //! | `room` | whether the system gives enough descriptors |
 //!
-//! Connections to its address go on to the server; faults come in, what they struck goes out. It
+//! Connections to its address go on to the server; faults come in, what came of them goes out. It
 //! runs on a thread of its own, which ends with the [`Proxy`], and so does every connection. A
 //! server that cannot be reached ends a connection by RST, as it would without the proxy.
-//! Deliberately absent: what the bytes mean, when to strike.
+//! Deliberately absent: what the bytes mean, when to inject.
 
 mod faults;
 mod pair;
@@ -42,7 +42,7 @@ use self::{
     faults::FaultNumber,
     relay::{Command, Relay},
 };
-use super::{NetworkFault, Struck};
+use super::{Effects, NetworkFault};
 
 /// Connections that may wait to be accepted: a whole stampede arrives at once. The kernel has a
 /// bound of its own (`net.core.somaxconn`), usually this one.
@@ -128,7 +128,7 @@ impl Proxy {
     ///
     /// # Errors
     /// If the proxy ended.
-    pub async fn heal(&self, fault: FaultId) -> Result<Struck, ProxyError> {
+    pub async fn heal(&self, fault: FaultId) -> Result<Effects, ProxyError> {
         self.ask(|done| Command::Heal(fault.0, done)).await
     }
 

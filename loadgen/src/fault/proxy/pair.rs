@@ -16,7 +16,7 @@ use super::{
     pipe::{Passing, Pipe, dropped},
 };
 use crate::{
-    fault::{Struck, Way},
+    fault::{Effects, Way},
     operation::Nanos,
 };
 
@@ -233,7 +233,7 @@ impl Pair {
     }
 
     /// Ends it at once: both sides are sent RST, and what was on its way is lost.
-    pub(super) fn reset(&mut self) -> Struck {
+    pub(super) fn reset(&mut self) -> Effects {
         for socket in [self.client.take(), self.server.take()]
             .into_iter()
             .flatten()

@@ -9,7 +9,7 @@ use std::{collections::VecDeque, num::NonZeroU16};
 use rand::{RngExt, rngs::ChaCha8Rng};
 
 use super::faults::{FaultNumber, Faults, Throttle};
-use crate::{fault::Struck, operation::Nanos};
+use crate::{fault::Effects, operation::Nanos};
 
 /// Bytes held in one direction: what a small kernel buffer holds. A delay of 100 ms leaves a
 /// connection 640 kB a second, more than any client here is told.
@@ -209,9 +209,9 @@ impl Pipe {
             .min(self.chunks.front().map_or(0, |first| first.len));
         self.piece = whole.saturating_sub(sent);
         if self.piece == 0 {
-            let pieces = Struck {
+            let pieces = Effects {
                 pieces: 1,
-                ..Struck::default()
+                ..Effects::default()
             };
             passing.faults.note(fault, self.connection, pieces);
         }
@@ -275,17 +275,17 @@ impl Throttle {
     }
 }
 
-pub(super) fn dropped(bytes: usize) -> Struck {
-    Struck {
+pub(super) fn dropped(bytes: usize) -> Effects {
+    Effects {
         bytes_dropped: u64::try_from(bytes).unwrap_or(u64::MAX),
-        ..Struck::default()
+        ..Effects::default()
     }
 }
 
-fn held(bytes: usize) -> Struck {
-    Struck {
+fn held(bytes: usize) -> Effects {
+    Effects {
         bytes_held: u64::try_from(bytes).unwrap_or(u64::MAX),
-        ..Struck::default()
+        ..Effects::default()
     }
 }
 
@@ -414,8 +414,12 @@ mod tests {
             rig.give(at * 10 * MS, b"a few bytes");
             assert_eq!(rig.run_dry(at * 10 * MS), at * 10 * MS);
         }
-        let (_fault, struck) = rig.faults.heal(1).expect("it was on");
-        assert_eq!(struck, Struck::default(), "it had no effect, and says so");
+        let (_fault, injected) = rig.faults.heal(1).expect("it was on");
+        assert_eq!(
+            injected,
+            Effects::default(),
+            "it had no effect, and says so"
+        );
     }
 
     #[test]
@@ -430,8 +434,8 @@ mod tests {
         let (pieces, merged): (Vec<usize>, Vec<usize>) = lens.partition(|len| *len <= 5);
         assert!(400 < pieces.len(), "{}", pieces.len());
         assert!(merged.iter().any(|len| 16 < *len), "{merged:?}");
-        let (_fault, struck) = rig.faults.heal(1).expect("it was on");
-        assert_eq!(usize::try_from(struck.pieces), Ok(pieces.len()));
+        let (_fault, injected) = rig.faults.heal(1).expect("it was on");
+        assert_eq!(usize::try_from(injected.pieces), Ok(pieces.len()));
     }
 
     #[test]
@@ -470,8 +474,8 @@ mod tests {
         rig.give(1, b"too late");
         rig.run_dry(2);
         assert_eq!(rig.out, b"");
-        let (_fault, struck) = rig.faults.heal(1).expect("it was on");
-        assert_eq!(struck.bytes_dropped, 18);
+        let (_fault, injected) = rig.faults.heal(1).expect("it was on");
+        assert_eq!(injected.bytes_dropped, 18);
     }
 
     fn any_fault() -> impl Strategy<Value = NetworkFault> {

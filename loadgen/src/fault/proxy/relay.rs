@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    fault::{NetworkFault, Share, Struck, Way},
+    fault::{Effects, NetworkFault, Share, Way},
     operation::Nanos,
     target::begin_connecting,
 };
@@ -64,7 +64,7 @@ const FIRST_SOCKET: u64 = 2;
 pub(super) enum Command {
     SetUpstream(SocketAddr, oneshot::Sender<()>),
     Apply(NetworkFault, oneshot::Sender<FaultNumber>),
-    Heal(FaultNumber, oneshot::Sender<Struck>),
+    Heal(FaultNumber, oneshot::Sender<Effects>),
 }
 
 /// See the head of this file.
@@ -263,19 +263,19 @@ impl Relay {
         drawn.to_vec()
     }
 
-    fn heal(&mut self, number: FaultNumber) -> Struck {
-        let Some((fault, mut struck)) = self.faults.heal(number) else {
-            return Struck::default();
+    fn heal(&mut self, number: FaultNumber) -> Effects {
+        let Some((fault, mut injected)) = self.faults.heal(number) else {
+            return Effects::default();
         };
         match fault {
             NetworkFault::Cut { .. }
             | NetworkFault::Delay { .. }
             | NetworkFault::Throttle { .. }
             | NetworkFault::SplitBytes { .. } => {}
-            NetworkFault::HalfOpen { .. } => struck.unnoticed = self.end_victims(number),
-            NetworkFault::ReconnectStorm => struck.let_in = self.open_door(),
+            NetworkFault::HalfOpen { .. } => injected.unnoticed = self.end_victims(number),
+            NetworkFault::ReconnectStorm => injected.let_in = self.open_door(),
         }
-        struck
+        injected
     }
 
     /// Resets what vanished into a fault, and says how many of them their clients still kept.

@@ -132,9 +132,9 @@ async fn both_sides_of_a_cut_connection_are_reset_and_the_next_one_passes() {
         Some(Err(ErrorKind::ConnectionReset))
     );
     connected(&proxy).await;
-    let struck = proxy.heal(fault).await.unwrap();
-    assert_eq!(struck.connections, 1);
-    assert!(NetworkFault::Cut { share }.has_struck(&struck));
+    let injected = proxy.heal(fault).await.unwrap();
+    assert_eq!(injected.connections, 1);
+    assert!(NetworkFault::Cut { share }.took_effect(&injected));
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn a_cut_of_nobody_did_not_strike() {
     let (_echo, proxy) = echo_and_proxy(1).await;
     let cut = NetworkFault::Cut { share: Share::ALL };
     let fault = proxy.apply(cut).await.unwrap();
-    assert!(!cut.has_struck(&proxy.heal(fault).await.unwrap()));
+    assert!(!cut.took_effect(&proxy.heal(fault).await.unwrap()));
 }
 
 /// Which of twenty connections a cut of a quarter ends.
@@ -189,9 +189,9 @@ async fn delayed_bytes_arrive_later_and_in_order() {
     assert!(60_000_000 <= clock.now(), "{} ns", clock.now());
     let words = pattern(400_000);
     assert!(converse(stream, words.clone()).await == words);
-    let struck = proxy.heal(fault).await.unwrap();
-    assert_eq!(struck.bytes_held, 2 * (400_000 + 14));
-    assert!(delay.has_struck(&struck));
+    let injected = proxy.heal(fault).await.unwrap();
+    assert_eq!(injected.bytes_held, 2 * (400_000 + 14));
+    assert!(delay.took_effect(&injected));
 }
 
 #[tokio::test]
@@ -207,8 +207,8 @@ async fn a_throttled_connection_takes_its_time_and_its_sender_feels_it() {
     assert!(converse(stream, words.clone()).await == words);
     // 0.3 s, less the first step.
     assert!(280_000_000 < clock.now(), "{} ns", clock.now());
-    let struck = proxy.heal(fault).await.unwrap();
-    assert!(200_000 < struck.bytes_held, "{struck:?}");
+    let injected = proxy.heal(fault).await.unwrap();
+    assert!(200_000 < injected.bytes_held, "{injected:?}");
 }
 
 #[tokio::test]
@@ -247,10 +247,10 @@ async fn a_half_open_connection_swallows_bytes_and_is_reset_when_healed() {
     lost.write_all(b"does anybody hear").await.unwrap();
     // What was said before this was answered has been read.
     connected(&proxy).await;
-    let struck = proxy.heal(fault).await.unwrap();
-    assert_eq!((struck.bytes_dropped, struck.connections), (17, 1));
-    assert_eq!(struck.unnoticed, 1);
-    assert!(HALF_OPEN.has_struck(&struck));
+    let injected = proxy.heal(fault).await.unwrap();
+    assert_eq!((injected.bytes_dropped, injected.connections), (17, 1));
+    assert_eq!(injected.unnoticed, 1);
+    assert!(HALF_OPEN.took_effect(&injected));
     assert_eq!(end_of(&mut lost).await, Err(ErrorKind::ConnectionReset));
     let ends = [echo.ends.recv().await, echo.ends.recv().await];
     assert!(
@@ -273,8 +273,8 @@ async fn a_client_that_gives_a_half_open_connection_up_has_noticed_and_the_serve
         Some(Ok(13)),
         "only the one that passed has ended for the server"
     );
-    let struck = proxy.heal(fault).await.unwrap();
-    assert_eq!(struck.unnoticed, 0);
+    let injected = proxy.heal(fault).await.unwrap();
+    assert_eq!(injected.unnoticed, 0);
     assert_eq!(
         echo.ends.recv().await,
         Some(Err(ErrorKind::ConnectionReset))
@@ -291,8 +291,8 @@ async fn bytes_in_pieces_are_the_same_bytes() {
     let fault = proxy.apply(split).await.unwrap();
     let words = pattern(100_000);
     assert!(converse(stream, words.clone()).await == words);
-    let struck = proxy.heal(fault).await.unwrap();
-    assert!(split.has_struck(&struck), "{struck:?}");
+    let injected = proxy.heal(fault).await.unwrap();
+    assert!(split.took_effect(&injected), "{injected:?}");
 }
 
 #[tokio::test]
@@ -312,9 +312,9 @@ async fn a_storm_cuts_everybody_and_lets_all_who_come_back_in_at_once() {
         stream.write_all(b"let me in").await.unwrap();
         back.push(stream);
     }
-    let struck = proxy.heal(fault).await.unwrap();
-    assert_eq!((struck.connections, struck.let_in), (1, 50));
-    assert!(storm.has_struck(&struck));
+    let injected = proxy.heal(fault).await.unwrap();
+    assert_eq!((injected.connections, injected.let_in), (1, 50));
+    assert!(storm.took_effect(&injected));
     for stream in &mut back {
         let mut heard = [0; 9];
         stream.read_exact(&mut heard).await.unwrap();

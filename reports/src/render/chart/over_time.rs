@@ -91,7 +91,7 @@ pub(in crate::render) fn recovery(record: &RunRecord) -> Option<Chart> {
         record,
         "Recovery after each fault",
         "From the strike of each fault to the next answer, logarithmic.",
-        "A stem stands where a fault struck and is as high as it took until something was answered \
+        "A stem stands where a fault was injected and is as high as it took until something was answered \
          again. Stems that grow along the run mean that starting depends on how long the log is.",
     );
     chart.y_label = "strike to next answer, logarithmic";

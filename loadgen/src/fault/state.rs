@@ -1,8 +1,8 @@
 //! What the driver of the load and whoever breaks things tell each other.
 //!
 //! The driver says which phase runs, since when, and when something was answered; the other side
-//! says what was struck, what was mended, and where the server is now. One thread, so cells do.
-//! Deliberately absent: waiting for instants and striking (see `run/strike`), and what a fault
+//! says what was injected, what was healed, and where the server is now. One thread, so cells do.
+//! Deliberately absent: waiting for instants and injecting (see `run/inject`), and what a fault
 //! means to clients and laws (see `driver`).
 
 use std::{
@@ -40,14 +40,14 @@ impl Stage {
 
 /// What came of one planned fault.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Strike {
-    /// When it struck, if it did.
-    pub struck_at: Option<Nanos>,
-    /// When it was mended.
-    pub mended_at: Option<Nanos>,
+pub struct Injection {
+    /// When it was injected, if it did.
+    pub injected_at: Option<Nanos>,
+    /// When it was healed.
+    pub healed_at: Option<Nanos>,
     /// When a call was answered that was asked after it.
     pub answered_at: Option<Nanos>,
-    /// How it is known that it struck, or why it did not.
+    /// How it is known that it was injected, or why it was not.
     pub proof: String,
     /// What happened to the process.
     pub process: Option<ProcessRecord>,
@@ -57,15 +57,15 @@ pub struct Strike {
 
 /// See the head of this file.
 #[derive(Debug)]
-pub struct Board {
+pub struct FaultState {
     stage: watch::Sender<Stage>,
-    strikes: RefCell<Vec<Strike>>,
-    /// Faults that struck and are not mended.
+    injections: RefCell<Vec<Injection>>,
+    /// Faults that were injected and are not healed.
     broken: Cell<u32>,
     /// Something changed that the driver has not been told of.
     news: Cell<Option<Nanos>>,
     moved: Cell<Option<SocketAddr>>,
-    /// Faults after which nothing was answered yet: which, and when they struck.
+    /// Faults after which nothing was answered yet: which, and when they were injected.
     awaiting: RefCell<Vec<(usize, Nanos)>>,
 }
 
@@ -74,17 +74,17 @@ pub struct Board {
 pub enum Recovery {
     /// From its beginning on: some calls may go through all the while.
     AtOnce,
-    /// When it is mended: what is answered before was under way.
-    WhenMended,
+    /// When it is healed: what is answered before was under way.
+    WhenHealed,
 }
 
-impl Board {
-    /// A board for so many planned faults.
+impl FaultState {
+    /// The state of so many planned faults.
     #[must_use]
     pub fn new(planned: usize) -> Self {
         Self {
             stage: watch::Sender::new(Stage::Before(0)),
-            strikes: RefCell::new(vec![Strike::default(); planned]),
+            injections: RefCell::new(vec![Injection::default(); planned]),
             broken: Cell::new(0),
             news: Cell::new(None),
             moved: Cell::new(None),
@@ -105,41 +105,41 @@ impl Board {
 
     /// Something is about to be broken. To be said before it is: what follows from it must not be
     /// seen first.
-    pub fn strike(&self, fault: usize, now: Nanos, recovery: Recovery) {
+    pub fn inject(&self, fault: usize, now: Nanos, recovery: Recovery) {
         self.broken.set(self.broken.get() + 1);
         self.news.set(Some(now));
-        self.note(fault, |strike| strike.struck_at = Some(now));
+        self.note(fault, |injection| injection.injected_at = Some(now));
         if recovery == Recovery::AtOnce {
             self.awaiting.borrow_mut().push((fault, now));
         }
     }
 
     /// It was, and is whole again: this is what it came to.
-    pub fn mend(&self, fault: usize, now: Nanos, came_to: Strike, recovery: Recovery) {
+    pub fn heal(&self, fault: usize, now: Nanos, came_to: Injection, recovery: Recovery) {
         self.broken.set(self.broken.get().saturating_sub(1));
         self.news.set(Some(now));
-        let mut struck_at = None;
-        self.note(fault, |strike| {
-            struck_at = strike.struck_at;
-            *strike = Strike {
-                struck_at: came_to.struck_at.and(struck_at),
-                mended_at: Some(now),
-                answered_at: strike.answered_at,
+        let mut injected_at = None;
+        self.note(fault, |injection| {
+            injected_at = injection.injected_at;
+            *injection = Injection {
+                injected_at: came_to.injected_at.and(injected_at),
+                healed_at: Some(now),
+                answered_at: injection.answered_at,
                 ..came_to
             };
         });
-        if recovery == Recovery::WhenMended {
-            let waiting = (fault, struck_at.unwrap_or(now));
+        if recovery == Recovery::WhenHealed {
+            let waiting = (fault, injected_at.unwrap_or(now));
             self.awaiting.borrow_mut().push(waiting);
         }
     }
 
     /// It did not come to that.
     pub fn miss(&self, fault: usize, why: &str) {
-        self.note(fault, |strike| why.clone_into(&mut strike.proof));
+        self.note(fault, |injection| why.clone_into(&mut injection.proof));
     }
 
-    /// Nothing will be mended any more.
+    /// Nothing will be healed any more.
     pub fn give_up(&self) {
         self.broken.set(0);
     }
@@ -161,7 +161,7 @@ impl Board {
         0 < self.broken.get()
     }
 
-    /// When something was broken or mended that the driver has not been told of.
+    /// When something was broken or healed that the driver has not been told of.
     pub fn take_news(&self) -> Option<Nanos> {
         self.news.take()
     }
@@ -173,10 +173,10 @@ impl Board {
 
     /// A call that was asked at the first of these instants was answered at the second.
     pub fn note_answer(&self, asked_at: Nanos, now: Nanos) {
-        self.awaiting.borrow_mut().retain(|(fault, struck_at)| {
-            let is_after = *struck_at <= asked_at;
+        self.awaiting.borrow_mut().retain(|(fault, injected_at)| {
+            let is_after = *injected_at <= asked_at;
             if is_after {
-                self.note(*fault, |strike| strike.answered_at = Some(now));
+                self.note(*fault, |injection| injection.answered_at = Some(now));
             }
             !is_after
         });
@@ -184,20 +184,20 @@ impl Board {
 
     /// What came of each fault, in the order of the plan.
     #[must_use]
-    pub fn strikes(&self) -> Vec<Strike> {
-        self.strikes.borrow().clone()
+    pub fn injections(&self) -> Vec<Injection> {
+        self.injections.borrow().clone()
     }
 
-    fn note(&self, fault: usize, change: impl FnOnce(&mut Strike)) {
-        if let Some(strike) = self.strikes.borrow_mut().get_mut(fault) {
-            change(strike);
+    fn note(&self, fault: usize, change: impl FnOnce(&mut Injection)) {
+        if let Some(injection) = self.injections.borrow_mut().get_mut(fault) {
+            change(injection);
         }
     }
 }
 
 /// A driver that is through, however it ended.
 #[derive(Debug)]
-pub struct OverAtLast<'b>(&'b Board);
+pub struct OverAtLast<'b>(&'b FaultState);
 
 impl Drop for OverAtLast<'_> {
     fn drop(&mut self) {
@@ -209,9 +209,9 @@ impl Drop for OverAtLast<'_> {
 mod tests {
     use super::*;
 
-    const STRUCK: Strike = Strike {
-        struck_at: Some(0),
-        mended_at: None,
+    const INJECTED: Injection = Injection {
+        injected_at: Some(0),
+        healed_at: None,
         answered_at: None,
         proof: String::new(),
         process: None,
@@ -220,43 +220,47 @@ mod tests {
 
     #[test]
     fn a_server_has_recovered_with_the_first_answer_to_what_was_asked_after_the_strike() {
-        let board = Board::new(2);
-        board.strike(0, 10, Recovery::WhenMended);
-        assert!(board.is_broken());
-        board.note_answer(11, 12); // the last words of one that was asked to end
-        board.mend(0, 20, STRUCK, Recovery::WhenMended);
-        assert!(!board.is_broken());
-        board.note_answer(9, 24);
-        board.note_answer(15, 25);
-        board.note_answer(26, 30);
-        let strikes = board.strikes();
+        let fault_state = FaultState::new(2);
+        fault_state.inject(0, 10, Recovery::WhenHealed);
+        assert!(fault_state.is_broken());
+        fault_state.note_answer(11, 12); // the last words of one that was asked to end
+        fault_state.heal(0, 20, INJECTED, Recovery::WhenHealed);
+        assert!(!fault_state.is_broken());
+        fault_state.note_answer(9, 24);
+        fault_state.note_answer(15, 25);
+        fault_state.note_answer(26, 30);
+        let injections = fault_state.injections();
         assert_eq!(
             (
-                strikes[0].struck_at,
-                strikes[0].mended_at,
-                strikes[0].answered_at
+                injections[0].injected_at,
+                injections[0].healed_at,
+                injections[0].answered_at
             ),
             (Some(10), Some(20), Some(25))
         );
-        assert_eq!(strikes[1], Strike::default(), "nobody touched the other");
+        assert_eq!(
+            injections[1],
+            Injection::default(),
+            "nobody touched the other"
+        );
     }
 
     #[test]
     fn a_broken_network_has_recovered_when_a_call_goes_through_it() {
-        let board = Board::new(1);
-        board.strike(0, 10, Recovery::AtOnce);
-        board.note_answer(9, 11);
-        board.note_answer(12, 13);
-        board.mend(0, 20, STRUCK, Recovery::AtOnce);
-        board.note_answer(21, 22);
-        assert_eq!(board.strikes()[0].answered_at, Some(13));
+        let fault_state = FaultState::new(1);
+        fault_state.inject(0, 10, Recovery::AtOnce);
+        fault_state.note_answer(9, 11);
+        fault_state.note_answer(12, 13);
+        fault_state.heal(0, 20, INJECTED, Recovery::AtOnce);
+        fault_state.note_answer(21, 22);
+        assert_eq!(fault_state.injections()[0].answered_at, Some(13));
     }
 
     #[test]
     fn a_fault_that_did_nothing_did_not_strike() {
-        let board = Board::new(1);
-        board.strike(0, 10, Recovery::AtOnce);
-        board.mend(0, 20, Strike::default(), Recovery::AtOnce);
-        assert_eq!(board.strikes()[0].struck_at, None);
+        let fault_state = FaultState::new(1);
+        fault_state.inject(0, 10, Recovery::AtOnce);
+        fault_state.heal(0, 20, Injection::default(), Recovery::AtOnce);
+        assert_eq!(fault_state.injections()[0].injected_at, None);
     }
 }

@@ -1,7 +1,7 @@
 //! Doing what the plan says is to be broken, when it is due, and proving that it was done.
 //!
-//! The strikes of a plan and a board go in; signals to the embedded server and faults of the proxy
-//! come out, and on the board what came of each. What happens to the process takes turns: a strike
+//! The injections of a plan and the state of its faults go in; signals to the embedded server and faults of the proxy
+//! come out, and into that state what came of each. What happens to the process takes turns: an injection
 //! that is due while the server is still coming back waits for it. What happens to connections does
 //! not wait for that. Deliberately absent: what it means for the run (see `broken` and `reports`).
 
@@ -24,19 +24,21 @@ use tokio::{select, time::sleep, try_join};
 use super::embedded::{Embedded, EmbeddedError};
 use crate::{
     clock::Clock,
-    fault::{Board, FaultId, NetworkFault, Proxy, ProxyError, Recovery, Stage, Strike, Struck},
+    fault::{
+        Effects, FaultId, FaultState, Injection, NetworkFault, Proxy, ProxyError, Recovery, Stage,
+    },
     operation::Nanos,
     plan::{Fault, PlannedFault},
 };
 
-/// Why a fault did not strike that had no time to.
+/// Why a fault was not injected that had no time to.
 const TOO_LATE: &str = "the phase was over before it was due";
 /// The signal that nothing can be done about.
 const SIGKILL: i32 = 9;
 
-/// Something that could not be broken, or not be mended.
+/// Something that could not be broken, or not be healed.
 #[derive(Debug, thiserror::Error)]
-pub enum StrikeError {
+pub enum InjectError {
     /// The server.
     #[error(transparent)]
     Server(#[from] EmbeddedError),
@@ -47,11 +49,11 @@ pub enum StrikeError {
     #[error("the server listens on `{0}`, which is no address")]
     Address(String),
     /// A fault without what it is done to.
-    #[error("fault `{0}` has nothing to strike in this run")]
+    #[error("fault `{0}` has nothing to act on in this run")]
     Nothing(String),
 }
 
-/// What can be struck.
+/// What faults act on.
 #[derive(Debug)]
 pub(super) struct Targets {
     /// The run's own server, if it has one.
@@ -64,9 +66,9 @@ pub(super) struct Targets {
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(super) struct Striker<'p> {
+pub(super) struct Injector<'p> {
     planned: &'p [PlannedFault],
-    board: Rc<Board>,
+    fault_state: Rc<FaultState>,
     clock: Clock,
 }
 
@@ -80,21 +82,25 @@ struct Turn {
     begins: Option<NetworkFault>,
 }
 
-impl<'p> Striker<'p> {
+impl<'p> Injector<'p> {
     /// Whoever will do all of this.
-    pub(super) const fn new(planned: &'p [PlannedFault], board: Rc<Board>, clock: Clock) -> Self {
+    pub(super) const fn new(
+        planned: &'p [PlannedFault],
+        fault_state: Rc<FaultState>,
+        clock: Clock,
+    ) -> Self {
         Self {
             planned,
-            board,
+            fault_state,
             clock,
         }
     }
 
-    /// Strikes until the driver is through. Afterwards all is whole.
+    /// Injects until the driver is through. Afterwards all is whole.
     ///
     /// # Errors
-    /// If something cannot be broken or mended: there is nothing to go on with then.
-    pub(super) async fn strike_all(&self, targets: &mut Targets) -> Result<(), StrikeError> {
+    /// If something cannot be broken or healed: there is nothing to go on with then.
+    pub(super) async fn inject_all(&self, targets: &mut Targets) -> Result<(), InjectError> {
         let Targets {
             server,
             proxy,
@@ -102,25 +108,25 @@ impl<'p> Striker<'p> {
         } = targets;
         let proxy = proxy.as_ref();
         try_join!(
-            self.strike_process(server.as_mut(), proxy, watched),
-            self.strike_network(proxy)
+            self.inject_into_process(server.as_mut(), proxy, watched),
+            self.inject_into_network(proxy)
         )?;
         Ok(())
     }
 
-    async fn strike_process(
+    async fn inject_into_process(
         &self,
         server: Option<&mut Embedded>,
         proxy: Option<&Proxy>,
         watched: &AtomicU32,
-    ) -> Result<(), StrikeError> {
+    ) -> Result<(), InjectError> {
         let of_process =
             (self.planned.iter().enumerate()).filter(|(_, planned)| planned.fault.is_of_process());
         let Some(server) = server else {
             // Somebody else's server is not looked after.
             let mut of_process = of_process;
             return of_process.next().map_or(Ok(()), |(_, first)| {
-                Err(StrikeError::Nothing(first.to_string()))
+                Err(InjectError::Nothing(first.to_string()))
             });
         };
         for (index, planned) in of_process {
@@ -130,24 +136,24 @@ impl<'p> Striker<'p> {
                 is_in_time = self.wait_for(planned.phase, planned.at) => is_in_time,
             };
             if !is_in_time {
-                self.board.miss(index, TOO_LATE);
+                self.fault_state.miss(index, TOO_LATE);
                 continue;
             }
             let pid_before = server.pid().unwrap_or(0);
-            self.board
-                .strike(index, self.clock.now(), Recovery::WhenMended);
-            let proof = self.strike_server(planned, server).await?;
+            self.fault_state
+                .inject(index, self.clock.now(), Recovery::WhenHealed);
+            let proof = self.inject_into_server(planned, server).await?;
             let pid_after = server.pid().unwrap_or(0);
             watched.store(pid_after, Ordering::Relaxed);
             if pid_before != pid_after {
                 self.tell_address(&server.ready().address, proxy).await?;
             }
-            let strike = came_to(planned.fault, proof, (pid_before, pid_after), server);
-            self.board
-                .mend(index, self.clock.now(), strike, Recovery::WhenMended);
+            let injection = came_to(planned.fault, proof, (pid_before, pid_after), server);
+            self.fault_state
+                .heal(index, self.clock.now(), injection, Recovery::WhenHealed);
         }
         // Until the driver is through, the server has no reason to end.
-        let mut stage = self.board.follow();
+        let mut stage = self.fault_state.follow();
         select! {
             biased;
             _over = stage.wait_for(|stage| *stage == Stage::Over) => Ok(()),
@@ -156,11 +162,11 @@ impl<'p> Striker<'p> {
     }
 
     /// Breaks the server and mends it.
-    async fn strike_server(
+    async fn inject_into_server(
         &self,
         planned: &PlannedFault,
         server: &mut Embedded,
-    ) -> Result<Proof, StrikeError> {
+    ) -> Result<Proof, InjectError> {
         let lasts = async || self.wait_while(planned.phase, planned.lasts).await;
         Ok(match planned.fault {
             Fault::KillServer => {
@@ -181,45 +187,46 @@ impl<'p> Striker<'p> {
                 server.go_on();
                 Proof::Stopped(stopped)
             }
-            Fault::Network(_) => return Err(StrikeError::Nothing(planned.to_string())),
+            Fault::Network(_) => return Err(InjectError::Nothing(planned.to_string())),
         })
     }
 
     /// New connections go to where the server is now.
-    async fn tell_address(&self, address: &str, proxy: Option<&Proxy>) -> Result<(), StrikeError> {
+    async fn tell_address(&self, address: &str, proxy: Option<&Proxy>) -> Result<(), InjectError> {
         let address: SocketAddr = address
             .parse()
-            .map_err(|_none| StrikeError::Address(address.to_owned()))?;
+            .map_err(|_none| InjectError::Address(address.to_owned()))?;
         match proxy {
             Some(proxy) => proxy.set_upstream(address).await?,
-            None => self.board.move_to(address),
+            None => self.fault_state.move_to(address),
         }
         Ok(())
     }
 
-    async fn strike_network(&self, proxy: Option<&Proxy>) -> Result<(), StrikeError> {
+    async fn inject_into_network(&self, proxy: Option<&Proxy>) -> Result<(), InjectError> {
         let mut begun: BTreeMap<usize, (FaultId, NetworkFault)> = BTreeMap::new();
         for turn in self.turns() {
             let Turn {
                 index, phase, at, ..
             } = turn;
-            let nothing = || StrikeError::Nothing(self.planned[index].to_string());
+            let nothing = || InjectError::Nothing(self.planned[index].to_string());
             let proxy = proxy.ok_or_else(nothing)?;
             let is_in_time = self.wait_for(phase, at).await;
             match turn.begins {
                 Some(fault) if is_in_time => {
-                    self.board.strike(index, self.clock.now(), Recovery::AtOnce);
+                    self.fault_state
+                        .inject(index, self.clock.now(), Recovery::AtOnce);
                     begun.insert(index, (proxy.apply(fault).await?, fault));
                 }
-                Some(_) => self.board.miss(index, TOO_LATE),
+                Some(_) => self.fault_state.miss(index, TOO_LATE),
                 None => {
                     let Some((id, fault)) = begun.remove(&index) else {
                         continue;
                     };
-                    let struck = proxy.heal(id).await?;
+                    let injected = proxy.heal(id).await?;
                     let now = self.clock.now();
-                    let felt = felt(fault, struck, now);
-                    self.board.mend(index, now, felt, Recovery::AtOnce);
+                    let felt = felt(fault, injected, now);
+                    self.fault_state.heal(index, now, felt, Recovery::AtOnce);
                 }
             }
         }
@@ -252,7 +259,7 @@ impl<'p> Striker<'p> {
 
     /// Waits for an instant of a phase. False if the phase was over first.
     async fn wait_for(&self, phase: usize, at: Nanos) -> bool {
-        let mut stage = self.board.follow();
+        let mut stage = self.fault_state.follow();
         let is_there = |stage: &Stage| {
             matches!(stage, Stage::In(current, _) if *current == phase) || stage.is_past(phase)
         };
@@ -267,7 +274,7 @@ impl<'p> Striker<'p> {
 
     /// Lets time pass, as long as the phase lasts. False if that was shorter.
     async fn wait_while(&self, phase: usize, length: Nanos) -> bool {
-        let mut stage = self.board.follow();
+        let mut stage = self.fault_state.follow();
         select! {
             biased;
             _over = stage.wait_for(|stage| stage.is_past(phase)) => false,
@@ -290,9 +297,9 @@ fn came_to(
     proof: Proof,
     (pid_before, pid_after): (u32, u32),
     server: &Embedded,
-) -> Strike {
+) -> Injection {
     let has_changed = pid_before != pid_after;
-    let (has_struck, words) = match proof {
+    let (took_effect, words) = match proof {
         Proof::Ended(status) => {
             let as_meant = match fault {
                 Fault::KillServer => status.signal() == Some(SIGKILL),
@@ -316,8 +323,8 @@ fn came_to(
         }
     };
     let ready = has_changed.then(|| server.ready());
-    Strike {
-        struck_at: has_struck.then_some(0),
+    Injection {
+        injected_at: took_effect.then_some(0),
         proof: words,
         process: Some(ProcessRecord {
             pid_before,
@@ -325,27 +332,27 @@ fn came_to(
             recovered_seq: ready.map(|ready| ready.recovered_seq),
             recovered_ms: ready.map(|ready| ready.recovered_ms),
         }),
-        ..Strike::default()
+        ..Injection::default()
     }
 }
 
-fn felt(fault: NetworkFault, struck: Struck, now: Nanos) -> Strike {
-    let Struck {
+fn felt(fault: NetworkFault, injected: Effects, now: Nanos) -> Injection {
+    let Effects {
         connections,
         bytes_held,
         bytes_dropped,
         pieces,
         let_in,
         unnoticed,
-    } = struck;
-    let has_struck = fault.has_struck(&struck);
-    let proof = match (has_struck, connections) {
+    } = injected;
+    let took_effect = fault.took_effect(&injected);
+    let proof = match (took_effect, connections) {
         (true, 1) => "1 connection felt it".to_owned(),
         (true, count) => format!("{count} connections felt it"),
         (false, _) => "no connection felt it".to_owned(),
     };
-    Strike {
-        struck_at: has_struck.then_some(now),
+    Injection {
+        injected_at: took_effect.then_some(now),
         proof,
         network: Some(NetworkRecord {
             connections,
@@ -355,6 +362,6 @@ fn felt(fault: NetworkFault, struck: Struck, now: Nanos) -> Strike {
             let_in,
             unnoticed,
         }),
-        ..Strike::default()
+        ..Injection::default()
     }
 }
