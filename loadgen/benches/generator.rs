@@ -23,13 +23,13 @@ use loadgen::{
     clock::{Clock, thread_cpu, wall_ms},
     driver::{DriveOptions, Driven, drive},
     history::{HistoryHead, HistoryReader, HistoryWriter},
+    id_map::IdMap,
     operation::{
         Call, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push, Slot, Watch,
     },
     plan::{Plan, PlanOptions},
     scenario::Scenario,
     target::{NullTarget, Target, TcpTarget},
-    world_map::WorldMap,
 };
 use protocol::{
     ChainHash, Code, Seq, UserId, frame,
@@ -96,10 +96,10 @@ fn main() {
 async fn measure(name: &str, load: (u32, u32), target: &mut impl Target) {
     let plan = plan(load);
     let secret = [7; 32];
-    let world = Rc::new(WorldMap {
+    let world = Rc::new(IdMap {
         agendas: (1..=20).collect(),
         first_day: 20_000,
-        ..WorldMap::default()
+        ..IdMap::default()
     });
     let client = |id| Client::new(id, KeyMint::new(secret), Rc::clone(&world), SESSION);
     let clients = (0..load.0).map(client).collect();

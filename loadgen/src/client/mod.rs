@@ -24,10 +24,10 @@ use ::client::{Conversation, OnBusy, Session};
 use self::outstanding::Tag;
 pub use self::told::{Ask, ClientError, Finished, Told, Unanswered};
 use crate::{
-    knowledge::Knowledge,
+    client_memory::ClientMemory,
+    id_map::IdMap,
     operation::{KeyMint, Nanos},
     shown::Shown,
-    world_map::WorldMap,
 };
 
 /// One user.
@@ -35,9 +35,9 @@ use crate::{
 pub struct Client {
     id: u32,
     mint: KeyMint,
-    world: Rc<WorldMap>,
+    world: Rc<IdMap>,
     session: u64,
-    knowledge: Knowledge,
+    knowledge: ClientMemory,
     counter: u32,
     talk: Conversation<Tag>,
     shown: Shown,
@@ -57,7 +57,7 @@ impl Client {
     /// The client with number `id`, on a connection that has logged in by this session. The first
     /// it says is that it wants to be told of pushes.
     #[must_use]
-    pub fn new(id: u32, mint: KeyMint, world: Rc<WorldMap>, session: Session) -> Self {
+    pub fn new(id: u32, mint: KeyMint, world: Rc<IdMap>, session: Session) -> Self {
         // Somebody who measures a server counts what it is too busy for.
         let talk = Conversation::carry_on(session, u64::from(id), OnBusy::Tell, 0);
         Self {
@@ -65,7 +65,7 @@ impl Client {
             mint,
             world,
             session: session.session,
-            knowledge: Knowledge::default(),
+            knowledge: ClientMemory::default(),
             // The first key of the first client would begin like the server's own.
             counter: 1,
             talk,
@@ -99,13 +99,13 @@ impl Client {
 
     /// Where the plan's places are.
     #[must_use]
-    pub fn world(&self) -> &WorldMap {
+    pub fn world(&self) -> &IdMap {
         &self.world
     }
 
     /// What it remembers of what it was shown.
     #[must_use]
-    pub const fn knowledge(&self) -> &Knowledge {
+    pub const fn knowledge(&self) -> &ClientMemory {
         &self.knowledge
     }
 

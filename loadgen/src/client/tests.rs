@@ -16,9 +16,9 @@ use protocol::{
 
 use super::{Ask, Client, Told, Unanswered};
 use crate::{
+    id_map::IdMap,
     operation::{Call, KeyMint, Observed, Outcome, Push, Slot},
     plan::Place,
-    world_map::WorldMap,
 };
 
 const SLOT: agenda::SlotId = agenda::SlotId {
@@ -28,10 +28,10 @@ const SLOT: agenda::SlotId = agenda::SlotId {
 };
 
 fn client() -> Client {
-    let world = WorldMap {
+    let world = IdMap {
         agendas: vec![5],
         first_day: 20_000,
-        ..WorldMap::default()
+        ..IdMap::default()
     };
     let session = Session {
         user: UserId(2),

@@ -13,10 +13,10 @@ use protocol::{
 };
 
 use crate::{
-    knowledge::Knowledge,
+    client_memory::ClientMemory,
+    id_map::IdMap,
     operation::{Call, CatalogueCall, ChatCall, Nanos, SalesCall, Slot},
     plan::{Address, CatalogueStep, ChatStep, DrawnCall, SalesStep, Thing},
-    world_map::WorldMap,
 };
 
 /// What an instance does next.
@@ -44,8 +44,8 @@ pub(super) struct Saved {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Resolver<'r> {
     pub(super) client: u32,
-    pub(super) world: &'r WorldMap,
-    pub(super) knowledge: &'r Knowledge,
+    pub(super) world: &'r IdMap,
+    pub(super) knowledge: &'r ClientMemory,
     pub(super) saved: &'r [Saved],
 }
 
@@ -350,8 +350,8 @@ mod tests {
 
     const NUMBER: Thing = Thing::Number(1);
 
-    fn world() -> WorldMap {
-        WorldMap {
+    fn world() -> IdMap {
+        IdMap {
             world: World {
                 users: 4,
                 devices: 1,
@@ -365,13 +365,13 @@ mod tests {
             items: vec![60, 61],
             stores: vec![70, 71],
             networks: vec![80],
-            ..WorldMap::default()
+            ..IdMap::default()
         }
     }
 
     /// What client 1 does, having saved 99 under number 0 and been shown entry 7 of `shown`.
     fn resolve(drawn: &DrawnCall, shown: Option<u64>) -> Option<Next> {
-        let mut knowledge = Knowledge::default();
+        let mut knowledge = ClientMemory::default();
         if let Some(conversation) = shown {
             let entry = ShownEntry {
                 conversation,

@@ -9,12 +9,12 @@ use protocol::{Seq, UserId, words::accounts::Token};
 
 use super::*;
 use crate::{
+    id_map::IdMap,
     intervals,
     operation::{Call, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push},
     plan::PlanOptions,
     scenario::Scenario,
     target::{CallError, Caller, LinkLost, NullTarget, TcpTarget},
-    world_map::WorldMap,
 };
 use responder::{Order, Responder, Strange};
 
@@ -142,10 +142,10 @@ const SESSION: Session = Session {
 };
 
 fn clients() -> Vec<Client> {
-    let world = Rc::new(WorldMap {
+    let world = Rc::new(IdMap {
         agendas: vec![11, 12, 13],
         first_day: 20_000,
-        ..WorldMap::default()
+        ..IdMap::default()
     });
     let client = |id| Client::new(id, KeyMint::new([7; 32]), Rc::clone(&world), SESSION);
     (0..8).map(client).collect()

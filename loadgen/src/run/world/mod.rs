@@ -20,10 +20,10 @@ pub use self::people::SILENCE_MAX;
 use self::things::Maker;
 use crate::{
     fault::Proxy,
+    id_map::IdMap,
     operation::{Nanos, SetUpKeys},
     plan::World,
     target::{CallError, Caller, Wire},
-    world_map::WorldMap,
 };
 
 /// The name of the server's first admin.
@@ -33,7 +33,7 @@ const ADMIN_NAME: &str = "admin";
 #[derive(Debug)]
 pub(super) struct Built {
     /// Where the plan's places are.
-    pub(super) map: Rc<WorldMap>,
+    pub(super) map: Rc<IdMap>,
     /// One connection for each client, in order, logged in.
     pub(super) links: Vec<std::net::TcpStream>,
     /// Who each client is: a person once for each of their devices.
@@ -187,7 +187,7 @@ pub(super) async fn build(
     let items = maker.register_items().await?;
     let rooms = maker.create_rooms().await?;
     let groups = maker.create_groups().await?;
-    let map = WorldMap {
+    let map = IdMap {
         world: world.clone(),
         agendas,
         first_day: today + 1,

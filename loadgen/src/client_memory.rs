@@ -17,13 +17,13 @@ struct Latest {
 
 /// What one client remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Knowledge {
+pub struct ClientMemory {
     latest: Option<Latest>,
     seq: u64,
     cursor: u64,
 }
 
-impl Knowledge {
+impl ClientMemory {
     /// A push reached the client.
     pub fn handle_push(&mut self, seq: u64, push: &Push) {
         self.seq = self.seq.max(seq);
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use crate::operation::{ShownEntry, Words};
 
-    fn show(knowledge: &mut Knowledge, seq: u64, conversation: u64, index: u64) {
+    fn show(knowledge: &mut ClientMemory, seq: u64, conversation: u64, index: u64) {
         let entry = ShownEntry {
             conversation,
             index,
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_was_marked_is_not_marked_again_until_something_new_comes() {
-        let mut knowledge = Knowledge::default();
+        let mut knowledge = ClientMemory::default();
         assert_eq!((knowledge.undelivered(), knowledge.unread()), (None, None));
         show(&mut knowledge, 10, 4, 2);
         assert_eq!(knowledge.undelivered(), Some((4, 2)));
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_conversation_shown_last_is_the_one_that_counts() {
-        let mut knowledge = Knowledge::default();
+        let mut knowledge = ClientMemory::default();
         show(&mut knowledge, 10, 4, 2);
         show(&mut knowledge, 11, 6, 9);
         assert_eq!(knowledge.conversation(), Some(6));
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_cursor_moves_only_to_where_it_has_not_been() {
-        let mut knowledge = Knowledge::default();
+        let mut knowledge = ClientMemory::default();
         assert_eq!(knowledge.beyond_cursor(), None);
         show(&mut knowledge, 10, 4, 2);
         assert_eq!(knowledge.beyond_cursor(), Some(10));

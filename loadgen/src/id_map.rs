@@ -12,7 +12,7 @@ use crate::{
 
 /// Where the plan's numbers are on the server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct WorldMap {
+pub struct IdMap {
     /// How many there are of everything.
     pub world: World,
     /// The id of each agenda of the plan.
@@ -34,7 +34,7 @@ pub struct WorldMap {
     pub stores: Vec<u64>,
 }
 
-impl WorldMap {
+impl IdMap {
     /// The slot that stands for a place of the plan.
     ///
     /// # Panics
@@ -158,7 +158,7 @@ fn number<T: Copy>(ids: &[T], number: u32) -> Option<T> {
 mod tests {
     use super::*;
 
-    fn map() -> WorldMap {
+    fn map() -> IdMap {
         let world = World {
             users: 10,
             devices: 2,
@@ -166,12 +166,12 @@ mod tests {
             room_members: 4,
             ..World::default()
         };
-        WorldMap {
+        IdMap {
             rooms: (100..106).collect(),
             users: (0..10).map(UserId).collect(),
             stores: vec![70, 71, 72],
             world,
-            ..WorldMap::default()
+            ..IdMap::default()
         }
     }
 
@@ -212,14 +212,14 @@ mod tests {
         assert_eq!(map.other(6, 3), Some(UserId(4)));
         assert_eq!(map.other(6, 2), Some(UserId(2)));
         assert_eq!(map.other(19, 9), Some(UserId(0)));
-        let alone = WorldMap {
+        let alone = IdMap {
             world: World {
                 users: 1,
                 devices: 1,
                 ..World::default()
             },
             users: vec![UserId(5)],
-            ..WorldMap::default()
+            ..IdMap::default()
         };
         assert_eq!(alone.other(0, 0), None);
     }
