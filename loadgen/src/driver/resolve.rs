@@ -16,7 +16,7 @@ use crate::{
     client_memory::ClientMemory,
     id_map::IdMap,
     operation::{Call, CatalogueCall, ChatCall, Nanos, SalesCall, Slot},
-    plan::{Address, CatalogueStep, ChatStep, DrawnCall, SalesStep, Thing},
+    plan::{Address, CatalogueStep, ChatStep, DrawnCall, Ref, SalesStep},
 };
 
 /// What an instance does next.
@@ -114,7 +114,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn chat(&self, step: &ChatStep<Thing>) -> Option<ChatCall> {
+    fn chat(&self, step: &ChatStep<Ref>) -> Option<ChatCall> {
         Some(match step {
             ChatStep::Send { to, bytes } => ChatCall::Send {
                 to: self.target(to)?,
@@ -171,8 +171,8 @@ impl Resolver<'_> {
         })
     }
 
-    fn group(&self, step: &ChatStep<Thing>) -> Option<ChatCall> {
-        let other = |user: Thing| self.world.other(self.client, number(user)?);
+    fn group(&self, step: &ChatStep<Ref>) -> Option<ChatCall> {
+        let other = |user: Ref| self.world.other(self.client, number(user)?);
         Some(match *step {
             ChatStep::CreateGroup { first, second } => ChatCall::CreateGroup {
                 first: other(first)?,
@@ -196,7 +196,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn signal(&self, step: &ChatStep<Thing>) -> Option<Signal> {
+    fn signal(&self, step: &ChatStep<Ref>) -> Option<Signal> {
         match step {
             ChatStep::Typing { to, on } => Some(
                 Typing {
@@ -219,10 +219,10 @@ impl Resolver<'_> {
         WatchPresence { users }
     }
 
-    fn catalogue(&self, step: &CatalogueStep<Thing>) -> Option<CatalogueCall> {
+    fn catalogue(&self, step: &CatalogueStep<Ref>) -> Option<CatalogueCall> {
         let item = |item| self.id(item, |number| self.world.item(number));
         // Types that every catalogue has count from 1.
-        let item_type = |of: Thing| number(of).map(|number| u64::from(number) + 1);
+        let item_type = |of: Ref| number(of).map(|number| u64::from(number) + 1);
         Some(match *step {
             CatalogueStep::RegisterItem {
                 item_type: of,
@@ -256,12 +256,12 @@ impl Resolver<'_> {
         })
     }
 
-    fn sales(&self, step: &SalesStep<Thing>) -> Option<SalesCall> {
+    fn sales(&self, step: &SalesStep<Ref>) -> Option<SalesCall> {
         let period = |days: u16| {
             let from = self.world.days_ago(u32::from(days).saturating_sub(1));
             (from, self.world.days_ago(0))
         };
-        let network = |of: Thing| self.world.network(number(of)?);
+        let network = |of: Ref| self.world.network(number(of)?);
         Some(match *step {
             SalesStep::RecordSale { cents, day } => SalesCall::RecordSale {
                 store: self.world.own_store(self.client)?,
@@ -290,7 +290,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn target(&self, address: &Address<Thing>) -> Option<Target> {
+    fn target(&self, address: &Address<Ref>) -> Option<Target> {
         Some(match *address {
             Address::Public => Target::Public,
             Address::User(user) => Target::Person(self.world.other(self.client, number(user)?)?),
@@ -300,7 +300,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn conversation(&self, address: &Address<Thing>) -> Option<u64> {
+    fn conversation(&self, address: &Address<Ref>) -> Option<u64> {
         match *address {
             Address::Public => Some(PUBLIC),
             Address::Room(room) => self.own_room(room),
@@ -310,18 +310,18 @@ impl Resolver<'_> {
         }
     }
 
-    fn own_room(&self, room: Thing) -> Option<u64> {
+    fn own_room(&self, room: Ref) -> Option<u64> {
         self.id(room, |number| self.world.own_room(self.client, number))
     }
 
-    fn own_group(&self, group: Thing) -> Option<u64> {
+    fn own_group(&self, group: Ref) -> Option<u64> {
         self.id(group, |number| self.world.own_group(self.client, number))
     }
 
-    fn id(&self, thing: Thing, of_world: impl FnOnce(u32) -> Option<u64>) -> Option<u64> {
+    fn id(&self, thing: Ref, of_world: impl FnOnce(u32) -> Option<u64>) -> Option<u64> {
         match thing {
-            Thing::Number(number) => of_world(number),
-            Thing::Saved(number) => self.saved(number).map(|saved| saved.id),
+            Ref::Number(number) => of_world(number),
+            Ref::Saved(number) => self.saved(number).map(|saved| saved.id),
         }
     }
 
@@ -331,10 +331,10 @@ impl Resolver<'_> {
 }
 
 /// A part that only a number can be.
-const fn number(thing: Thing) -> Option<u32> {
+const fn number(thing: Ref) -> Option<u32> {
     match thing {
-        Thing::Number(number) => Some(number),
-        Thing::Saved(_) => None,
+        Ref::Number(number) => Some(number),
+        Ref::Saved(_) => None,
     }
 }
 
@@ -348,7 +348,7 @@ mod tests {
         plan::World,
     };
 
-    const NUMBER: Thing = Thing::Number(1);
+    const NUMBER: Ref = Ref::Number(1);
 
     fn world() -> IdMap {
         IdMap {
@@ -398,7 +398,7 @@ mod tests {
         resolver.resolve(drawn).map(|(next, _save)| next)
     }
 
-    fn chat(step: ChatStep<Thing>, shown: Option<u64>) -> Option<Next> {
+    fn chat(step: ChatStep<Ref>, shown: Option<u64>) -> Option<Next> {
         resolve(&DrawnCall::Chat { step, save: None }, shown)
     }
 
@@ -417,10 +417,10 @@ mod tests {
             asks(ChatCall::Send { to, bytes: 1 })
         };
         // Client 1 is in the first room only, so every number means that one.
-        assert_eq!(send(Thing::Number(0)), to(50));
-        assert_eq!(send(Thing::Number(1)), to(50));
-        assert_eq!(send(Thing::Saved(0)), to(99));
-        assert_eq!(send(Thing::Saved(1)), None, "nothing was saved under 1");
+        assert_eq!(send(Ref::Number(0)), to(50));
+        assert_eq!(send(Ref::Number(1)), to(50));
+        assert_eq!(send(Ref::Saved(0)), to(99));
+        assert_eq!(send(Ref::Saved(1)), None, "nothing was saved under 1");
         let join = chat(ChatStep::JoinRoom { room: NUMBER }, None);
         assert_eq!(join, asks(ChatCall::JoinRoom { room: 51 }));
     }
@@ -464,8 +464,8 @@ mod tests {
     #[test]
     fn a_sale_is_made_in_ones_own_store_and_days_go_back_from_today() {
         let sale = SalesStep::RecordSale {
-            cents: Thing::Number(250),
-            day: Thing::Number(2),
+            cents: Ref::Number(250),
+            day: Ref::Number(2),
         };
         let asked = |call| Some(Next::Ask(Call::Sales(call)));
         assert_eq!(
@@ -477,7 +477,7 @@ mod tests {
             })
         );
         let total = SalesStep::StoreTotal {
-            store: Thing::Number(0),
+            store: Ref::Number(0),
             days: 7,
         };
         assert_eq!(
@@ -502,6 +502,6 @@ mod tests {
             })))
         };
         assert_eq!(add(NUMBER), added(61));
-        assert_eq!(add(Thing::Saved(0)), added(99));
+        assert_eq!(add(Ref::Saved(0)), added(99));
     }
 }

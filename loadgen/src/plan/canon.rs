@@ -19,7 +19,7 @@ use std::{
     ops::Range,
 };
 
-use crate::plan::{Arrival, Drawn, DrawnCall, Instance, Pace, Place, Plan, Thing};
+use crate::plan::{Arrival, Drawn, DrawnCall, Instance, Pace, Place, Plan, Ref};
 
 /// Arrivals written for each load: a million takes about a tenth of a second.
 const ARRIVALS_MAX: usize = 1_000_000;
@@ -187,13 +187,13 @@ fn write_call(out: &mut impl Write, call: &DrawnCall) -> io::Result<()> {
 }
 
 /// A part of a step. Which step it is, and what is not drawn of it, is in the flow.
-fn put_thing(out: &mut Vec<u8>, thing: Thing) {
+fn put_thing(out: &mut Vec<u8>, thing: Ref) {
     match thing {
-        Thing::Number(number) => {
+        Ref::Number(number) => {
             out.push(0);
             out.extend_from_slice(&number.to_le_bytes());
         }
-        Thing::Saved(number) => out.extend_from_slice(&[1, number]),
+        Ref::Saved(number) => out.extend_from_slice(&[1, number]),
     }
 }
 

@@ -8,8 +8,8 @@
 use crate::{
     operation::Nanos,
     plan::{
-        Among, CatalogueStep, ChatStep, Drawn, DrawnCall, Instance, Place, Plan, SalesStep, Thing,
-        math,
+        CatalogueStep, ChatStep, Drawn, DrawnCall, Instance, Place, Plan, Population, Ref,
+        SalesStep, math,
     },
 };
 
@@ -170,7 +170,7 @@ impl PlacePick {
 #[derive(Debug, Clone)]
 pub(crate) enum Select {
     /// A number of the world.
-    Pick(Among, Pick),
+    Pick(Population, Pick),
     /// An amount, anything between the two.
     Between(u32, u32),
     /// What the instance saved under this number.
@@ -178,18 +178,16 @@ pub(crate) enum Select {
 }
 
 impl Select {
-    fn draw(&self, draws: &mut Draws) -> Thing {
+    fn draw(&self, draws: &mut Draws) -> Ref {
         match self {
             Self::Pick(among, pick) => {
                 let number = pick.draw(draws, draws.last_of[among.index()]);
                 draws.last_of[among.index()] = number;
-                Thing::Number(number)
+                Ref::Number(number)
             }
-            Self::Between(from, to) if from == to => Thing::Number(*from),
-            Self::Between(from, to) => {
-                Thing::Number(from + math::below(draws.bits(), to - from + 1))
-            }
-            Self::Saved(number) => Thing::Saved(*number),
+            Self::Between(from, to) if from == to => Ref::Number(*from),
+            Self::Between(from, to) => Ref::Number(from + math::below(draws.bits(), to - from + 1)),
+            Self::Saved(number) => Ref::Saved(*number),
         }
     }
 }
@@ -264,7 +262,7 @@ pub struct Draws {
     flow: u16,
     step: u16,
     last: Place,
-    last_of: [u32; Among::LEN],
+    last_of: [u32; Population::LEN],
 }
 
 impl Instance {
@@ -285,7 +283,7 @@ impl Instance {
                 day: 0,
                 slot: 0,
             },
-            last_of: [0; Among::LEN],
+            last_of: [0; Population::LEN],
         }
     }
 }

@@ -26,7 +26,7 @@ pub use self::{
     fault::{Fault, PlannedFault, STRIKES_MAX},
     lane::Lane,
     summary::PlanSummary,
-    systems::{Address, Among, CatalogueStep, ChatStep, SalesStep, Thing},
+    systems::{Address, CatalogueStep, ChatStep, Population, Ref, SalesStep},
     world::{Who, World},
 };
 pub(crate) use self::{
@@ -255,19 +255,19 @@ pub enum DrawnCall {
     /// Of the chat, or something said in passing.
     Chat {
         /// What.
-        step: ChatStep<Thing>,
+        step: ChatStep<Ref>,
         /// Save what it makes under this number.
         save: Option<u8>,
     },
     /// Of the catalogue.
     Catalogue {
         /// What.
-        step: CatalogueStep<Thing>,
+        step: CatalogueStep<Ref>,
         /// Save what it makes under this number.
         save: Option<u8>,
     },
     /// Of the sales.
-    Sales(SalesStep<Thing>),
+    Sales(SalesStep<Ref>),
 }
 
 /// A slot of the plan's world.

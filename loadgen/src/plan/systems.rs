@@ -9,7 +9,7 @@ use crate::plan::World;
 
 /// What a part of a step counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Among {
+pub enum Population {
     /// All rooms of the world.
     Rooms,
     /// The rooms the asker is in.
@@ -34,7 +34,7 @@ pub enum Among {
     Days,
 }
 
-impl Among {
+impl Population {
     /// How many of these there can be.
     pub(crate) const LEN: usize = 11;
 
@@ -78,7 +78,7 @@ const TYPES_LEN: u32 = 4;
 
 /// A part of a step, drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Thing {
+pub enum Ref {
     /// Something of the world, or an amount.
     Number(u32),
     /// Something the instance made itself, by the number it was saved under.

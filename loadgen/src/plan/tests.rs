@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
-    Address, Arrival, ChatStep, Drawn, DrawnCall, Instance, Pace, Pause, Plan, PlanOptions,
-    SalesStep, Thing,
+    Address, Arrival, ChatStep, Drawn, DrawnCall, Instance, Pace, Pause, Plan, PlanOptions, Ref,
+    SalesStep,
 };
 use crate::scenario::Scenario;
 
@@ -396,8 +396,8 @@ fn parts_stay_within_their_range_and_same_repeats_the_last_one() {
             DrawnCall::Chat {
                 step:
                     ChatStep::Send {
-                        to: Address::Room(Thing::Number(room)),
-                        bytes: Thing::Number(bytes),
+                        to: Address::Room(Ref::Number(room)),
+                        bytes: Ref::Number(bytes),
                     },
                 save: None,
             } => (room, bytes),
@@ -411,7 +411,7 @@ fn parts_stay_within_their_range_and_same_repeats_the_last_one() {
     let rounds = plan.arrivals(0, 2).zip((0..6).cycle());
     for (start, store) in rounds {
         let wanted = SalesStep::StoreTotal {
-            store: Thing::Number(store),
+            store: Ref::Number(store),
             days: 1,
         };
         let drawn = steps(&plan, &start.instance);

@@ -10,7 +10,7 @@ use super::{
     reader::{Read, Table, Value},
     select::read_amount,
 };
-use crate::plan::{Address, Among, ChatStep};
+use crate::plan::{Address, ChatStep, Population};
 
 /// Bytes of a message: what the server takes.
 const BYTES: Range<u64> = 1..4_097;
@@ -46,10 +46,10 @@ impl<'a> StepReader<'_, 'a> {
             "send" => self.read_send(value)?,
             "create_room" => plain(ChatStep::CreateRoom)?,
             "join_room" => ChatStep::JoinRoom {
-                room: self.read_only(value, "room", Among::Rooms)?,
+                room: self.read_only(value, "room", Population::Rooms)?,
             },
             "leave_room" => ChatStep::LeaveRoom {
-                room: self.read_only(value, "room", Among::OwnRooms)?,
+                room: self.read_only(value, "room", Population::OwnRooms)?,
             },
             "mark_delivered" => plain(ChatStep::MarkDelivered)?,
             "mark_read" => plain(ChatStep::MarkRead)?,
@@ -71,8 +71,8 @@ impl<'a> StepReader<'_, 'a> {
             "create_group" => {
                 let table = value.table("a group", &GROUP_KEYS)?;
                 ChatStep::CreateGroup {
-                    first: self.part(&table, "first", Among::Users)?,
-                    second: self.part(&table, "second", Among::Users)?,
+                    first: self.part(&table, "first", Population::Users)?,
+                    second: self.part(&table, "second", Population::Users)?,
                 }
             }
             "add_member" => {
@@ -84,10 +84,10 @@ impl<'a> StepReader<'_, 'a> {
                 ChatStep::RemoveMember { group, user }
             }
             "leave_group" => ChatStep::LeaveGroup {
-                group: self.read_only(value, "group", Among::OwnGroups)?,
+                group: self.read_only(value, "group", Population::OwnGroups)?,
             },
             "rename_group" => ChatStep::RenameGroup {
-                group: self.read_only(value, "group", Among::OwnGroups)?,
+                group: self.read_only(value, "group", Population::OwnGroups)?,
             },
             _of_another => return Ok(None),
         }))
@@ -143,7 +143,9 @@ impl<'a> StepReader<'_, 'a> {
         )?;
         match value.key() {
             "to" => value.choice(&[("public", Address::Public)]),
-            "user" => Ok(Address::User(self.read_part_value(&value, Among::Users)?)),
+            "user" => Ok(Address::User(
+                self.read_part_value(&value, Population::Users)?,
+            )),
             _room_or_group => self.read_shared(&value),
         }
     }
@@ -161,17 +163,17 @@ impl<'a> StepReader<'_, 'a> {
 
     fn read_shared(&mut self, value: &Value<'a>) -> Read<Address<SelectSpec>> {
         Ok(if value.key() == "room" {
-            Address::Room(self.read_part_value(value, Among::OwnRooms)?)
+            Address::Room(self.read_part_value(value, Population::OwnRooms)?)
         } else {
-            Address::Group(self.read_part_value(value, Among::OwnGroups)?)
+            Address::Group(self.read_part_value(value, Population::OwnGroups)?)
         })
     }
 
     fn read_member(&mut self, value: &Value<'a>) -> Read<(SelectSpec, SelectSpec)> {
         let table = value.table("this step", &MEMBER_KEYS)?;
         Ok((
-            self.part(&table, "group", Among::OwnGroups)?,
-            self.part(&table, "user", Among::Users)?,
+            self.part(&table, "group", Population::OwnGroups)?,
+            self.part(&table, "user", Population::Users)?,
         ))
     }
 
@@ -180,7 +182,7 @@ impl<'a> StepReader<'_, 'a> {
         &mut self,
         value: &Value<'a>,
         key: &'static str,
-        among: Among,
+        among: Population,
     ) -> Read<SelectSpec> {
         let table = value.table("this step", &[key])?;
         self.part(&table, key, among)

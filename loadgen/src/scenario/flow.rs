@@ -11,7 +11,7 @@ use super::{
     reader::{Read, Table, Value},
     value::{read_pause, read_pick},
 };
-use crate::plan::{Among, CatalogueStep, ChatStep, SAVED_LEN_MAX, World};
+use crate::plan::{CatalogueStep, ChatStep, Population, SAVED_LEN_MAX, World};
 
 /// Steps of one flow; an instance keeps its place in 16 bits, and nobody reads longer ones.
 const STEPS_LEN_MAX: usize = 100;
@@ -129,7 +129,7 @@ pub(super) struct StepReader<'w, 'a> {
     /// Whether some step has picked a place, so that `same` means something.
     has_place: bool,
     /// What else was picked.
-    pub(super) picked: Vec<Among>,
+    pub(super) picked: Vec<Population>,
 }
 
 /// What a step makes, if it makes something that has an id.

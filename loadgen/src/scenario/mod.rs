@@ -33,7 +33,7 @@ pub use self::{
     require::{Bound, Clock, Comparison, Metric, Require, Share, Statistic, Threshold},
     schema::schema,
 };
-use crate::plan::{Among, CatalogueStep, ChatStep, Pause, Phase, SalesStep, World};
+use crate::plan::{CatalogueStep, ChatStep, Pause, Phase, Population, SalesStep, World};
 
 pub use crate::check::LAWS;
 
@@ -201,7 +201,7 @@ pub enum ActionSpec {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SelectSpec {
     /// One of the world's.
-    Pick(Among, PickSpec),
+    Pick(Population, PickSpec),
     /// An amount, anything between the two.
     Between(u32, u32),
     /// What an earlier step saved under this number.
@@ -211,11 +211,11 @@ pub enum SelectSpec {
 /// How a place is picked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PlaceSpec {
-    /// Among the agendas.
+    /// Population the agendas.
     pub agenda: PickSpec,
-    /// Among the days.
+    /// Population the days.
     pub day: PickSpec,
-    /// Among the slots of a day.
+    /// Population the slots of a day.
     pub slot: PickSpec,
 }
 

@@ -271,22 +271,22 @@ struct StepTable {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct PlaceTable {
-    /// Among the agendas.
+    /// Population the agendas.
     agenda: Option<PickValue>,
-    /// Among the days.
+    /// Population the days.
     day: Option<PickValue>,
-    /// Among the slots of a day.
+    /// Population the slots of a day.
     slot: Option<PickValue>,
 }
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct HoldTable {
-    /// Among the agendas.
+    /// Population the agendas.
     agenda: Option<PickValue>,
-    /// Among the days.
+    /// Population the days.
     day: Option<PickValue>,
-    /// Among the slots of a day.
+    /// Population the slots of a day.
     slot: Option<PickValue>,
     /// For how long, 30 by default.
     #[schemars(range(min = 1, max = 3_600))]
@@ -296,9 +296,9 @@ struct HoldTable {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct DayTable {
-    /// Among the agendas.
+    /// Population the agendas.
     agenda: Option<PickValue>,
-    /// Among the days.
+    /// Population the days.
     day: Option<PickValue>,
 }
 
@@ -315,11 +315,11 @@ struct BookingTable {
 struct SendTable {
     /// Everybody.
     to: Option<PublicWord>,
-    /// Among its rooms, or `$name`.
+    /// Population its rooms, or `$name`.
     room: Option<PickValue>,
-    /// Among its groups, or `$name`.
+    /// Population its groups, or `$name`.
     group: Option<PickValue>,
-    /// Among the users.
+    /// Population the users.
     user: Option<PickValue>,
     /// Bytes of it, 100 by default.
     bytes: Option<AmountValue>,
@@ -330,11 +330,11 @@ struct SendTable {
 struct TypingTable {
     /// Everybody.
     to: Option<PublicWord>,
-    /// Among its rooms, or `$name`.
+    /// Population its rooms, or `$name`.
     room: Option<PickValue>,
-    /// Among its groups, or `$name`.
+    /// Population its groups, or `$name`.
     group: Option<PickValue>,
-    /// Among the users.
+    /// Population the users.
     user: Option<PickValue>,
     /// Began (by default) or stopped.
     on: Option<bool>,
@@ -345,9 +345,9 @@ struct TypingTable {
 struct MembersTable {
     /// `last`.
     of: Option<OfWord>,
-    /// Among its rooms, or `$name`.
+    /// Population its rooms, or `$name`.
     room: Option<PickValue>,
-    /// Among its groups, or `$name`.
+    /// Population its groups, or `$name`.
     group: Option<PickValue>,
 }
 
@@ -356,9 +356,9 @@ struct MembersTable {
 struct HistoryTable {
     /// `public`, or `last`: the conversation it was shown an entry of last.
     of: Option<OfWord>,
-    /// Among its rooms, or `$name`.
+    /// Population its rooms, or `$name`.
     room: Option<PickValue>,
-    /// Among its groups, or `$name`.
+    /// Population its groups, or `$name`.
     group: Option<PickValue>,
     /// From the newest (by default) or from the oldest.
     direction: Option<DirectionWord>,
@@ -386,57 +386,57 @@ struct GroupTable {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct MemberTable {
-    /// Among its groups, or `$name`.
+    /// Population its groups, or `$name`.
     group: Option<PickValue>,
-    /// Among the users.
+    /// Population the users.
     user: Option<PickValue>,
 }
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct OwnGroupTable {
-    /// Among its groups, or `$name`.
+    /// Population its groups, or `$name`.
     group: Option<PickValue>,
 }
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct ItemTable {
-    /// Among the types.
+    /// Population the types.
     r#type: Option<PickValue>,
-    /// Among the words.
+    /// Population the words.
     word: Option<PickValue>,
 }
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct RenameTable {
-    /// Among the items, or `$name`.
+    /// Population the items, or `$name`.
     item: Option<PickValue>,
-    /// Among the words.
+    /// Population the words.
     word: Option<PickValue>,
 }
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct RetypeTable {
-    /// Among the items, or `$name`.
+    /// Population the items, or `$name`.
     item: Option<PickValue>,
-    /// Among the types.
+    /// Population the types.
     r#type: Option<PickValue>,
 }
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct OneItemTable {
-    /// Among the items, or `$name`.
+    /// Population the items, or `$name`.
     item: Option<PickValue>,
 }
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct WordTable {
-    /// Among the words.
+    /// Population the words.
     word: Option<PickValue>,
 }
 
@@ -452,14 +452,14 @@ struct SaleTable {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct SellerTable {
-    /// Among the sellers.
+    /// Population the sellers.
     seller: Option<PickValue>,
 }
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct StoreTable {
-    /// Among the stores, network by network.
+    /// Population the stores, network by network.
     store: Option<PickValue>,
     /// Days up to today, 1 by default.
     #[schemars(range(min = 1, max = 3_660))]
@@ -469,7 +469,7 @@ struct StoreTable {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct NetworkTable {
-    /// Among the networks.
+    /// Population the networks.
     network: Option<PickValue>,
     /// Days up to today, 1 by default.
     #[schemars(range(min = 1, max = 3_660))]
@@ -479,7 +479,7 @@ struct NetworkTable {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct OneNetworkTable {
-    /// Among the networks.
+    /// Population the networks.
     network: Option<PickValue>,
 }
 

@@ -8,7 +8,7 @@ use super::{
     reader::{Read, Table, Value},
     value::read_pick,
 };
-use crate::plan::Among;
+use crate::plan::Population;
 
 impl<'a> StepReader<'_, 'a> {
     /// The part under `key`; any, equally likely, when the file does not say.
@@ -16,7 +16,7 @@ impl<'a> StepReader<'_, 'a> {
         &mut self,
         table: &Table<'a>,
         key: &'static str,
-        among: Among,
+        among: Population,
     ) -> Read<SelectSpec> {
         let Some(value) = table.get(key) else {
             self.check_some(among, || table.fault(missing(key, among)))?;
@@ -27,7 +27,11 @@ impl<'a> StepReader<'_, 'a> {
     }
 
     /// A part that the file gives.
-    pub(super) fn read_part_value(&mut self, value: &Value<'a>, among: Among) -> Read<SelectSpec> {
+    pub(super) fn read_part_value(
+        &mut self,
+        value: &Value<'a>,
+        among: Population,
+    ) -> Read<SelectSpec> {
         if let Some(made) = made(among)
             && let Some(name) = saved_name(value)
         {
@@ -49,7 +53,7 @@ impl<'a> StepReader<'_, 'a> {
 
     fn check_some(
         &self,
-        among: Among,
+        among: Population,
         fault: impl FnOnce() -> Box<super::diagnostic::Fault>,
     ) -> Read<()> {
         if among.count(self.world) > 0 {
@@ -94,18 +98,18 @@ pub(super) fn read_amount(
 }
 
 /// What a flow can make of these, if it can.
-const fn made(among: Among) -> Option<Made> {
+const fn made(among: Population) -> Option<Made> {
     match among {
-        Among::Rooms | Among::OwnRooms => Some(Made::Room),
-        Among::OwnGroups => Some(Made::Group),
-        Among::Items => Some(Made::Item),
-        Among::Users
-        | Among::Types
-        | Among::Words
-        | Among::Stores
-        | Among::Networks
-        | Among::Sellers
-        | Among::Days => None,
+        Population::Rooms | Population::OwnRooms => Some(Made::Room),
+        Population::OwnGroups => Some(Made::Group),
+        Population::Items => Some(Made::Item),
+        Population::Users
+        | Population::Types
+        | Population::Words
+        | Population::Stores
+        | Population::Networks
+        | Population::Sellers
+        | Population::Days => None,
     }
 }
 
@@ -115,36 +119,38 @@ fn saved_name<'a>(value: &Value<'a>) -> Option<&'a str> {
     text.strip_prefix('$')
 }
 
-fn missing(key: &str, among: Among) -> String {
+fn missing(key: &str, among: Population) -> String {
     let what = match among {
-        Among::Rooms | Among::OwnRooms => "rooms",
-        Among::OwnGroups => "groups",
-        Among::Items => "items",
-        Among::Stores => "stores",
-        Among::Networks => "networks",
-        Among::Sellers => "sellers",
-        Among::Users => "users",
-        Among::Types => "types",
-        Among::Words => "words",
-        Among::Days => "days",
+        Population::Rooms | Population::OwnRooms => "rooms",
+        Population::OwnGroups => "groups",
+        Population::Items => "items",
+        Population::Stores => "stores",
+        Population::Networks => "networks",
+        Population::Sellers => "sellers",
+        Population::Users => "users",
+        Population::Types => "types",
+        Population::Words => "words",
+        Population::Days => "days",
     };
     format!("`{key}` picks among the {what} of the world, which has none")
 }
 
-const fn remedy(among: Among) -> &'static str {
+const fn remedy(among: Population) -> &'static str {
     match among {
-        Among::Rooms | Among::OwnRooms => {
+        Population::Rooms | Population::OwnRooms => {
             "add `rooms = 10` to [world], or save one of create_room and write its \"$name\""
         }
-        Among::OwnGroups => {
+        Population::OwnGroups => {
             "add `groups = 10` to [world], or save one of create_group and write its \"$name\""
         }
-        Among::Items => {
+        Population::Items => {
             "add `items = 100` to [world], or save one of register_item and write its \"$name\""
         }
-        Among::Stores | Among::Networks => "add `networks = 1` and `stores = 10` to [world]",
-        Among::Sellers => "add `sellers = 10` to [world]",
-        Among::Users | Among::Types | Among::Words | Among::Days => {
+        Population::Stores | Population::Networks => {
+            "add `networks = 1` and `stores = 10` to [world]"
+        }
+        Population::Sellers => "add `sellers = 10` to [world]",
+        Population::Users | Population::Types | Population::Words | Population::Days => {
             "every world has them; this is a mistake of the harness"
         }
     }

@@ -8,7 +8,7 @@ use super::{
     ActionSpec, Bound, Clock, Comparison, Durability, LAWS_DEFAULT, Metric, PickSpec, Scenario,
     SelectSpec, Share, Statistic,
 };
-use crate::plan::{Address, Among, ChatStep, Pace, Pause, Plan, PlanOptions, Who};
+use crate::plan::{Address, ChatStep, Pace, Pause, Plan, PlanOptions, Population, Who};
 
 /// A scenario that is right; the tests break one thing at a time.
 const GOOD: &str = r#"
@@ -326,7 +326,7 @@ fn steps_of_all_systems_are_read() {
         .map(|load| load.who)
         .collect();
     assert_eq!(whos, [Who::Everybody, Who::Sellers, Who::Managers]);
-    let zipf = SelectSpec::Pick(Among::OwnRooms, PickSpec::Zipf(1.1));
+    let zipf = SelectSpec::Pick(Population::OwnRooms, PickSpec::Zipf(1.1));
     assert_eq!(
         scenario.flows[0].steps[0].action,
         ActionSpec::Chat(ChatStep::Send {

@@ -8,7 +8,7 @@ use super::{
     reader::{Read, Value},
     select::read_amount,
 };
-use crate::plan::{Among, CatalogueStep, SalesStep};
+use crate::plan::{CatalogueStep, Population, SalesStep};
 
 /// Cents of one sale: below what the server takes, and above what anybody sells here.
 const CENTS: Range<u64> = 1..1_000_000_001;
@@ -43,35 +43,35 @@ impl<'a> StepReader<'_, 'a> {
             "register_item" => {
                 let table = value.table("an item", &ITEM_KEYS)?;
                 CatalogueStep::RegisterItem {
-                    item_type: self.part(&table, "type", Among::Types)?,
-                    word: self.part(&table, "word", Among::Words)?,
+                    item_type: self.part(&table, "type", Population::Types)?,
+                    word: self.part(&table, "word", Population::Words)?,
                 }
             }
             "rename_item" => {
                 let table = value.table("this step", &RENAME_KEYS)?;
                 CatalogueStep::RenameItem {
-                    item: self.part(&table, "item", Among::Items)?,
-                    word: self.part(&table, "word", Among::Words)?,
+                    item: self.part(&table, "item", Population::Items)?,
+                    word: self.part(&table, "word", Population::Words)?,
                 }
             }
             "retype_item" => {
                 let table = value.table("this step", &RETYPE_KEYS)?;
                 CatalogueStep::RetypeItem {
-                    item: self.part(&table, "item", Among::Items)?,
-                    item_type: self.part(&table, "type", Among::Types)?,
+                    item: self.part(&table, "item", Population::Items)?,
+                    item_type: self.part(&table, "type", Population::Types)?,
                 }
             }
             "remove_item" => CatalogueStep::RemoveItem {
-                item: only("item", Among::Items)?,
+                item: only("item", Population::Items)?,
             },
             "add_favourite" => CatalogueStep::AddFavourite {
-                item: only("item", Among::Items)?,
+                item: only("item", Population::Items)?,
             },
             "remove_favourite" => CatalogueStep::RemoveFavourite {
-                item: only("item", Among::Items)?,
+                item: only("item", Population::Items)?,
             },
             "search_items" => CatalogueStep::SearchItems {
-                word: only("word", Among::Words)?,
+                word: only("word", Population::Words)?,
             },
             "list_favourites" => {
                 value.table("`list_favourites`", &[])?;
@@ -87,21 +87,22 @@ impl<'a> StepReader<'_, 'a> {
         Ok(Some(match value.key() {
             "record_sale" => self.read_sale(value)?,
             "seller_total" => SalesStep::SellerTotal {
-                seller: only("seller", Among::Sellers)?,
+                seller: only("seller", Population::Sellers)?,
             },
             "store_total" => {
-                let (store, days) = self.read_period(value, &STORE_KEYS, Among::Stores)?;
+                let (store, days) = self.read_period(value, &STORE_KEYS, Population::Stores)?;
                 SalesStep::StoreTotal { store, days }
             }
             "network_total" => {
-                let (network, days) = self.read_period(value, &NETWORK_KEYS, Among::Networks)?;
+                let (network, days) =
+                    self.read_period(value, &NETWORK_KEYS, Population::Networks)?;
                 SalesStep::NetworkTotal { network, days }
             }
             "best_seller" => SalesStep::BestSeller {
-                network: only("network", Among::Networks)?,
+                network: only("network", Population::Networks)?,
             },
             "best_store" => SalesStep::BestStore {
-                network: only("network", Among::Networks)?,
+                network: only("network", Population::Networks)?,
             },
             _of_another => return Ok(None),
         }))
@@ -111,7 +112,7 @@ impl<'a> StepReader<'_, 'a> {
         let table = value.table("a sale", &SALE_KEYS)?;
         Ok(SalesStep::RecordSale {
             cents: read_amount(&table, "cents", CENTS, CENTS_DEFAULT)?,
-            day: self.part(&table, "day", Among::Days)?,
+            day: self.part(&table, "day", Population::Days)?,
         })
     }
 
@@ -120,7 +121,7 @@ impl<'a> StepReader<'_, 'a> {
         &mut self,
         value: &Value<'a>,
         keys: &[&'static str; 2],
-        among: Among,
+        among: Population,
     ) -> Read<(SelectSpec, u16)> {
         let table = value.table("this step", keys)?;
         let [which, days] = keys;

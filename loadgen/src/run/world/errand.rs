@@ -80,7 +80,7 @@ async fn run(mut caller: Caller, errands: Vec<Errand>) -> Result<Done, WorldErro
     for errand in errands {
         let asked = ask(&mut caller, &errand).await;
         let what = errand.what;
-        seqs.push(asked.map_err(|source| WorldError::Thing { what, source })?);
+        seqs.push(asked.map_err(|source| WorldError::Ref { what, source })?);
     }
     Ok((caller, seqs))
 }

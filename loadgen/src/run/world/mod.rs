@@ -77,7 +77,7 @@ pub enum WorldError {
     },
     /// Something else that there should be.
     #[error("{what} of the world: {source}")]
-    Thing {
+    Ref {
         /// What.
         what: String,
         /// Why.
