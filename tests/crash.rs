@@ -14,7 +14,7 @@ use std::{
 use loadgen::{
     check::{LawOptions, Laws},
     clock::Clock,
-    operation::{Call, KeyMint, Observed, Operation, Outcome, Slot, Watch},
+    operation::{Call, KeyMint, Observed, Observer, Operation, Outcome, Slot},
     target::{Answered, CallError, Caller, OwnedOutcome},
 };
 use protocol::{

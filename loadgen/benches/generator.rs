@@ -25,7 +25,7 @@ use loadgen::{
     history::{HistoryHead, HistoryReader, HistoryWriter},
     id_map::IdMap,
     operation::{
-        Call, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push, Slot, Watch,
+        Call, KeyMint, LinkChange, Nanos, News, Observed, Observer, Operation, Outcome, Push, Slot,
     },
     plan::{Plan, PlanOptions},
     scenario::Scenario,
@@ -58,7 +58,7 @@ struct Nobody {
     shown: u64,
 }
 
-impl Watch for Nobody {
+impl Observer for Nobody {
     fn handle_invoke(&mut self, _client: u32, _counter: u32, _call: &Call, _now: Nanos) -> u64 {
         self.shown
     }

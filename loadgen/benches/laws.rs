@@ -5,7 +5,8 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use loadgen::check::{LawOptions, Laws};
 use loadgen::operation::{
-    Call, KeyMint, LinkChange, Observed, Operation, Outcome, Push, ShownEntry, Slot, Watch, Words,
+    Call, KeyMint, LinkChange, Observed, Observer, Operation, Outcome, Push, ShownEntry, Slot,
+    Words,
 };
 use protocol::{
     ChainHash, OwnedRecord, Seq, UserId, outcome,

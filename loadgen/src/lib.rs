@@ -13,7 +13,7 @@ pub mod contention;
 pub mod deliveries;
 pub mod driver;
 pub mod fault;
-pub mod heat;
+pub mod heatmap;
 pub mod history;
 pub mod id_map;
 pub mod intervals;

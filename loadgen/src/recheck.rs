@@ -20,7 +20,7 @@ use reports::record::LawRecord;
 use crate::{
     check::{LAWS, LawOptions, Laws},
     history::{HistoryEntry, HistoryError, HistoryFile, HistoryHead, HistoryReader, TICK},
-    operation::{Call, KeyMint, Nanos, Observed, Operation, Watch},
+    operation::{Call, KeyMint, Nanos, Observed, Observer, Operation},
 };
 
 /// A run that is being judged again.

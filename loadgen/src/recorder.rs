@@ -13,7 +13,7 @@ use reports::record::{
 
 use crate::{
     deliveries::Deliveries,
-    heat::Heat,
+    heatmap::Heatmap,
     operation::{Call, Nanos, Operation, Outcome},
 };
 
@@ -35,7 +35,7 @@ pub struct Recorder {
     started_at: Nanos,
     tallies: [Option<Box<Tally>>; Call::NAMES.len()],
     seconds: Seconds,
-    heat: Heat,
+    heat: Heatmap,
     /// How messages reached people.
     pub deliveries: Deliveries,
 }
@@ -84,7 +84,7 @@ impl Recorder {
                 response: histogram(),
                 ended: None,
             },
-            heat: Heat::default(),
+            heat: Heatmap::default(),
             deliveries: Deliveries::default(),
         }
     }

@@ -8,8 +8,8 @@
 use protocol::{Code, words::presence::Signal};
 
 use crate::operation::{
-    Call, ChatCall, ChatSeen, LawProgress, LinkChange, Nanos, News, Observed, Operation, Outcome,
-    Push, SalesCall, Slot, Watch,
+    Call, ChatCall, ChatSeen, LawProgress, LinkChange, Nanos, News, Observed, Observer, Operation,
+    Outcome, Push, SalesCall, Slot,
 };
 
 use super::{
@@ -148,7 +148,7 @@ impl Laws {
     }
 }
 
-impl Watch for Laws {
+impl Observer for Laws {
     fn handle_invoke(&mut self, client: u32, counter: u32, call: &Call, now: Nanos) -> u64 {
         self.session_order.handle_invoke(client, counter);
         self.no_phantom.handle_invoke(client, counter);

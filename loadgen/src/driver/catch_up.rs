@@ -18,7 +18,7 @@ use super::{
 use crate::{
     client::Client,
     deliveries::Drain,
-    operation::{Nanos, Watch},
+    operation::{Nanos, Observer},
     shown::QUIET,
     target::Target,
 };
@@ -27,7 +27,7 @@ use crate::{
 /// never come.
 const SETTLE_MAX: Nanos = 3 * QUIET;
 
-impl<T: Target, W: Watch> PhaseDrive<'_, '_, T, W> {
+impl<T: Target, W: Observer> PhaseDrive<'_, '_, T, W> {
     /// Waits, for a bounded time, until every client was shown all that the server has for it: so
     /// that what is missing then is missing, and not on its way.
     pub(super) async fn catch_up(&mut self, ended_at: Nanos) -> Result<Drain, DriveError> {
@@ -102,7 +102,7 @@ impl<T: Target, W: Watch> PhaseDrive<'_, '_, T, W> {
     }
 }
 
-impl<T: Target, W: Watch> Engine<'_, T, W> {
+impl<T: Target, W: Observer> Engine<'_, T, W> {
     /// Clients that lack something, or did not learn whether they do, or are not told of pushes;
     /// without those that nothing is for any more.
     fn behind(&self) -> impl Iterator<Item = &Client> {

@@ -23,7 +23,7 @@ use crate::{
     deliveries::Receipt,
     fault::Stage,
     intervals::{IntervalLog, WriterGone},
-    operation::{Call, ChatCall, Nanos, Operation, Outcome, Push, Watch},
+    operation::{Call, ChatCall, Nanos, Observer, Operation, Outcome, Push},
     pacer::{Pacer, TimerQueue},
     plan::{Lane, Plan},
     recorder::Recorder,
@@ -72,7 +72,7 @@ pub(super) struct Engine<'a, T, W> {
     scratch: Vec<u8>,
 }
 
-impl<'a, T: Target, W: Watch> Engine<'a, T, W> {
+impl<'a, T: Target, W: Observer> Engine<'a, T, W> {
     pub(super) fn new(
         plan: &'a Plan,
         clients: Vec<Client>,

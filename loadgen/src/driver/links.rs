@@ -12,7 +12,7 @@ use super::engine::{Engine, client_of};
 use crate::{
     client::Unanswered,
     deliveries::Return,
-    operation::{LinkChange, Nanos, Watch},
+    operation::{LinkChange, Nanos, Observer},
     pacer::TimerQueue,
     target::Target,
 };
@@ -52,7 +52,7 @@ impl Links {
     }
 }
 
-impl<T: Target, W: Watch> Engine<'_, T, W> {
+impl<T: Target, W: Observer> Engine<'_, T, W> {
     /// All connections are there and somebody's: clients say what they have to say first.
     pub(super) fn enter(&mut self) {
         self.links.entering = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);

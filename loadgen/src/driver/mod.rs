@@ -52,7 +52,7 @@ use crate::{
     fault::{FaultState, Stage},
     history::HistoryWriter,
     intervals::IntervalLog,
-    operation::{LawProgress, Nanos, Watch},
+    operation::{LawProgress, Nanos, Observer},
     pacer::{Lateness, Pacer},
     plan::{Load, Pace, Plan},
     recorder::{float, seconds},
@@ -185,7 +185,7 @@ pub enum DriveError {
 /// # Errors
 /// If there are fewer clients than the plan needs, or the kernel or the disk fails. A server that
 /// fails is a result, not an error.
-pub async fn drive<T: Target, W: Watch>(
+pub async fn drive<T: Target, W: Observer>(
     plan: &Plan,
     clients: Vec<Client>,
     target: &mut T,

@@ -16,7 +16,7 @@ use super::{
     resolve::Next,
 };
 use crate::{
-    operation::{Call, Nanos, Watch},
+    operation::{Call, Nanos, Observer},
     target::Target,
 };
 
@@ -40,7 +40,7 @@ impl Partings {
     }
 }
 
-impl<T: Target, W: Watch> Engine<'_, T, W> {
+impl<T: Target, W: Observer> Engine<'_, T, W> {
     /// Whether a client does nothing more, because its person is being erased or is.
     pub(super) fn has_parted(&self, client: u32) -> bool {
         !self.partings.people.is_empty() && self.partings.people.contains_key(&self.user_of(client))

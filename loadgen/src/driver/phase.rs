@@ -14,7 +14,7 @@ use crate::{
     clock,
     deliveries::Drain,
     fault::Stage,
-    operation::{Nanos, Watch},
+    operation::{Nanos, Observer},
     pacer::Pacer,
     plan::{Arrival, Pace},
     recorder::{Recorded, Recorder, float, seconds},
@@ -53,7 +53,7 @@ pub(super) struct PhaseDrive<'e, 'a, T, W> {
     ready: Vec<u32>,
 }
 
-impl<'e, 'a, T: Target, W: Watch> PhaseDrive<'e, 'a, T, W> {
+impl<'e, 'a, T: Target, W: Observer> PhaseDrive<'e, 'a, T, W> {
     pub(super) fn new(
         engine: &'e mut Engine<'a, T, W>,
         pacer: &'e mut Pacer,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     client::Ask,
-    operation::{Call, Nanos, Watch},
+    operation::{Call, Nanos, Observer},
     plan::Lane,
     recorder,
     target::Target,
@@ -102,7 +102,7 @@ impl Round {
     }
 }
 
-impl<T: Target, W: Watch> Engine<'_, T, W> {
+impl<T: Target, W: Observer> Engine<'_, T, W> {
     /// Makes the next round ready, waits out its instant, and releases it.
     pub(super) fn release_round(&mut self, round: usize) {
         let Some(series) = self.rounds.get_mut(round) else {

@@ -454,7 +454,7 @@ impl SetUpKeys {
 }
 
 /// Whoever must see every operation as it happens: the online laws, or nobody in a benchmark.
-pub trait Watch {
+pub trait Observer {
     /// An operation is about to be sent. Returns the floor to note in it: the highest position
     /// anybody has been shown so far.
     fn handle_invoke(&mut self, client: u32, counter: u32, call: &Call, now: Nanos) -> u64;

@@ -5,7 +5,7 @@
 
 use loadgen::check::{LawOptions, Laws};
 use loadgen::operation::{
-    KeyMint, LinkChange, News, Observed, Operation, Outcome, Push, Slot, Watch,
+    KeyMint, LinkChange, News, Observed, Observer, Operation, Outcome, Push, Slot,
 };
 use protocol::{
     ChainHash, Key, Kind, OwnedRecord, Refusal, Seq, UserId, outcome,

@@ -30,7 +30,7 @@ struct Witness {
     stop_after: Option<(usize, Arc<AtomicBool>)>,
 }
 
-impl Watch for Witness {
+impl Observer for Witness {
     fn handle_invoke(&mut self, client: u32, counter: u32, _call: &Call, now: Nanos) -> u64 {
         self.invoked.push((client, counter, now));
         7

@@ -18,12 +18,12 @@ const DIGITS: u8 = 1;
 
 /// One phase's heat map, as it happens.
 #[derive(Debug)]
-pub struct Heat {
+pub struct Heatmap {
     width: Nanos,
     columns: Vec<Histogram<u32>>,
 }
 
-impl Default for Heat {
+impl Default for Heatmap {
     fn default() -> Self {
         Self {
             width: WIDTH,
@@ -32,7 +32,7 @@ impl Default for Heat {
     }
 }
 
-impl Heat {
+impl Heatmap {
     /// An answer came, so long after the phase's start, to something that took so long.
     pub fn add(&mut self, since_start: Nanos, response: Nanos) {
         while self.index(since_start) >= COLUMNS_MAX {
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_column_is_a_second_and_seconds_without_answers_are_empty() {
-        let mut heat = Heat::default();
+        let mut heat = Heatmap::default();
         heat.add(10, 1_000);
         heat.add(2 * WIDTH + 10, 5_000_000);
         let record = heat.finish().unwrap();
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_long_phase_has_wider_columns_and_loses_no_answer() {
-        let mut heat = Heat::default();
+        let mut heat = Heatmap::default();
         for second in 0..1_001 {
             heat.add(second * WIDTH, 1_000 * (second + 1));
         }
@@ -117,6 +117,6 @@ mod tests {
 
     #[test]
     fn a_phase_without_answers_has_no_map() {
-        assert_eq!(Heat::default().finish(), None);
+        assert_eq!(Heatmap::default().finish(), None);
     }
 }
