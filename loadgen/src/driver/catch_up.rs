@@ -12,7 +12,7 @@
 
 use super::{
     DriveError,
-    engine::Engine,
+    calls::CallEngine,
     phase::{PhaseDrive, nanos},
 };
 use crate::{
@@ -102,7 +102,7 @@ impl<T: Target, W: Observer> PhaseDrive<'_, '_, T, W> {
     }
 }
 
-impl<T: Target, W: Observer> Engine<'_, T, W> {
+impl<T: Target, W: Observer> CallEngine<'_, T, W> {
     /// Clients that lack something, or did not learn whether they do, or are not told of pushes;
     /// without those that nothing is for any more.
     fn behind(&self) -> impl Iterator<Item = &Client> {

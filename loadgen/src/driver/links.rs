@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use reports::record::ConnectionsRecord;
 
-use super::engine::{Engine, client_of};
+use super::calls::{CallEngine, client_of};
 use crate::{
     client::Unanswered,
     deliveries::Return,
@@ -52,7 +52,7 @@ impl Links {
     }
 }
 
-impl<T: Target, W: Observer> Engine<'_, T, W> {
+impl<T: Target, W: Observer> CallEngine<'_, T, W> {
     /// All connections are there and somebody's: clients say what they have to say first.
     pub(super) fn enter(&mut self) {
         self.links.entering = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
@@ -228,7 +228,7 @@ impl<T: Target, W: Observer> Engine<'_, T, W> {
     }
 
     /// Does what clients have to do by themselves: pings, and noticing who is silent.
-    pub(super) fn tend(&mut self, now: Nanos) {
+    pub(super) fn tick(&mut self, now: Nanos) {
         for index in 0..self.clients.len() {
             let client = &mut self.clients[index];
             let tended = client.handle_timeout(now);

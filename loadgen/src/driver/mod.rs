@@ -17,10 +17,10 @@
 //!
 //! Deliberately absent: building the world, judging answers, rendering results.
 
+mod calls;
 mod catch_up;
-mod engine;
+mod erasure;
 mod links;
-mod parting;
 mod phase;
 mod rendezvous;
 mod resolve;
@@ -43,7 +43,7 @@ use reports::record::{
 };
 
 use self::{
-    engine::Engine,
+    calls::CallEngine,
     phase::{PhaseCost, PhaseDrive},
 };
 use crate::{
@@ -194,7 +194,7 @@ pub async fn drive<T: Target, W: Observer>(
 ) -> Result<Driven, DriveError> {
     check_clients(plan, clients.len(), target.links())?;
     let mut pacer = Pacer::open(options.clock).map_err(DriveError::Waiting)?;
-    let mut engine = Engine::new(plan, clients, target, watch, options);
+    let mut engine = CallEngine::new(plan, clients, target, watch, options);
     PhaseDrive::new(&mut engine, &mut pacer, 0).enter().await?;
     let mut phases = Vec::with_capacity(plan.phases.len());
     let mut costs = Vec::with_capacity(plan.phases.len());
@@ -246,7 +246,7 @@ fn check_clients(plan: &Plan, clients: usize, links: usize) -> Result<(), DriveE
     Ok(())
 }
 
-fn finish_files<T, W>(engine: &mut Engine<'_, T, W>) -> io::Result<u64> {
+fn finish_files<T, W>(engine: &mut CallEngine<'_, T, W>) -> io::Result<u64> {
     if let Some(failure) = engine.failure.take() {
         return Err(failure);
     }

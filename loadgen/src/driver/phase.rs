@@ -8,7 +8,7 @@ use std::{future::poll_fn, io, iter::Peekable, task::Poll, time::Duration};
 
 use reports::record::PhaseRecord;
 
-use super::{DriveError, engine::Engine, rendezvous::Round, run::Origin};
+use super::{DriveError, calls::CallEngine, rendezvous::Round, run::Origin};
 use crate::{
     arrival::ArrivalStream,
     clock,
@@ -43,7 +43,7 @@ pub(super) struct PhaseCost {
 
 /// A phase on its way.
 pub(super) struct PhaseDrive<'e, 'a, T, W> {
-    pub(super) engine: &'e mut Engine<'a, T, W>,
+    pub(super) engine: &'e mut CallEngine<'a, T, W>,
     pacer: &'e mut Pacer,
     pub(super) index: usize,
     started_at: Nanos,
@@ -55,7 +55,7 @@ pub(super) struct PhaseDrive<'e, 'a, T, W> {
 
 impl<'e, 'a, T: Target, W: Observer> PhaseDrive<'e, 'a, T, W> {
     pub(super) fn new(
-        engine: &'e mut Engine<'a, T, W>,
+        engine: &'e mut CallEngine<'a, T, W>,
         pacer: &'e mut Pacer,
         index: usize,
     ) -> Self {
@@ -220,7 +220,7 @@ impl<'e, 'a, T: Target, W: Observer> PhaseDrive<'e, 'a, T, W> {
             self.engine.serve(link);
         }
         self.ready = ready;
-        self.keep_house();
+        self.housekeeping();
         self.turns = self.turns.wrapping_add(1);
         if self.turns.is_multiple_of(TURNS_A_YIELD) {
             tokio::task::yield_now().await;
@@ -229,7 +229,7 @@ impl<'e, 'a, T: Target, W: Observer> PhaseDrive<'e, 'a, T, W> {
     }
 
     /// What has to be done now and then: seconds end, and calls time out.
-    fn keep_house(&mut self) {
+    fn housekeeping(&mut self) {
         let engine = &mut *self.engine;
         let now = engine.options.clock.now();
         engine.roll(self.index, self.pacer, now);
@@ -244,7 +244,7 @@ impl<'e, 'a, T: Target, W: Observer> PhaseDrive<'e, 'a, T, W> {
             engine.give_up(sent_before, now);
         }
         engine.depart_all(now);
-        engine.tend(now);
+        engine.tick(now);
         engine.flush();
         // As long as something is broken, not only when it began.
         if engine.is_broken() {

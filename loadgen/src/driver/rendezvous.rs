@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use reports::record::{QuantileRecord, RendezvousRecord};
 
 use super::{
-    engine::{Engine, client_of},
+    calls::{CallEngine, client_of},
     resolve::Next,
     run::Origin,
 };
@@ -102,7 +102,7 @@ impl Round {
     }
 }
 
-impl<T: Target, W: Observer> Engine<'_, T, W> {
+impl<T: Target, W: Observer> CallEngine<'_, T, W> {
     /// Makes the next round ready, waits out its instant, and releases it.
     pub(super) fn release_round(&mut self, round: usize) {
         let Some(series) = self.rounds.get_mut(round) else {

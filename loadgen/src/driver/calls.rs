@@ -11,8 +11,8 @@ use reports::record::DoubtRecord;
 
 use super::{
     DriveOptions, Progress,
+    erasure::Partings,
     links::Links,
-    parting::Partings,
     rendezvous::Round,
     resolve::Next,
     run::{Origin, Runs},
@@ -38,7 +38,7 @@ const LANE_PAUSE: Nanos = 1_000_000;
 const REUSED_EVERY: u32 = 4;
 
 /// Everything that one call touches.
-pub(super) struct Engine<'a, T, W> {
+pub(super) struct CallEngine<'a, T, W> {
     pub(super) plan: &'a Plan,
     pub(super) clients: Vec<Client>,
     pub(super) target: &'a mut T,
@@ -72,7 +72,7 @@ pub(super) struct Engine<'a, T, W> {
     scratch: Vec<u8>,
 }
 
-impl<'a, T: Target, W: Observer> Engine<'a, T, W> {
+impl<'a, T: Target, W: Observer> CallEngine<'a, T, W> {
     pub(super) fn new(
         plan: &'a Plan,
         clients: Vec<Client>,
@@ -436,7 +436,7 @@ impl<'a, T: Target, W: Observer> Engine<'a, T, W> {
             Told::News(news) => self.watch.handle_news(link, &news, now),
             Told::Standing | Told::Nothing => {}
         }
-        self.depart(link, now);
+        self.request_erasure(link, now);
     }
 
     fn handle_push(&mut self, link: u32, seq: u64, push: &Push, now: Nanos) {
@@ -471,7 +471,7 @@ impl<'a, T: Target, W: Observer> Engine<'a, T, W> {
             self.runs.run(finished.run).accept(operation.seq);
         }
         self.advance(finished.run, operation.completed_at, now);
-        self.depart(operation.client, now);
+        self.request_erasure(operation.client, now);
     }
 
     /// Asks every n-th decided command again, as a client would that did not get the answer; and now

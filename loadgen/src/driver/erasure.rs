@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use reports::record::ErasureRecord;
 
 use super::{
-    engine::{Engine, client_of},
+    calls::{CallEngine, client_of},
     resolve::Next,
 };
 use crate::{
@@ -40,7 +40,7 @@ impl Partings {
     }
 }
 
-impl<T: Target, W: Observer> Engine<'_, T, W> {
+impl<T: Target, W: Observer> CallEngine<'_, T, W> {
     /// Whether a client does nothing more, because its person is being erased or is.
     pub(super) fn has_parted(&self, client: u32) -> bool {
         !self.partings.people.is_empty() && self.partings.people.contains_key(&self.user_of(client))
@@ -75,11 +75,11 @@ impl<T: Target, W: Observer> Engine<'_, T, W> {
         let user = self.user_of(client);
         self.partings.people.insert(user, Some((run, at)));
         self.partings.waiting += 1;
-        self.depart(client, now);
+        self.request_erasure(client, now);
     }
 
     /// Asks for it, if whoever this client belongs to waited to and has nothing unanswered any more.
-    pub(super) fn depart(&mut self, client: u32, now: Nanos) {
+    pub(super) fn request_erasure(&mut self, client: u32, now: Nanos) {
         if self.partings.waiting == 0 {
             return;
         }
@@ -114,7 +114,7 @@ impl<T: Target, W: Observer> Engine<'_, T, W> {
         let users: Vec<u32> = self.partings.people.iter().filter_map(waits).collect();
         for user in users {
             let first = self.clients_of(user).start;
-            self.depart(first, now);
+            self.request_erasure(first, now);
         }
     }
 }
