@@ -24,7 +24,7 @@ use loadgen::{
 };
 use reports::{
     record::{LawRecord, RunRecord, Verdict},
-    render::figure,
+    render::number,
 };
 
 /// Runs of each load; the one in the middle is shown.
@@ -279,9 +279,9 @@ const fn whole(value: f64) -> u64 {
 }
 
 fn count(value: f64) -> String {
-    figure::count(whole(value))
+    number::count(whole(value))
 }
 
 fn duration(nanos: f64) -> String {
-    figure::duration(whole(nanos))
+    number::duration(whole(nanos))
 }

@@ -26,7 +26,7 @@ use loadgen::{
 };
 use reports::{
     live::{self, Live},
-    render::{self, Style, figure},
+    render::{self, Style, number},
     verdict::EXIT_PASS,
 };
 use tokio::{
@@ -266,8 +266,8 @@ pub(crate) fn stage_words(stage: &Stage) -> String {
     match stage {
         Stage::Building { users, agendas } => format!(
             "setting up {} and {}",
-            figure::counted(u64::from(*users), "user"),
-            figure::counted(u64::from(*agendas), "agenda"),
+            number::counted(u64::from(*users), "user"),
+            number::counted(u64::from(*agendas), "agenda"),
         ),
         Stage::Driving => "offering load".to_owned(),
         Stage::Crashing => "killing the server and starting another on its log".to_owned(),
@@ -283,11 +283,11 @@ fn print_progress(progress: &Progress<'_>) {
          response p50 {p50:>9} p99 {p99:>9}  in flight {in_flight}",
         at = second.at_s,
         phase = progress.phase,
-        intended = figure::count(second.intended),
-        answered = figure::count(second.answered),
-        failed = figure::count(second.failed),
-        p50 = figure::duration(second.response_p50),
-        p99 = figure::duration(second.response_p99),
+        intended = number::count(second.intended),
+        answered = number::count(second.answered),
+        failed = number::count(second.failed),
+        p50 = number::duration(second.response_p50),
+        p99 = number::duration(second.response_p99),
         in_flight = progress.in_flight,
     );
 }

@@ -26,7 +26,7 @@ use anyhow::{Context, Result};
 use attack::{ATTACKS, Attack};
 use client::Client;
 use loadgen::clock::Clock;
-use reports::render::figure;
+use reports::render::number;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use subject::Subject;
 
@@ -99,14 +99,14 @@ fn measure(attack: &Attack) -> Result<String> {
     let ended = server.stop(&clock)?;
     stop.store(true, Ordering::Relaxed);
     let sent = flooding.join().expect("a flood does not panic");
-    let ended = ended.map_or_else(|| "never".to_owned(), figure::duration);
+    let ended = ended.map_or_else(|| "never".to_owned(), number::duration);
     let rate = sent.saturating_mul(1_000_000_000) / lasted.max(1);
     let [p50, p99, max] = waits.quantiles();
     Ok(format!(
         "{:<34} {:>8} B {p50:>9} {p99:>9} {max:>9} {:>9} {:>7} {:>6} MB {ended:>9}",
         attack.name,
-        figure::count(rate),
-        figure::duration(waits.log_in),
+        number::count(rate),
+        number::duration(waits.log_in),
         waits.refused,
         memory / 1_000_000,
     ))
@@ -152,6 +152,6 @@ impl Waits {
         self.all.sort_unstable();
         let last = self.all.len().saturating_sub(1);
         [last / 2, last * 99 / 100, last]
-            .map(|place| figure::duration(self.all.get(place).copied().unwrap_or(0)))
+            .map(|place| number::duration(self.all.get(place).copied().unwrap_or(0)))
     }
 }

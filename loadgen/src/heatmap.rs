@@ -1,4 +1,4 @@
-//! How response times were spread, over time: the columns of a heat map.
+//! How response times were spread, over time: the columns of a heatmap.
 //!
 //! Answers go in as they come, a bounded number of coarse histograms comes out: a column a second
 //! at first, and whenever there would be more than [`COLUMNS_MAX`], neighbours become one and every
@@ -16,7 +16,7 @@ const WIDTH: Nanos = 1_000_000_000;
 /// Significant digits: 16 rows an octave, more than a page has.
 const DIGITS: u8 = 1;
 
-/// One phase's heat map, as it happens.
+/// One phase's heatmap, as it happens.
 #[derive(Debug)]
 pub struct Heatmap {
     width: Nanos,

@@ -161,7 +161,7 @@ impl Recorder {
         sum
     }
 
-    /// The phase's part of the run record: operations by name, the timeline and the heat map.
+    /// The phase's part of the run record: operations by name, the timeline and the heatmap.
     ///
     /// # Panics
     /// If an operation was lost or counted twice, which only a bug in the driver can do.

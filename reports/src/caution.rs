@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::record::{OperationRecord, PhaseRecord, RunRecord};
-use crate::render::figure;
+use crate::render::number;
 use crate::verdict::RENDEZVOUS_WITHIN_MIN;
 
 /// Processors below which a generator and a server on one machine visibly slow each other down:
@@ -142,7 +142,7 @@ impl Caution {
                 f,
                 "Server and generator shared {}: each slowed the other down, and both throughput \
                  and tail are worse than on machines of their own.",
-                figure::counted(u64::from(*cpus), "processor"),
+                number::counted(u64::from(*cpus), "processor"),
             ),
             Self::RemoteTarget { target } => write!(
                 f,
@@ -170,38 +170,38 @@ impl Caution {
                 let of = match people {
                     0 => "of nobody's account".to_owned(),
                     1 => "of 1 other person".to_owned(),
-                    people => format!("of {} other people", figure::count(*people)),
+                    people => format!("of {} other people", number::count(*people)),
                 };
                 write!(
                     f,
                     "Others used the server too: {} {of} were set aside, and what they took or said was \
                      allowed for; their load is in every figure.",
-                    figure::counted(*records, "record"),
+                    number::counted(*records, "record"),
                 )
             }
             Self::GeneratorLate { lateness_ns } => write!(
                 f,
                 "The generator started operations up to {} late at its 99th percentile; that is part of \
                  every response time.",
-                figure::duration(*lateness_ns),
+                number::duration(*lateness_ns),
             ),
             Self::GeneratorStalled { max_ns } => write!(
                 f,
                 "The generator itself stood still for up to {}: what was due meanwhile left late, and \
                  answers that came meanwhile were timed late.",
-                figure::duration(*max_ns),
+                number::duration(*max_ns),
             ),
             Self::ConnectionsLost { lost } => write!(
                 f,
                 "{} ended before their clients wanted it, closed by the server or broken, though nothing \
                  was broken on purpose.",
-                figure::counted(*lost, "connection"),
+                number::counted(*lost, "connection"),
             ),
             Self::NotUnderstood { connections, why } => write!(
                 f,
                 "On {} the server said what this program does not understand, and the connection was \
                  ended for that: {why}.",
-                figure::counted(*connections, "connection"),
+                number::counted(*connections, "connection"),
             ),
             _another_sort => Ok(()),
         }
@@ -218,13 +218,13 @@ impl Caution {
                 f,
                 "Phase `{phase}`: the server fell behind: {} of {} operations were answered while they \
                  were offered, the others later or never.",
-                figure::count(*answered),
-                figure::count(*intended),
+                number::count(*answered),
+                number::count(*intended),
             ),
             Self::SamplesTooSmall { phase, operations } => {
                 let counts: Vec<_> = operations
                     .iter()
-                    .map(|(operation, count)| format!("`{operation}` {}", figure::count(*count)))
+                    .map(|(operation, count)| format!("`{operation}` {}", number::count(*count)))
                     .collect();
                 write!(
                     f,
@@ -236,7 +236,7 @@ impl Caution {
                 f,
                 "Phase `{phase}`: {} failed or got no answer. They are counted and timed apart, so \
                  no percentile of answers includes them.",
-                figure::counted(*failed, "operation"),
+                number::counted(*failed, "operation"),
             ),
             Self::RendezvousLoose { phase, late, times } => write!(
                 f,

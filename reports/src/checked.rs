@@ -5,7 +5,7 @@
 
 use crate::{
     record::{Count, LawRecord, Verdict},
-    render::figure,
+    render::number,
 };
 
 /// A judged history.
@@ -116,11 +116,11 @@ impl RecheckedRecord {
                 (_, Some(Verdict::Invalid)) => {}
                 (Verdict::Invalid, None) => self.doubts.push(format!(
                     "the run's own record says that law `{name}` was broken {}; it cannot be judged again: {why}",
-                    figure::times(before.violation_count)
+                    number::times(before.violation_count)
                 )),
                 (Verdict::Invalid, Some(_)) => self.doubts.push(format!(
                     "the run's own record says that law `{name}` was broken {}; judged again it is not",
-                    figure::times(before.violation_count)
+                    number::times(before.violation_count)
                 )),
                 (_, None) if before.required => self.doubts.push(format!(
                     "law `{name}` was required and cannot be judged again: {why}"

@@ -11,7 +11,7 @@ use crate::record::{
     Conclusion, ConservationRecord, ContentionRecord, FaultRecord, LawRecord, PhaseRecord,
     RunRecord, RunVerdict, ThresholdRecord, Verdict,
 };
-use crate::render::figure;
+use crate::render::number;
 
 /// Every required law valid, every threshold met.
 pub const EXIT_PASS: u8 = 0;
@@ -179,7 +179,7 @@ fn judge_law(law: &LawRecord) -> Option<Finding> {
             format!(
                 "law `{}` was broken {}",
                 law.name,
-                figure::times(law.violation_count)
+                number::times(law.violation_count)
             ),
         )),
         Verdict::Unknown => law.required.then(|| {
@@ -240,7 +240,7 @@ fn judge_answers(phases: &[PhaseRecord]) -> Option<Finding> {
     (answers < ANSWERS_MIN).then(|| {
         inconclusive(format!(
             "{} outside of warm-ups is too little to say anything",
-            figure::counted(answers, "answer")
+            number::counted(answers, "answer")
         ))
     })
 }
@@ -254,8 +254,8 @@ fn judge_server(record: &RunRecord) -> Vec<Finding> {
     if all as f64 * LOST_SHARE_MAX < lost as f64 {
         findings.push(inconclusive(format!(
             "the clients lost {}, and have {}",
-            figure::counted(lost, "connection"),
-            figure::count(all),
+            number::counted(lost, "connection"),
+            number::count(all),
         )));
     }
     findings
@@ -269,8 +269,8 @@ fn judge_unanswered(phase: &PhaseRecord) -> Vec<Finding> {
             inconclusive(format!(
                 "phase `{}`: {} of {} `{operation}` were never answered",
                 phase.name,
-                figure::count(silent),
-                figure::count(sent),
+                number::count(silent),
+                number::count(sent),
             ))
         })
     });
@@ -285,8 +285,8 @@ fn judge_pace(phase: &PhaseRecord) -> Option<Finding> {
             "phase `{}`: the server did not keep up with the offered rate: it answered {} of {} \
              operations while they were offered",
             phase.name,
-            figure::count(answered),
-            figure::count(intended),
+            number::count(answered),
+            number::count(intended),
         ))
     })
 }
@@ -321,8 +321,8 @@ fn judge_missing(phases: &[PhaseRecord]) -> Option<Finding> {
         inconclusive(format!(
             "phase `{}`: when waiting for it ended, {} lacked something that they had to be shown, or did not learn whether they did; known to be missing: {} of their entries",
             phase.name,
-            figure::counted(drain.waiting, "client"),
-            figure::count(drain.missing),
+            number::counted(drain.waiting, "client"),
+            number::count(drain.missing),
         ))
     })
 }
@@ -336,8 +336,8 @@ fn judge_unsent(phase: &PhaseRecord) -> Option<Finding> {
             "phase `{}`: {} of {} intended operations were never sent, so the offered rate was \
              missed: {}",
             phase.name,
-            figure::count(unsent),
-            figure::count(counts.intended),
+            number::count(unsent),
+            number::count(counts.intended),
             why_unsent(counts),
         ))
     })
@@ -348,13 +348,13 @@ fn why_unsent(counts: &ConservationRecord) -> String {
     let shed = (0 < counts.shed).then(|| {
         format!(
             "{} found their connection full of calls that the server had not answered, or none",
-            figure::count(counts.shed)
+            number::count(counts.shed)
         )
     });
     let cancelled = (0 < counts.cancelled_at_end).then(|| {
         format!(
             "{} had no turn before the phase ended",
-            figure::count(counts.cancelled_at_end)
+            number::count(counts.cancelled_at_end)
         )
     });
     shed.into_iter()
@@ -369,8 +369,8 @@ fn judge_rendezvous(phase: &PhaseRecord) -> Option<Finding> {
         return Some(inconclusive(format!(
             "phase `{}`: only {} of {} rendezvous took place before its time was over",
             phase.name,
-            figure::count(u64::from(meeting.times)),
-            figure::count(u64::from(meeting.planned)),
+            number::count(u64::from(meeting.times)),
+            number::count(u64::from(meeting.planned)),
         )));
     }
     let missed = f64::from(meeting.within) < f64::from(meeting.times) * RENDEZVOUS_WITHIN_MIN;
@@ -378,9 +378,9 @@ fn judge_rendezvous(phase: &PhaseRecord) -> Option<Finding> {
         inconclusive(format!(
             "phase `{}`: only {} of {} rendezvous were released within {}",
             phase.name,
-            figure::count(u64::from(meeting.within)),
-            figure::count(u64::from(meeting.times)),
-            figure::duration(meeting.spread_max_ns),
+            number::count(u64::from(meeting.within)),
+            number::count(u64::from(meeting.times)),
+            number::duration(meeting.spread_max_ns),
         ))
     })
 }
@@ -390,7 +390,7 @@ fn judge_fault(fault: &FaultRecord) -> Option<Finding> {
     let FaultRecord {
         what, phase, proof, ..
     } = fault;
-    let planned = figure::duration(fault.planned_ns);
+    let planned = number::duration(fault.planned_ns);
     let told = |what_happened: String| {
         inconclusive(format!(
             "fault `{what}`, planned {planned} into phase `{phase}`, {what_happened}"
@@ -412,8 +412,8 @@ fn judge_contention(contention: &ContentionRecord) -> Option<Finding> {
         inconclusive(format!(
             "contention stayed below its floor: {} attempts on the median key, the scenario \
              promises {}",
-            figure::count(contention.attempts_per_key_p50),
-            figure::count(floor),
+            number::count(contention.attempts_per_key_p50),
+            number::count(floor),
         ))
     })
 }

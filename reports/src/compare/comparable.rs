@@ -10,7 +10,7 @@ use super::{
     stored::{Clock, StoredRun, Track},
 };
 use crate::record::{Conclusion, RunRecord};
-use crate::render::figure;
+use crate::render::number;
 
 /// Parts that a lone run is cut into, to see how much it differs from itself.
 pub const PARTS: usize = 8;
@@ -232,7 +232,7 @@ fn differing_machines<'a>(runs: impl Iterator<Item = &'a StoredRun>) -> Option<S
         format!(
             "{}, {}, kernel {}",
             found.cpu,
-            figure::counted(u64::from(found.cpus), "processor"),
+            number::counted(u64::from(found.cpus), "processor"),
             found.kernel
         )
     };

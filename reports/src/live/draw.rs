@@ -15,7 +15,7 @@ use super::{
     model::{Law, Live, Operation},
     plan::plan_lines,
 };
-use crate::render::figure;
+use crate::render::number;
 
 /// Below this nothing can be drawn that says anything.
 const WIDTH_MIN: u16 = 60;
@@ -129,13 +129,13 @@ fn draw_rate(frame: &mut Frame<'_>, area: Rect, live: &Live, palette: Palette) {
         Color::Red
     });
     let text = vec![
-        Line::raw(format!("offered  {:>10}/s", figure::count(newest.intended))),
-        Line::raw(format!("answered {:>10}/s", figure::count(newest.answered))),
+        Line::raw(format!("offered  {:>10}/s", number::count(newest.intended))),
+        Line::raw(format!("answered {:>10}/s", number::count(newest.answered))),
         Line::styled(
             format!(
                 "failed   {:>10}/s  {} in flight",
-                figure::count(newest.failed),
-                figure::count(live.in_flight)
+                number::count(newest.failed),
+                number::count(live.in_flight)
             ),
             failed,
         ),
@@ -192,9 +192,9 @@ fn draw_operations(frame: &mut Frame<'_>, area: Rect, live: &Live, palette: Pale
 fn operation_row<'a>(name: &str, operation: &Operation, width: u16) -> Row<'a> {
     let times = [operation.p50, operation.p90, operation.p99, operation.max];
     let medians: Vec<u64> = operation.medians.iter().copied().collect();
-    let cells = [name.to_owned(), figure::count(operation.answered)]
+    let cells = [name.to_owned(), number::count(operation.answered)]
         .into_iter()
-        .chain(times.map(figure::duration))
+        .chain(times.map(number::duration))
         .chain([steps(newest_of(&medians, width))]);
     Row::new(cells.enumerate().map(|(at, cell)| aligned(cell, at)))
 }
@@ -269,12 +269,12 @@ fn law_span(law: &Law, width: usize, palette: Palette) -> Span<'static> {
     let broken = if law.violations == 0 {
         String::new()
     } else {
-        format!("{} in ", figure::counted(law.violations, "violation"))
+        format!("{} in ", number::counted(law.violations, "violation"))
     };
     let text = format!(
         "{mark} {}: {broken}{} {}",
         law.name,
-        figure::count(law.count),
+        number::count(law.count),
         law.what
     );
     let cut: String = text.chars().take(width.saturating_sub(1)).collect();
@@ -290,8 +290,8 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, live: &Live, palette: Palette) {
     });
     let generator = format!(
         "generator late {} at p99, {} at most",
-        figure::duration(live.lateness_p99),
-        figure::duration(live.lateness_max)
+        number::duration(live.lateness_p99),
+        number::duration(live.lateness_max)
     );
     frame.render_widget(Paragraph::new(Line::styled(generator, late)), inner);
     let keys = if live.is_stopping {

@@ -65,7 +65,7 @@ impl PhaseRecord {
     }
 }
 
-/// Response times of everything answered, by the instant of the answer: columns of a heat map.
+/// Response times of everything answered, by the instant of the answer: columns of a heatmap.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct HeatRecord {
     /// How long a column is, nanoseconds; the first begins with the phase.

@@ -2,7 +2,7 @@
 //!
 //! Deliberately absent: files and exit codes.
 
-use super::figure;
+use super::number;
 use super::screen::{Screen, Style, Tone};
 use super::table::Table;
 use super::terminal::{write_laws, write_violations};
@@ -74,13 +74,13 @@ pub fn rechecked(path: &str, record: &RecheckedRecord, style: Style) -> String {
 fn extent(record: &RecheckedRecord) -> String {
     let log = match record.records {
         0 => "no log".to_owned(),
-        records => format!("{} records of the log", figure::count(records)),
+        records => format!("{} records of the log", number::count(records)),
     };
     format!(
         "{} judged on {} operations and {log}, {} not judged",
-        figure::counted(record.laws.len() as u64, "law"),
-        figure::count(record.operations),
-        figure::count(record.unjudged.len() as u64),
+        number::counted(record.laws.len() as u64, "law"),
+        number::count(record.operations),
+        number::count(record.unjudged.len() as u64),
     )
 }
 
@@ -117,7 +117,7 @@ const fn tone(verdict: Verdict) -> Tone {
 /// What the history holds, in a line.
 pub(super) fn counts(record: &CheckedRecord) -> String {
     let counts = record.counts.iter();
-    let counts = counts.map(|count| format!("{} {}", figure::count(count.count), count.what));
+    let counts = counts.map(|count| format!("{} {}", number::count(count.count), count.what));
     let counts: Vec<String> = counts.collect();
     format!(
         "{}, {} at first; {}",
@@ -145,7 +145,7 @@ pub(super) fn prefix(record: &CheckedRecord, stuck: usize) -> String {
     let line = (operation.returned.as_ref()).map_or(operation.called.line, |end| end.line);
     format!(
         "The longest linearizable prefix ends before line {line}: an order of {} operations explains everything that returned before it. The last of them, in the order in which they take effect, and then the one that fits nowhere:",
-        figure::count(record.order.len() as u64)
+        number::count(record.order.len() as u64)
     )
 }
 
@@ -159,7 +159,7 @@ pub(super) fn break_table(record: &CheckedRecord, stuck: usize) -> Table {
     for (place, state) in record.order.iter().enumerate().skip(skipped) {
         let operation = &record.operations[state.operation];
         table.push([
-            figure::count(place as u64 + 1),
+            number::count(place as u64 + 1),
             operation.process.clone(),
             operation.call.clone(),
             operation.answer.clone(),

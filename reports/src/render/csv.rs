@@ -4,7 +4,7 @@
 //! name and in the first column, and another layout is another number. Times are nanoseconds; what
 //! was not measured is an empty cell. Deliberately absent: files.
 
-use super::phrase;
+use super::wording;
 use crate::{
     histogram::merge,
     record::{
@@ -114,7 +114,7 @@ pub fn csv_row(record: &RunRecord, dir: &str) -> String {
         record,
         dir,
         counts: counts(record),
-        measured_s: phrase::measured(record)
+        measured_s: wording::measured(record)
             .map(|phase| phase.duration_ns as f64 / 1e9)
             .sum(),
         response: quantiles(record, |found| &found.response),
@@ -134,7 +134,7 @@ fn line(cells: &[String; COLUMNS.len()]) -> String {
 
 fn counts(record: &RunRecord) -> ConservationRecord {
     let mut sum = ConservationRecord::default();
-    for phase in phrase::measured(record) {
+    for phase in wording::measured(record) {
         sum.add(&phase.conservation);
     }
     sum
@@ -142,7 +142,7 @@ fn counts(record: &RunRecord) -> ConservationRecord {
 
 /// An unreadable histogram, which only a damaged record has, leaves its cells empty.
 fn quantiles(record: &RunRecord, clock: fn(&OperationRecord) -> &LatencyRecord) -> QuantileRecord {
-    let found = phrase::measured(record).flat_map(|phase| phase.operations.values());
+    let found = wording::measured(record).flat_map(|phase| phase.operations.values());
     let merged = merge(found.map(clock));
     merged.map_or_else(
         |_unreadable| QuantileRecord::default(),

@@ -7,10 +7,10 @@ use askama::Template;
 use hdrhistogram::Histogram;
 
 use super::chart::{self, Chart};
-use super::fact::{self, Fact};
-use super::phrase::{Piece, pieces};
+use super::summary::{self, Fact};
 use super::table::{self, Table};
-use super::{broken, figure, phrase};
+use super::wording::{Piece, pieces};
+use super::{faults, number, wording};
 use crate::histogram::merge;
 use crate::record::{
     Conclusion, FaultsRecord, LatencyRecord, LawRecord, OperationRecord, PhaseRecord, RunRecord,
@@ -95,7 +95,7 @@ struct DeliveriesView {
 /// A run as one self-contained page.
 #[must_use]
 pub fn html(record: &RunRecord) -> String {
-    let (heat, unreadable) = match chart::heat(record) {
+    let (heat, unreadable) = match chart::heatmap(record) {
         Ok(heat) => (heat, None),
         Err(error) => (None, Some(format!("no picture: {error}"))),
     };
@@ -107,7 +107,7 @@ pub fn html(record: &RunRecord) -> String {
     let page = Page {
         record,
         css: include_str!("../../templates/report.css"),
-        conclusion: phrase::conclusion(record.verdict.conclusion),
+        conclusion: wording::conclusion(record.verdict.conclusion),
         tone: conclusion_tone(record.verdict.conclusion),
         reasons: record
             .verdict
@@ -120,9 +120,9 @@ pub fn html(record: &RunRecord) -> String {
             .iter()
             .map(|caution| pieces(caution))
             .collect(),
-        exercised: phrase::exercised(record),
-        setting: phrase::setting(record),
-        headline: fact::headline(record),
+        exercised: wording::exercised(record),
+        setting: wording::setting(record),
+        headline: summary::headline(record),
         faults: (record.faults.as_ref()).map(|found| faults_view(record, found)),
         thresholds: threshold_table(record),
         laws: law_views(record),
@@ -130,13 +130,13 @@ pub fn html(record: &RunRecord) -> String {
         over_time: over_time.into_iter().flatten().collect(),
         unreadable,
         refusals: refusal_table(&record.phases),
-        contention: fact::contention(record),
+        contention: summary::contention(record),
         hottest: chart::hottest(&record.contention),
-        durability: phrase::durability(record),
+        durability: wording::durability(record),
         conservation: conservation_table(&record.phases),
         erasures: erasures(&record.phases),
-        generator: fact::generator(record),
-        environment: fact::environment(record),
+        generator: summary::generator(record),
+        environment: summary::environment(record),
     };
     super::page(&page)
 }
@@ -144,10 +144,10 @@ pub fn html(record: &RunRecord) -> String {
 fn faults_view(record: &RunRecord, found: &FaultsRecord) -> FaultsView {
     FaultsView {
         chart: chart::recovery(record),
-        recovery: broken::recovery_line(found),
-        kept: broken::kept_line(found),
-        doubts: broken::doubts_line(found),
-        table: broken::table(found),
+        recovery: faults::recovery_line(found),
+        kept: faults::kept_line(found),
+        doubts: faults::doubts_line(found),
+        table: faults::table(found),
     }
 }
 
@@ -198,15 +198,15 @@ fn law_view<'a>(law: &'a LawRecord, record: &'a RunRecord) -> LawView<'a> {
             Verdict::Unknown => "doubtful",
             Verdict::Invalid => "bad",
         },
-        mark: phrase::mark(law.verdict),
-        word: phrase::word(law.verdict),
-        exercised: phrase::looked_at(law),
+        mark: wording::mark(law.verdict),
+        word: wording::word(law.verdict),
+        exercised: wording::looked_at(law),
         broken: format!(
             "{} of {}",
             law.violations.len(),
-            figure::counted(law.violation_count, "violation")
+            number::counted(law.violation_count, "violation")
         ),
-        scope: law.scope.as_ref().map(phrase::scope).unwrap_or_default(),
+        scope: law.scope.as_ref().map(wording::scope).unwrap_or_default(),
         violations: violation_views(law, record.faults.as_ref()),
     }
 }
@@ -229,7 +229,7 @@ fn violation_view<'a>(
     faults: Option<&FaultsRecord>,
 ) -> ViolationView<'a> {
     let about = violation.about.as_deref().unwrap_or("the same");
-    let meanwhile = faults.map(|found| broken::meanwhile(found, violation));
+    let meanwhile = faults.map(|found| faults::meanwhile(found, violation));
     ViolationView {
         violation,
         chart: chart::witnesses(violation),
@@ -255,16 +255,16 @@ fn witness_table(title: &str, witnesses: &[WitnessRecord]) -> Table {
 fn witness_row(witness: &WitnessRecord) -> [String; 6] {
     [
         witness.client.clone(),
-        figure::instant(witness.invoked_ns),
+        number::instant(witness.invoked_ns),
         witness.call.clone(),
         witness
             .completed_ns
-            .map_or_else(|| "never".to_owned(), figure::instant),
+            .map_or_else(|| "never".to_owned(), number::instant),
         witness.answer.clone(),
         if witness.seq == 0 {
             "–".to_owned()
         } else {
-            figure::count(witness.seq)
+            number::count(witness.seq)
         },
     ]
 }
@@ -282,7 +282,7 @@ fn phase_view(phase: &PhaseRecord) -> PhaseView<'_> {
     };
     PhaseView {
         phase,
-        line: phrase::phase(phase),
+        line: wording::phase(phase),
         rendezvous: rendezvous_line(phase),
         chart,
         unreadable,
@@ -302,7 +302,7 @@ fn deliveries_view(phase: &PhaseRecord) -> Option<DeliveriesView> {
     let found = phase.deliveries.as_ref()?;
     Some(DeliveriesView {
         table: table::deliveries(phase)?,
-        line: phrase::deliveries(found),
+        line: wording::deliveries(found),
     })
 }
 
@@ -313,11 +313,11 @@ fn rendezvous_line(phase: &PhaseRecord) -> Option<String> {
          within the {} that the scenario allows.",
         meeting.times,
         meeting.clients,
-        figure::duration(meeting.spread.p50),
-        figure::duration(meeting.spread.max),
+        number::duration(meeting.spread.p50),
+        number::duration(meeting.spread.max),
         meeting.within,
         meeting.times,
-        figure::duration(meeting.spread_max_ns),
+        number::duration(meeting.spread_max_ns),
     ))
 }
 
@@ -379,15 +379,15 @@ fn latency_row(name: String, latency: &LatencyRecord) -> [String; 10] {
     let found = &latency.quantiles;
     [
         name,
-        figure::count(found.count),
-        figure::duration(found.min),
-        figure::duration(found.p50),
-        figure::quantile(found.p90),
-        figure::quantile(found.p99),
-        figure::quantile(found.p999),
-        figure::quantile(found.p9999),
-        figure::duration(found.max),
-        figure::mean(found.mean),
+        number::count(found.count),
+        number::duration(found.min),
+        number::duration(found.p50),
+        number::quantile(found.p90),
+        number::quantile(found.p99),
+        number::quantile(found.p999),
+        number::quantile(found.p9999),
+        number::duration(found.max),
+        number::mean(found.mean),
     ]
 }
 
@@ -404,8 +404,8 @@ fn refusal_table(phases: &[PhaseRecord]) -> Table {
                     code.clone(),
                     phase.name.clone(),
                     operation.clone(),
-                    figure::count(*count),
-                    figure::share(*count, found.ok + found.refused),
+                    number::count(*count),
+                    number::share(*count, found.ok + found.refused),
                 ]);
             }
         }
@@ -417,7 +417,7 @@ fn refusal_table(phases: &[PhaseRecord]) -> Table {
 fn erasures(phases: &[PhaseRecord]) -> Vec<String> {
     let told = |phase: &PhaseRecord| {
         let found = phase.erasure.as_ref()?;
-        Some(format!("{}: {}", phase.name, phrase::erasure(found)))
+        Some(format!("{}: {}", phase.name, wording::erasure(found)))
     };
     phases.iter().filter_map(told).collect()
 }
@@ -441,15 +441,15 @@ fn conservation_table(phases: &[PhaseRecord]) -> Table {
         let counts = &phase.conservation;
         table.push([
             phase.name.clone(),
-            figure::count(counts.intended),
-            figure::count(counts.sent),
-            figure::count(counts.shed),
-            figure::count(counts.cancelled_at_end),
-            figure::count(counts.ok),
-            figure::count(counts.refused),
-            figure::count(counts.error),
-            figure::count(counts.timeout),
-            figure::count(counts.unknown),
+            number::count(counts.intended),
+            number::count(counts.sent),
+            number::count(counts.shed),
+            number::count(counts.cancelled_at_end),
+            number::count(counts.ok),
+            number::count(counts.refused),
+            number::count(counts.error),
+            number::count(counts.timeout),
+            number::count(counts.unknown),
             if counts.holds() { "✓ yes" } else { "✗ no" }.to_owned(),
         ]);
     }

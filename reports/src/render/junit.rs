@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{figure, phrase};
+use super::{number, wording};
 use crate::record::{
     Conclusion, LawRecord, RunRecord, ThresholdRecord, Verdict, ViolationRecord, WitnessRecord,
 };
@@ -72,12 +72,12 @@ fn run_case(record: &RunRecord) -> TestCase {
     };
     let status = kind.map_or_else(TestCaseStatus::success, |kind| {
         let reasons = record.verdict.reasons.join("\n");
-        unsuccessful(kind, phrase::conclusion(conclusion), reasons)
+        unsuccessful(kind, wording::conclusion(conclusion), reasons)
     });
     let mut case = TestCase::new("conclusion", status);
     case.set_system_out(format!(
         "{}\n{}\n",
-        phrase::exercised(record),
+        wording::exercised(record),
         record.cautions.join("\n")
     ));
     case
@@ -105,14 +105,14 @@ fn law_case(law: &LawRecord) -> TestCase {
     case.set_system_out(format!(
         "{}\nexercised: {}\n",
         law.demands,
-        phrase::looked_at(law)
+        wording::looked_at(law)
     ));
     case
 }
 
 /// Every violation that the record tells, in words.
 fn told(law: &LawRecord) -> String {
-    let mut text = format!("broken {}\n", figure::times(law.violation_count));
+    let mut text = format!("broken {}\n", number::times(law.violation_count));
     for violation in &law.violations {
         let ViolationRecord {
             sentence,
@@ -146,8 +146,8 @@ fn witness(witness: &WitnessRecord) -> String {
     let completed = witness.completed_ns;
     format!(
         "  {} to {}  {}: {} -> {}",
-        figure::instant(witness.invoked_ns),
-        completed.map_or_else(|| "never".to_owned(), figure::instant),
+        number::instant(witness.invoked_ns),
+        completed.map_or_else(|| "never".to_owned(), number::instant),
         witness.client,
         witness.call,
         witness.answer

@@ -3,21 +3,21 @@
 //! Only words and pictures: whatever is judged was judged in `verdict`.
 
 mod axis;
-mod broken;
 mod chart;
 mod checked;
 mod comparison;
 mod csv;
-mod fact;
-pub mod figure;
+mod faults;
 mod hgrm;
 mod html;
 mod junit;
-mod phrase;
+pub mod number;
 mod screen;
+mod summary;
 mod table;
 mod terminal;
 mod timeline;
+mod wording;
 
 pub use checked::{checked, checked_line, rechecked, rechecked_line};
 pub use comparison::{comparison_html, comparison_terminal};

@@ -5,7 +5,7 @@
 
 use askama::Template;
 
-use super::figure;
+use super::number;
 use crate::record::{OperationRecord, PhaseRecord, QuantileRecord};
 
 /// Columns, rows and a caption. Every row has a cell for each column.
@@ -72,12 +72,12 @@ pub(super) fn outcomes(phase: &PhaseRecord) -> Table {
     for (name, found) in &phase.operations {
         table.push([
             name.clone(),
-            figure::count(found.ok),
-            figure::count(found.refused),
-            figure::count(found.error),
-            figure::count(found.timeout),
-            figure::count(found.unknown),
-            figure::rate(sent_a_second(found, phase.duration_ns)),
+            number::count(found.ok),
+            number::count(found.refused),
+            number::count(found.error),
+            number::count(found.timeout),
+            number::count(found.unknown),
+            number::rate(sent_a_second(found, phase.duration_ns)),
         ]);
     }
     table
@@ -103,10 +103,10 @@ fn push_clock(table: &mut Table, name: &str, quantiles: &QuantileRecord) {
     if 0 < quantiles.count {
         table.push([
             name.to_owned(),
-            figure::count(quantiles.count),
-            figure::duration(quantiles.p50),
-            figure::quantile(quantiles.p99),
-            figure::duration(quantiles.max),
+            number::count(quantiles.count),
+            number::duration(quantiles.p50),
+            number::quantile(quantiles.p99),
+            number::duration(quantiles.max),
         ]);
     }
 }

@@ -4,7 +4,7 @@
 
 use super::screen::{Screen, Tone};
 use super::table::{self, Table};
-use super::{broken, figure, phrase};
+use super::{faults, number, wording};
 use crate::record::{
     Conclusion, ContentionRecord, FaultsRecord, GeneratorRecord, LatencyRecord, LawRecord,
     OperationRecord, PhaseRecord, RunRecord, ThresholdRecord, Verdict, ViolationRecord,
@@ -44,20 +44,20 @@ const fn tone(conclusion: Conclusion) -> Tone {
 
 fn write_verdict(screen: &mut Screen, record: &RunRecord) {
     let conclusion = record.verdict.conclusion;
-    let word = phrase::conclusion(conclusion).to_uppercase();
+    let word = wording::conclusion(conclusion).to_uppercase();
     let line = format!(
         "{word}  {}: {}",
         record.scenario.name,
-        phrase::headline(record)
+        wording::headline(record)
     );
     screen.emphasised("", tone(conclusion), &line);
     for reason in record.verdict.reasons.iter().skip(1) {
         screen.text("  and ", reason);
     }
     if conclusion != Conclusion::Pass {
-        screen.text("  ", &phrase::exercised(record));
+        screen.text("  ", &wording::exercised(record));
     }
-    screen.text("  ", &phrase::setting(record));
+    screen.text("  ", &wording::setting(record));
 }
 
 fn write_cautions(screen: &mut Screen, cautions: &[String]) {
@@ -71,14 +71,14 @@ fn write_cautions(screen: &mut Screen, cautions: &[String]) {
 }
 
 fn write_phase(screen: &mut Screen, phase: &PhaseRecord) {
-    screen.heading(&phrase::phase(phase));
+    screen.heading(&wording::phase(phase));
     screen.table(&table::outcomes(phase));
     screen.blank();
     screen.table(&latency_table(phase));
     if let (Some(found), Some(table)) = (&phase.deliveries, table::deliveries(phase)) {
         screen.blank();
         screen.table(&table);
-        screen.text("  ", &phrase::deliveries(found));
+        screen.text("  ", &wording::deliveries(found));
     }
     write_conservation(screen, phase);
     if let Some(meeting) = &phase.rendezvous {
@@ -86,10 +86,10 @@ fn write_phase(screen: &mut Screen, phase: &PhaseRecord) {
             "rendezvous: {} times {} clients at once, spread median {}, max {}; {} within {}",
             meeting.times,
             meeting.clients,
-            figure::duration(meeting.spread.p50),
-            figure::duration(meeting.spread.max),
+            number::duration(meeting.spread.p50),
+            number::duration(meeting.spread.max),
             meeting.within,
-            figure::duration(meeting.spread_max_ns),
+            number::duration(meeting.spread_max_ns),
         );
         screen.text("  ", &line);
     }
@@ -98,10 +98,10 @@ fn write_phase(screen: &mut Screen, phase: &PhaseRecord) {
 fn write_conservation(screen: &mut Screen, phase: &PhaseRecord) {
     screen.blank();
     let counts = &phase.conservation;
-    screen.text("  ", &phrase::intended(counts));
-    screen.text("  ", &phrase::sent(counts));
+    screen.text("  ", &wording::intended(counts));
+    screen.text("  ", &wording::sent(counts));
     if let Some(erasure) = &phase.erasure {
-        screen.text("  ", &phrase::erasure(erasure));
+        screen.text("  ", &wording::erasure(erasure));
     }
     if !counts.holds() {
         screen.marked(
@@ -138,7 +138,7 @@ fn latency_table(phase: &PhaseRecord) -> Table {
         table.push(latency_row(
             name.clone(),
             response,
-            figure::quantile(service.quantiles.p99),
+            number::quantile(service.quantiles.p99),
         ));
         if 0 < failed.quantiles.count {
             table.push(latency_row(
@@ -159,21 +159,21 @@ fn latency_row(name: String, latency: &LatencyRecord, service: String) -> [Strin
     }
     [
         name,
-        figure::duration(found.p50),
-        figure::quantile(found.p90),
-        figure::quantile(found.p99),
-        figure::quantile(found.p999),
-        figure::duration(found.max),
+        number::duration(found.p50),
+        number::quantile(found.p90),
+        number::quantile(found.p99),
+        number::quantile(found.p999),
+        number::duration(found.max),
         service,
     ]
 }
 
 fn write_faults(screen: &mut Screen, found: &FaultsRecord) {
     screen.heading("Broken on purpose");
-    for line in broken::lines(found) {
+    for line in faults::lines(found) {
         screen.text("  ", &line);
     }
-    if let Some(line) = broken::recovery_line(found) {
+    if let Some(line) = faults::recovery_line(found) {
         screen.text("  ", &line);
     }
     let is_kept = found.lost == 0 && found.doubled == 0;
@@ -182,8 +182,8 @@ fn write_faults(screen: &mut Screen, found: &FaultsRecord) {
     } else {
         ("✗", Tone::Bad)
     };
-    screen.marked(mark, tone, &broken::kept_line(found));
-    screen.text("  ", &broken::doubts_line(found));
+    screen.marked(mark, tone, &faults::kept_line(found));
+    screen.text("  ", &faults::doubts_line(found));
 }
 
 pub(super) fn write_laws(screen: &mut Screen, laws: &[LawRecord]) {
@@ -200,7 +200,7 @@ pub(super) fn write_laws(screen: &mut Screen, laws: &[LawRecord]) {
             Verdict::Unknown => Tone::Doubtful,
             Verdict::Invalid => Tone::Bad,
         };
-        let mut line = format!("{}: {}", law.name, phrase::looked_at(law));
+        let mut line = format!("{}: {}", law.name, wording::looked_at(law));
         if !law.required {
             line.push_str(" (not required)");
         }
@@ -210,9 +210,9 @@ pub(super) fn write_laws(screen: &mut Screen, laws: &[LawRecord]) {
         }
         if 0 < law.violation_count {
             line.push_str("; broken ");
-            line.push_str(&figure::times(law.violation_count));
+            line.push_str(&number::times(law.violation_count));
         }
-        screen.marked(phrase::mark(law.verdict), tone, &line);
+        screen.marked(wording::mark(law.verdict), tone, &line);
     }
 }
 
@@ -245,19 +245,19 @@ fn write_thresholds(screen: &mut Screen, thresholds: &[ThresholdRecord]) {
 fn write_contention(screen: &mut Screen, contention: &ContentionRecord) {
     screen.heading("Contention");
     let floor = contention.per_key_min.map_or_else(String::new, |floor| {
-        format!(" (the scenario promises {})", figure::count(floor))
+        format!(" (the scenario promises {})", number::count(floor))
     });
     let line = format!(
         "{} of {} contended; {} on the median key{floor}; at most {} in flight at once on one key",
-        figure::count(contention.contended_keys),
-        figure::counted(contention.keys, "key"),
-        figure::counted(contention.attempts_per_key_p50, "attempt"),
-        figure::count(contention.overlap_max),
+        number::count(contention.contended_keys),
+        number::counted(contention.keys, "key"),
+        number::counted(contention.attempts_per_key_p50, "attempt"),
+        number::count(contention.overlap_max),
     );
     screen.text("  ", &line);
     let hottest = contention.hottest.iter().take(3);
     let hottest: Vec<String> = hottest
-        .map(|key| format!("{} ({})", key.what, figure::count(key.count)))
+        .map(|key| format!("{} ({})", key.what, number::count(key.count)))
         .collect();
     if !hottest.is_empty() {
         screen.text("  ", &format!("hottest: {}", hottest.join(", ")));
@@ -275,19 +275,19 @@ fn write_cost(screen: &mut Screen, record: &RunRecord) {
     } = &record.generator;
     let generator = format!(
         "{} operations per CPU-second over {}; late {} at p99, {} at most; {}",
-        figure::number(record.generator.operations_per_cpu_second),
-        figure::counted(record.generator.connections, "connection"),
-        figure::quantile(lateness.p99),
-        figure::duration(lateness.max),
+        number::number(record.generator.operations_per_cpu_second),
+        number::counted(record.generator.connections, "connection"),
+        number::quantile(lateness.p99),
+        number::duration(lateness.max),
         saturated
             .as_ref()
             .map_or_else(|| "kept up".to_owned(), |why| format!("SATURATED: {why}")),
     );
     screen.text("  ", &generator);
-    screen.text("  ", &phrase::disk(record));
-    screen.text("  ", &format!("server: {}", phrase::crash(record)));
+    screen.text("  ", &wording::disk(record));
+    screen.text("  ", &format!("server: {}", wording::crash(record)));
     if let Some(memory) = &record.server_memory {
-        let text = format!("server memory: {}", phrase::memory(memory));
+        let text = format!("server memory: {}", wording::memory(memory));
         screen.text("  ", &text);
     }
 }
@@ -304,7 +304,7 @@ pub(super) fn write_violations(
         screen.text("  ", &format!("It demands: {}", law.demands));
         for violation in &law.violations {
             write_violation(screen, violation);
-            let meanwhile = faults.map(|found| broken::meanwhile(found, violation));
+            let meanwhile = faults.map(|found| faults::meanwhile(found, violation));
             for fault in meanwhile.iter().flatten() {
                 screen.text("    broken meanwhile: ", fault);
             }
@@ -312,8 +312,8 @@ pub(super) fn write_violations(
         screen.blank();
         let scope = format!(
             "{shown} of {} shown{}; confidence: {}",
-            figure::counted(law.violation_count, "violation"),
-            law.scope.as_ref().map(phrase::scope).unwrap_or_default(),
+            number::counted(law.violation_count, "violation"),
+            law.scope.as_ref().map(wording::scope).unwrap_or_default(),
             law.confidence
         );
         screen.text("  ", &scope);
@@ -345,7 +345,7 @@ fn write_violation(screen: &mut Screen, violation: &ViolationRecord) {
 fn witness_line(witness: &WitnessRecord) -> String {
     let completed = witness
         .completed_ns
-        .map_or_else(|| "never".to_owned(), figure::instant);
+        .map_or_else(|| "never".to_owned(), number::instant);
     let seq = if witness.seq == 0 {
         String::new()
     } else {
@@ -353,7 +353,7 @@ fn witness_line(witness: &WitnessRecord) -> String {
     };
     format!(
         "{} to {completed}  {}: {} -> {}{seq}",
-        figure::instant(witness.invoked_ns),
+        number::instant(witness.invoked_ns),
         witness.client,
         witness.call,
         witness.answer

@@ -5,7 +5,7 @@ use crate::{
     record::ContentionRecord,
     render::{
         axis::{Axis, linear_ticks},
-        figure,
+        number,
     },
 };
 
@@ -26,7 +26,7 @@ pub(in crate::render) fn hottest(found: &ContentionRecord) -> Option<Chart> {
         format!(
             "Attempts on each of the {} most attempted keys; {} on the median key.",
             keys.len(),
-            figure::count(found.attempts_per_key_p50)
+            number::count(found.attempts_per_key_p50)
         ),
         "The upright line is the key in the middle of all keys written to: what lies right of it is \
          how much hotter the race was here than elsewhere.",
@@ -41,7 +41,7 @@ pub(in crate::render) fn hottest(found: &ContentionRecord) -> Option<Chart> {
     chart.marks = vec![Mark {
         at: coordinate(median),
         width: "0".to_owned(),
-        label: format!("median key: {}", figure::count(found.attempts_per_key_p50)),
+        label: format!("median key: {}", number::count(found.attempts_per_key_p50)),
         tip: String::new(),
     }];
     chart.bars = keys
@@ -56,7 +56,7 @@ pub(in crate::render) fn hottest(found: &ContentionRecord) -> Option<Chart> {
                 text_anchor: "start",
                 text_y: coordinate(y + 16.0),
                 width: coordinate((x.place(key.count as f64) - left).max(1.0)),
-                label: format!("{}: {}", key.what, figure::count(key.count)),
+                label: format!("{}: {}", key.what, number::count(key.count)),
                 tip: String::new(),
                 open: false,
             }

@@ -7,12 +7,12 @@
 //! |---|---|
 //! | `percentile` | latency at every percentile |
 //! | `over_time` | rates, latencies and recoveries of each second |
-//! | `heat` | how latencies were spread, over time |
+//! | `heatmap` | how latencies were spread, over time |
 //! | `contention` | the keys that most reached for |
 //! | `violation` | operations that contradict each other |
 
 mod contention;
-mod heat;
+mod heatmap;
 mod over_time;
 mod percentile;
 mod violation;
@@ -20,10 +20,10 @@ mod violation;
 use askama::Template;
 
 use super::axis::{Axis, duration_ticks};
-use super::figure;
+use super::number;
 
 pub(super) use contention::hottest;
-pub(super) use heat::heat;
+pub(super) use heatmap::heatmap;
 pub(super) use over_time::{latency_over_time, recovery, throughput};
 pub(super) use percentile::percentiles;
 pub(super) use violation::witnesses;
@@ -84,7 +84,7 @@ struct Band {
     class: &'static str,
 }
 
-/// Cells of a heat map with one colour.
+/// Cells of a heatmap with one colour.
 #[derive(Debug, Clone)]
 struct Cells {
     level: usize,
@@ -201,7 +201,7 @@ fn duration_axis(low: u64, high: u64) -> (Axis, Vec<Tick>) {
     let axis = Axis::logarithmic((bounds.0 as f64, bounds.1 as f64), (BOTTOM, TOP));
     let labelled: Vec<_> = marks
         .iter()
-        .map(|ns| (*ns as f64, short(&figure::duration(*ns))))
+        .map(|ns| (*ns as f64, short(&number::duration(*ns))))
         .collect();
     let ticks = ticks(&axis, &labelled);
     (axis, ticks)
@@ -239,7 +239,7 @@ fn fitting(name: &str, width: f64) -> String {
 /// A tick of a linear axis: no more decimals than it has.
 fn whole(value: f64) -> String {
     if 100.0 <= value {
-        figure::number(value)
+        number::number(value)
     } else {
         trimmed(value)
     }

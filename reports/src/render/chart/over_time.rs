@@ -8,7 +8,7 @@ use crate::{
     record::{FaultRecord, PhaseRecord, RunRecord, TimelinePoint},
     render::{
         axis::{Axis, linear_ticks},
-        figure,
+        number,
     },
 };
 
@@ -181,7 +181,7 @@ fn fault_mark(fault: &FaultRecord, x: &Axis) -> Option<Mark> {
         at: coordinate(at),
         width: coordinate(until - at),
         label: String::new(),
-        tip: format!("{}: {}", figure::instant(struck), fault.what),
+        tip: format!("{}: {}", number::instant(struck), fault.what),
     })
 }
 

@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 use super::{
     Band, Chart, FLOOR_NS, LEFT, RIGHT, Series, band, coordinate, duration_axis, path, ticks,
 };
-use crate::render::{axis::Axis, figure};
+use crate::render::{axis::Axis, number};
 
 /// Steps along a percentile curve: finer than a pixel of a wide screen's column would show.
 const STEPS: u32 = 240;
@@ -45,7 +45,7 @@ pub(in crate::render) fn percentiles(
             .map(|(name, ..)| *name)
             .collect::<Vec<_>>()
             .join(", "),
-        figure::counted(samples, "sample"),
+        number::counted(samples, "sample"),
     );
     let mut chart = Chart::empty(title, description, CAPTION);
     chart.x_label = "percentile".to_owned();

@@ -5,7 +5,7 @@ use crate::{
     record::{ViolationRecord, WitnessRecord},
     render::{
         axis::{Axis, linear_ticks},
-        figure,
+        number,
     },
 };
 
@@ -40,15 +40,15 @@ pub(in crate::render) fn witnesses(violation: &ViolationRecord) -> Option<Chart>
     let span = (last - first) as f64;
     let description = format!(
         "The operations of the violation, each from call to answer, over {} from {} after the start.",
-        figure::duration(last - first),
-        figure::instant(first),
+        number::duration(last - first),
+        number::instant(first),
     );
     let mut chart = Chart::empty("When each operation was under way", description, CAPTION);
     chart.left = LANES;
     chart.top = TOP;
     chart.bottom = TOP + ROW * found.len() as f64;
     chart.height = chart.bottom + HEIGHT - BOTTOM;
-    chart.x_label = format!("after {} of the run", figure::instant(first));
+    chart.x_label = format!("after {} of the run", number::instant(first));
     let marks = linear_ticks(span);
     let within = marks.iter().filter(|mark| **mark <= span);
     let labelled: Vec<_> = within
@@ -136,8 +136,8 @@ fn bar(row: usize, witness: &WitnessRecord, (x, to): (&Axis, u64)) -> Bar {
         tip: format!(
             "{}: {} to {}",
             witness.client,
-            figure::instant(witness.invoked_ns),
-            answered.map_or_else(|| "never".to_owned(), figure::instant)
+            number::instant(witness.invoked_ns),
+            answered.map_or_else(|| "never".to_owned(), number::instant)
         ),
         open: answered.is_none(),
     }

@@ -4,7 +4,7 @@
 
 use askama::Template;
 
-use super::phrase;
+use super::wording;
 use crate::compare::{Change, Comparison, Finding};
 
 const WIDTH: f64 = 760.0;
@@ -107,7 +107,7 @@ impl Forest {
 fn row(change: &Change, y: f64, scale: &Scale) -> Row {
     let floor = change.floor.ln_1p();
     Row {
-        name: phrase::name(change),
+        name: wording::name(change),
         y: format!("{:.1}", y + ROW / 2.0),
         text_y: format!("{:.1}", y + ROW / 2.0 + 4.0),
         floor_at: scale.at(-floor),
@@ -122,8 +122,8 @@ fn row(change: &Change, y: f64, scale: &Scale) -> Row {
         },
         told: format!(
             "{}: {}",
-            phrase::name(change),
-            phrase::signed(change.change)
+            wording::name(change),
+            wording::signed(change.change)
         ),
     }
 }

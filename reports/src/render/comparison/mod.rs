@@ -4,9 +4,9 @@
 
 mod forest;
 mod page;
-mod phrase;
 mod table;
 mod terminal;
+mod wording;
 
 pub use page::comparison_html;
 pub use terminal::comparison_terminal;

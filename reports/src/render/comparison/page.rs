@@ -5,13 +5,13 @@
 
 use askama::Template;
 
-use super::{forest::Forest, phrase, table};
+use super::{forest::Forest, table, wording};
 use crate::compare::Comparison;
 use crate::render::{
-    figure,
-    phrase::{Piece, pieces},
+    number,
     screen::Tone,
     table::Table,
+    wording::{Piece, pieces},
 };
 
 #[derive(Template)]
@@ -37,23 +37,23 @@ struct Page<'a> {
 #[must_use]
 pub fn comparison_html(comparison: &Comparison) -> String {
     let known = [
-        phrase::disk(comparison),
-        phrase::remedy(comparison),
-        Some(phrase::noise(comparison)),
+        wording::disk(comparison),
+        wording::remedy(comparison),
+        Some(wording::noise(comparison)),
     ];
     let page = Page {
         comparison,
         css: include_str!("../../../templates/report.css"),
         own_css: include_str!("../../../templates/comparison.css"),
-        conclusion: phrase::conclusion(comparison.conclusion),
-        tone: match phrase::tone(comparison) {
+        conclusion: wording::conclusion(comparison.conclusion),
+        tone: match wording::tone(comparison) {
             Tone::Bad => "bad",
             Tone::Doubtful => "doubtful",
             Tone::Good | Tone::Plain | Tone::Strong => "good",
         },
         sides: sides(comparison),
-        findings: phrase::findings(comparison),
-        improvements: phrase::improvements(comparison),
+        findings: wording::findings(comparison),
+        improvements: wording::improvements(comparison),
         known: known.into_iter().flatten().collect(),
         cautions: comparison
             .cautions
@@ -73,8 +73,8 @@ fn sides(comparison: &Comparison) -> String {
     let count = |runs: usize| u64::try_from(runs).unwrap_or(u64::MAX);
     format!(
         "{} against {}; changes under {} are of no interest.",
-        figure::counted(count(comparison.base.len()), "run"),
-        figure::count(count(comparison.new.len())),
-        phrase::share(comparison.min_effect),
+        number::counted(count(comparison.base.len()), "run"),
+        number::count(count(comparison.new.len())),
+        wording::share(comparison.min_effect),
     )
 }

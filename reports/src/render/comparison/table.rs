@@ -1,8 +1,8 @@
 //! What both media show of a comparison in tables.
 
-use super::phrase;
+use super::wording;
 use crate::compare::{Comparison, SideRun};
-use crate::render::{figure, table::Table};
+use crate::render::{number, table::Table};
 
 /// Every figure that was compared.
 pub(super) fn changes(comparison: &Comparison) -> Table {
@@ -23,17 +23,17 @@ pub(super) fn changes(comparison: &Comparison) -> Table {
     for change in &comparison.changes {
         table.push([
             change.operation.clone(),
-            phrase::figure_name(change),
-            phrase::value(change, change.base),
-            phrase::value(change, change.new),
-            phrase::signed(change.change),
+            wording::figure_name(change),
+            wording::value(change, change.base),
+            wording::value(change, change.new),
+            wording::signed(change.change),
             format!(
                 "{} … {}",
-                phrase::signed(change.low),
-                phrase::signed(change.high)
+                wording::signed(change.low),
+                wording::signed(change.high)
             ),
-            phrase::share(change.floor),
-            phrase::found(change).to_owned(),
+            wording::share(change.floor),
+            wording::found(change).to_owned(),
         ]);
     }
     table
@@ -52,10 +52,10 @@ pub(super) fn shapes(comparison: &Comparison) -> Table {
     for shape in &comparison.shapes {
         table.push([
             shape.operation.clone(),
-            phrase::share(shape.larger),
-            phrase::chance(shape.larger_chance),
-            phrase::share(shape.distance),
-            phrase::chance(shape.distance_chance),
+            wording::share(shape.larger),
+            wording::chance(shape.larger_chance),
+            wording::share(shape.distance),
+            wording::chance(shape.distance_chance),
         ]);
     }
     table
@@ -88,7 +88,7 @@ fn row(side: &str, run: &SideRun) -> [String; 6] {
         run.name.clone(),
         run.started_at.clone(),
         run.program.clone(),
-        format!("{} s", figure::count(run.seconds)),
-        figure::duration(run.fdatasync_p50_ns),
+        format!("{} s", number::count(run.seconds)),
+        number::duration(run.fdatasync_p50_ns),
     ]
 }

@@ -1,6 +1,6 @@
 //! A comparison for a terminal: the verdict first, then what a reader must know, then the figures.
 
-use super::{phrase, table};
+use super::{table, wording};
 use crate::compare::Comparison;
 use crate::render::screen::{Screen, Style, Tone};
 
@@ -39,24 +39,24 @@ pub fn comparison_terminal(comparison: &Comparison, style: Style, page: Option<&
 }
 
 fn write_verdict(screen: &mut Screen, comparison: &Comparison) {
-    let word = phrase::conclusion(comparison.conclusion).to_uppercase();
-    let findings = phrase::findings(comparison);
+    let word = wording::conclusion(comparison.conclusion).to_uppercase();
+    let findings = wording::findings(comparison);
     let first = findings.first().map_or("", String::as_str);
     screen.emphasised(
         "",
-        phrase::tone(comparison),
+        wording::tone(comparison),
         &format!("{word}  {}: {first}", comparison.scenario),
     );
     for finding in findings.iter().skip(1) {
         screen.text("  and ", finding);
     }
-    for improvement in phrase::improvements(comparison) {
+    for improvement in wording::improvements(comparison) {
         screen.text("  better: ", &improvement);
     }
     let rest = [
-        phrase::disk(comparison),
-        phrase::remedy(comparison),
-        Some(phrase::noise(comparison)),
+        wording::disk(comparison),
+        wording::remedy(comparison),
+        Some(wording::noise(comparison)),
     ];
     for sentence in rest.into_iter().flatten() {
         screen.text("  ", &sentence);

@@ -2,7 +2,7 @@
 //!
 //! The section of a record goes in. Whether it makes the run inconclusive is in `verdict`.
 
-use super::figure;
+use super::number;
 use super::table::Table;
 use crate::record::{FaultRecord, FaultsRecord, NetworkRecord, ProcessRecord, ViolationRecord};
 
@@ -23,7 +23,7 @@ pub(super) fn table(found: &FaultsRecord) -> Table {
         table.push([
             fault.what.clone(),
             fault.phase.clone(),
-            (fault.struck_ns).map_or_else(|| "was not injected".to_owned(), figure::instant),
+            (fault.struck_ns).map_or_else(|| "was not injected".to_owned(), number::instant),
             recovery(fault),
             effect(fault),
         ]);
@@ -46,7 +46,7 @@ fn line(fault: &FaultRecord) -> String {
     match fault.struck_ns {
         Some(at) => format!(
             "{} in {phase}: {what}; recovered in {}; {}",
-            figure::instant(at),
+            number::instant(at),
             recovery(fault),
             effect(fault)
         ),
@@ -82,7 +82,7 @@ pub(super) fn meanwhile(found: &FaultsRecord, violation: &ViolationRecord) -> Ve
 fn recovery(fault: &FaultRecord) -> String {
     fault
         .recovery_ns
-        .map_or_else(|| "never".to_owned(), figure::duration)
+        .map_or_else(|| "never".to_owned(), number::duration)
 }
 
 fn effect(fault: &FaultRecord) -> String {
@@ -101,8 +101,8 @@ fn rebuilt(process: ProcessRecord) -> Option<String> {
     let took = process.recovered_ms?.saturating_mul(1_000_000);
     Some(format!(
         "rebuilt up to seq {} in {}",
-        figure::count(seq),
-        figure::duration(took)
+        number::count(seq),
+        number::duration(took)
     ))
 }
 
@@ -116,16 +116,16 @@ fn felt(network: NetworkRecord) -> Vec<String> {
         unnoticed,
     } = network;
     let figures = [
-        (bytes_held, format!("{} held", figure::bytes(bytes_held))),
+        (bytes_held, format!("{} held", number::bytes(bytes_held))),
         (
             bytes_dropped,
-            format!("{} dropped", figure::bytes(bytes_dropped)),
+            format!("{} dropped", number::bytes(bytes_dropped)),
         ),
-        (pieces, figure::counted(pieces, "piece")),
-        (let_in, format!("{} let in at once", figure::count(let_in))),
+        (pieces, number::counted(pieces, "piece")),
+        (let_in, format!("{} let in at once", number::count(let_in))),
         (
             unnoticed,
-            format!("{} unnoticed to the end", figure::count(unnoticed)),
+            format!("{} unnoticed to the end", number::count(unnoticed)),
         ),
     ];
     let some = figures.into_iter().filter(|(count, _)| 0 < *count);
@@ -143,9 +143,9 @@ pub(super) fn recovery_line(found: &FaultsRecord) -> Option<String> {
     Some(format!(
         "{} of {} injected; calls succeeded again after {} in the median, {} at most",
         struck.count(),
-        figure::counted(count(found.faults.len()), "fault"),
-        figure::duration(*median),
-        figure::duration(*worst),
+        number::counted(count(found.faults.len()), "fault"),
+        number::duration(*median),
+        number::duration(*worst),
     ))
 }
 
@@ -153,9 +153,9 @@ pub(super) fn recovery_line(found: &FaultsRecord) -> Option<String> {
 pub(super) fn kept_line(found: &FaultsRecord) -> String {
     format!(
         "{} acknowledged commands held against the log: {} lost, {} doubled",
-        figure::count(found.acknowledged),
-        figure::count(found.lost),
-        figure::count(found.doubled),
+        number::count(found.acknowledged),
+        number::count(found.lost),
+        number::count(found.doubled),
     )
 }
 
@@ -165,11 +165,11 @@ pub(super) fn doubts_line(found: &FaultsRecord) -> String {
     format!(
         "{} in doubt: {} had happened when asked again and {} had not; of those never answered, {} \
          are in the log and {} are not",
-        figure::counted(doubts.in_doubt, "command"),
-        figure::count(doubts.had_happened),
-        figure::count(doubts.had_not_happened),
-        figure::count(doubts.found_in_log),
-        figure::count(doubts.not_in_log),
+        number::counted(doubts.in_doubt, "command"),
+        number::count(doubts.had_happened),
+        number::count(doubts.had_not_happened),
+        number::count(doubts.found_in_log),
+        number::count(doubts.not_in_log),
     )
 }
 

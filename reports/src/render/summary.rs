@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::{figure, phrase};
+use super::{number, wording};
 use crate::histogram::merge;
 use crate::record::{LatencyRecord, OperationRecord, QuantileRecord, RunRecord};
 
@@ -24,7 +24,7 @@ fn fact(name: &'static str, value: impl Into<String>) -> Fact {
 pub(super) fn headline(record: &RunRecord) -> Vec<Fact> {
     let answered = |clock: fn(&OperationRecord) -> &LatencyRecord| {
         merge(
-            phrase::measured(record)
+            wording::measured(record)
                 .flat_map(|phase| phase.operations.values())
                 .map(clock),
         )
@@ -35,7 +35,7 @@ pub(super) fn headline(record: &RunRecord) -> Vec<Fact> {
     ) else {
         return Vec::new();
     };
-    let seconds: f64 = phrase::measured(record)
+    let seconds: f64 = wording::measured(record)
         .map(|phase| phase.duration_ns as f64 / 1e9)
         .sum();
     let rate = if 0.0 < seconds {
@@ -45,17 +45,17 @@ pub(super) fn headline(record: &RunRecord) -> Vec<Fact> {
     };
     let at = |histogram: &Histogram<u64>| {
         let found = QuantileRecord::from_histogram(histogram);
-        [figure::duration(found.p50), figure::quantile(found.p99)]
+        [number::duration(found.p50), number::quantile(found.p99)]
     };
     let [p50, p99] = at(&response);
     let [_, service_p99] = at(&service);
     vec![
-        fact("answers", figure::count(response.len())),
-        fact("answered", figure::rate(rate)),
+        fact("answers", number::count(response.len())),
+        fact("answered", number::rate(rate)),
         fact("response, median", p50),
         fact("response, p99", p99),
         fact("service, p99", service_p99),
-        fact("response, largest", figure::duration(response.max())),
+        fact("response, largest", number::duration(response.max())),
     ]
 }
 
@@ -63,26 +63,26 @@ pub(super) fn contention(record: &RunRecord) -> Vec<Fact> {
     let contention = &record.contention;
     let floor = contention.per_key_min.map_or_else(
         || "none set".to_owned(),
-        |floor| figure::counted(floor, "attempt"),
+        |floor| number::counted(floor, "attempt"),
     );
     vec![
-        fact("keys written to", figure::count(contention.keys)),
+        fact("keys written to", number::count(contention.keys)),
         fact(
             "contended keys",
             format!(
                 "{} ({})",
-                figure::count(contention.contended_keys),
-                figure::share(contention.contended_keys, contention.keys)
+                number::count(contention.contended_keys),
+                number::share(contention.contended_keys, contention.keys)
             ),
         ),
         fact(
             "attempts on the median key",
-            figure::count(contention.attempts_per_key_p50),
+            number::count(contention.attempts_per_key_p50),
         ),
         fact("floor of the scenario", floor),
         fact(
             "most in flight at once on one key",
-            figure::count(contention.overlap_max),
+            number::count(contention.overlap_max),
         ),
     ]
 }
@@ -97,19 +97,19 @@ pub(super) fn generator(record: &RunRecord) -> Vec<Fact> {
         fact("kept its schedule", kept_up),
         fact(
             "operations per CPU-second",
-            figure::number(found.operations_per_cpu_second),
+            number::number(found.operations_per_cpu_second),
         ),
         fact(
             "processor time",
             format!("{:.1} s in {:.1} s of load", found.cpu_s, found.wall_s),
         ),
-        fact("started late, p99", figure::quantile(found.lateness.p99)),
+        fact("started late, p99", number::quantile(found.lateness.p99)),
         fact(
             "started late, at most",
-            figure::duration(found.lateness.max),
+            number::duration(found.lateness.max),
         ),
-        fact("connections", figure::count(found.connections)),
-        fact("memory, at most", figure::bytes(found.memory_bytes_max)),
+        fact("connections", number::count(found.connections)),
+        fact("memory, at most", number::bytes(found.memory_bytes_max)),
         fact("recorded history", history(record)),
         fact("server memory", server_memory(record)),
     ]
@@ -118,7 +118,7 @@ pub(super) fn generator(record: &RunRecord) -> Vec<Fact> {
 fn server_memory(record: &RunRecord) -> String {
     (record.server_memory.as_ref()).map_or_else(
         || "not looked at: the server was not this run's own".to_owned(),
-        phrase::memory,
+        wording::memory,
     )
 }
 
@@ -130,11 +130,11 @@ fn history(record: &RunRecord) -> String {
         .iter()
         .map(|phase| phase.conservation.sent)
         .sum();
-    let total = figure::bytes(bytes);
+    let total = number::bytes(bytes);
     if sent == 0 {
         return total;
     }
-    let each = figure::number(bytes as f64 / sent as f64);
+    let each = number::number(bytes as f64 / sent as f64);
     format!("{total}, {each} bytes an operation")
 }
 
@@ -153,9 +153,9 @@ pub(super) fn environment(record: &RunRecord) -> Vec<Fact> {
                 .unwrap_or_else(|| "none".to_owned()),
         ),
         fact("processor", format!("{}, {} usable", found.cpu, found.cpus)),
-        fact("memory", figure::bytes(found.memory_bytes)),
+        fact("memory", number::bytes(found.memory_bytes)),
         fact("kernel", found.kernel.clone()),
-        fact("disk", phrase::disk(record)),
-        fact("server", phrase::crash(record)),
+        fact("disk", wording::disk(record)),
+        fact("server", wording::crash(record)),
     ]
 }

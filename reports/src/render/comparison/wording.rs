@@ -1,7 +1,7 @@
 //! What a comparison comes to, in sentences that the terminal and the page share.
 
 use crate::compare::{Change, Clock, ComparedAs, Comparison, Figure, Finding, Noise};
-use crate::render::{figure, screen::Tone};
+use crate::render::{number, screen::Tone};
 
 /// The conclusion in the words that open a report.
 pub(super) const fn conclusion(conclusion: ComparedAs) -> &'static str {
@@ -38,7 +38,7 @@ fn with(comparison: &Comparison, finding: Finding) -> Vec<&Change> {
 
 fn nothing_worse(comparison: &Comparison) -> String {
     let least = share(comparison.min_effect);
-    let compared = figure::counted(
+    let compared = number::counted(
         u64::try_from(comparison.changes.len()).unwrap_or(u64::MAX),
         "figure",
     );
@@ -98,8 +98,8 @@ pub(super) fn figure_name(change: &Change) -> String {
 /// A figure of one side, with its unit.
 pub(super) fn value(change: &Change, value: f64) -> String {
     match change.figure {
-        Figure::P50 | Figure::P90 | Figure::P99 | Figure::CalmP50 => figure::mean(value),
-        Figure::Rate => figure::rate(value),
+        Figure::P50 | Figure::P90 | Figure::P99 | Figure::CalmP50 => number::mean(value),
+        Figure::Rate => number::rate(value),
     }
 }
 
@@ -125,7 +125,7 @@ pub(super) fn noise(comparison: &Comparison) -> String {
             .to_owned(),
         Noise::BetweenRuns => format!(
             "{} against {new}: the noise floor is how much runs of one side differ from each other",
-            figure::counted(u64::try_from(base).unwrap_or(u64::MAX), "run"),
+            number::counted(u64::try_from(base).unwrap_or(u64::MAX), "run"),
         ),
     }
 }
@@ -166,7 +166,7 @@ pub(super) fn disk(comparison: &Comparison) -> Option<String> {
     Some(format!(
         "The disk by itself was {} times {direction} on the new side (fdatasync of 4 KiB, before the load). Changes of that \
          direction count only as far as they are larger.",
-        figure::number(factor)
+        number::number(factor)
     ))
 }
 
@@ -177,7 +177,7 @@ pub(super) fn share(share: f64) -> String {
         size if size < 9.95 => format!("{percent:.1} %"),
         size if size < 999.5 => format!("{percent:.0} %"),
         size if 10_000.0 <= size => "over 100 times".to_owned(),
-        _ => format!("{} times", figure::number(share + 1.0)),
+        _ => format!("{} times", number::number(share + 1.0)),
     }
 }
 

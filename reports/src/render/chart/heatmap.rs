@@ -14,7 +14,7 @@ use super::{
 use crate::{
     histogram::HistogramError,
     record::{PhaseRecord, RunRecord},
-    render::{axis::Axis, figure},
+    render::{axis::Axis, number},
 };
 
 /// Shades of a cell. More are not told apart.
@@ -36,7 +36,7 @@ struct Cell {
 }
 
 /// The map of a whole run; `None` where nothing was answered, or in records of before it was kept.
-pub(in crate::render) fn heat(record: &RunRecord) -> Result<Option<Chart>, HistogramError> {
+pub(in crate::render) fn heatmap(record: &RunRecord) -> Result<Option<Chart>, HistogramError> {
     let cells = cells(&record.phases)?;
     let rows = || cells.iter().map(|cell| cell.row);
     let (Some(lowest), Some(highest)) = (rows().min(), rows().max()) else {
@@ -61,7 +61,7 @@ pub(in crate::render) fn heat(record: &RunRecord) -> Result<Option<Chart>, Histo
             Cells {
                 level,
                 path: of_level.map(|cell| outline(cell, (&x, &y))).collect(),
-                label: figure::count(least_of(level, most)),
+                label: number::count(least_of(level, most)),
             }
         })
         .collect();

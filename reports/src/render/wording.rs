@@ -1,6 +1,6 @@
 //! Sentences that the terminal and the page share.
 
-use super::figure;
+use super::number;
 use crate::record::{
     Conclusion, ConservationRecord, DeliveryRecord, ErasureRecord, LawRecord, MemoryRecord,
     PhaseRecord, RunRecord, RunVerdict, ScopeRecord, Verdict,
@@ -64,10 +64,10 @@ pub(super) fn exercised(record: &RunRecord) -> String {
         .count();
     format!(
         "{} judged, {kept} of {} laws kept, {met} of {} thresholds met, {} contended",
-        figure::counted(answered, "answer"),
+        number::counted(answered, "answer"),
         record.laws.len(),
         record.thresholds.len(),
-        figure::counted(record.contention.contended_keys, "key"),
+        number::counted(record.contention.contended_keys, "key"),
     )
 }
 
@@ -116,13 +116,13 @@ pub(super) fn phase(phase: &PhaseRecord) -> String {
             }
             .to_owned()
         },
-        |rate| format!("offered {}", figure::rate(rate)),
+        |rate| format!("offered {}", number::rate(rate)),
     );
     format!(
         "Phase {}{kind}: {}, {offered}, sent {}",
         phase.name,
-        figure::duration(phase.duration_ns),
-        figure::rate(phase.achieved_rate),
+        number::duration(phase.duration_ns),
+        number::rate(phase.achieved_rate),
     )
 }
 
@@ -130,10 +130,10 @@ pub(super) fn phase(phase: &PhaseRecord) -> String {
 pub(super) fn intended(counts: &ConservationRecord) -> String {
     format!(
         "intended {} = sent {} + shed {} + cancelled {}",
-        figure::count(counts.intended),
-        figure::count(counts.sent),
-        figure::count(counts.shed),
-        figure::count(counts.cancelled_at_end),
+        number::count(counts.intended),
+        number::count(counts.sent),
+        number::count(counts.shed),
+        number::count(counts.cancelled_at_end),
     )
 }
 
@@ -149,26 +149,26 @@ pub(super) fn deliveries(found: &DeliveryRecord) -> String {
             "{:.1} s after the end {} still lacked something or had not been told what there is; known \
              to be missing: {} of their entries",
             found.drain.seconds,
-            figure::counted(found.drain.waiting, "client"),
-            figure::count(found.drain.missing),
+            number::counted(found.drain.waiting, "client"),
+            number::count(found.drain.missing),
         )
     };
     if let Some(returns) = &found.returns {
         line.push_str("; ");
-        line.push_str(&figure::counted(returns.drain.count, "client"));
+        line.push_str(&number::counted(returns.drain.count, "client"));
         line.push_str(" came back, and pushes had waited for them: ");
-        line.push_str(&figure::count(returns.pending));
+        line.push_str(&number::count(returns.pending));
         line.push_str(" in all, at most ");
-        line.push_str(&figure::count(returns.pending_max));
+        line.push_str(&number::count(returns.pending_max));
         line.push_str(" for one");
     }
     if 0 < found.caught_up {
         line.push_str("; not timed, as its recipient had been away: ");
-        line.push_str(&figure::counted(found.caught_up, "receipt"));
+        line.push_str(&number::counted(found.caught_up, "receipt"));
     }
     if 0 < found.late {
         line.push_str("; not timed, as its message was of another phase or long ago: ");
-        line.push_str(&figure::counted(found.late, "receipt"));
+        line.push_str(&number::counted(found.late, "receipt"));
     }
     line
 }
@@ -177,12 +177,12 @@ pub(super) fn deliveries(found: &DeliveryRecord) -> String {
 pub(super) fn sent(counts: &ConservationRecord) -> String {
     format!(
         "sent {} = ok {} + refused {} + error {} + timeout {} + unknown {}",
-        figure::count(counts.sent),
-        figure::count(counts.ok),
-        figure::count(counts.refused),
-        figure::count(counts.error),
-        figure::count(counts.timeout),
-        figure::count(counts.unknown),
+        number::count(counts.sent),
+        number::count(counts.ok),
+        number::count(counts.refused),
+        number::count(counts.error),
+        number::count(counts.timeout),
+        number::count(counts.unknown),
     )
 }
 
@@ -190,8 +190,8 @@ pub(super) fn sent(counts: &ConservationRecord) -> String {
 pub(super) fn erasure(found: &ErasureRecord) -> String {
     format!(
         "{} asked to be erased; {} of theirs {} left out after that",
-        figure::counted(found.people, "user"),
-        figure::counted(found.left_out, "run"),
+        number::counted(found.people, "user"),
+        number::counted(found.left_out, "run"),
         if found.left_out == 1 { "was" } else { "were" },
     )
 }
@@ -203,7 +203,7 @@ pub(super) fn looked_at(law: &LawRecord) -> String {
     }
     let counts = law.exercised.iter();
     counts
-        .map(|counted| format!("{} {}", figure::count(counted.count), counted.what))
+        .map(|counted| format!("{} {}", number::count(counted.count), counted.what))
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -243,7 +243,7 @@ pub(super) fn durability(record: &RunRecord) -> String {
         "Every acknowledgement waited until the disk had it. The disk of this machine takes {} for \
          that in the median, measured in the run, so no single command can be faster here; commands \
          that come together share one such wait.",
-        figure::duration(sync.p50),
+        number::duration(sync.p50),
     )
 }
 
@@ -255,10 +255,10 @@ pub(super) fn disk(record: &RunRecord) -> String {
     }
     format!(
         "fdatasync of 4 KiB: median {}, p99 {}, max {} ({})",
-        figure::duration(sync.p50),
-        figure::quantile(sync.p99),
-        figure::duration(sync.max),
-        figure::counted(sync.count, "sample"),
+        number::duration(sync.p50),
+        number::quantile(sync.p99),
+        number::duration(sync.max),
+        number::counted(sync.count, "sample"),
     )
 }
 
@@ -266,10 +266,10 @@ pub(super) fn disk(record: &RunRecord) -> String {
 pub(super) fn memory(memory: &MemoryRecord) -> String {
     format!(
         "{} when the load began, {} after half of it, {} at its end, {} at most",
-        figure::bytes(memory.first_bytes),
-        figure::bytes(memory.half_bytes),
-        figure::bytes(memory.last_bytes),
-        figure::bytes(memory.max_bytes),
+        number::bytes(memory.first_bytes),
+        number::bytes(memory.half_bytes),
+        number::bytes(memory.last_bytes),
+        number::bytes(memory.max_bytes),
     )
 }
 
@@ -281,8 +281,8 @@ pub(super) fn crash(record: &RunRecord) -> String {
             format!(
                 "killed without warning (SIGKILL) at the end; the next process rebuilt its state \
                  up to seq {} in {}, and the laws were judged on what it found",
-                figure::count(crash.recovered_seq),
-                figure::duration(crash.recovered_ms.saturating_mul(1_000_000)),
+                number::count(crash.recovered_seq),
+                number::duration(crash.recovered_ms.saturating_mul(1_000_000)),
             )
         },
     )
@@ -292,23 +292,23 @@ pub(super) fn crash(record: &RunRecord) -> String {
 pub(super) fn scope(scope: &ScopeRecord) -> String {
     let mut text = String::new();
     if 1 < scope.subjects {
-        text += &format!(", about {} different things", figure::count(scope.subjects));
+        text += &format!(", about {} different things", number::count(scope.subjects));
     }
     if let Some(worst) = scope.worst.as_ref().filter(|worst| 1 < worst.count) {
         text += &format!(
             ", {} of them about {}",
-            figure::count(worst.count),
+            number::count(worst.count),
             worst.what
         );
     }
     if 1 < scope.clients {
-        text += &format!(", seen by {} clients", figure::count(scope.clients));
+        text += &format!(", seen by {} clients", number::count(scope.clients));
     }
     if let (Some(first), Some(last)) = (scope.first_ns, scope.last_ns) {
         text += &format!(
             ", from {} to {}",
-            figure::instant(first),
-            figure::instant(last)
+            number::instant(first),
+            number::instant(last)
         );
     }
     text
