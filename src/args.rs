@@ -5,16 +5,14 @@ use std::{
     path::PathBuf,
 };
 
-use crate::snapshotting::Snapshot;
-
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
 
-use crate::{
-    checking::Check,
-    comparing::Compare,
-    describing,
-    keeping::{Backup, Export, Import, Restore},
-    showing,
+use crate::cmd::{
+    backup::{Backup, Export, Import, Restore},
+    check::Check,
+    compare::Compare,
+    describe, show,
+    snapshot::Snapshot,
 };
 
 /// Where runs are kept unless something else is said.
@@ -48,13 +46,13 @@ pub(crate) enum Command {
     /// Compare stored runs: is the new side slower, or is it chance?
     Compare(Compare),
     /// Show a run that is over once more
-    Show(showing::Show),
+    Show(show::Show),
     /// Print the JSON Schema of scenario files or of run.json, or the protocol as JSON
-    Schema(describing::Schema),
+    Schema(describe::Schema),
     /// Print completions for a shell
-    Completions(describing::Completions),
+    Completions(describe::Completions),
     /// Print a manual page: stampede man | man -l -
-    Man(describing::Man),
+    Man(describe::Man),
     /// Plant bugs in the server, one after the other, and show which laws find them
     Prove(Prove),
     /// Judge a history again: of an earlier run, or a register history that another tool left

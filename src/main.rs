@@ -1,22 +1,12 @@
 //! The program `stampede`: arguments in, one library call, an exit code out.
 
 mod args;
-mod checking;
-mod comparing;
-mod describing;
+mod cmd;
 mod descriptors;
 mod environment;
 mod file_size;
-mod inspecting;
-mod keeping;
 mod printing;
-mod proving;
-mod running;
-mod serving;
 mod shell;
-mod showing;
-mod snapshotting;
-mod watching;
 
 use std::{
     io::{self, Write},
@@ -40,23 +30,23 @@ fn main() -> ExitCode {
     descriptors::raise_limit();
     file_size::hear_of_limit();
     let done = match &args.command {
-        Command::Run(run) => running::run(run),
-        Command::Plan(plan) => running::plan(plan),
-        Command::Serve(serve) => serving::serve(serve),
-        Command::Compare(compare) => comparing::compare(compare),
-        Command::Show(show) => showing::show(show),
-        Command::Schema(schema) => describing::schema(schema),
-        Command::Completions(completions) => describing::completions(completions),
-        Command::Man(man) => describing::man(man),
-        Command::Prove(prove) => proving::prove(prove),
-        Command::Check(check) => checking::check(check),
-        Command::Log(LogCommand::Cat(cat)) => inspecting::cat(cat),
-        Command::Log(LogCommand::Verify(verify)) => inspecting::verify(verify),
-        Command::Log(LogCommand::Snapshot(snapshot)) => snapshotting::snapshot(snapshot),
-        Command::Log(LogCommand::Backup(backup)) => keeping::backup(backup),
-        Command::Log(LogCommand::Restore(restore)) => keeping::restore(restore),
-        Command::Log(LogCommand::Export(export)) => keeping::export(export),
-        Command::Log(LogCommand::Import(import)) => keeping::import(import),
+        Command::Run(run) => cmd::run::run(run),
+        Command::Plan(plan) => cmd::run::plan(plan),
+        Command::Serve(serve) => cmd::serve::serve(serve),
+        Command::Compare(compare) => cmd::compare::compare(compare),
+        Command::Show(show) => cmd::show::show(show),
+        Command::Schema(schema) => cmd::describe::schema(schema),
+        Command::Completions(completions) => cmd::describe::completions(completions),
+        Command::Man(man) => cmd::describe::man(man),
+        Command::Prove(prove) => cmd::prove::prove(prove),
+        Command::Check(check) => cmd::check::check(check),
+        Command::Log(LogCommand::Cat(cat)) => cmd::inspect::cat(cat),
+        Command::Log(LogCommand::Verify(verify)) => cmd::inspect::verify(verify),
+        Command::Log(LogCommand::Snapshot(snapshot)) => cmd::snapshot::snapshot(snapshot),
+        Command::Log(LogCommand::Backup(backup)) => cmd::backup::backup(backup),
+        Command::Log(LogCommand::Restore(restore)) => cmd::backup::restore(restore),
+        Command::Log(LogCommand::Export(export)) => cmd::backup::export(export),
+        Command::Log(LogCommand::Import(import)) => cmd::backup::import(import),
     };
     done.unwrap_or_else(|error| {
         // Nobody can be told if the standard error is closed.
@@ -93,11 +83,11 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
     let is_usage = error.is::<ScenarioError>()
         || error.is::<args::UsageError>()
-        || error.is::<comparing::CompareError>()
+        || error.is::<cmd::compare::CompareError>()
         || error.is::<HistoryTextError>()
         || error.is::<HistoryError>()
-        || error.is::<showing::ShowError>()
-        || error.is::<describing::NoSuchCommand>()
+        || error.is::<cmd::show::ShowError>()
+        || error.is::<cmd::describe::NoSuchCommand>()
         || matches!(
             error.downcast_ref(),
             Some(ServeError::Listen { .. } | ServeError::Clock(_))

@@ -41,11 +41,11 @@ impl Stage {
 
     pub(super) const fn text(self) -> &'static str {
         match self {
-            Self::Agenda => include_str!("../../scenarios/planted.toml"),
-            Self::Talk => include_str!("../../scenarios/planted-talk.toml"),
-            Self::Trade => include_str!("../../scenarios/planted-trade.toml"),
-            Self::Crash => include_str!("../../scenarios/planted-crash.toml"),
-            Self::Erasure => include_str!("../../scenarios/erase-me.toml"),
+            Self::Agenda => include_str!("../../../scenarios/planted.toml"),
+            Self::Talk => include_str!("../../../scenarios/planted-talk.toml"),
+            Self::Trade => include_str!("../../../scenarios/planted-trade.toml"),
+            Self::Crash => include_str!("../../../scenarios/planted-crash.toml"),
+            Self::Erasure => include_str!("../../../scenarios/erase-me.toml"),
         }
     }
 }

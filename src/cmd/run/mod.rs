@@ -1,5 +1,7 @@
 //! `stampede run` and `stampede plan`: a scenario, carried out or only shown.
 
+mod screen;
+
 use std::{
     collections::BTreeSet,
     env,
@@ -37,8 +39,8 @@ use tokio::{
 use crate::{
     args::{self, ScenarioArgs, UsageError},
     printing, shell,
-    watching::{self, Screen},
 };
+use screen::Screen;
 
 /// Runs a scenario and prints what it came to.
 pub(crate) fn run(args: &args::Run) -> Result<ExitCode> {
@@ -240,11 +242,11 @@ pub(crate) fn stop_on_signal(stop: Arc<AtomicBool>) -> Result<()> {
                         _ = terminates.recv() => {}
                     }
                     if stop.swap(true, Ordering::Relaxed) {
-                        watching::give_back_terminal();
+                        screen::give_back_terminal();
                         std::process::abort();
                     }
                     // A screen shows it by itself.
-                    if !watching::has_terminal() {
+                    if !screen::has_terminal() {
                         let _unheard = writeln!(
                             io::stderr(),
                             "stopping early; the report is still written (once more to end at once)"

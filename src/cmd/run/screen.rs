@@ -28,7 +28,7 @@ use ratatui::{
 };
 use reports::live::{Law, Live, Mark, Operation, Palette, Second, draw};
 
-use crate::{printing, running::stage_words};
+use crate::{cmd::run::stage_words, printing};
 
 /// Between two drawings.
 const DRAW_EVERY: Duration = Duration::from_millis(250);

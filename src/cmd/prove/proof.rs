@@ -26,7 +26,7 @@ use reports::{
 use server::planted::PlantedBug;
 
 use super::stage::{Stage, place_of};
-use crate::{args::Prove, running::stop_on_signal};
+use crate::{args::Prove, cmd::run::stop_on_signal};
 
 /// What one run came to.
 struct Trial {
