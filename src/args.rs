@@ -114,7 +114,7 @@ pub(crate) struct Run {
         value_name = "BUG",
         conflicts_with = "target"
     )]
-    pub(crate) planted_bug: Option<server::planted::PlantedBug>,
+    pub(crate) planted_bug: Option<server::tamper::PlantedBug>,
 }
 
 /// `stampede plan`
@@ -285,7 +285,7 @@ pub(crate) struct Serve {
     /// Misbehave on purpose, to see a law find it
     #[cfg(feature = "planted-bugs")]
     #[arg(long, env = "STAMPEDE_PLANTED_BUG", value_name = "BUG")]
-    pub(crate) planted_bug: Option<server::planted::PlantedBug>,
+    pub(crate) planted_bug: Option<server::tamper::PlantedBug>,
     /// Print one line of JSON when ready, for programs that start a server
     #[arg(long, hide = true)]
     pub(crate) ready_json: bool,
@@ -297,7 +297,7 @@ pub(crate) struct Prove {
     /// The planted bugs to try; all of them for none
     #[cfg(feature = "planted-bugs")]
     #[arg(value_name = "BUG")]
-    pub(crate) bugs: Vec<server::planted::PlantedBug>,
+    pub(crate) bugs: Vec<server::tamper::PlantedBug>,
     /// Seed of the scenarios, in the place of their own
     #[cfg(feature = "planted-bugs")]
     #[arg(long, env = "STAMPEDE_SEED", value_name = "N", value_parser = seed())]

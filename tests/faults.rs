@@ -256,7 +256,7 @@ for = "600ms"
 }
 
 #[cfg(feature = "planted-bugs")]
-mod planted {
+mod tamper {
     use reports::record::Verdict;
 
     use super::{RACE, only_run, record_of, run_load, tempdir, write};

@@ -21,7 +21,7 @@ fn every_planted_bug_is_found_by_its_law_and_the_honest_server_is_not_accused() 
     let output = prove();
     let (table, told) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{told}\n{table}");
-    let bugs = server::planted::PlantedBug::ALL.len();
+    let bugs = server::tamper::PlantedBug::ALL.len();
     assert_eq!(table.matches("\n| `").count(), bugs, "{table}");
     assert!(table.contains("| none, as it should be |"), "{table}");
 }

@@ -65,7 +65,7 @@ pub fn answer(
         )),
     };
     #[cfg(feature = "planted-bugs")]
-    let answer = crate::planted::read_back(engine, answer);
+    let answer = crate::tamper::read_back(engine, answer);
     engine.release_read(origin, &outcome(answer));
 }
 

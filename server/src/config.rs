@@ -44,7 +44,7 @@ pub struct ServerConfig {
     pub snapshot_every: u64,
     /// What it does wrong, on purpose.
     #[cfg(feature = "planted-bugs")]
-    pub planted_bug: Option<crate::planted::PlantedBug>,
+    pub planted_bug: Option<crate::tamper::PlantedBug>,
 }
 
 impl ServerConfig {

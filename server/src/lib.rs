@@ -33,8 +33,6 @@ mod modes;
 pub mod net;
 pub mod passwords;
 mod pieces;
-#[cfg(feature = "planted-bugs")]
-pub mod planted;
 pub mod presence;
 #[cfg(test)]
 mod promised;
@@ -46,6 +44,8 @@ mod short;
 pub mod snapshot;
 mod spill;
 mod stream;
+#[cfg(feature = "planted-bugs")]
+pub mod tamper;
 pub mod time_base;
 pub mod trail;
 pub mod writer;

@@ -341,7 +341,7 @@ fn start(
     #[cfg(feature = "planted-bugs")]
     let mut engine = engine;
     #[cfg(feature = "planted-bugs")]
-    let log = crate::planted::plant(config, &mut engine, log);
+    let log = crate::tamper::plant(config, &mut engine, log);
     let (writer, synced) = Writer::spawn(log, Arc::clone(vitals))
         .map_err(|error| ServeError::System(error.to_string()))?;
     let hub = Hub::new(HubParts {
@@ -391,7 +391,7 @@ const fn flags(config: &ServerConfig) -> WelcomeFlags {
         Durability::Normal | Durability::None => WelcomeFlags(0),
     };
     #[cfg(feature = "planted-bugs")]
-    let flags = crate::planted::flags(config, flags);
+    let flags = crate::tamper::flags(config, flags);
     flags
 }
 

@@ -421,11 +421,11 @@ impl Connections {
             .push(told.seq, SharedFrame::clone(&told.frame));
         #[cfg(feature = "planted-bugs")]
         {
-            if told.seq != Seq::START && self.meddler.is_deaf(connection.user) {
+            if told.seq != Seq::START && self.tamper.is_deaf(connection.user) {
                 return;
             }
             let id = super::id_of(index, connection.serial);
-            for (seq, frame) in self.meddler.tell(id, told.seq, &told.frame) {
+            for (seq, frame) in self.tamper.tell(id, told.seq, &told.frame) {
                 connection.outbox.push(seq, frame);
             }
         }

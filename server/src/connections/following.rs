@@ -53,11 +53,11 @@ impl Connections {
             connection.told = from;
             connection.outbox.begin_at(from);
             #[cfg(feature = "planted-bugs")]
-            if self.meddler.stalls(from, self.delivery.reached) {
+            if self.tamper.stalls(from, self.delivery.reached) {
                 return;
             }
             #[cfg(feature = "planted-bugs")]
-            let from = self.meddler.resume_from(from);
+            let from = self.tamper.resume_from(from);
             connection.following = Following::Behind(Backlog::new(from, follows, feed).into());
             self.queue_behind(index);
         }
@@ -200,7 +200,7 @@ impl Connections {
         for (seq, frame) in seqs.iter().zip(frames) {
             connection.told = *seq;
             #[cfg(feature = "planted-bugs")]
-            if self.meddler.is_deaf(connection.user) || self.meddler.leaves_out(&frame) {
+            if self.tamper.is_deaf(connection.user) || self.tamper.leaves_out(&frame) {
                 continue;
             }
             connection.outbox.push(*seq, frame);

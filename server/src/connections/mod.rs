@@ -142,7 +142,7 @@ pub(crate) struct Connections {
     /// Those of which nothing was considered, and now may be.
     pub(crate) resumed: Vec<u64>,
     #[cfg(feature = "planted-bugs")]
-    pub(crate) meddler: crate::planted::Meddler,
+    pub(crate) tamper: crate::tamper::Tamper,
 }
 
 impl Connections {
@@ -230,13 +230,13 @@ impl Connections {
         #[cfg(not(feature = "planted-bugs"))]
         let told_at = at;
         #[cfg(feature = "planted-bugs")]
-        let told_at = self.meddler.push_at(at, push.stream);
+        let told_at = self.tamper.push_at(at, push.stream);
         #[cfg(feature = "planted-bugs")]
-        if self.meddler.swallows(push) {
+        if self.tamper.swallows(push) {
             return;
         }
         #[cfg(feature = "planted-bugs")]
-        let forged = self.meddler.receipt(push);
+        let forged = self.tamper.receipt(push);
         #[cfg(feature = "planted-bugs")]
         let push = forged.as_ref().unwrap_or(push);
         self.delivery.push_released(at, told_at, push);
@@ -254,7 +254,7 @@ impl Connections {
         #[cfg(feature = "planted-bugs")]
         let release = &{
             let asker = self.asker(release);
-            self.meddler.release(release, asker, &mut forged)
+            self.tamper.release(release, asker, &mut forged)
         };
         match *release {
             Release::Answer {

@@ -56,7 +56,7 @@ impl Engine {
         #[cfg(not(feature = "planted-bugs"))]
         let executed = self.systems.execute(&cx, &ask.command, &mut outcome);
         #[cfg(feature = "planted-bugs")]
-        let executed = (self.meddler).execute(&mut self.systems, &cx, &ask.command, &mut outcome);
+        let executed = (self.tamper).execute(&mut self.systems, &cx, &ask.command, &mut outcome);
         let executed = match executed {
             Ok(executed) => executed,
             Err(refusal) => {
@@ -127,9 +127,9 @@ impl Engine {
     pub(super) fn used(&mut self, ask: &Ask<'_>, used: Option<Use>) -> Option<Use> {
         if used.is_some() {
             let cx = self.context(self.recorded_at, ask.actor, self.decided.seq, ask.key);
-            (self.meddler).sell_again(&mut self.systems, &cx, &ask.command);
+            (self.tamper).sell_again(&mut self.systems, &cx, &ask.command);
         }
-        self.meddler.used(used)
+        self.tamper.used(used)
     }
 
     /// Time does not fall along the log, whatever the clock does.
@@ -186,14 +186,14 @@ impl Engine {
         #[cfg(feature = "planted-bugs")]
         let mut heard = Vec::new();
         #[cfg(feature = "planted-bugs")]
-        let ask = &self.meddler.hear(ask, &mut heard);
+        let ask = &self.tamper.hear(ask, &mut heard);
         let CommandBytes { kind, schema, .. } = ask.command;
         // The log has it sealed, and the same text at the same place is sealed to the same bytes.
         let mut sealed = std::mem::take(&mut self.sealed);
         let asked = digest(kind, schema, self.logged(used.seq, ask, &mut sealed));
         self.sealed = sealed;
         #[cfg(feature = "planted-bugs")]
-        let asked = self.meddler.asked(asked, used.digest);
+        let asked = self.tamper.asked(asked, used.digest);
         if used.digest != asked {
             return self.refuse_ask(ask, Refusal::with(Code::KEY_REUSED, used.seq.0, 0));
         }

@@ -128,7 +128,7 @@ pub struct Engine {
     sealed: Vec<u8>,
     scratch: Vec<u8>,
     #[cfg(feature = "planted-bugs")]
-    meddler: crate::planted::Meddler,
+    tamper: crate::tamper::Tamper,
 }
 
 impl Engine {
@@ -152,7 +152,7 @@ impl Engine {
             sealed: Vec::new(),
             scratch: Vec::new(),
             #[cfg(feature = "planted-bugs")]
-            meddler: crate::planted::Meddler::default(),
+            tamper: crate::tamper::Tamper::default(),
         }
     }
 
@@ -298,7 +298,7 @@ impl Engine {
         #[cfg(feature = "planted-bugs")]
         let mut heard = Vec::new();
         #[cfg(feature = "planted-bugs")]
-        let ask = &self.meddler.hear(ask, &mut heard);
+        let ask = &self.tamper.hear(ask, &mut heard);
         let waiting = self.building.batch.len();
         if BATCH_LEN_MAX <= waiting || BATCH_BYTES_MAX <= self.building.batch.bytes() {
             return Err(Busy { waiting });
@@ -348,7 +348,7 @@ impl Engine {
         let answered = self.systems.answer(&cx, query, &mut outcome);
         if answered == Ok(Answered::Here) {
             #[cfg(feature = "planted-bugs")]
-            (self.meddler).read(actor, query, self.decided, &mut outcome);
+            (self.tamper).read(actor, query, self.decided, &mut outcome);
             self.release_read(origin, &outcome);
         }
         self.outcome = outcome;
@@ -380,7 +380,7 @@ impl Engine {
     pub fn release_read(&mut self, origin: Origin, outcome: &[u8]) {
         let at = self.decided;
         #[cfg(feature = "planted-bugs")]
-        let at = self.meddler.read_at(at);
+        let at = self.tamper.read_at(at);
         self.release_read_at(origin, at, outcome);
     }
 
@@ -580,8 +580,8 @@ impl Engine {
 
     /// What misbehaves here.
     #[cfg(feature = "planted-bugs")]
-    pub const fn meddler_mut(&mut self) -> &mut crate::planted::Meddler {
-        &mut self.meddler
+    pub const fn tamper_mut(&mut self) -> &mut crate::tamper::Tamper {
+        &mut self.tamper
     }
 
     /// What must be waited for by whatever tells of the newest decided state.

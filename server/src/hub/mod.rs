@@ -60,7 +60,7 @@ pub struct HubParts {
     pub flags: WelcomeFlags,
     /// What it does wrong.
     #[cfg(feature = "planted-bugs")]
-    pub planted_bug: Option<crate::planted::PlantedBug>,
+    pub planted_bug: Option<crate::tamper::PlantedBug>,
 }
 
 impl std::fmt::Debug for HubParts {
@@ -118,7 +118,7 @@ impl Hub {
     pub fn new(parts: HubParts) -> Self {
         let mut connections = Connections {
             #[cfg(feature = "planted-bugs")]
-            meddler: crate::planted::Meddler::new(parts.planted_bug)
+            tamper: crate::tamper::Tamper::new(parts.planted_bug)
                 .found_at(parts.engine.durable().seq),
             ..Connections::default()
         };
@@ -187,7 +187,7 @@ impl Hub {
             Err(busy) => self.refuse_busy(origin, busy, BUSY_RETRY_MS),
         }
         #[cfg(feature = "planted-bugs")]
-        crate::planted::invent(&mut self.parts.engine, wall, ask);
+        crate::tamper::invent(&mut self.parts.engine, wall, ask);
     }
 
     /// Submits a command, and looks into the log if that takes it. An error says where it looked.

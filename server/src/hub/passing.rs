@@ -152,7 +152,7 @@ impl Hub {
         let now = self.wall_ms();
         for coming in std::mem::take(&mut self.connections.comings) {
             #[cfg(feature = "planted-bugs")]
-            if self.connections.meddler.overlooks(&coming) {
+            if self.connections.tamper.overlooks(&coming) {
                 continue;
             }
             let (user, changed) = match coming {
@@ -170,7 +170,7 @@ impl Hub {
                 #[cfg(not(feature = "planted-bugs"))]
                 let told = [changed];
                 #[cfg(feature = "planted-bugs")]
-                let told = self.connections.meddler.announce(changed);
+                let told = self.connections.tamper.announce(changed);
                 for changed in told {
                     let frame = encode(&changed.into(), &self.connections.delivery.gauge);
                     let delivery = &mut self.connections.delivery;

@@ -124,7 +124,7 @@ impl Hub {
         let cursor = self.parts.engine.systems().accounts.cursor(person.session);
         let from = subscribe.from.or(cursor).unwrap_or(head);
         #[cfg(feature = "planted-bugs")]
-        let from = self.connections.meddler.cursor(from, furthest);
+        let from = self.connections.tamper.cursor(from, furthest);
         if head < from {
             return self.refuse(origin, Refusal::with(Code::FROM_AHEAD, from.0, head.0));
         }

@@ -23,7 +23,7 @@ use reports::{
     record::{LawRecord, Verdict, ViolationRecord},
     verdict::EXIT_INTERNAL,
 };
-use server::planted::PlantedBug;
+use server::tamper::PlantedBug;
 
 use super::stage::{Stage, place_of};
 use crate::{args::Prove, cmd::run::stop_on_signal};

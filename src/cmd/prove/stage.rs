@@ -3,7 +3,7 @@
 //! Every law of the harness is there for at least one bug. A bug may break others too: the table of
 //! the proof names them all, but what counts is that its own law finds it.
 
-use server::planted::PlantedBug;
+use server::tamper::PlantedBug;
 
 /// A scenario that bugs can show themselves in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

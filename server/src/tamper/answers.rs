@@ -3,7 +3,7 @@
 //!
 //! An answer goes in when it is released; what its asker is told in its place comes out. Everything
 //! forged is made of the systems' own words. Deliberately absent: what is decided and logged, which
-//! stays honest here (see `meddler`).
+//! stays honest here (see `tamper`).
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use protocol::{
     },
 };
 
-use super::{Meddler, PlantedBug};
+use super::{PlantedBug, Tamper};
 use crate::log::Head;
 
 /// Entries that a short memory keeps.
@@ -24,7 +24,7 @@ const REMEMBERED: usize = 10;
 /// Cents nobody sold.
 const INVENTED: u64 = 10_000_000;
 
-/// What the answerer remembers: the last message of everybody, by conversation, as it was answered.
+/// What the answers remembers: the last message of everybody, by conversation, as it was answered.
 #[derive(Debug, Default)]
 pub(super) struct Answerer {
     sent: BTreeMap<(UserId, u64), (u64, Head)>,
@@ -33,7 +33,7 @@ pub(super) struct Answerer {
 /// The event or the answer of an accepted outcome.
 type Word<'a> = (Kind, u8, &'a [u8]);
 
-impl Meddler {
+impl Tamper {
     /// What `user` is told in the place of an answer, if anything, and from where.
     pub(super) fn forge(&mut self, user: UserId, at: &mut Head, honest: &[u8]) -> Option<Vec<u8>> {
         let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(honest) else {
@@ -60,17 +60,17 @@ impl Meddler {
             return None;
         };
         let whose = (user, sent.conversation);
-        let before = self.answerer.sent.insert(whose, (sent.index, *at));
-        if self.strikes(PlantedBug::DeniedMessage) {
+        let before = self.answers.sent.insert(whose, (sent.index, *at));
+        if self.is_due(PlantedBug::DeniedMessage) {
             let mut outcome = Vec::new();
             encode_refused(&Refusal::new(Code::NOT_ALLOWED), &mut outcome);
             return Some(outcome);
         }
         let (index, earlier) = before.filter(|before| before.0 < sent.index)?;
-        if self.strikes(PlantedBug::StalePosition) {
+        if self.is_due(PlantedBug::StalePosition) {
             *at = earlier;
         }
-        if self.strikes(PlantedBug::StaleIndex) {
+        if self.is_due(PlantedBug::StaleIndex) {
             sent.index = index;
             return Some(accepted(word, |out| chat::Event::from(sent).encode(out)));
         }
@@ -86,12 +86,12 @@ impl Meddler {
         let len = entries.len();
         let is_falling = entries.is_sorted_by(|one, next| next.entry.index < one.entry.index);
         let own = entries.iter().position(|it| it.entry.author == user);
-        if 3 <= len && self.strikes(PlantedBug::HoledPage) {
+        if 3 <= len && self.is_due(PlantedBug::HoledPage) {
             entries.remove(1);
-        } else if REMEMBERED < len && self.strikes(PlantedBug::ShortMemory) {
+        } else if REMEMBERED < len && self.is_due(PlantedBug::ShortMemory) {
             entries.truncate(REMEMBERED);
         } else if let Some(own) = own.filter(|_| is_falling)
-            && self.strikes(PlantedBug::ForgottenMessage)
+            && self.is_due(PlantedBug::ForgottenMessage)
         {
             entries.drain(..=own);
         } else {
@@ -106,9 +106,9 @@ impl Meddler {
         else {
             return None;
         };
-        if added.changed && self.strikes(PlantedBug::DeniedFavourite) {
+        if added.changed && self.is_due(PlantedBug::DeniedFavourite) {
             added.changed = false;
-        } else if !added.changed && self.strikes(PlantedBug::DoubleFavourite) {
+        } else if !added.changed && self.is_due(PlantedBug::DoubleFavourite) {
             (added.changed, added.count) = (true, added.count + 1);
         } else {
             return None;
@@ -122,15 +122,15 @@ impl Meddler {
         let mut answer = catalogue::Answer::decode(word.0, word.1, word.2).ok()?;
         let is_forged = match &mut answer {
             catalogue::Answer::Favourites(page) => {
-                let strikes = self.strikes(PlantedBug::MiscountedFavourites);
-                page.count += u32::from(strikes);
-                strikes
+                let is_due = self.is_due(PlantedBug::MiscountedFavourites);
+                page.count += u32::from(is_due);
+                is_due
             }
             catalogue::Answer::Items(page) => {
                 let items = &mut page.items;
-                if !items.is_empty() && self.strikes(PlantedBug::IncompleteSearch) {
+                if !items.is_empty() && self.is_due(PlantedBug::IncompleteSearch) {
                     items.pop().is_some()
-                } else if 2 <= items.len() && self.strikes(PlantedBug::UnorderedSearch) {
+                } else if 2 <= items.len() && self.is_due(PlantedBug::UnorderedSearch) {
                     items.swap(0, 1);
                     true
                 } else {
@@ -148,12 +148,12 @@ impl Meddler {
         if parts.is_empty() {
             return None;
         }
-        if self.strikes(PlantedBug::MissingPart) {
+        if self.is_due(PlantedBug::MissingPart) {
             parts.pop();
-        } else if self.strikes(PlantedBug::FallingTotal) {
+        } else if self.is_due(PlantedBug::FallingTotal) {
             parts.clear();
             *total = Sum::default();
-        } else if self.strikes(PlantedBug::InflatedTotal) {
+        } else if self.is_due(PlantedBug::InflatedTotal) {
             total.cents += INVENTED;
             parts.first_mut()?.sum.cents += INVENTED;
         } else {
@@ -202,10 +202,10 @@ mod tests {
 
     /// What is told of a hundred answers, and from where.
     fn told(bug: PlantedBug, honest: impl Fn(u64) -> Vec<u8>) -> Vec<(u64, Vec<u8>)> {
-        let mut meddler = Meddler::new(Some(bug));
+        let mut tamper = Tamper::new(Some(bug));
         let tell = |nth| {
             let (honest, mut at) = (honest(nth), head(nth));
-            let forged = meddler.forge(ANN, &mut at, &honest);
+            let forged = tamper.forge(ANN, &mut at, &honest);
             (at.seq.0, forged.unwrap_or(honest))
         };
         (1..=100).map(tell).collect()

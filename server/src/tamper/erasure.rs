@@ -15,7 +15,7 @@ use protocol::{
     },
 };
 
-use super::{Meddler, PlantedBug, answerer::accepted};
+use super::{PlantedBug, Tamper, answers::accepted};
 
 /// What was shown of people.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(super) struct Keepsake {
 /// An accepted outcome: its kind, its schema, its body.
 type Word<'a> = (Kind, u8, &'a [u8]);
 
-impl Meddler {
+impl Tamper {
     /// What somebody is told in the place of an answer, if these bugs have their turn.
     pub(super) fn forge_erased(&mut self, word: Word<'_>) -> Option<Vec<u8>> {
         match self.bug()? {
@@ -52,13 +52,13 @@ impl Meddler {
             };
             let at = (entry.conversation, entry.index);
             if !text.as_bytes().is_empty() {
-                self.keepsake.texts.insert(at, entry.content.clone());
-                if self.strikes(PlantedBug::WipedWords) {
+                self.erasure.texts.insert(at, entry.content.clone());
+                if self.is_due(PlantedBug::WipedWords) {
                     entry.content = Content::Text("".into());
                     is_forged = true;
                 }
-            } else if let Some(words) = self.keepsake.texts.get(&at).cloned()
-                && self.strikes(PlantedBug::RememberedWords)
+            } else if let Some(words) = self.erasure.texts.get(&at).cloned()
+                && self.is_due(PlantedBug::RememberedWords)
             {
                 entry.content = words;
                 is_forged = true;
@@ -77,9 +77,9 @@ impl Meddler {
         let last = page.people.last().map(|view| view.user);
         // Whoever would stand on this page and does not is no more.
         let gone = |view: &&presence::PresenceView| Some(view.user) < last && !is_there(view.user);
-        let has_lost = self.keepsake.people.iter().find(gone).cloned();
-        self.keepsake.people.clone_from(&page.people);
-        let lost = has_lost.filter(|_| self.strikes(PlantedBug::LingeringPerson))?;
+        let has_lost = self.erasure.people.iter().find(gone).cloned();
+        self.erasure.people.clone_from(&page.people);
+        let lost = has_lost.filter(|_| self.is_due(PlantedBug::LingeringPerson))?;
         let mut people = page.people;
         people.push(lost);
         people.sort_unstable_by_key(|view| view.user);
@@ -95,8 +95,8 @@ mod tests {
     use super::*;
 
     /// What is told in the place of this answer, by a server that was asked for it before.
-    fn told(meddler: &mut Meddler, honest: &[u8], kind: (Kind, u8)) -> Option<Vec<u8>> {
-        meddler.forge_erased((kind.0, kind.1, honest))
+    fn told(tamper: &mut Tamper, honest: &[u8], kind: (Kind, u8)) -> Option<Vec<u8>> {
+        tamper.forge_erased((kind.0, kind.1, honest))
     }
 
     fn page(texts: &[&str]) -> chat::Answer {
@@ -117,11 +117,11 @@ mod tests {
 
     /// The texts shown of each of these pages, one asked for after the other.
     fn texts(bug: PlantedBug, pages: &[&[&str]]) -> Vec<Vec<String>> {
-        let mut meddler = Meddler::new(Some(bug));
+        let mut tamper = Tamper::new(Some(bug));
         let show = |texts: &&[&str]| {
             let (honest, mut body) = (page(texts), Vec::new());
             honest.encode(&mut body);
-            let Some(forged) = told(&mut meddler, &body, honest.kind()) else {
+            let Some(forged) = told(&mut tamper, &body, honest.kind()) else {
                 return texts.iter().map(|text| (*text).to_owned()).collect();
             };
             let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(&forged) else {
@@ -170,12 +170,12 @@ mod tests {
                 people: users.iter().map(view).collect(),
             })
         };
-        let mut meddler = Meddler::new(Some(PlantedBug::LingeringPerson));
+        let mut tamper = Tamper::new(Some(PlantedBug::LingeringPerson));
         let mut forged = Vec::new();
         for users in [&[1, 2, 3, 9][..], &[2, 3, 9], &[3, 9], &[9], &[9]] {
             let (honest, mut body) = (list(users), Vec::new());
             honest.encode(&mut body);
-            forged.push(told(&mut meddler, &body, honest.kind()).is_some());
+            forged.push(told(&mut tamper, &body, honest.kind()).is_some());
         }
         assert_eq!(forged, [false, false, false, true, false]);
     }

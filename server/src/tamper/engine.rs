@@ -22,10 +22,10 @@ use protocol::{
 
 use super::{
     PlantedBug,
-    answerer::Answerer,
-    keepsake::Keepsake,
-    teller::Teller,
-    trader::{Trader, round},
+    answers::Answerer,
+    commerce::{Trader, round},
+    delivery::Teller,
+    erasure::Keepsake,
 };
 use crate::{
     domain::{
@@ -40,7 +40,7 @@ use crate::{
 
 /// See the head of this file.
 #[derive(Debug, Default)]
-pub struct Meddler {
+pub struct Tamper {
     bug: Option<PlantedBug>,
     /// Where the server found its log when it started.
     pub(super) found_at: Seq,
@@ -57,10 +57,10 @@ pub struct Meddler {
     news: BTreeMap<UserId, (Head, u64)>,
     /// Where the read under way is said to be from.
     read_at: Option<Head>,
-    pub(super) answerer: Answerer,
-    pub(super) keepsake: Keepsake,
-    pub(super) teller: Teller,
-    pub(super) trader: Trader,
+    pub(super) answers: Answerer,
+    pub(super) erasure: Keepsake,
+    pub(super) delivery: Teller,
+    pub(super) commerce: Trader,
 }
 
 #[derive(Debug, Clone)]
@@ -69,7 +69,7 @@ struct View {
     outcome: Vec<u8>,
 }
 
-impl Meddler {
+impl Tamper {
     /// Does what `bug` does; nothing at all without one.
     #[must_use]
     pub fn new(bug: Option<PlantedBug>) -> Self {
@@ -93,7 +93,7 @@ impl Meddler {
     }
 
     /// Whether the bug is `bug` and takes this opportunity.
-    pub(super) fn strikes(&mut self, bug: PlantedBug) -> bool {
+    pub(super) fn is_due(&mut self, bug: PlantedBug) -> bool {
         if self.bug != Some(bug) {
             return false;
         }
@@ -160,9 +160,9 @@ impl Meddler {
         }
         let command = Command::from(word);
         match systems.agenda.decide(cx, &command) {
-            Ok(_) if self.strikes(PlantedBug::FalseRefusal) => Some(Forged::TAKEN),
+            Ok(_) if self.is_due(PlantedBug::FalseRefusal) => Some(Forged::TAKEN),
             Ok(_) => {
-                if self.strikes(PlantedBug::UnloggedChange) {
+                if self.is_due(PlantedBug::UnloggedChange) {
                     promote_in_secret(systems, cx);
                 }
                 None
@@ -170,7 +170,7 @@ impl Meddler {
             Err(Refusal {
                 code: Code::SLOT_TAKEN,
                 ..
-            }) if !holds(systems, cx, slot) && self.strikes(PlantedBug::DoubleBooking) => {
+            }) if !holds(systems, cx, slot) && self.is_due(PlantedBug::DoubleBooking) => {
                 let event = Event::from(Reserved { slot });
                 systems.agenda.apply(cx, &command, &event);
                 Some(Forged::Accepted(event))
@@ -185,11 +185,11 @@ impl Meddler {
             return Some(Forged::Refused(Code::UNKNOWN_BOOKING));
         }
         let event = systems.agenda.decide(cx, &Command::from(word)).ok()?;
-        if self.strikes(PlantedBug::DeniedCancel) {
+        if self.is_due(PlantedBug::DeniedCancel) {
             return Some(Forged::Refused(Code::UNKNOWN_BOOKING));
         }
         // A hold that stayed would still run out, and be over twice in the log.
-        if is_confirmed(systems, cx, word.booking) && self.strikes(PlantedBug::LostCancel) {
+        if is_confirmed(systems, cx, word.booking) && self.is_due(PlantedBug::LostCancel) {
             self.undead.insert(word.booking);
             return Some(Forged::Accepted(event));
         }
@@ -201,7 +201,7 @@ impl Meddler {
         let Ok(Event::Held(mut held)) = systems.agenda.decide(cx, &command) else {
             return None;
         };
-        if !self.strikes(PlantedBug::ShortHold) {
+        if !self.is_due(PlantedBug::ShortHold) {
             return None;
         }
         held.until = cx.now + (held.until - cx.now) / 2;
@@ -218,7 +218,7 @@ impl Meddler {
         let last = *self.last_in_line.get(&word.slot)?;
         if last == promoted.user
             || !waits(systems, cx, last, word.slot)
-            || !self.strikes(PlantedBug::QueueJump)
+            || !self.is_due(PlantedBug::QueueJump)
         {
             return None;
         }
@@ -233,7 +233,7 @@ impl Meddler {
         if let Some(cursed) = self.slots.get(&slot) {
             return *cursed;
         }
-        let cursed = self.strikes(PlantedBug::NobodyWins);
+        let cursed = self.is_due(PlantedBug::NobodyWins);
         self.slots.insert(slot, cursed);
         cursed
     }
@@ -250,7 +250,7 @@ impl Meddler {
 
     /// The digest of a command that comes under a key which was used for one with the digest `used`.
     pub fn asked<T: PartialEq>(&mut self, asked: T, used: T) -> T {
-        if asked != used && self.strikes(PlantedBug::ReusedKey) {
+        if asked != used && self.is_due(PlantedBug::ReusedKey) {
             return used;
         }
         asked
@@ -258,7 +258,7 @@ impl Meddler {
 
     /// What a key is said to have been used for.
     pub fn used(&mut self, used: Option<Use>) -> Option<Use> {
-        used.filter(|_| !self.strikes(PlantedBug::DuplicateEffect))
+        used.filter(|_| !self.is_due(PlantedBug::DuplicateEffect))
     }
 
     /// Changes what a query is answered with, and from where.
@@ -285,12 +285,12 @@ impl Meddler {
         let is_mine = matches!(query, Query::MyBookings(_));
         let is_past = old.at.seq < now.seq;
         let is_changed = old.outcome != *outcome;
-        if (is_slots && is_past && self.strikes(PlantedBug::StaleRead))
-            || (is_mine && is_changed && self.strikes(PlantedBug::ForgottenWrite))
+        if (is_slots && is_past && self.is_due(PlantedBug::StaleRead))
+            || (is_mine && is_changed && self.is_due(PlantedBug::ForgottenWrite))
         {
             self.read_at = Some(old.at);
             outcome.clone_from(&old.outcome);
-        } else if is_slots && is_changed && self.strikes(PlantedBug::OldView) {
+        } else if is_slots && is_changed && self.is_due(PlantedBug::OldView) {
             outcome.clone_from(&old.outcome);
         }
     }
@@ -311,7 +311,7 @@ impl Meddler {
         let mut release = *release;
         match &mut release {
             Release::Answer { at, outcome, .. } => {
-                if self.strikes(PlantedBug::WrongHash) {
+                if self.is_due(PlantedBug::WrongHash) {
                     at.hash.0[0] ^= 1;
                 }
                 if let Some(forged) = user.and_then(|user| self.forge(user, at, outcome)) {
@@ -338,7 +338,7 @@ impl Meddler {
         let (first, count) = self.news.entry(user).or_insert((honest, 0));
         let (first, before) = (*first, *count);
         *count += 1;
-        if 2 <= before && self.strikes(PlantedBug::OldNews) {
+        if 2 <= before && self.is_due(PlantedBug::OldNews) {
             return first;
         }
         honest
@@ -413,7 +413,7 @@ pub fn invent(engine: &mut Engine, wall: u64, ask: &Ask<'_>) {
     else {
         return;
     };
-    if !engine.meddler_mut().strikes(PlantedBug::PhantomBooking) {
+    if !engine.tamper_mut().is_due(PlantedBug::PhantomBooking) {
         return;
     }
     slot.slot ^= 1;
@@ -441,14 +441,12 @@ pub fn read_back(
 ) -> Result<LogAnswer, Refusal> {
     let bug = PlantedBug::RewrittenRecord;
     match answer {
-        Ok(LogAnswer::LogPage(LogPage { mut records }))
-            if engine.meddler_mut().bug == Some(bug) =>
-        {
+        Ok(LogAnswer::LogPage(LogPage { mut records })) if engine.tamper_mut().bug == Some(bug) => {
             let (reserve, _) = Command::from(Reserve { slot: SLOT_ANY }).kind();
-            let strikes = |record: &&mut OwnedRecord| {
+            let is_due = |record: &&mut OwnedRecord| {
                 record.kind == reserve && record.seq.0.is_multiple_of(bug.every())
             };
-            for record in records.iter_mut().filter(strikes) {
+            for record in records.iter_mut().filter(is_due) {
                 record.recorded_at += 1;
             }
             Ok(LogPage { records }.into())

@@ -13,10 +13,10 @@ use protocol::{
     },
 };
 
-use super::{Meddler, PlantedBug};
+use super::{PlantedBug, Tamper};
 use crate::domain::{Context, System, Systems, systems::CommandBytes};
 
-/// What the trader remembers.
+/// What the commerce remembers.
 #[derive(Debug, Default)]
 pub(super) struct Trader {
     /// The parts of each total as they were shown last.
@@ -30,7 +30,7 @@ pub(super) struct Trader {
 /// Items, and the answer that named them.
 type Favourites = (BTreeSet<u64>, Vec<u8>);
 
-impl Meddler {
+impl Tamper {
     /// Notes which items are taken out of the catalogue.
     pub(super) fn note_removal(
         &mut self,
@@ -42,7 +42,7 @@ impl Meddler {
         if let Ok(command @ catalogue::Command::RemoveItem(word)) = command
             && systems.catalogue.decide(cx, &command).is_ok()
         {
-            self.trader.removed.insert(word.item);
+            self.commerce.removed.insert(word.item);
         }
     }
 
@@ -58,14 +58,16 @@ impl Meddler {
         let items: BTreeSet<u64> = page.items.iter().map(|view| view.item).collect();
         let new = (items, outcome.clone());
         let what = (actor, query.body.to_vec());
-        let Some((old, old_outcome)) = self.trader.favourites.insert(what, new.clone()) else {
+        let Some((old, old_outcome)) = self.commerce.favourites.insert(what, new.clone()) else {
             return;
         };
         let mut gone = old.difference(&new.0);
-        let of_removed = gone.clone().any(|item| self.trader.removed.contains(item));
-        let of_others = gone.any(|item| !self.trader.removed.contains(item));
-        if (of_removed && self.strikes(PlantedBug::FavouriteOfRemovedItem))
-            || (of_others && self.strikes(PlantedBug::ResurrectedFavourite))
+        let of_removed = gone
+            .clone()
+            .any(|item| self.commerce.removed.contains(item));
+        let of_others = gone.any(|item| !self.commerce.removed.contains(item));
+        if (of_removed && self.is_due(PlantedBug::FavouriteOfRemovedItem))
+            || (of_others && self.is_due(PlantedBug::ResurrectedFavourite))
         {
             *outcome = old_outcome;
         }
@@ -88,7 +90,7 @@ impl Meddler {
         word.sale = SaleId(id);
         let command = sales::Command::from(word);
         if let Ok(event) = systems.sales.decide(cx, &command)
-            && self.strikes(PlantedBug::SaleCountedTwice)
+            && self.is_due(PlantedBug::SaleCountedTwice)
         {
             systems.sales.apply(cx, &command, &event);
         }
@@ -127,10 +129,10 @@ impl Meddler {
         };
         let mut what = query.kind.0.to_le_bytes().to_vec();
         what.extend(query.body);
-        let old = self.trader.parts.insert((actor, what), parts.clone());
+        let old = self.commerce.parts.insert((actor, what), parts.clone());
         let old = old.filter(|old| old.iter().any(|part| part.reflects != reflects));
         if let Some(old) = old
-            && self.strikes(PlantedBug::MixedTotals)
+            && self.is_due(PlantedBug::MixedTotals)
         {
             *parts = old;
             outcome.clear();

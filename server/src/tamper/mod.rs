@@ -6,23 +6,23 @@
 //! with the feature `planted-bugs`, which no default build has, and does nothing until a bug is
 //! chosen by name. A server with one says so in its welcome and when it starts.
 //!
-//! `bug` names them, `meddler` is what they do to the engine, `answerer` to answers on their way out,
-//! `keepsake` to
-//! answers about people who were erased, `teller` to pushes and presence, `trader` to the catalogue and the sales; `late_log` is the log that
+//! `bug` names them, `tamper` is what they do to the engine, `answers` to answers on their way out,
+//! `erasure` to
+//! answers about people who were erased, `delivery` to pushes and presence, `commerce` to the catalogue and the sales; `late_log` is the log that
 //! is asked to keep things and does not yet, `slow_log` one that takes its time.
 
-mod answerer;
+mod answers;
 mod bug;
-mod keepsake;
+mod commerce;
+mod delivery;
+mod engine;
+mod erasure;
 mod late_log;
-mod meddler;
 mod slow_log;
-mod teller;
-mod trader;
 
 pub use bug::{PlantedBug, UnknownBug};
+pub use engine::{Tamper, invent, read_back};
 pub use late_log::LateLog;
-pub use meddler::{Meddler, invent, read_back};
 pub use slow_log::SlowLog;
 
 use protocol::message::WelcomeFlags;
@@ -36,7 +36,7 @@ pub fn plant(
     engine: &mut Engine,
     log: Box<dyn EventLog>,
 ) -> Box<dyn EventLog> {
-    *engine.meddler_mut() = Meddler::new(config.planted_bug);
+    *engine.tamper_mut() = Tamper::new(config.planted_bug);
     match config.planted_bug {
         Some(PlantedBug::AckBeforeCommit) => Box::new(LateLog::new(log)),
         Some(PlantedBug::Slow) => Box::new(SlowLog::new(log)),

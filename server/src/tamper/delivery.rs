@@ -1,7 +1,7 @@
 //! What planted bugs do to what people are told: pushes, receipts, and who is here.
 //!
 //! The connections and the hub ask at each place where a bug can strike; it does the honest thing
-//! unless its bug has its turn. Deliberately absent: what is decided and logged (see `meddler`).
+//! unless its bug has its turn. Deliberately absent: what is decided and logged (see `tamper`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use protocol::{
     },
 };
 
-use super::{Meddler, PlantedBug};
+use super::{PlantedBug, Tamper};
 use crate::{
     connections::{Coming, outbox::SharedFrame},
     domain::systems::PushBytes,
@@ -30,7 +30,7 @@ const EARLY: u64 = 40;
 /// By how much the time of a going is wrong, milliseconds.
 const MINUTE: u64 = 60_000;
 
-/// What the teller remembers.
+/// What the delivery remembers.
 #[derive(Debug, Default)]
 pub(super) struct Teller {
     /// A frame that one connection is to get after its next one.
@@ -54,7 +54,7 @@ struct Told {
     is_halved: bool,
 }
 
-impl Meddler {
+impl Tamper {
     /// The frames that a connection is given in the place of this one.
     pub(crate) fn tell(
         &mut self,
@@ -66,7 +66,7 @@ impl Meddler {
         if seq == Seq::START {
             return vec![honest];
         }
-        if let Some((_, held_seq, held)) = self.teller.held.take_if(|held| held.0 == id) {
+        if let Some((_, held_seq, held)) = self.delivery.held.take_if(|held| held.0 == id) {
             let late = (held_seq, held);
             return if self.bug() == Some(PlantedBug::TwoOrders) {
                 swapped(&late, &honest).unwrap_or_else(|| vec![late, honest])
@@ -78,19 +78,19 @@ impl Meddler {
             return vec![honest];
         };
         self.note(id, seq, frame);
-        if self.strikes(PlantedBug::LostMessage) || self.is_kept_from(id) {
+        if self.is_due(PlantedBug::LostMessage) || self.is_kept_from(id) {
             return Vec::new();
         }
         let holds =
-            self.strikes(PlantedBug::ReorderedConversation) || self.strikes(PlantedBug::TwoOrders);
-        if holds && self.teller.held.is_none() {
-            self.teller.held = Some((id, seq, frame.clone()));
+            self.is_due(PlantedBug::ReorderedConversation) || self.is_due(PlantedBug::TwoOrders);
+        if holds && self.delivery.held.is_none() {
+            self.delivery.held = Some((id, seq, frame.clone()));
             return Vec::new();
         }
-        if self.strikes(PlantedBug::ToldTwice) {
+        if self.is_due(PlantedBug::ToldTwice) {
             return vec![honest.clone(), honest];
         }
-        if matches!(entry.content, Content::Text(_)) && self.strikes(PlantedBug::AlteredWords) {
+        if matches!(entry.content, Content::Text(_)) && self.is_due(PlantedBug::AlteredWords) {
             let content = Content::Text("something else".into());
             return vec![(seq, with_entry(frame, Entry { content, ..entry }))];
         }
@@ -99,31 +99,31 @@ impl Meddler {
 
     /// An entry is handed to a connection.
     fn note(&mut self, id: u64, seq: Seq, frame: &SharedFrame) {
-        if self.teller.newest.seq != seq {
-            let is_halved = self.strikes(PlantedBug::HalfTold);
+        if self.delivery.newest.seq != seq {
+            let is_halved = self.is_due(PlantedBug::HalfTold);
             let newest = Told {
                 seq,
                 frame: Some(frame.clone()),
                 to: BTreeSet::new(),
                 is_halved,
             };
-            self.teller.before = mem::replace(&mut self.teller.newest, newest);
+            self.delivery.before = mem::replace(&mut self.delivery.newest, newest);
         }
-        self.teller.newest.to.insert(id);
+        self.delivery.newest.to.insert(id);
     }
 
     /// Whether the newest entry is not for this connection after all.
     fn is_kept_from(&self, id: u64) -> bool {
-        let newest = &self.teller.newest;
+        let newest = &self.delivery.newest;
         newest.is_halved && newest.to.contains(&id) && newest.to.len() % 2 == 1
     }
 
     /// The entry before the newest one, if this connection was not told it and now is.
     fn leaked_to(&mut self, id: u64) -> Option<(Seq, SharedFrame)> {
-        let Told { seq, frame, to, .. } = &self.teller.before;
+        let Told { seq, frame, to, .. } = &self.delivery.before;
         let leaked = (*seq, frame.as_ref()?.clone());
         let is_stranger = !to.contains(&id);
-        (is_stranger && self.strikes(PlantedBug::LeakedMessage)).then_some(leaked)
+        (is_stranger && self.is_due(PlantedBug::LeakedMessage)).then_some(leaked)
     }
 
     /// Whether somebody is told nothing of what is logged.
@@ -136,39 +136,39 @@ impl Meddler {
     pub(crate) fn swallows(&mut self, push: &PushBytes) -> bool {
         let chat = Push::decode(push.kind, push.schema, &push.body);
         if matches!(chat, Ok(Push::Receipt(_))) {
-            return self.strikes(PlantedBug::LostReceipt);
+            return self.is_due(PlantedBug::LostReceipt);
         }
         let agenda = agenda::Event::decode(push.kind, push.schema, &push.body);
-        matches!(agenda, Ok(agenda::Event::Promoted(_))) && self.strikes(PlantedBug::LostPromotion)
+        matches!(agenda, Ok(agenda::Event::Promoted(_))) && self.is_due(PlantedBug::LostPromotion)
     }
 
     /// Whether an entry is left out of what a connection missed.
     pub(crate) fn leaves_out(&mut self, frame: &SharedFrame) -> bool {
-        entry_of(frame).is_some() && self.strikes(PlantedBug::LostBacklog)
+        entry_of(frame).is_some() && self.is_due(PlantedBug::LostBacklog)
     }
 
     /// Whether a connection that goes on from `from`, when everything up to `reached` was told
     /// already, is told nothing any more.
     pub(crate) fn stalls(&mut self, from: Seq, reached: Seq) -> bool {
-        from < reached && self.strikes(PlantedBug::StalledBacklog)
+        from < reached && self.is_due(PlantedBug::StalledBacklog)
     }
 
     /// Where a connection goes on from, when another one of the same person is at `other`.
     pub(crate) fn cursor(&mut self, honest: Seq, other: Option<Seq>) -> Seq {
         match other.filter(|other| honest < *other) {
-            Some(other) if self.strikes(PlantedBug::SharedCursor) => other,
+            Some(other) if self.is_due(PlantedBug::SharedCursor) => other,
             Some(_) | None => honest,
         }
     }
 
     /// What is told in the place of a coming or going.
     pub(crate) fn announce(&mut self, honest: PresenceChanged) -> Vec<PresenceChanged> {
-        let going = self.teller.goings.get(&honest.user).copied();
+        let going = self.delivery.goings.get(&honest.user).copied();
         if !honest.online {
-            self.teller.goings.insert(honest.user, honest);
-            return if self.strikes(PlantedBug::UntoldGoing) {
+            self.delivery.goings.insert(honest.user, honest);
+            return if self.is_due(PlantedBug::UntoldGoing) {
                 Vec::new()
-            } else if self.strikes(PlantedBug::FallingLastSeen) {
+            } else if self.is_due(PlantedBug::FallingLastSeen) {
                 let last_seen = honest.last_seen.saturating_sub(MINUTE);
                 vec![PresenceChanged {
                     last_seen,
@@ -179,7 +179,7 @@ impl Meddler {
             };
         }
         match going {
-            Some(going) if self.strikes(PlantedBug::LateGoing) => {
+            Some(going) if self.is_due(PlantedBug::LateGoing) => {
                 let epoch = honest.epoch;
                 vec![honest, PresenceChanged { epoch, ..going }]
             }
@@ -189,10 +189,10 @@ impl Meddler {
 
     /// The position behind which a connection really goes on.
     pub(crate) fn resume_from(&mut self, honest: Seq) -> Seq {
-        if self.strikes(PlantedBug::DuplicateAfterReconnect) {
+        if self.is_due(PlantedBug::DuplicateAfterReconnect) {
             return Seq(honest.0.saturating_sub(EARLY));
         }
-        if self.strikes(PlantedBug::BacklogLostInCrash) {
+        if self.is_due(PlantedBug::BacklogLostInCrash) {
             return honest.max(self.found_at);
         }
         honest
@@ -204,9 +204,9 @@ impl Meddler {
             return None;
         };
         let whose = (receipt.conversation, receipt.user);
-        let before = self.teller.receipts.insert(whose, receipt);
+        let before = self.delivery.receipts.insert(whose, receipt);
         let forged = match before {
-            Some(before) if 0 < before.delivered && self.strikes(PlantedBug::FallingReceipt) => {
+            Some(before) if 0 < before.delivered && self.is_due(PlantedBug::FallingReceipt) => {
                 let delivered = before.delivered - 1;
                 Receipt {
                     delivered,
@@ -214,7 +214,7 @@ impl Meddler {
                     ..receipt
                 }
             }
-            _ if self.strikes(PlantedBug::PrematureReceipt) => Receipt {
+            _ if self.is_due(PlantedBug::PrematureReceipt) => Receipt {
                 delivered: receipt.delivered + 1,
                 ..receipt
             },
@@ -231,7 +231,7 @@ impl Meddler {
     /// Whether nobody notices that somebody is gone.
     pub(crate) fn overlooks(&mut self, coming: &Coming) -> bool {
         match coming {
-            Coming::Left(_) => self.strikes(PlantedBug::StuckPresence),
+            Coming::Left(_) => self.is_due(PlantedBug::StuckPresence),
             Coming::Arrived(_) => false,
         }
     }
@@ -311,8 +311,8 @@ mod tests {
 
     const CONNECTION: u64 = 7;
 
-    fn meddler(bug: PlantedBug) -> Meddler {
-        Meddler::new(Some(bug))
+    fn tamper(bug: PlantedBug) -> Tamper {
+        Tamper::new(Some(bug))
     }
 
     fn frame(seq: u64, index: u64) -> SharedFrame {
@@ -340,8 +340,8 @@ mod tests {
 
     /// Indices and times of the entries told, in order, when a hundred of them are pushed.
     fn told(bug: PlantedBug) -> Vec<(u64, u64)> {
-        let mut meddler = meddler(bug);
-        let pushes = (1..=100).flat_map(|at| meddler.tell(CONNECTION, Seq(at), &frame(at, at)));
+        let mut tamper = tamper(bug);
+        let pushes = (1..=100).flat_map(|at| tamper.tell(CONNECTION, Seq(at), &frame(at, at)));
         let entries = pushes.filter_map(|(_, frame)| entry_of(&frame));
         entries
             .map(|entry| (entry.index, entry.recorded_at))
@@ -364,12 +364,12 @@ mod tests {
     /// How many of a hundred entries each of four connections is told, when the first is not in
     /// the conversation of every tenth.
     fn told_to_four(bug: PlantedBug) -> [usize; 4] {
-        let mut meddler = meddler(bug);
+        let mut tamper = tamper(bug);
         let mut told = [0; 4];
         for at in 1..=100 {
             let to = usize::from(at % 10 == 0)..4;
             for (id, told) in (0..).zip(&mut told).skip(to.start) {
-                *told += meddler.tell(id, Seq(at), &frame(at, at)).len();
+                *told += tamper.tell(id, Seq(at), &frame(at, at)).len();
             }
         }
         told
@@ -380,7 +380,7 @@ mod tests {
         assert_eq!(told_to_four(PlantedBug::OldNews), [90, 100, 100, 100]);
         assert_eq!(told_to_four(PlantedBug::HalfTold), [88, 100, 98, 100]);
         assert_eq!(told_to_four(PlantedBug::LeakedMessage), [90, 100, 100, 100]);
-        let mut stranger = meddler(PlantedBug::LeakedMessage);
+        let mut stranger = tamper(PlantedBug::LeakedMessage);
         // Two connections in turns: neither is told what the other is.
         let told = (1..=200).map(|at| stranger.tell(at % 2, Seq(at), &frame(at, at)).len());
         assert_eq!(told.sum::<usize>(), 205);
@@ -388,22 +388,22 @@ mod tests {
 
     #[test]
     fn one_of_many_is_told_nothing() {
-        let deaf = meddler(PlantedBug::DeafPerson);
+        let deaf = tamper(PlantedBug::DeafPerson);
         let told: Vec<u64> = (1..=80)
             .filter(|user| deaf.is_deaf(Some(UserId(*user))))
             .collect();
         assert_eq!(told, [37, 74]);
         assert!(!deaf.is_deaf(None));
-        assert!(!meddler(PlantedBug::LostMessage).is_deaf(Some(UserId(37))));
+        assert!(!tamper(PlantedBug::LostMessage).is_deaf(Some(UserId(37))));
     }
 
     #[test]
     fn comings_and_goings_are_told_wrongly_now_and_then() {
         let told = |bug| {
-            let mut meddler = meddler(bug);
+            let mut tamper = tamper(bug);
             let news = (1..=12).flat_map(move |epoch| {
                 let last_seen = 1_000_000 + epoch;
-                meddler.announce(PresenceChanged {
+                tamper.announce(PresenceChanged {
                     user: UserId(1),
                     online: epoch % 2 == 1,
                     last_seen,
@@ -443,9 +443,9 @@ mod tests {
             }
         };
         let forged = |bug, compare: fn(u64, u64) -> bool| {
-            let mut meddler = meddler(bug);
+            let mut tamper = tamper(bug);
             (1..=40_u64).any(|at| {
-                let forged = meddler.receipt(&push(at));
+                let forged = tamper.receipt(&push(at));
                 forged.is_some_and(|forged| {
                     match Push::decode(forged.kind, forged.schema, &forged.body) {
                         Ok(Push::Receipt(receipt)) => compare(receipt.delivered, at),
