@@ -170,7 +170,7 @@ fn let_through(number: u32, client: &TcpStream, upstream: SocketAddr, tell: &Syn
     let _nobody_asks_any_more = tell.send(Passed::Over(number));
 }
 
-/// Hands bytes on to their end, and the end too.
+/// WritePool bytes on to their end, and the end too.
 fn hand_on(mut from: &TcpStream, mut to: &TcpStream) {
     // A connection that breaks has ended like one that is closed.
     let _ended = io::copy(&mut from, &mut to);

@@ -369,7 +369,7 @@ impl Shell {
     }
 }
 
-/// Hands a push on. It comes back if there is no room for it now.
+/// WritePool a push on. It comes back if there is no room for it now.
 fn hand_on(pushes: &mpsc::Sender<Pushed>, pushed: Pushed) -> Option<Pushed> {
     match pushes.try_send(pushed) {
         Err(TrySendError::Full(pushed)) => Some(pushed),

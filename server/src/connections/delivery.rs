@@ -14,9 +14,9 @@ use super::{
     followers::{Followers, List, Topic},
     following::Following,
     frame::Gauge,
-    hands::{Done, Hands, Written},
     outbox::{OUTBOX_FRAMES_MAX, SharedFrame},
     recent::Recent,
+    write_pool::{Done, WritePool, Written},
 };
 use crate::{
     domain::{Membership, Stream, systems::PushBytes},
@@ -31,7 +31,7 @@ pub(crate) struct Slice {
     /// Frames handed to connections: a tenth of a millisecond.
     pub(crate) handed: usize,
     /// Writes, each a system call of some five microseconds: a third of a millisecond. As many for
-    /// each of the hands make a round.
+    /// each of the write_pool make a round.
     pub(crate) writes: usize,
     /// Rows of the log read, some five to ten microseconds each where nothing is near.
     pub(crate) rows: usize,
@@ -125,7 +125,7 @@ pub(crate) struct Delivery {
     pub(crate) reached: Seq,
     pub(crate) followers: Followers,
     pub(super) recent: Recent,
-    pub(crate) hands: Hands,
+    pub(crate) write_pool: WritePool,
     /// Connections that are behind and take more.
     pub(super) behind: VecDeque<u64>,
     /// Connections with something in their outbox.
@@ -179,12 +179,12 @@ impl Delivery {
             && self.under_way.is_none()
             && self.behind.is_empty()
             && self.ready.is_empty())
-            || self.hands.has_work()
+            || self.write_pool.has_work()
     }
 
     /// Whether nothing is to be told, and nobody is being written to.
     pub(crate) fn is_at_rest(&self) -> bool {
-        !self.has_work() && self.hands.is_empty()
+        !self.has_work() && self.write_pool.is_empty()
     }
 
     /// A push that was let go of: encoded here, once.
@@ -223,9 +223,9 @@ impl Connections {
     /// One slice of everything that is to be told.
     pub(crate) fn deliver(&mut self, feed: &Feed, keyring: &Keyring, reader: &mut dyn LogReader) {
         let mut writes = self.delivery.slice.writes;
-        writes -= self.delivery.hands.write(writes);
-        while let Some(done) = self.delivery.hands.take_done() {
-            self.take_back(&done);
+        writes -= self.delivery.write_pool.write(writes);
+        while let Some(done) = self.delivery.write_pool.take_done() {
+            self.return_links(&done);
         }
         self.hand_out(feed);
         self.catch_up(feed, keyring, reader);
@@ -246,10 +246,10 @@ impl Connections {
         while 0 < left {
             if let Some(under_way) = self.delivery.under_way.take() {
                 if self.is_lone() {
-                    // What the hands have is enough for this slice.
+                    // What the write_pool have is enough for this slice.
                     left = 0;
-                    let round = self.delivery.slice.writes * self.delivery.hands.count();
-                    let limit = if self.delivery.hands.has_untaken() {
+                    let round = self.delivery.slice.writes * self.delivery.write_pool.count();
+                    let limit = if self.delivery.write_pool.has_untaken() {
                         0
                     } else {
                         round
@@ -277,7 +277,7 @@ impl Connections {
             && self.delivery.ready.len() < self.delivery.slice.writes
     }
 
-    /// Hands a frame to at most `limit` more of those who are to get it. Returns to how many.
+    /// WritePool a frame to at most `limit` more of those who are to get it. Returns to how many.
     fn hand_on(
         &mut self,
         mut under_way: UnderWay,
@@ -342,8 +342,8 @@ impl Connections {
                 None => {}
             }
         }
-        if self.delivery.hands.is_worthwhile(free.len()) {
-            self.lend(&free, told);
+        if self.delivery.write_pool.is_worthwhile(free.len()) {
+            self.borrow_links(&free, told);
         } else {
             for index in free {
                 let connection = &mut self.slab[index];
@@ -359,24 +359,24 @@ impl Connections {
     }
 
     /// Has a frame written to connections that nothing else is sent to until that is done.
-    fn lend(&mut self, free: &[usize], told: &Told) {
+    fn borrow_links(&mut self, free: &[usize], told: &Told) {
         let mut ids = Vec::with_capacity(free.len());
         let mut links = Vec::with_capacity(free.len());
         for index in free {
             let connection = &mut self.slab[*index];
-            connection.is_lent = true;
+            connection.is_borrowed = true;
             connection.outbox.begin_at(told.seq);
             ids.push(super::id_of(*index, connection.serial));
             links.push(connection.link.clone());
         }
-        self.delivery.hands.begin(ids, links, &told.frame);
+        self.delivery.write_pool.begin(ids, links, &told.frame);
     }
 
-    /// The hands are done with these connections.
-    fn take_back(&mut self, done: &Done) {
+    /// The write_pool are done with these connections.
+    fn return_links(&mut self, done: &Done) {
         for Written { id, taken } in &done.written {
             if let Some(index) = self.find(*id) {
-                self.slab[index].is_lent = false;
+                self.slab[index].is_borrowed = false;
                 self.handle_written(index, &done.frame, *taken);
             }
         }
@@ -435,7 +435,7 @@ impl Connections {
     /// Something was put into the outbox of a connection.
     pub(super) fn handle_waiting(&mut self, index: usize) {
         let connection = &mut self.slab[index];
-        if connection.is_blocked || connection.is_lent {
+        if connection.is_blocked || connection.is_borrowed {
             if connection.outbox.is_over() {
                 self.end_slow_reader(index);
             }

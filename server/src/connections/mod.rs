@@ -9,12 +9,12 @@ pub(crate) mod delivery;
 pub(crate) mod followers;
 mod following;
 pub(crate) mod frame;
-mod hands;
 mod inbox;
 pub(crate) mod outbox;
 mod pressure;
 pub(crate) mod recent;
 mod sending;
+mod write_pool;
 
 use std::collections::BTreeMap;
 
@@ -85,7 +85,7 @@ pub(crate) struct Connection {
     /// Whether a task waits for the link to take more.
     pub(crate) is_blocked: bool,
     /// Whether somebody else may be writing to its link: nobody may until that is done.
-    pub(crate) is_lent: bool,
+    pub(crate) is_borrowed: bool,
     /// Whether it counts against the limit; one that was refused at the door does not.
     pub(crate) is_admitted: bool,
     /// Whether nothing more of it is considered until it has read more, or was answered.
@@ -169,7 +169,7 @@ impl Connections {
             is_in_line: false,
             is_slow: false,
             is_blocked: false,
-            is_lent: false,
+            is_borrowed: false,
             is_admitted,
             is_paused: false,
             awaited: 0,

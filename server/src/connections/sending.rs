@@ -30,7 +30,7 @@ impl Connections {
         if connection.lines.is_some() {
             return self.voice(index);
         }
-        if connection.is_lent {
+        if connection.is_borrowed {
             return;
         }
         if connection.is_blocked {
@@ -212,7 +212,7 @@ impl Connection {
             && self.session.outbound().is_empty()
             && self.lines.is_none()
             && !self.is_blocked
-            && !self.is_lent
+            && !self.is_borrowed
     }
 
     /// Ends the link of a conversation that has been over for long enough.

@@ -16,7 +16,7 @@ use protocol::{
     },
 };
 
-use super::{delivery::Slice, hands::Hands, outbox::OUTBOX_FRAMES_MAX, *};
+use super::{delivery::Slice, outbox::OUTBOX_FRAMES_MAX, write_pool::WritePool, *};
 use crate::{
     domain::{
         Stream, Systems,
@@ -101,7 +101,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let mut connections = Connections::default();
-        connections.delivery.hands = Hands::puppets();
+        connections.delivery.write_pool = WritePool::puppets();
         connections.delivery.slice = Slice {
             handed: 2,
             writes: 2,
@@ -206,7 +206,7 @@ impl World {
             Step::Deliver => self.deliver(),
             Step::PutAside => {
                 while self.connections.delivery.has_work() {
-                    if let Some(go_on) = self.connections.delivery.hands.put_aside() {
+                    if let Some(go_on) = self.connections.delivery.write_pool.put_aside() {
                         self.aside.push(Box::new(go_on));
                         break;
                     }
@@ -522,7 +522,7 @@ fn answered(link: &Link) -> Vec<u64> {
 fn no_answer_waits_for_a_push() {
     const AUDIENCE: usize = 40;
     let mut world = audience(AUDIENCE);
-    world.connections.delivery.hands = Hands::new(1);
+    world.connections.delivery.write_pool = WritePool::new(1);
     world.connect(0, 0);
     world.settle();
     world.read(AUDIENCE, 1 << 20);
@@ -570,7 +570,7 @@ fn what_waits_for_a_connection_leaves_in_one_write() {
 #[test]
 fn a_push_is_encoded_once_for_all() {
     let mut world = audience(3);
-    world.connections.delivery.hands = Hands::new(1);
+    world.connections.delivery.write_pool = WritePool::new(1);
     for listener in &world.listeners {
         listener.link.as_pipe().fill();
     }
@@ -589,7 +589,7 @@ fn a_push_is_encoded_once_for_all() {
 fn what_many_hands_wrote_and_what_a_link_did_not_take_make_one_conversation() {
     const AUDIENCE: usize = 100;
     let mut world = audience(AUDIENCE);
-    world.connections.delivery.hands = Hands::new(3);
+    world.connections.delivery.write_pool = WritePool::new(3);
     world.connections.delivery.slice.writes = AUDIENCE;
     let link = |world: &World, nth: usize| world.listeners[nth].link.clone();
     for nth in 0..AUDIENCE {
@@ -636,7 +636,7 @@ fn a_thread_put_aside_in_the_middle_of_a_round_delays_nobody_outside_of_it() {
     let go_on = world
         .connections
         .delivery
-        .hands
+        .write_pool
         .put_aside()
         .expect("a round");
     // Who is in it is not answered, or the answer might stand in the middle of the push.

@@ -1,4 +1,4 @@
-//! The hub's part in log-ins: what one hands out, and the command that it is recorded as.
+//! The hub's part in log-ins: what one write_pool out, and the command that it is recorded as.
 //!
 //! Somebody whose password was looked at goes in; a grant goes to their session and a command to the
 //! engine. Deliberately absent: how tokens are made (`log_in`), hashing (`auth`).
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Hub {
-    /// Submits a log-in, and notes what it hands out if it is accepted.
+    /// Submits a log-in, and notes what it write_pool out if it is accepted.
     pub fn log_in(&mut self, origin: Origin, log_in: &CheckedLogIn<'_>, secret: &Secret) {
         // The token follows from the instant of the record: both are made of one look at the clock.
         let wall = self.wall_ms();

@@ -253,7 +253,7 @@ impl Hub {
         self.connections.refuse_unreadable(origin, seq, error);
     }
 
-    /// Hands the next batch to the writer, if the writer is free, and lets go of what waits for
+    /// WritePool the next batch to the writer, if the writer is free, and lets go of what waits for
     /// nothing.
     pub fn sync_next(&mut self) {
         let HubParts { engine, writer, .. } = &mut self.parts;
@@ -329,7 +329,7 @@ impl Hub {
     /// Notified when there is more to deliver without anything having come in.
     #[must_use]
     pub fn delivery(&self) -> Arc<Notify> {
-        self.connections.delivery.hands.done()
+        self.connections.delivery.write_pool.done()
     }
 
     /// The link of a connection takes more. Returns whether it already takes no more again.

@@ -80,7 +80,7 @@ impl<'w> Maker<'w> {
         self.newest
     }
 
-    /// Hands the sessions over, with the connection of each.
+    /// WritePool the sessions over, with the connection of each.
     pub(super) fn finish(self) -> Result<(Vec<SessionOpened>, Vec<TcpStream>), WorldError> {
         let links = self.callers.into_iter().map(Caller::into_link);
         let links = links

@@ -33,7 +33,7 @@ const LOOKS_MAX: usize = 200;
 const HANDS_MAX: usize = 4;
 
 /// See the head of this file.
-pub(crate) struct Hands {
+pub(crate) struct WritePool {
     /// Threads that write, when it is worth it, the hub's among them. Asked for once: the system looks
     /// into files for it.
     count: usize,
@@ -78,23 +78,23 @@ struct Round {
     shorts: Mutex<Vec<(usize, usize)>>,
 }
 
-impl Default for Hands {
+impl Default for WritePool {
     fn default() -> Self {
         let all = thread::available_parallelism();
         Self::new(all.map_or(1, |all| all.get().min(HANDS_MAX)))
     }
 }
 
-impl fmt::Debug for Hands {
+impl fmt::Debug for WritePool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hands")
+        f.debug_struct("WritePool")
             .field("count", &self.count)
             .field("rounds", &self.rounds.len())
             .finish_non_exhaustive()
     }
 }
 
-impl Hands {
+impl WritePool {
     /// As many threads as said, at least one, which is the hub's.
     pub(crate) fn new(count: usize) -> Self {
         Self {
@@ -178,7 +178,7 @@ impl Hands {
 
     fn helpers(&mut self) -> &[SyncSender<Arc<Round>>] {
         self.helpers.get_or_insert_with(|| {
-            let helpers = (1..self.count).map(|nth| hire(nth, &self.done));
+            let helpers = (1..self.count).map(|nth| spawn_worker(nth, &self.done));
             helpers.collect::<Result<_, _>>().unwrap_or_else(|error| {
                 tracing::warn!(%error, "no threads to help with telling many; one does it all");
                 Vec::new()
@@ -188,7 +188,7 @@ impl Hands {
 }
 
 /// A thread that helps with the rounds it is sent, until nobody can send any more.
-fn hire(nth: usize, done: &Arc<Notify>) -> std::io::Result<SyncSender<Arc<Round>>> {
+fn spawn_worker(nth: usize, done: &Arc<Notify>) -> std::io::Result<SyncSender<Arc<Round>>> {
     let (sender, rounds): (_, Receiver<Arc<Round>>) = mpsc::sync_channel(1);
     let done = Arc::clone(done);
     thread::Builder::new()
@@ -264,7 +264,7 @@ impl Round {
 }
 
 #[cfg(test)]
-impl Hands {
+impl WritePool {
     /// Two, the other of which is moved by a test, for any number of links.
     pub(crate) fn puppets() -> Self {
         Self {
@@ -288,16 +288,16 @@ impl Hands {
 mod tests {
     use std::thread;
 
-    use super::{Hands, LINKS_WORTHWHILE, Written};
+    use super::{LINKS_WORTHWHILE, WritePool, Written};
     use crate::net::Link;
 
     /// Everything that was begun, when it is out.
-    fn finish(hands: &mut Hands) -> Vec<Written> {
+    fn finish(write_pool: &mut WritePool) -> Vec<Written> {
         let mut all = Vec::new();
-        while !hands.is_empty() {
-            let done = hands.take_done();
+        while !write_pool.is_empty() {
+            let done = write_pool.take_done();
             all.extend(done.into_iter().flat_map(|done| done.written));
-            if hands.write(7) == 0 {
+            if write_pool.write(7) == 0 {
                 thread::yield_now();
             }
         }
@@ -307,19 +307,19 @@ mod tests {
     #[test]
     fn every_link_is_written_to_once_and_what_it_took_is_told() {
         let room = |nth: usize| if nth % 7 == 3 { nth % 5 } else { 9 };
-        for mut hands in [1, 2, 4].map(Hands::new) {
+        for mut write_pool in [1, 2, 4].map(WritePool::new) {
             for len in [0, 1, LINKS_WORTHWHILE, 1_001] {
                 let links: Vec<Link> = (0..len).map(|_| Link::pipe()).collect();
                 for (nth, link) in links.iter().enumerate() {
                     link.as_pipe().give(room(nth));
                 }
                 let ids = (0..).map(|nth| nth + 10).take(len).collect();
-                hands.begin(ids, links.clone(), b"frame");
+                write_pool.begin(ids, links.clone(), b"frame");
                 let expected = (0..).zip(0..len).map(|(id, nth)| Written {
                     id: id + 10,
                     taken: room(nth).min(5),
                 });
-                assert!(expected.eq(finish(&mut hands)), "{len} links");
+                assert!(expected.eq(finish(&mut write_pool)), "{len} links");
                 for (nth, link) in links.iter().enumerate() {
                     assert_eq!(link.as_pipe().taken(), b"frame"[..room(nth).min(5)]);
                 }
@@ -329,21 +329,21 @@ mod tests {
 
     #[test]
     fn whoever_is_put_aside_holds_up_their_own_round_and_no_other() {
-        let mut hands = Hands::puppets();
+        let mut write_pool = WritePool::puppets();
         let links = vec![Link::pipe(), Link::pipe()];
-        hands.begin(vec![1, 2], links.clone(), b"one");
-        let go_on = hands.put_aside().expect("nobody took any");
-        assert_eq!(hands.write(9), 1);
-        assert!(!hands.has_work() && !hands.is_empty());
-        hands.begin(vec![3], vec![Link::pipe()], b"two");
-        assert_eq!(hands.write(9), 1);
+        write_pool.begin(vec![1, 2], links.clone(), b"one");
+        let go_on = write_pool.put_aside().expect("nobody took any");
+        assert_eq!(write_pool.write(9), 1);
+        assert!(!write_pool.has_work() && !write_pool.is_empty());
+        write_pool.begin(vec![3], vec![Link::pipe()], b"two");
+        assert_eq!(write_pool.write(9), 1);
         let written = |done: super::Done| done.written.iter().map(|one| one.id).collect();
-        let next = |hands: &mut Hands| hands.take_done().map(written);
-        assert_eq!(next(&mut hands), Some(vec![3]));
-        assert_eq!(next(&mut hands), None);
+        let next = |write_pool: &mut WritePool| write_pool.take_done().map(written);
+        assert_eq!(next(&mut write_pool), Some(vec![3]));
+        assert_eq!(next(&mut write_pool), None);
         go_on();
-        assert!(hands.has_work());
-        assert_eq!(next(&mut hands), Some(vec![1, 2]));
-        assert!(hands.is_empty());
+        assert!(write_pool.has_work());
+        assert_eq!(next(&mut write_pool), Some(vec![1, 2]));
+        assert!(write_pool.is_empty());
     }
 }
