@@ -1,6 +1,6 @@
 //! Who is here and who is writing: true while it lasts, and gone with the process.
 //!
-//! Comings, goings and what people say in passing go in with the time; what others are to be told
+//! Connections made and lost and signals go in with the time; what others are to be told
 //! comes out. Deliberately absent: connections, who is told, and whether people exist.
 
 use std::collections::BTreeMap;

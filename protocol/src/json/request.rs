@@ -50,7 +50,7 @@ pub enum ParsedRequest {
         is_auth: bool,
     },
     /// Something that has no outcome: a ping, a signal, a sign of life.
-    Passing,
+    Unnumbered,
 }
 
 const REGISTER: &str = "register";
@@ -140,9 +140,9 @@ fn parse(
         }
         "ping" => {
             let ping = Request::Ping { correlation: id };
-            finish(fields, &ping, ParsedRequest::Passing, out)
+            finish(fields, &ping, ParsedRequest::Unnumbered, out)
         }
-        "alive" => finish(fields, &Request::Alive, ParsedRequest::Passing, out),
+        "alive" => finish(fields, &Request::Alive, ParsedRequest::Unnumbered, out),
         name => Asking { id, unsaid }.parse(name, fields, out),
     }
 }
@@ -218,7 +218,7 @@ impl Asking<'_> {
                 body: &word.body,
             }
             .encode(out);
-            return Ok(ParsedRequest::Passing);
+            return Ok(ParsedRequest::Unnumbered);
         }
         Err(format!(
             "field `do`: `{name}` is no command, query or signal"

@@ -67,7 +67,7 @@ const ITEMS_MAX: usize = 16 * 1_024;
 /// Bytes of frames that may wait to be handed out before that: of the longest messages, half as many.
 pub(super) const ITEMS_BYTES_MAX: usize = 32 * 1_024 * 1_024;
 
-/// Items that may wait before what is said in passing is refused as busy: it gives way to what is logged.
+/// Items that may wait before signals are refused as busy: they give way to what is logged.
 const ITEMS_CALM: usize = 1_024;
 
 /// One step of what the queue is to do.
@@ -153,7 +153,7 @@ impl Delivery {
         ITEMS_MAX < self.items.len() || ITEMS_BYTES_MAX < self.items_bytes
     }
 
-    /// Whether so much waits that what is said in passing has to give way.
+    /// Whether so much waits that signals have to give way.
     pub(crate) fn is_busy(&self) -> bool {
         ITEMS_CALM < self.items.len()
     }

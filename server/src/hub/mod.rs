@@ -5,12 +5,12 @@
 //! whichever task has something for it; nothing in it waits. Deliberately absent: reading from
 //! sockets (`net`), hashing passwords (`auth`), syncing (`writer`), answers about the log itself
 //! (`archive`), what a connection may ask
-//! (`query`), what is said in passing (`passing`), how the server is (`vitals`).
+//! (`query`), `signals` that are not logged, how the server is (`vitals`).
 
 mod lines;
 mod log_in;
-mod passing;
 mod query;
+mod signals;
 mod turn;
 mod vitals;
 
@@ -101,7 +101,7 @@ pub struct Hub {
     writers: Writers,
     /// Whether somebody was told that the clock is wrong.
     is_drift_told: bool,
-    arrivals: passing::Arrivals,
+    arrivals: signals::Arrivals,
     /// Where in the slab the classic connection is whose list of people was made anew last.
     listed: usize,
     is_draining: bool,
@@ -128,7 +128,7 @@ impl Hub {
             presence: Presence::default(),
             writers: Writers::default(),
             is_drift_told: parts.clock.drift().text().is_some(),
-            arrivals: passing::Arrivals::default(),
+            arrivals: signals::Arrivals::default(),
             listed: 0,
             parts,
             is_draining: false,

@@ -289,7 +289,7 @@ impl Hub {
             Demand::Close => return Some(ControlFlow::Break(())),
             Demand::Nothing => {}
             Demand::Ask(asked) => errands.extend(self.handle_asked(at, asked, work)),
-            Demand::Pass { user, word } => self.handle_signal(at.id, user, &word.bytes(), work),
+            Demand::Signal { user, word } => self.handle_signal(at.id, user, &word.bytes(), work),
         }
         Some(ControlFlow::Continue(()))
     }

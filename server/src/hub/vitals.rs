@@ -18,7 +18,7 @@ impl Requests {
                 What::Query { .. } => self.queries += 1,
                 What::Auth { .. } => self.auths += 1,
             },
-            Demand::Pass { .. } => self.signals += 1,
+            Demand::Signal { .. } => self.signals += 1,
             Demand::More | Demand::Close | Demand::Nothing => {}
         }
     }

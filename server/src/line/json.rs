@@ -82,7 +82,7 @@ impl Json {
                 };
                 self.unanswered.push(Unanswered { id, context });
             }
-            ParsedRequest::Passing => {}
+            ParsedRequest::Unnumbered => {}
         }
         Ok(ControlFlow::Continue(()))
     }

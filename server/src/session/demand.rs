@@ -15,8 +15,8 @@ pub enum Demand<'a> {
     Nothing,
     /// Something only the server can answer.
     Ask(Asked<'a>),
-    /// Something said in passing, which is not answered.
-    Pass {
+    /// A signal, which is not answered.
+    Signal {
         /// By whom.
         user: UserId,
         /// What.

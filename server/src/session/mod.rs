@@ -92,7 +92,7 @@ pub struct Session {
     /// Whether it was asked for a sign of life since it was heard.
     is_probed: bool,
     in_flight: u32,
-    /// Refusals of what was said in passing that may not be told yet.
+    /// Refusals of signals that may not be sent yet.
     refusals_awaited: u32,
     auth: Option<Auth>,
     login_failures: u32,
@@ -261,10 +261,10 @@ impl Session {
         Demand::Ask(Asked { correlation, what })
     }
 
-    /// Passes on what this connection's person says in passing.
+    /// Hands on a signal of this connection's person.
     fn pass<'a>(&mut self, word: WordBytes<'a>) -> Demand<'a> {
         match self.stage {
-            Stage::Person(Person { user, .. }) => Demand::Pass { user, word },
+            Stage::Person(Person { user, .. }) => Demand::Signal { user, word },
             Stage::Revoked(_) => Demand::Nothing,
             Stage::Ended(_) => self.refuse(0, Refusal::new(Code::SESSION_ENDED)),
             Stage::Silent | Stage::Stranger | Stage::Closed => {
@@ -273,12 +273,12 @@ impl Session {
         }
     }
 
-    /// What was said in passing cannot be, and is refused when that may be told.
+    /// A signal cannot be, and is refused when that may be sent.
     pub const fn expect_refusal(&mut self) {
         self.refusals_awaited += 1;
     }
 
-    /// Whether so much was said in passing that is yet to be refused that nothing more may be considered.
+    /// Whether so many signals are yet to be refused that nothing more may be considered.
     #[must_use]
     pub const fn is_full_of_refusals(&self) -> bool {
         IN_FLIGHT_MAX <= self.refusals_awaited
@@ -322,7 +322,7 @@ impl Session {
 
     /// A demand was not considered; it is not in flight any more.
     pub fn handle_refused(&mut self, correlation: u64, refusal: Refusal, retry_after_ms: u32) {
-        // What is said in passing has no number. A request may have none either: then it is counted as
+        // A signal has no number. A request may have none either: then it is counted as
         // the other, which comes to the same.
         if correlation == 0 && 0 < self.refusals_awaited {
             self.refusals_awaited -= 1;

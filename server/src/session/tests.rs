@@ -107,7 +107,7 @@ fn feed(session: &mut Session, mut input: &[u8]) -> Vec<String> {
             }
             Demand::Nothing => {}
             Demand::Ask(asked) => demands.push(format!("{asked:?}")),
-            Demand::Pass { user, word } => demands.push(format!("{user:?} {word:?}")),
+            Demand::Signal { user, word } => demands.push(format!("{user:?} {word:?}")),
         }
     }
 }
@@ -315,7 +315,7 @@ proptest! {
                 match demand {
                     Demand::More => break,
                     Demand::Ask(what) => asked.push(format!("{what:?}")),
-                    Demand::Pass { user, word } => asked.push(format!("{user:?} {word:?}")),
+                    Demand::Signal { user, word } => asked.push(format!("{user:?} {word:?}")),
                     Demand::Nothing => {}
                     Demand::Close => panic!("nothing is wrong with the script"),
                 }

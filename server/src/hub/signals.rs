@@ -1,4 +1,4 @@
-//! What is said in passing, and who comes and goes.
+//! Signals, which are not logged, and who comes and goes.
 //!
 //! Whoever watches somebody is told at once; whoever is told of everybody (the classic dialect), at
 //! most once a second and of the first [`ANNOUNCED_MAX`] changes. Signals of one connection go in; news for others come out, and refusals for whoever asked for
@@ -51,7 +51,7 @@ pub(super) struct Arrivals {
 }
 
 impl Hub {
-    /// Takes what somebody said in passing. It is answered only if it cannot be.
+    /// Takes somebody's signal. It is answered only if it cannot be.
     pub(super) fn handle_signal(
         &mut self,
         connection: u64,
