@@ -26,7 +26,7 @@ use server::{
         systems::{CommandBytes, OwnedCommand, Source},
     },
     engine::{Ask, BATCH_LEN_MAX, Engine, Submitted},
-    hub::{Errand, Flow, Hub, HubParts, Work},
+    hub::{Flow, Hub, HubParts, Job, Work},
     keyring::Keyring,
     log::{Batch, EventLog, Head, LogError, LogReader, MemoryLog, commit},
     net::Link,
@@ -168,17 +168,17 @@ impl Room {
 
     /// Shows the hub a request, as if it had been read from the guest's socket.
     fn show(&self, guest: &Guest, request: &Request<'_>) {
-        let (mut bytes, mut errands) = (Vec::new(), Vec::new());
+        let (mut bytes, mut jobs) = (Vec::new(), Vec::new());
         request.encode(&mut bytes);
         let mut work = Work::turn();
-        let flow = (self.hub.borrow_mut()).handle_input(guest.id, &bytes, &mut work, &mut errands);
+        let flow = (self.hub.borrow_mut()).handle_input(guest.id, &bytes, &mut work, &mut jobs);
         assert_ne!(flow, Flow::Over);
-        for errand in errands {
-            let Errand::Auth {
+        for job in jobs {
+            let Job::Auth {
                 origin,
                 key,
                 request,
-            } = errand
+            } = job
             else {
                 panic!("only those who may are run for")
             };

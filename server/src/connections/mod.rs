@@ -107,7 +107,7 @@ pub(crate) struct Connection {
 
 /// A connection became somebody's, or ceased to be.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Coming {
+pub(crate) enum PresenceChange {
     Arrived(UserId),
     Left(UserId),
 }
@@ -127,7 +127,7 @@ pub(crate) struct Connections {
     /// What is told to many.
     pub(crate) delivery: Delivery,
     /// Who came and went since the hub last looked.
-    pub(crate) comings: Vec<Coming>,
+    pub(crate) presence_changes: Vec<PresenceChange>,
     /// Those that lost their session and do not wait yet for being told: the hub sees to that.
     pub(crate) revoked: Vec<u64>,
     pub(crate) serial: u32,
@@ -194,7 +194,7 @@ impl Connections {
         if let Some(user) = connection.user
             && let Some(ids) = self.people.get_mut(&user)
         {
-            self.comings.push(Coming::Left(user));
+            self.presence_changes.push(PresenceChange::Left(user));
             ids.retain(|other| *other != id);
             if ids.is_empty() {
                 self.people.remove(&user);
@@ -243,7 +243,7 @@ impl Connections {
     }
 
     /// Takes a release to whom it is for.
-    pub(crate) fn spread(
+    pub(crate) fn dispatch(
         &mut self,
         release: &Release<'_>,
         accounts: &Accounts,
@@ -274,7 +274,7 @@ impl Connections {
                         outcome: &outcome,
                         is_read: false,
                     };
-                    self.spread(&answer, accounts, reader);
+                    self.dispatch(&answer, accounts, reader);
                 }
                 Err(error) => self.refuse_unreadable(origin, seq, &error),
             },
@@ -435,7 +435,8 @@ impl Connections {
         let connection = &mut self.slab[index];
         if let Some(person) = connection.session.person() {
             connection.user = Some(person.user);
-            self.comings.push(Coming::Arrived(person.user));
+            self.presence_changes
+                .push(PresenceChange::Arrived(person.user));
             self.people.entry(person.user).or_default().push(id);
             if connection.is_classic() {
                 self.delivery.followers.insert(Topic::Arrivals, id);

@@ -199,7 +199,7 @@ impl World {
                     self.syncing = self.engine.take_batch();
                 }
                 if let Some(released) = self.engine.release_idle() {
-                    self.spread(released);
+                    self.dispatch(released);
                 }
             }
             Step::Synced => self.sync(),
@@ -226,15 +226,15 @@ impl World {
         if let Some(batch) = self.syncing.take() {
             let proof = commit(&mut self.log, &batch).unwrap();
             let released = self.engine.handle_committed(&proof, batch);
-            self.spread(released);
+            self.dispatch(released);
         }
     }
 
-    fn spread(&mut self, released: Released) {
+    fn dispatch(&mut self, released: Released) {
         let mut reader = self.log.reader().unwrap();
         let accounts = &self.engine.systems().accounts;
         released.for_each(|release| {
-            self.connections.spread(&release, accounts, &mut *reader);
+            self.connections.dispatch(&release, accounts, &mut *reader);
         });
         self.engine.recycle(released);
         self.flush();

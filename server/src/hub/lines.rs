@@ -7,7 +7,7 @@
 use protocol::{Code, Refusal};
 
 use super::{
-    Errand, Flow, Hub, Work,
+    Flow, Hub, Job, Work,
     turn::{FRAME_WORK, Heard, LINES_AT_ONCE},
 };
 use crate::{
@@ -59,7 +59,7 @@ impl Hub {
         at: Heard,
         input: &[u8],
         work: &mut Work,
-        errands: &mut Vec<Errand>,
+        jobs: &mut Vec<Job>,
     ) -> (usize, Flow) {
         let mut taken_bytes = 0;
         loop {
@@ -81,7 +81,7 @@ impl Hub {
             } else {
                 taken.bytes
             });
-            let is_over = self.hear_all(at, &frames, work, errands).is_break();
+            let is_over = self.hear_all(at, &frames, work, jobs).is_break();
             if taken.flow.is_break() {
                 // The last line has said why.
                 let session = &mut self.connections.slab[at.index].session;
@@ -147,11 +147,11 @@ impl Hub {
     /// Takes in what a dialect asks by itself: frames like any other.
     pub(super) fn handle_asks(&mut self, index: usize, asks: &[u8]) {
         let id = id_of(index, self.connections.slab[index].serial);
-        let mut errands = std::mem::take(&mut self.late_errands);
+        let mut jobs = std::mem::take(&mut self.late_jobs);
         let (at, mut work) = (self.heard_now(id, index), Work::turn());
         // A conversation that is over asks nothing more, which its session knows.
-        let _is_over = self.hear_all(at, asks, &mut work, &mut errands);
-        self.late_errands = errands;
+        let _is_over = self.hear_all(at, asks, &mut work, &mut jobs);
+        self.late_jobs = jobs;
         let debt = &mut self.connections.slab[index].debt;
         *debt = debt.saturating_add(work.spent());
         self.connections.mark_dirty(index);
@@ -193,9 +193,9 @@ impl Hub {
         std::mem::replace(&mut self.is_turn_wanted, false)
     }
 
-    /// Errands of what was asked outside of a connection's input.
-    pub fn take_errands(&mut self) -> Vec<Errand> {
-        std::mem::take(&mut self.late_errands)
+    /// Jobs of what was asked outside of a connection's input.
+    pub fn take_jobs(&mut self) -> Vec<Job> {
+        std::mem::take(&mut self.late_jobs)
     }
 
     /// Whether something is unanswered or unsent on a connection.
@@ -206,7 +206,7 @@ impl Hub {
     }
 
     /// Does what is left to do for somebody whose connection has ended.
-    pub(super) fn bid_farewell(&mut self, id: u64) {
+    pub(super) fn on_disconnect(&mut self, id: u64) {
         let Some(index) = self.connections.find(id) else {
             return;
         };

@@ -73,7 +73,7 @@ impl std::fmt::Debug for HubParts {
 
 /// Work that a demand asks for and the hub must not do itself, because it takes long.
 #[derive(Debug)]
-pub enum Errand {
+pub enum Job {
     /// Find out who somebody is.
     Auth {
         /// Where the answer goes.
@@ -108,8 +108,8 @@ pub struct Hub {
     requests: Requests,
     /// Whether something was asked outside of a turn.
     is_turn_wanted: bool,
-    /// Errands of what was asked outside of a connection's input.
-    late_errands: Vec<Errand>,
+    /// Jobs of what was asked outside of a connection's input.
+    late_jobs: Vec<Job>,
 }
 
 impl Hub {
@@ -134,7 +134,7 @@ impl Hub {
             is_draining: false,
             requests: Requests::default(),
             is_turn_wanted: false,
-            late_errands: Vec::new(),
+            late_jobs: Vec::new(),
         }
     }
 
@@ -151,9 +151,9 @@ impl Hub {
 
     /// Forgets a connection whose link has ended.
     pub fn disconnect(&mut self, id: u64) {
-        self.bid_farewell(id);
+        self.on_disconnect(id);
         self.connections.remove(id);
-        self.tell_comings();
+        self.send_presence_changes();
     }
 
     /// Submits a command that is of no connection's turn.
@@ -261,7 +261,7 @@ impl Hub {
             writer.sync(batch);
         }
         if let Some(released) = engine.release_idle() {
-            self.let_go(released);
+            self.release(released);
         }
     }
 
@@ -270,21 +270,21 @@ impl Hub {
     pub fn handle_synced(&mut self, (proof, batch): Synced) {
         let released = self.parts.engine.handle_committed(&proof, batch);
         self.sync_next();
-        self.let_go(released);
+        self.release(released);
     }
 
-    fn let_go(&mut self, released: Released) {
+    fn release(&mut self, released: Released) {
         let HubParts { engine, reader, .. } = &mut self.parts;
         let accounts = &engine.systems().accounts;
         released.for_each(|release| {
-            self.connections.spread(&release, accounts, &mut **reader);
+            self.connections.dispatch(&release, accounts, &mut **reader);
         });
         if released.is_anybody_erased() {
             self.connections.delivery.forget_recent();
         }
         engine.recycle(released);
         self.end_revoked();
-        self.tell_comings();
+        self.send_presence_changes();
     }
 
     /// Lets the connections that lost their session know, when that is durable.

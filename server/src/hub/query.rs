@@ -12,7 +12,7 @@ use protocol::{
 };
 
 use super::{
-    Errand, Hub, HubParts, Work,
+    Hub, HubParts, Job, Work,
     turn::{PAGE_WORK, QUERY_WORK, SEARCH_WORK},
 };
 use crate::{
@@ -37,7 +37,7 @@ impl Hub {
         asker: Asker,
         query: &CommandBytes<'_>,
         work: &mut Work,
-    ) -> Option<Errand> {
+    ) -> Option<Job> {
         let origin = asker.origin;
         let before = self.parts.engine.waiting_reads();
         if READS_BYTES_MAX <= before {
@@ -46,11 +46,11 @@ impl Hub {
             return None;
         }
         work.spend(QUERY_WORK);
-        let errand = self.query(asker, query, work);
+        let job = self.query(asker, query, work);
         let bytes = self.parts.engine.waiting_reads() - before;
         work.spend_bytes(bytes);
         self.connections.await_read(origin, bytes);
-        errand
+        job
     }
 
     fn query(
@@ -58,7 +58,7 @@ impl Hub {
         Asker { origin, user, wall }: Asker,
         query: &CommandBytes<'_>,
         work: &mut Work,
-    ) -> Option<Errand> {
+    ) -> Option<Job> {
         if let Some(upto) = archive::replay_wanted(query) {
             work.spend(PAGE_WORK);
             return self.replay(origin, user, upto);
@@ -83,7 +83,7 @@ impl Hub {
         None
     }
 
-    fn replay(&mut self, origin: Origin, user: UserId, upto: Seq) -> Option<Errand> {
+    fn replay(&mut self, origin: Origin, user: UserId, upto: Seq) -> Option<Job> {
         let engine = &self.parts.engine;
         let newest = engine.durable().seq;
         let upto = if upto == Seq::START {
@@ -92,7 +92,7 @@ impl Hub {
             upto.min(newest)
         };
         match archive::admit(engine, user) {
-            Ok(()) => Some(Errand::Replay { origin, upto }),
+            Ok(()) => Some(Job::Replay { origin, upto }),
             Err(refusal) => {
                 self.refuse(origin, refusal);
                 None

@@ -21,7 +21,7 @@ use protocol::{
 use super::{Hub, Work, turn::QUERY_WORK};
 use crate::{
     connections::{
-        Coming,
+        PresenceChange,
         followers::Topic,
         frame::{Gauge, SharedFrame},
     },
@@ -148,16 +148,16 @@ impl Hub {
     }
 
     /// People came or went: tells whoever watches them.
-    pub(super) fn tell_comings(&mut self) {
+    pub(super) fn send_presence_changes(&mut self) {
         let now = self.wall_ms();
-        for coming in std::mem::take(&mut self.connections.comings) {
+        for coming in std::mem::take(&mut self.connections.presence_changes) {
             #[cfg(feature = "planted-bugs")]
             if self.connections.tamper.overlooks(&coming) {
                 continue;
             }
             let (user, changed) = match coming {
-                Coming::Arrived(user) => (user, self.presence.arrive(user, now)),
-                Coming::Left(user) => (user, self.presence.leave(user, now)),
+                PresenceChange::Arrived(user) => (user, self.presence.arrive(user, now)),
+                PresenceChange::Left(user) => (user, self.presence.leave(user, now)),
             };
             if let Some(changed) = changed {
                 if self.arrivals.waiting.len() < ANNOUNCED_MAX {

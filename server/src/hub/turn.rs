@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use protocol::{Code, Refusal};
 
-use super::{Errand, Hub, query::Asker};
+use super::{Hub, Job, query::Asker};
 use crate::{
     engine::{Ask, FORESEEN, Origin},
     session::{Asked, Demand, ServerFacts, What},
@@ -136,14 +136,14 @@ pub(super) struct Heard {
 
 impl Hub {
     /// Takes bytes in from a connection and acts on whole frames for as long as its turn lasts: `work`
-    /// is what it did before, and grows. Returns how it goes on; errands to run are added to `errands`. What
+    /// is what it did before, and grows. Returns how it goes on; jobs to run are added to `jobs`. What
     /// it was shown and has not considered it shows itself the next time.
     pub fn handle_input(
         &mut self,
         id: u64,
         bytes: &[u8],
         work: &mut Work,
-        errands: &mut Vec<Errand>,
+        jobs: &mut Vec<Job>,
     ) -> Flow {
         let Some(index) = self.connections.find(id) else {
             return Flow::Over;
@@ -153,12 +153,12 @@ impl Hub {
         let mut inbox = std::mem::take(&mut connection.inbox);
         let at = self.heard_now(id, index);
         let flow = if inbox.is_empty() {
-            let (taken, flow) = self.hear(at, bytes, work, errands);
+            let (taken, flow) = self.hear(at, bytes, work, jobs);
             inbox.push(&bytes[taken..]);
             flow
         } else {
             inbox.push(bytes);
-            let (taken, flow) = self.hear(at, inbox.unread(), work, errands);
+            let (taken, flow) = self.hear(at, inbox.unread(), work, jobs);
             inbox.take(taken);
             flow
         };
@@ -201,12 +201,12 @@ impl Hub {
         at: Heard,
         input: &[u8],
         work: &mut Work,
-        errands: &mut Vec<Errand>,
+        jobs: &mut Vec<Job>,
     ) -> (usize, Flow) {
         if self.connections.slab[at.index].lines.is_some() {
-            self.hear_lines(at, input, work, errands)
+            self.hear_lines(at, input, work, jobs)
         } else {
-            self.hear_frames(at, input, work, errands)
+            self.hear_frames(at, input, work, jobs)
         }
     }
 
@@ -215,7 +215,7 @@ impl Hub {
         at: Heard,
         input: &[u8],
         work: &mut Work,
-        errands: &mut Vec<Errand>,
+        jobs: &mut Vec<Job>,
     ) -> (usize, Flow) {
         let mut rest = input;
         for nth in 0.. {
@@ -226,7 +226,7 @@ impl Hub {
             if nth % FORESEEN == 0 {
                 self.foresee(at.index, rest);
             }
-            match self.hear_frame(at, &mut rest, work, errands) {
+            match self.hear_frame(at, &mut rest, work, jobs) {
                 Some(ControlFlow::Continue(())) => {}
                 Some(ControlFlow::Break(())) => return (input.len(), Flow::Over),
                 None if self.connections.pause_if_held(at.index) => return (taken, Flow::Held),
@@ -253,10 +253,10 @@ impl Hub {
         at: Heard,
         mut frames: &[u8],
         work: &mut Work,
-        errands: &mut Vec<Errand>,
+        jobs: &mut Vec<Job>,
     ) -> ControlFlow<()> {
         self.foresee(at.index, frames);
-        while let Some(flow) = self.hear_frame(at, &mut frames, work, errands) {
+        while let Some(flow) = self.hear_frame(at, &mut frames, work, jobs) {
             flow?;
         }
         ControlFlow::Continue(())
@@ -269,7 +269,7 @@ impl Hub {
         at: Heard,
         input: &mut &[u8],
         work: &mut Work,
-        errands: &mut Vec<Errand>,
+        jobs: &mut Vec<Job>,
     ) -> Option<ControlFlow<()>> {
         let facts = ServerFacts {
             flags: self.parts.flags,
@@ -288,7 +288,7 @@ impl Hub {
             Demand::More => return None,
             Demand::Close => return Some(ControlFlow::Break(())),
             Demand::Nothing => {}
-            Demand::Ask(asked) => errands.extend(self.handle_asked(at, asked, work)),
+            Demand::Ask(asked) => jobs.extend(self.handle_asked(at, asked, work)),
             Demand::Signal { user, word } => self.handle_signal(at.id, user, &word.bytes(), work),
         }
         Some(ControlFlow::Continue(()))
@@ -302,7 +302,7 @@ impl Hub {
         self.parts.engine.foresee(commands);
     }
 
-    fn handle_asked(&mut self, at: Heard, asked: Asked<'_>, work: &mut Work) -> Option<Errand> {
+    fn handle_asked(&mut self, at: Heard, asked: Asked<'_>, work: &mut Work) -> Option<Job> {
         let origin = Origin {
             connection: at.id,
             correlation: asked.correlation,
@@ -325,7 +325,7 @@ impl Hub {
             }
             What::Auth { key, request } => {
                 work.spend(AUTH_WORK);
-                Some(Errand::Auth {
+                Some(Job::Auth {
                     origin,
                     key,
                     request,

@@ -21,7 +21,7 @@ use crate::{
     clock::Monotonic,
     engine::Origin,
     health::{Serving, Vitals},
-    hub::{Errand, Flow, Hub, READ_WORK, Work},
+    hub::{Flow, Hub, Job, READ_WORK, Work},
     log::{LogError, LogReader},
     net::{Complaints, Link, READ_BYTES, Read, Speech, turns::Turns},
     writer::Synced,
@@ -51,7 +51,7 @@ pub struct Shell {
     pub delivery: Arc<Notify>,
     /// Finds out who people are.
     pub authenticator: Authenticator,
-    /// Opens readers for errands.
+    /// Opens readers for jobs.
     pub open_reader: Box<OpenReader>,
     vitals: Arc<Vitals>,
     turns: Turns,
@@ -178,14 +178,14 @@ impl Shell {
 
     /// Shows the hub what was read.
     fn consider(self: &Rc<Self>, id: u64, len: usize, work: &mut Work) -> Flow {
-        let mut errands = Vec::new();
+        let mut jobs = Vec::new();
         let flow = {
             let (mut hub, input) = (self.hub.borrow_mut(), self.input.borrow());
-            hub.handle_input(id, &input[..len], work, &mut errands)
+            hub.handle_input(id, &input[..len], work, &mut jobs)
         };
         self.turn.notify_one();
-        for errand in errands {
-            task::spawn_local(Rc::clone(self).run_errand(errand));
+        for job in jobs {
+            task::spawn_local(Rc::clone(self).run_job(job));
         }
         flow
     }
@@ -202,9 +202,9 @@ impl Shell {
         let _is_answered = time::timeout(LINGER_MAX, answered).await;
     }
 
-    async fn run_errand(self: Rc<Self>, errand: Errand) {
-        match errand {
-            Errand::Auth {
+    async fn run_job(self: Rc<Self>, job: Job) {
+        match job {
+            Job::Auth {
                 origin,
                 key,
                 request,
@@ -213,7 +213,7 @@ impl Shell {
                     .run(&self.hub, origin, key, request)
                     .await;
             }
-            Errand::Replay { origin, upto } => self.replay(origin, upto).await,
+            Job::Replay { origin, upto } => self.replay(origin, upto).await,
         }
         self.turn.notify_one();
     }
@@ -296,8 +296,8 @@ impl Shell {
 
     fn wait_for(self: &Rc<Self>, blocked: Vec<(u64, Link)>) {
         self.resume();
-        for errand in self.hub.borrow_mut().take_errands() {
-            task::spawn_local(Rc::clone(self).run_errand(errand));
+        for job in self.hub.borrow_mut().take_jobs() {
+            task::spawn_local(Rc::clone(self).run_job(job));
         }
         for (id, link) in blocked {
             let shell = Rc::clone(self);

@@ -21,7 +21,7 @@ use protocol::{
 
 use super::{PlantedBug, Tamper};
 use crate::{
-    connections::{Coming, outbox::SharedFrame},
+    connections::{PresenceChange, outbox::SharedFrame},
     domain::systems::PushBytes,
 };
 
@@ -229,10 +229,10 @@ impl Tamper {
     }
 
     /// Whether nobody notices that somebody is gone.
-    pub(crate) fn overlooks(&mut self, coming: &Coming) -> bool {
+    pub(crate) fn overlooks(&mut self, coming: &PresenceChange) -> bool {
         match coming {
-            Coming::Left(_) => self.is_due(PlantedBug::StuckPresence),
-            Coming::Arrived(_) => false,
+            PresenceChange::Left(_) => self.is_due(PlantedBug::StuckPresence),
+            PresenceChange::Arrived(_) => false,
         }
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Everything is made through ordinary commands before the clock starts, by an admin and by the
 //! users themselves, under keys that are not the run's: first people and their sessions
-//! (`people`), then what is theirs (`things`), as many at once as keep the server busy (`errand`).
+//! (`people`), then what is theirs (`things`), as many at once as keep the server busy (`job`).
 //! Deliberately absent: the run.
 
-mod errand;
+mod job;
 mod people;
 mod things;
 

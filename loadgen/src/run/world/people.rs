@@ -2,7 +2,7 @@
 
 use protocol::words::accounts::SessionOpened;
 
-use super::{Access, WorldError, errand::at_once};
+use super::{Access, WorldError, job::at_once};
 use crate::{
     clock::Clock,
     operation::{Nanos, SetUpKeys},

@@ -18,7 +18,7 @@ use protocol::{
 
 use super::{
     Access, WorldError,
-    errand::{Errand, carry_out},
+    job::{Job, carry_out},
     people::Device,
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     wire::{group_name, room_name},
 };
 
-/// Connections of the admin: enough for the server to commit many of their errands at once.
+/// Connections of the admin: enough for the server to commit many of their jobs at once.
 const ADMINS: usize = 64;
 
 /// Makes things, one sort after the other.
@@ -92,7 +92,7 @@ impl<'w> Maker<'w> {
     pub(super) async fn open_agendas(&mut self) -> Result<Vec<u64>, WorldError> {
         const DAY_MINUTES: u16 = 24 * 60;
         let slot_minutes = DAY_MINUTES / self.world.slots;
-        let errand = |agenda| {
+        let job = |agenda| {
             let command = agenda::Command::from(OpenAgenda {
                 name: format!("run {:016x} agenda {agenda}", self.access.keys.run()),
                 opens_minute: 0,
@@ -100,14 +100,14 @@ impl<'w> Maker<'w> {
                 slot_minutes,
                 capacity: self.world.capacity,
             });
-            Errand::new(
+            Job::new(
                 format!("agenda {agenda}"),
                 self.access.key(2, agenda),
                 &command,
             )
         };
-        let errands = (0..self.world.agendas).map(errand).collect();
-        self.by_admins(errands).await
+        let jobs = (0..self.world.agendas).map(job).collect();
+        self.by_admins(jobs).await
     }
 
     /// Networks, then their stores.
@@ -116,15 +116,15 @@ impl<'w> Maker<'w> {
         let network = |network| {
             let name = format!("run {run_id:016x} network {network}");
             let command = sales::Command::from(OpenNetwork { name });
-            Errand::new(
+            Job::new(
                 format!("network {network}"),
                 self.access.key(10, network),
                 &command,
             )
         };
-        let errands = (0..self.world.networks).map(network).collect();
-        let networks = self.by_admins(errands).await?;
-        let mut errands = Vec::new();
+        let jobs = (0..self.world.networks).map(network).collect();
+        let networks = self.by_admins(jobs).await?;
+        let mut jobs = Vec::new();
         for (store, network) in (0..).zip(
             networks
                 .iter()
@@ -136,9 +136,9 @@ impl<'w> Maker<'w> {
                 network,
                 name: name.clone(),
             });
-            errands.push(Errand::new(name, key, &command));
+            jobs.push(Job::new(name, key, &command));
         }
-        let stores = self.by_admins(errands).await?;
+        let stores = self.by_admins(jobs).await?;
         self.assign_sellers(&stores).await?;
         Ok((networks, stores))
     }
@@ -148,19 +148,19 @@ impl<'w> Maker<'w> {
         let sellers = (0..self.world.sellers)
             .zip(users)
             .zip(stores.iter().cycle());
-        let errands = sellers.map(|((number, seller), store)| {
+        let jobs = sellers.map(|((number, seller), store)| {
             let command = sales::Command::from(AssignSeller {
                 seller,
                 store: *store,
             });
-            Errand::new(
+            Job::new(
                 format!("seller {number}"),
                 self.access.key(12, number),
                 &command,
             )
         });
-        let errands = errands.collect();
-        self.by_admins(errands).await.map(drop)
+        let jobs = jobs.collect();
+        self.by_admins(jobs).await.map(drop)
     }
 
     /// Sellers and managers; somebody may be both.
@@ -169,33 +169,33 @@ impl<'w> Maker<'w> {
             self.world.clients_of(Who::Sellers),
             self.world.clients_of(Who::Managers),
         );
-        let errand = |(user, id): (u32, UserId)| {
+        let job = |(user, id): (u32, UserId)| {
             let client = user * self.world.devices;
             let with = |roles: Roles, is: bool, role| if is { roles.with(role) } else { roles };
             let roles = with(Roles::MEMBER, sellers.contains(&client), Roles::SELLER);
             let roles = with(roles, managers.contains(&client), Roles::MANAGER);
             let command = accounts::Command::from(SetRoles { user: id, roles });
-            let errand = Errand::new(format!("user {user}"), self.access.key(5, user), &command);
-            (roles != Roles::MEMBER).then_some(errand)
+            let job = Job::new(format!("user {user}"), self.access.key(5, user), &command);
+            (roles != Roles::MEMBER).then_some(job)
         };
         let users = (0..self.world.users).zip(self.users());
-        let errands = users.filter_map(errand).collect();
-        self.by_admins(errands).await.map(drop)
+        let jobs = users.filter_map(job).collect();
+        self.by_admins(jobs).await.map(drop)
     }
 
     /// Item `i` has word and type `i`, round and round.
     pub(super) async fn register_items(&mut self) -> Result<Vec<u64>, WorldError> {
-        let errand = |item: u32| {
+        let job = |item: u32| {
             let key = self.access.key(9, item);
             let types = u64::try_from(TYPES_FIRST.len()).expect("a small number");
             let command = catalogue::Command::from(RegisterItem {
                 name: item_name(item % self.world.words, &key),
                 item_type: 1 + u64::from(item) % types,
             });
-            Errand::new(format!("item {item}"), key, &command)
+            Job::new(format!("item {item}"), key, &command)
         };
-        let errands = (0..self.world.items).map(errand).collect();
-        self.by_admins(errands).await
+        let jobs = (0..self.world.items).map(job).collect();
+        self.by_admins(jobs).await
     }
 
     /// Rooms by their first members, whom the others join.
@@ -206,12 +206,12 @@ impl<'w> Maker<'w> {
             let name = room_name(&key);
             let command = chat::Command::from(CreateRoom { name });
             let creator = self.world.members_of(room, members).next();
-            let errand = Errand::new(format!("room {room}"), key, &command);
-            (creator.unwrap_or(0), errand)
+            let job = Job::new(format!("room {room}"), key, &command);
+            (creator.unwrap_or(0), job)
         };
-        let errands = (0..self.world.rooms).map(make).collect();
-        let rooms = self.by_users(errands).await?;
-        let mut errands = Vec::new();
+        let jobs = (0..self.world.rooms).map(make).collect();
+        let rooms = self.by_users(jobs).await?;
+        let mut jobs = Vec::new();
         for (number, room) in (0..self.world.rooms).zip(&rooms) {
             for (place, user) in (0..members)
                 .zip(self.world.members_of(number, members))
@@ -220,10 +220,10 @@ impl<'w> Maker<'w> {
                 let key = self.access.key(7, number * members + place);
                 let command = chat::Command::from(JoinRoom { room: *room });
                 let what = format!("user {user} in room {number}");
-                errands.push((user, Errand::new(what, key, &command)));
+                jobs.push((user, Job::new(what, key, &command)));
             }
         }
-        self.by_users(errands).await?;
+        self.by_users(jobs).await?;
         Ok(rooms)
     }
 
@@ -238,25 +238,22 @@ impl<'w> Maker<'w> {
                 name: group_name(&key),
                 members: members.filter_map(of).collect(),
             });
-            (
-                creator,
-                Errand::new(format!("group {group}"), key, &command),
-            )
+            (creator, Job::new(format!("group {group}"), key, &command))
         };
-        let errands = (0..self.world.groups).map(make).collect();
-        self.by_users(errands).await
+        let jobs = (0..self.world.groups).map(make).collect();
+        self.by_users(jobs).await
     }
 
-    /// Carries errands out over the admin's connections. Where they took effect, in their order.
-    async fn by_admins(&mut self, errands: Vec<Errand>) -> Result<Vec<u64>, WorldError> {
-        let count = errands.len();
+    /// Carries jobs out over the admin's connections. Where they took effect, in their order.
+    async fn by_admins(&mut self, jobs: Vec<Job>) -> Result<Vec<u64>, WorldError> {
+        let count = jobs.len();
         let admins = self.admins.len();
         let mut tasks: Vec<_> = std::mem::take(&mut self.admins)
             .into_iter()
             .map(|admin| (admin, Vec::new()))
             .collect();
-        for (number, errand) in errands.into_iter().enumerate() {
-            tasks[number % admins].1.push(errand);
+        for (number, job) in jobs.into_iter().enumerate() {
+            tasks[number % admins].1.push(job);
         }
         let mut seqs = vec![0; count];
         for (number, (admin, done)) in carry_out(tasks).await?.into_iter().enumerate() {
@@ -269,18 +266,18 @@ impl<'w> Maker<'w> {
         Ok(seqs)
     }
 
-    /// Carries errands of users out, each over the connection of their first device. Where they
+    /// Carries jobs of users out, each over the connection of their first device. Where they
     /// took effect, in their order.
-    async fn by_users(&mut self, errands: Vec<(u32, Errand)>) -> Result<Vec<u64>, WorldError> {
+    async fn by_users(&mut self, jobs: Vec<(u32, Job)>) -> Result<Vec<u64>, WorldError> {
         let mut tasks: Vec<_> = std::mem::take(&mut self.callers)
             .into_iter()
             .map(|caller| (caller, Vec::new()))
             .collect();
         let mut places = vec![Vec::new(); tasks.len()];
-        let mut seqs = vec![0; errands.len()];
-        for (place, (user, errand)) in errands.into_iter().enumerate() {
+        let mut seqs = vec![0; jobs.len()];
+        for (place, (user, job)) in jobs.into_iter().enumerate() {
             let client = usize::try_from(user * self.world.devices).expect("a small number");
-            tasks[client].1.push(errand);
+            tasks[client].1.push(job);
             places[client].push(place);
         }
         for ((caller, done), places) in carry_out(tasks).await?.into_iter().zip(places) {

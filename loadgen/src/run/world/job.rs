@@ -1,7 +1,7 @@
 //! Commands of the set-up, carried out by many connections at once.
 //!
 //! Connections and what each is to ask go in; the positions of the answers come out, each list in
-//! its order. One connection asks one thing at a time, so that its errands happen in their order.
+//! its order. One connection asks one thing at a time, so that its jobs happen in their order.
 
 use std::rc::Rc;
 
@@ -19,7 +19,7 @@ const AT_ONCE: usize = 256;
 
 /// One command.
 #[derive(Debug)]
-pub(super) struct Errand {
+pub(super) struct Job {
     /// What it makes, for errors.
     pub(super) what: String,
     pub(super) key: Key,
@@ -28,9 +28,9 @@ pub(super) struct Errand {
 }
 
 /// A connection with what it is to ask.
-pub(super) type Task = (Caller, Vec<Errand>);
+pub(super) type Task = (Caller, Vec<Job>);
 
-/// A connection with where its errands took effect.
+/// A connection with where its jobs took effect.
 pub(super) type Done = (Caller, Vec<Seq>);
 
 /// Carries all of it out.
@@ -38,7 +38,7 @@ pub(super) type Done = (Caller, Vec<Seq>);
 /// # Errors
 /// The first thing that the server refuses.
 pub(super) async fn carry_out(tasks: Vec<Task>) -> Result<Vec<Done>, WorldError> {
-    at_once(AT_ONCE, tasks, |(caller, errands)| run(caller, errands)).await
+    at_once(AT_ONCE, tasks, |(caller, jobs)| run(caller, jobs)).await
 }
 
 /// Does something with each of them, at most `limit` at once. What came of each, in their order.
@@ -75,20 +75,18 @@ where
     Ok(all.into_iter().map(|(_number, done)| done).collect())
 }
 
-async fn run(mut caller: Caller, errands: Vec<Errand>) -> Result<Done, WorldError> {
-    let mut seqs = Vec::with_capacity(errands.len());
-    for errand in errands {
-        let asked = ask(&mut caller, &errand).await;
-        let what = errand.what;
+async fn run(mut caller: Caller, jobs: Vec<Job>) -> Result<Done, WorldError> {
+    let mut seqs = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let asked = ask(&mut caller, &job).await;
+        let what = job.what;
         seqs.push(asked.map_err(|source| WorldError::Ref { what, source })?);
     }
     Ok((caller, seqs))
 }
 
-async fn ask(caller: &mut Caller, errand: &Errand) -> Result<Seq, CallError> {
-    let answered = caller
-        .command(errand.key, errand.word, &errand.body)
-        .await?;
+async fn ask(caller: &mut Caller, job: &Job) -> Result<Seq, CallError> {
+    let answered = caller.command(job.key, job.word, &job.body).await?;
     answered.accepted()?;
     Ok(answered.seq)
 }
@@ -117,8 +115,8 @@ encoded!(
     protocol::words::sales::Command
 );
 
-impl Errand {
-    /// The errand of this command.
+impl Job {
+    /// The job of this command.
     pub(super) fn new(what: String, key: Key, command: &impl Encoded) -> Self {
         let mut body = Vec::new();
         let word = command.encoded(&mut body);
