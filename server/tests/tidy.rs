@@ -17,7 +17,7 @@ const PURE: [&str; 13] = [
     "server/src/feed.rs",
     "server/src/presence.rs",
     "server/src/connections/backlog.rs",
-    "server/src/connections/followers.rs",
+    "server/src/connections/subscribers.rs",
     "server/src/connections/outbox.rs",
     "server/src/connections/recent.rs",
 ];

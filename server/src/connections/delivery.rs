@@ -3,7 +3,7 @@
 //! What the log lets go of goes in, in its order, into one queue; from there, a slice at a time, it
 //! is handed to the connections that follow, as one frame that all of them share. Between two slices
 //! everybody else has their turn: no answer waits for a push. Deliberately absent: deciding what is
-//! told to whom, who follows and who is behind (`following`), and the links.
+//! told to whom, who follows and who is behind (`subscription`), and the links.
 
 use std::collections::VecDeque;
 
@@ -11,11 +11,11 @@ use protocol::{Code, Refusal, Seq, UserId, message::Reply};
 
 use super::{
     Connections,
-    followers::{Followers, List, Topic},
-    following::Following,
     frame::Gauge,
     outbox::{OUTBOX_FRAMES_MAX, SharedFrame},
     recent::Recent,
+    subscribers::{List, Subscribers, Topic},
+    subscription::Subscription,
     write_pool::{Done, WritePool, Written},
 };
 use crate::{
@@ -123,11 +123,11 @@ pub(crate) struct Delivery {
     /// The newest position whose item was begun: whoever is told everything up to it, and follows
     /// from there, misses nothing.
     pub(crate) reached: Seq,
-    pub(crate) followers: Followers,
+    pub(crate) subscribers: Subscribers,
     pub(super) recent: Recent,
     pub(crate) write_pool: WritePool,
     /// Connections that are behind and take more.
-    pub(super) behind: VecDeque<u64>,
+    pub(super) catching_up: VecDeque<u64>,
     /// Connections with something in their outbox.
     pub(crate) ready: VecDeque<usize>,
     /// Whether nobody who is behind is told more: they can go on from where they are.
@@ -163,21 +163,21 @@ impl Delivery {
     }
 
     /// Connections that are behind and take more.
-    pub(crate) fn behind(&self) -> usize {
-        self.behind.len()
+    pub(crate) fn catching_up(&self) -> usize {
+        self.catching_up.len()
     }
 
     /// Only what was let go of is told still.
     pub(crate) fn drain(&mut self) {
         self.is_draining = true;
-        self.behind.clear();
+        self.catching_up.clear();
     }
 
     /// Whether a slice would do anything.
     pub(crate) fn has_work(&self) -> bool {
         !(self.items.is_empty()
             && self.under_way.is_none()
-            && self.behind.is_empty()
+            && self.catching_up.is_empty()
             && self.ready.is_empty())
             || self.write_pool.has_work()
     }
@@ -188,8 +188,8 @@ impl Delivery {
     }
 
     /// A push that was let go of: encoded here, once.
-    pub(crate) fn push_released(&mut self, at: Head, told_at: Head, push: &PushBytes) {
-        let frame = encode(told_at, push, &self.gauge);
+    pub(crate) fn push_released(&mut self, at: Head, delivered_at: Head, push: &PushBytes) {
+        let frame = encode(delivered_at, push, &self.gauge);
         if push.is_kept {
             self.recent.insert(at.seq, &frame);
         }
@@ -208,7 +208,7 @@ impl Delivery {
 
     /// News of what is not in the log; nothing if nobody follows the topic.
     pub(crate) fn push_news(&mut self, topic: Topic, frame: SharedFrame, except: UserId) {
-        if self.followers.of(topic).is_some() {
+        if self.subscribers.of(topic).is_some() {
             let told = Told {
                 seq: Seq::START,
                 frame,
@@ -300,7 +300,7 @@ impl Connections {
         let reached = match item {
             Item::Told(topic, told) => {
                 let seq = told.seq;
-                let to = self.delivery.followers.of(topic);
+                let to = self.delivery.subscribers.of(topic);
                 self.delivery.under_way = to.map(|to| UnderWay { told, to, next: 0 });
                 seq
             }
@@ -315,7 +315,7 @@ impl Connections {
                 from,
                 follows,
             } => {
-                self.begin_following(connection, from, &follows, feed);
+                self.begin_subscription(connection, from, &follows, feed);
                 at
             }
         };
@@ -403,12 +403,13 @@ impl Connections {
         let connection = &mut self.slab[index];
         let is_concerned = connection.user.is_some_and(|user| user != told.except);
         let is_new = if told.seq == Seq::START {
-            connection.session.is_told()
+            connection.session.is_subscribed()
         } else {
-            matches!(connection.following, Following::Live(_)) && connection.told < told.seq
+            matches!(connection.subscription, Subscription::Live(_))
+                && connection.delivered_seq < told.seq
         };
         (is_concerned && is_new).then(|| {
-            connection.told = connection.told.max(told.seq);
+            connection.delivered_seq = connection.delivered_seq.max(told.seq);
             index
         })
     }

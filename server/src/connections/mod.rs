@@ -6,14 +6,14 @@
 
 pub(crate) mod backlog;
 pub(crate) mod delivery;
-pub(crate) mod followers;
-mod following;
 pub(crate) mod frame;
 mod inbox;
 pub(crate) mod outbox;
 mod pressure;
 pub(crate) mod recent;
 mod sending;
+pub(crate) mod subscribers;
+mod subscription;
 mod write_pool;
 
 use std::collections::BTreeMap;
@@ -32,10 +32,10 @@ pub(crate) use self::pressure::{OUTBOUND_BYTES_MAX, UNREAD_BYTES_MAX};
 
 use self::{
     delivery::{Delivery, Item},
-    followers::Topic,
-    following::Following,
     inbox::Inbox,
     outbox::Outbox,
+    subscribers::Topic,
+    subscription::Subscription,
 };
 
 use crate::{
@@ -63,9 +63,9 @@ pub(crate) struct Connection {
     /// What makes lines of its frames, if it speaks lines.
     pub(crate) lines: Option<Box<Lines>>,
     /// What it is told without having asked.
-    pub(crate) following: Following,
+    pub(crate) subscription: Subscription,
     /// Everything up to this position it was told, or did not want.
-    pub(crate) told: Seq,
+    pub(crate) delivered_seq: Seq,
     /// Pushes and news that wait to be sent, behind its own answers.
     pub(crate) outbox: Outbox,
     /// Whose comings and goings it is told.
@@ -158,8 +158,8 @@ impl Connections {
             link,
             inbox: Inbox::default(),
             lines: None,
-            following: Following::default(),
-            told: Seq::START,
+            subscription: Subscription::default(),
+            delivered_seq: Seq::START,
             outbox: Outbox::default(),
             watched: Box::default(),
             has_subscribed: false,
@@ -228,9 +228,9 @@ impl Connections {
     /// Queues a push for whoever follows its stream.
     fn release_push(&mut self, at: Head, push: &PushBytes) {
         #[cfg(not(feature = "planted-bugs"))]
-        let told_at = at;
+        let delivered_at = at;
         #[cfg(feature = "planted-bugs")]
-        let told_at = self.tamper.push_at(at, push.stream);
+        let delivered_at = self.tamper.push_at(at, push.stream);
         #[cfg(feature = "planted-bugs")]
         if self.tamper.swallows(push) {
             return;
@@ -239,7 +239,7 @@ impl Connections {
         let forged = self.tamper.receipt(push);
         #[cfg(feature = "planted-bugs")]
         let push = forged.as_ref().unwrap_or(push);
-        self.delivery.push_released(at, told_at, push);
+        self.delivery.push_released(at, delivered_at, push);
     }
 
     /// Takes a release to whom it is for.
@@ -315,7 +315,7 @@ impl Connections {
     #[cfg(feature = "planted-bugs")]
     pub(crate) fn furthest(&self, user: UserId) -> Option<Seq> {
         let ids = self.people.get(&user)?.iter();
-        ids.filter_map(|id| Some(self.slab[self.find(*id)?].told))
+        ids.filter_map(|id| Some(self.slab[self.find(*id)?].delivered_seq))
             .max()
     }
 
@@ -439,7 +439,7 @@ impl Connections {
                 .push(PresenceChange::Arrived(person.user));
             self.people.entry(person.user).or_default().push(id);
             if connection.is_classic() {
-                self.delivery.followers.insert(Topic::Arrivals, id);
+                self.delivery.subscribers.insert(Topic::Arrivals, id);
             }
         }
     }

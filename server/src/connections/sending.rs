@@ -41,7 +41,7 @@ impl Connections {
             let id = id_of(index, connection.serial);
             self.blocked.push((id, connection.link.clone()));
         } else {
-            self.queue_behind(index);
+            self.queue_catching_up(index);
         }
     }
 
@@ -66,7 +66,7 @@ impl Connections {
         let connection = &mut self.slab[index];
         let is_blocked = connection.flush_lines(&mut self.delivery.scratch, directory, asks);
         if !is_blocked {
-            self.queue_behind(index);
+            self.queue_catching_up(index);
         }
         self.weigh(index);
         is_blocked
@@ -81,7 +81,7 @@ impl Connections {
         connection.is_blocked = connection.flush(&mut self.delivery.scratch);
         let is_blocked = connection.is_blocked;
         if !is_blocked {
-            self.queue_behind(index);
+            self.queue_catching_up(index);
         }
         self.weigh(index);
         is_blocked

@@ -11,7 +11,7 @@ use super::{
     turn::{FRAME_WORK, Heard, LINES_AT_ONCE},
 };
 use crate::{
-    connections::{followers::Topic, id_of},
+    connections::{id_of, subscribers::Topic},
     domain::systems::OwnedCommand,
     engine::Ask,
     line::{Farewell, Language, Lines},
@@ -161,7 +161,7 @@ impl Hub {
     /// Has classic connections ask anew who is there, if that has changed: as many as a tick has time
     /// for, and the next tick goes on with the others.
     pub(super) fn refresh_lists(&mut self, now: u64) {
-        let Some(classic) = self.connections.delivery.followers.of(Topic::Arrivals) else {
+        let Some(classic) = self.connections.delivery.subscribers.of(Topic::Arrivals) else {
             return;
         };
         let ids = classic.as_slice().iter();

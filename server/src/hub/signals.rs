@@ -22,8 +22,8 @@ use super::{Hub, Work, turn::QUERY_WORK};
 use crate::{
     connections::{
         PresenceChange,
-        followers::Topic,
         frame::{Gauge, SharedFrame},
+        subscribers::Topic,
     },
     domain::{
         Stream,
@@ -189,7 +189,7 @@ impl Hub {
         }
         self.arrivals.announced_at = now;
         let waiting = std::mem::take(&mut self.arrivals.waiting);
-        let Some(classic) = self.connections.delivery.followers.of(Topic::Arrivals) else {
+        let Some(classic) = self.connections.delivery.subscribers.of(Topic::Arrivals) else {
             return;
         };
         for id in classic.as_slice() {

@@ -33,7 +33,7 @@ impl Hub {
             durable: engine.durable().seq,
             waiting_records: engine.waiting(),
             waiting_deliveries: connections.delivery.len(),
-            behind: connections.delivery.behind(),
+            behind: connections.delivery.catching_up(),
             connections: connections.admitted,
             connections_max: self.parts.connections_max,
             sessions: connections.people.values().map(Vec::len).sum(),

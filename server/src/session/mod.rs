@@ -449,7 +449,7 @@ impl Session {
 
     /// Whether its person is to be told what others do.
     #[must_use]
-    pub const fn is_told(&self) -> bool {
+    pub const fn is_subscribed(&self) -> bool {
         matches!(self.stage, Stage::Person(_) | Stage::Revoked(_))
     }
 

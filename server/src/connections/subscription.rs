@@ -1,6 +1,6 @@
 //! Who follows what, and how a connection that is behind gets to where the queue is.
 //!
-//! Subscriptions, memberships and wishes to watch people go in; the lists of followers change, and what
+//! Subscriptions, memberships and wishes to watch people go in; the lists of subscribers change, and what
 //! a connection missed comes from the log into its outbox, until it has reached the place where the
 //! queue is: from there on it follows live. Deliberately absent: the queue, and handing out what is
 //! told live (`delivery`).
@@ -11,8 +11,8 @@ use super::{
     Connections,
     backlog::Backlog,
     delivery::{Delivery, Slice, encode},
-    followers::Topic,
     outbox::SharedFrame,
+    subscribers::Topic,
 };
 use crate::{
     archive,
@@ -29,18 +29,18 @@ const LOGGED: &str = "only what the log names is followed";
 
 /// What a connection is told without having asked.
 #[derive(Debug, Default)]
-pub(crate) enum Following {
+pub(crate) enum Subscription {
     /// Nothing: it has not subscribed, or its session is over.
     #[default]
     Nothing,
     /// What it missed, from the log.
-    Behind(Box<Backlog>),
+    CatchingUp(Box<Backlog>),
     /// What happens, in these streams.
     Live(Vec<ShortStream>),
 }
 
 impl Connections {
-    pub(super) fn begin_following(
+    pub(super) fn begin_subscription(
         &mut self,
         id: u64,
         from: Seq,
@@ -49,8 +49,8 @@ impl Connections {
     ) {
         let Some(index) = self.find(id) else { return };
         let connection = &mut self.slab[index];
-        if connection.session.is_told() {
-            connection.told = from;
+        if connection.session.is_subscribed() {
+            connection.delivered_seq = from;
             connection.outbox.begin_at(from);
             #[cfg(feature = "planted-bugs")]
             if self.tamper.stalls(from, self.delivery.reached) {
@@ -58,8 +58,9 @@ impl Connections {
             }
             #[cfg(feature = "planted-bugs")]
             let from = self.tamper.resume_from(from);
-            connection.following = Following::Behind(Backlog::new(from, follows, feed).into());
-            self.queue_behind(index);
+            connection.subscription =
+                Subscription::CatchingUp(Backlog::new(from, follows, feed).into());
+            self.queue_catching_up(index);
         }
     }
 
@@ -72,22 +73,22 @@ impl Connections {
         let topic = Topic::Stream(stream);
         for id in self.people.get(&user).cloned().unwrap_or_default() {
             let Some(index) = self.find(id) else { continue };
-            match &mut self.slab[index].following {
-                Following::Nothing => {}
-                Following::Behind(backlog) if begins => backlog.begin(stream, seq, feed),
-                Following::Behind(backlog) => backlog.end(stream, seq),
-                Following::Live(streams) => {
+            match &mut self.slab[index].subscription {
+                Subscription::Nothing => {}
+                Subscription::CatchingUp(backlog) if begins => backlog.begin(stream, seq, feed),
+                Subscription::CatchingUp(backlog) => backlog.end(stream, seq),
+                Subscription::Live(streams) => {
                     let short = ShortStream::new(stream).expect(LOGGED);
                     let place = streams.iter().position(|other| *other == short);
                     match place {
                         None if begins => {
                             make_room(streams);
                             streams.push(short);
-                            self.delivery.followers.insert(topic, id);
+                            self.delivery.subscribers.insert(topic, id);
                         }
                         Some(place) if !begins => {
                             streams.swap_remove(place);
-                            self.delivery.followers.remove(topic, id);
+                            self.delivery.subscribers.remove(topic, id);
                         }
                         None | Some(_) => {}
                     }
@@ -100,10 +101,10 @@ impl Connections {
     pub(crate) fn unsubscribe(&mut self, index: usize) {
         let connection = &mut self.slab[index];
         let id = super::id_of(index, connection.serial);
-        if let Following::Live(streams) = std::mem::take(&mut connection.following) {
+        if let Subscription::Live(streams) = std::mem::take(&mut connection.subscription) {
             for stream in streams {
                 let topic = Topic::Stream(stream.get());
-                self.delivery.followers.remove(topic, id);
+                self.delivery.subscribers.remove(topic, id);
             }
         }
     }
@@ -113,7 +114,7 @@ impl Connections {
         let Some(index) = self.find(id) else { return };
         self.unwatch(index);
         for user in &users {
-            self.delivery.followers.insert(Topic::Presence(*user), id);
+            self.delivery.subscribers.insert(Topic::Presence(*user), id);
         }
         let connection = &mut self.slab[index];
         connection.watched = users;
@@ -131,21 +132,21 @@ impl Connections {
         let id = super::id_of(index, connection.serial);
         let is_classic = connection.is_classic();
         for user in std::mem::take(&mut connection.watched) {
-            self.delivery.followers.remove(Topic::Presence(user), id);
+            self.delivery.subscribers.remove(Topic::Presence(user), id);
         }
         if is_classic {
-            self.delivery.followers.remove(Topic::Arrivals, id);
+            self.delivery.subscribers.remove(Topic::Arrivals, id);
         }
     }
 
     /// A connection that is behind takes more.
-    pub(crate) fn queue_behind(&mut self, index: usize) {
+    pub(crate) fn queue_catching_up(&mut self, index: usize) {
         let connection = &mut self.slab[index];
-        let is_behind = matches!(connection.following, Following::Behind(_));
-        if is_behind && !connection.is_in_line && !self.delivery.is_draining {
+        let is_catching_up = matches!(connection.subscription, Subscription::CatchingUp(_));
+        if is_catching_up && !connection.is_in_line && !self.delivery.is_draining {
             connection.is_in_line = true;
             let id = super::id_of(index, connection.serial);
-            self.delivery.behind.push_back(id);
+            self.delivery.catching_up.push_back(id);
         }
     }
 
@@ -153,8 +154,8 @@ impl Connections {
         let Slice {
             writes, mut rows, ..
         } = self.delivery.slice;
-        for _ in 0..self.delivery.behind.len().min(writes) {
-            let Some(id) = self.delivery.behind.pop_front() else {
+        for _ in 0..self.delivery.catching_up.len().min(writes) {
+            let Some(id) = self.delivery.catching_up.pop_front() else {
                 return;
             };
             rows = rows.saturating_sub(self.tell_backlog(id, feed, keyring, reader));
@@ -177,7 +178,7 @@ impl Connections {
         connection.is_in_line = false;
         // One that is blocked, or has something to send, comes back when that was sent.
         let is_busy = connection.is_blocked || !connection.outbox.is_empty();
-        let Following::Behind(backlog) = &mut connection.following else {
+        let Subscription::CatchingUp(backlog) = &mut connection.subscription else {
             return 0;
         };
         if is_busy {
@@ -198,7 +199,7 @@ impl Connections {
         };
         let connection = &mut self.slab[index];
         for (seq, frame) in seqs.iter().zip(frames) {
-            connection.told = *seq;
+            connection.delivered_seq = *seq;
             #[cfg(feature = "planted-bugs")]
             if self.tamper.is_deaf(connection.user) || self.tamper.leaves_out(&frame) {
                 continue;
@@ -218,16 +219,16 @@ impl Connections {
     fn go_live(&mut self, index: usize) {
         let connection = &mut self.slab[index];
         let id = super::id_of(index, connection.serial);
-        let Following::Behind(backlog) = &connection.following else {
+        let Subscription::CatchingUp(backlog) = &connection.subscription else {
             return;
         };
         let streams = backlog.streams();
         for stream in &streams {
-            self.delivery.followers.insert(Topic::Stream(*stream), id);
+            self.delivery.subscribers.insert(Topic::Stream(*stream), id);
         }
         let short = |stream: &Stream| ShortStream::new(*stream).expect(LOGGED);
-        connection.following = Following::Live(streams.iter().map(short).collect());
-        connection.told = connection.told.max(self.delivery.reached);
+        connection.subscription = Subscription::Live(streams.iter().map(short).collect());
+        connection.delivered_seq = connection.delivered_seq.max(self.delivery.reached);
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) enum Topic {
 
 /// See the head of this file.
 #[derive(Debug, Default)]
-pub(crate) struct Followers {
+pub(crate) struct Subscribers {
     topics: HashMap<Topic, List, FixedState>,
 }
 
@@ -75,7 +75,7 @@ impl List {
     }
 }
 
-impl Followers {
+impl Subscribers {
     /// From now on `connection` is told of `topic`.
     pub(crate) fn insert(&mut self, topic: Topic, connection: u64) {
         self.topics
@@ -105,14 +105,14 @@ mod tests {
 
     use protocol::UserId;
 
-    use super::{Followers, List, Topic};
+    use super::{List, Subscribers, Topic};
     use crate::domain::Stream;
 
     const TOPIC: Topic = Topic::Stream(Stream::Conversation(7));
     const OTHER: Topic = Topic::Presence(UserId(7));
 
-    fn whom(followers: &Followers) -> Vec<u64> {
-        let list = followers.of(TOPIC);
+    fn whom(subscribers: &Subscribers) -> Vec<u64> {
+        let list = subscribers.of(TOPIC);
         let mut whom = list.map_or(Vec::new(), |list| list.as_slice().to_vec());
         whom.sort_unstable();
         whom
@@ -123,24 +123,32 @@ mod tests {
         for len in 1..=6 {
             // People leave in several orders.
             for step in [1, 5, 3] {
-                let mut followers = Followers::default();
-                followers.insert(OTHER, 99);
+                let mut subscribers = Subscribers::default();
+                subscribers.insert(OTHER, 99);
                 let mut model = BTreeSet::new();
                 for connection in 0..len {
-                    followers.insert(TOPIC, connection);
+                    subscribers.insert(TOPIC, connection);
                     model.insert(connection);
-                    assert_eq!(whom(&followers), model.iter().copied().collect::<Vec<_>>());
+                    assert_eq!(
+                        whom(&subscribers),
+                        model.iter().copied().collect::<Vec<_>>()
+                    );
                 }
                 for nth in 0..len {
                     let connection = (nth * step + step / 2) % len;
-                    followers.remove(TOPIC, connection);
-                    followers.remove(TOPIC, 77);
+                    subscribers.remove(TOPIC, connection);
+                    subscribers.remove(TOPIC, 77);
                     model.remove(&connection);
-                    assert_eq!(whom(&followers), model.iter().copied().collect::<Vec<_>>());
+                    assert_eq!(
+                        whom(&subscribers),
+                        model.iter().copied().collect::<Vec<_>>()
+                    );
                 }
-                model.iter().for_each(|left| followers.remove(TOPIC, *left));
-                assert!(followers.of(TOPIC).is_none(), "nobody is no list");
-                assert_eq!(followers.topics.len(), 1);
+                model
+                    .iter()
+                    .for_each(|left| subscribers.remove(TOPIC, *left));
+                assert!(subscribers.of(TOPIC).is_none(), "nobody is no list");
+                assert_eq!(subscribers.topics.len(), 1);
             }
         }
     }
@@ -148,28 +156,32 @@ mod tests {
     #[test]
     fn a_list_that_is_kept_stays_as_it_was_while_it_changes() {
         for len in 1..=5 {
-            let mut followers = Followers::default();
-            (0..len).for_each(|connection| followers.insert(TOPIC, connection));
-            let kept = followers.of(TOPIC).expect("somebody");
+            let mut subscribers = Subscribers::default();
+            (0..len).for_each(|connection| subscribers.insert(TOPIC, connection));
+            let kept = subscribers.of(TOPIC).expect("somebody");
             let before = kept.as_slice().to_vec();
-            followers.insert(TOPIC, 9);
-            (0..len).for_each(|connection| followers.remove(TOPIC, connection));
+            subscribers.insert(TOPIC, 9);
+            (0..len).for_each(|connection| subscribers.remove(TOPIC, connection));
             assert_eq!(kept.as_slice(), before);
-            assert_eq!(whom(&followers), [9]);
+            assert_eq!(whom(&subscribers), [9]);
         }
     }
 
     #[test]
     fn a_crowd_is_never_copied_to_be_kept_nor_to_grow() {
-        let mut followers = Followers::default();
-        (0..1_000).for_each(|connection| followers.insert(TOPIC, connection));
+        let mut subscribers = Subscribers::default();
+        (0..1_000).for_each(|connection| subscribers.insert(TOPIC, connection));
         let place = |list: Option<List>| match list {
             Some(List::Many(many)) => (Rc::as_ptr(&many), many.capacity()),
             other => panic!("{other:?}"),
         };
-        let (kept, room) = place(followers.of(TOPIC));
-        assert_eq!(place(followers.of(TOPIC)), (kept, room));
-        followers.insert(TOPIC, 1_000);
-        assert_eq!(place(followers.of(TOPIC)), (kept, room), "nobody keeps it");
+        let (kept, room) = place(subscribers.of(TOPIC));
+        assert_eq!(place(subscribers.of(TOPIC)), (kept, room));
+        subscribers.insert(TOPIC, 1_000);
+        assert_eq!(
+            place(subscribers.of(TOPIC)),
+            (kept, room),
+            "nobody keeps it"
+        );
     }
 }
