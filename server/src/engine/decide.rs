@@ -15,7 +15,7 @@ use crate::{
     log::Head,
 };
 
-use super::{Ask, Engine, Submitted, round::Waiting};
+use super::{Ask, Engine, Submitted, pending_batch::Waiting};
 
 impl Engine {
     /// The key of the server's own command that is decided next.

@@ -11,7 +11,7 @@
 //! by value. Deliberately absent: clocks, threads, the log, connections, every rule of every system.
 
 mod decide;
-mod round;
+mod pending_batch;
 
 use std::{hint::black_box, io, path::Path};
 
@@ -33,8 +33,8 @@ use crate::{
     trail::{Step, Trail, TrailError},
 };
 
-pub use round::{Origin, Release, Released};
-use round::{Round, Waiting};
+pub use pending_batch::{Origin, Release, Released};
+use pending_batch::{PendingBatch, Waiting};
 
 /// Records in one batch, and with the batch that syncs, the commands that can wait at once. At
 /// 300,000 a second it is some 50 ms of work: beyond that a client is better served by `busy`
@@ -119,11 +119,11 @@ pub struct Engine {
     /// Newest durable position.
     durable: Head,
     recorded_at: u64,
-    building: Round,
+    building: PendingBatch,
     /// What waits for the batch that is being synced; the batch itself is with the log.
-    syncing: Option<Round>,
+    syncing: Option<PendingBatch>,
     /// A finished round, kept for its memory.
-    spare: Round,
+    spare: PendingBatch,
     outcome: Vec<u8>,
     sealed: Vec<u8>,
     scratch: Vec<u8>,
@@ -145,9 +145,9 @@ impl Engine {
             decided: Head::default(),
             durable: Head::default(),
             recorded_at: 0,
-            building: Round::default(),
+            building: PendingBatch::default(),
             syncing: None,
-            spare: Round::default(),
+            spare: PendingBatch::default(),
             outcome: Vec::new(),
             sealed: Vec::new(),
             scratch: Vec::new(),
@@ -585,7 +585,7 @@ impl Engine {
     }
 
     /// What must be waited for by whatever tells of the newest decided state.
-    fn newest_round(&mut self) -> &mut Round {
+    fn newest_round(&mut self) -> &mut PendingBatch {
         match &mut self.syncing {
             Some(syncing) if self.building.batch.is_empty() => syncing,
             _ => &mut self.building,

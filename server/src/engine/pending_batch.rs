@@ -122,14 +122,14 @@ pub(super) enum Waiting {
 
 /// A batch and what waits for it.
 #[derive(Debug, Default)]
-pub(super) struct Round {
+pub(super) struct PendingBatch {
     pub(super) batch: Batch,
     pub(super) waiting: Vec<Waiting>,
     /// Outcomes of reads that wait.
     pub(super) reads: Vec<u8>,
 }
 
-impl Round {
+impl PendingBatch {
     fn release<'a>(&'a self, waiting: &'a Waiting) -> Release<'a> {
         match *waiting {
             Waiting::Command { origin, row } => {
@@ -185,7 +185,7 @@ impl Round {
 
 /// What was let go of together: proved durable, or said of nothing but what is.
 #[derive(Debug)]
-pub struct Released(pub(super) Round);
+pub struct Released(pub(super) PendingBatch);
 
 impl Released {
     /// Whether somebody was erased by what was let go of.
