@@ -41,8 +41,8 @@ use crate::{
     },
     lost, modes,
     net::{
-        Speech,
-        tcp::{self, OpenReader, Shell},
+        Dialect,
+        tcp::{self, OpenReader, TcpServer},
     },
     passwords::Secret,
     recover::{self, Recovered, Start},
@@ -321,7 +321,7 @@ fn start(
     config: &ServerConfig,
     doors: &Doors,
     vitals: &Arc<Vitals>,
-) -> Result<(Shell, tokio::sync::mpsc::Receiver<Synced>, Ready), ServeError> {
+) -> Result<(TcpServer, tokio::sync::mpsc::Receiver<Synced>, Ready), ServeError> {
     let Begun {
         engine,
         log,
@@ -371,7 +371,7 @@ fn start(
         warnings,
     };
     let vitals = Arc::clone(vitals);
-    let shell = Shell::new(hub, authenticator, open_reader, vitals);
+    let shell = TcpServer::new(hub, authenticator, open_reader, vitals);
     Ok((shell, synced, ready))
 }
 
@@ -425,15 +425,15 @@ fn prepare(
 /// Serves until told to stop, then finishes what was taken.
 async fn run(
     config: &ServerConfig,
-    shell: Shell,
+    shell: TcpServer,
     synced: tokio::sync::mpsc::Receiver<Synced>,
     doors: Doors,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let keeper = keep_snapshots(config)?;
     let shell = Rc::new(shell);
-    let accepting = task::spawn_local(Rc::clone(&shell).accept(doors.native, Speech::Native));
-    let speech = Speech::Lines(LineOptions {
+    let accepting = task::spawn_local(Rc::clone(&shell).accept(doors.native, Dialect::Native));
+    let speech = Dialect::Lines(LineOptions {
         seed: random()?,
         language: config.classic_language,
     });
@@ -481,7 +481,7 @@ fn keep_snapshots(config: &ServerConfig) -> Result<Option<Keeper>, ServeError> {
 
 /// A snapshot of the state at the end. What the log gives must be what was served, and the log has
 /// all of it already: without the snapshot the next start takes longer.
-fn keep_last(config: &ServerConfig, shell: &Shell) {
+fn keep_last(config: &ServerConfig, shell: &TcpServer) {
     if config.snapshot_every == 0 {
         return;
     }

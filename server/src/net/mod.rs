@@ -18,7 +18,7 @@ pub const READ_BYTES: usize = 16 * 1_024;
 
 /// What is spoken on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speech {
+pub enum Dialect {
     /// Frames of the native protocol.
     Native,
     /// Lines of JSON, and the classic dialect.

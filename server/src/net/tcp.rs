@@ -23,7 +23,7 @@ use crate::{
     health::{Serving, Vitals},
     hub::{Flow, Hub, Job, READ_WORK, Work},
     log::{LogError, LogReader},
-    net::{Complaints, Link, READ_BYTES, Read, Speech, turns::Turns},
+    net::{Complaints, Dialect, Link, READ_BYTES, Read, turns::Turns},
     writer::Synced,
 };
 
@@ -35,14 +35,14 @@ const TICK: Duration = Duration::from_millis(50);
 const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// How long somebody who says no more may take to hear the answers, and how often to look.
-const LINGER_MAX: Duration = Duration::from_secs(5);
-const LINGER_STEP: Duration = Duration::from_millis(5);
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+const DRAIN_STEP: Duration = Duration::from_millis(5);
 
 /// Opens another view of the durable records, for work that takes long.
 pub type OpenReader = dyn Fn() -> Result<Box<dyn LogReader>, LogError>;
 
 /// What every task of the server shares.
-pub struct Shell {
+pub struct TcpServer {
     /// The engine and the conversations.
     pub hub: Rc<RefCell<Hub>>,
     /// Wakes the turn: something is to be synced or sent.
@@ -58,13 +58,13 @@ pub struct Shell {
     input: RefCell<Vec<u8>>,
 }
 
-impl std::fmt::Debug for Shell {
+impl std::fmt::Debug for TcpServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shell").finish_non_exhaustive()
+        f.debug_struct("TcpServer").finish_non_exhaustive()
     }
 }
 
-impl Shell {
+impl TcpServer {
     /// A shell around a hub.
     #[must_use]
     pub fn new(
@@ -86,7 +86,7 @@ impl Shell {
     }
 
     /// Accepts connections until it is dropped.
-    pub async fn accept(self: Rc<Self>, listener: TcpListener, speech: Speech) {
+    pub async fn accept(self: Rc<Self>, listener: TcpListener, speech: Dialect) {
         let (clock, mut complaints) = (Monotonic::start(), Complaints::default());
         loop {
             match listener.accept().await {
@@ -96,7 +96,7 @@ impl Shell {
                         tracing::debug!(%error, "a connection was gone before it began");
                         continue;
                     }
-                    task::spawn_local(Rc::clone(&self).converse(Link::new(stream), speech));
+                    task::spawn_local(Rc::clone(&self).serve_connection(Link::new(stream), speech));
                 }
                 Err(error) => {
                     if let Some(times) = complaints.note(clock.elapsed()) {
@@ -108,10 +108,10 @@ impl Shell {
         }
     }
 
-    async fn converse(self: Rc<Self>, link: Link, speech: Speech) {
+    async fn serve_connection(self: Rc<Self>, link: Link, speech: Dialect) {
         let id = match speech {
-            Speech::Native => self.hub.borrow_mut().connect(link.clone()),
-            Speech::Lines(options) => {
+            Dialect::Native => self.hub.borrow_mut().connect(link.clone()),
+            Dialect::Lines(options) => {
                 let mut hub = self.hub.borrow_mut();
                 hub.connect_lines(link.clone(), &options)
             }
@@ -120,9 +120,9 @@ impl Shell {
         let is_over = self.hear(id, &link).await;
         if is_over {
             break_off(&link).await;
-        } else if matches!(speech, Speech::Lines(_)) {
+        } else if matches!(speech, Dialect::Lines(_)) {
             self.end_last_line(id).await;
-            self.linger(id).await;
+            self.drain_output(id).await;
         }
         self.hub.borrow_mut().disconnect(id);
         self.turn.notify_one();
@@ -192,14 +192,14 @@ impl Shell {
 
     /// Waits until everything is answered: whoever says no more may still listen, as `nc` does at
     /// the end of its input.
-    async fn linger(&self, id: u64) {
+    async fn drain_output(&self, id: u64) {
         let answered = async {
             while self.hub.borrow().is_waiting(id) {
-                time::sleep(LINGER_STEP).await;
+                time::sleep(DRAIN_STEP).await;
             }
         };
         // Whoever does not take its answers by then is as good as gone.
-        let _is_answered = time::timeout(LINGER_MAX, answered).await;
+        let _is_answered = time::timeout(DRAIN_MAX, answered).await;
     }
 
     async fn run_job(self: Rc<Self>, job: Job) {
