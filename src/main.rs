@@ -22,7 +22,7 @@ use reports::{
     verdict::{EXIT_INTERNAL, EXIT_INVARIANT, EXIT_USAGE},
 };
 use server::{
-    ServeError, copies::CopyError, inspect::InspectError, log::LogError, snapshot::SnapshotError,
+    ServeError, backup::BackupError, inspect::InspectError, log::LogError, snapshot::SnapshotError,
 };
 
 fn main() -> ExitCode {
@@ -114,7 +114,7 @@ fn log_error(error: &anyhow::Error) -> Option<&LogError> {
     ) {
         (Some(InspectError::Log(error)), _, _)
         | (_, Some(ServeError::Log(error)), _)
-        | (_, _, Some(CopyError::Log(error))) => Some(error),
+        | (_, _, Some(BackupError::Log(error))) => Some(error),
         _none => None,
     }
 }
@@ -122,7 +122,7 @@ fn log_error(error: &anyhow::Error) -> Option<&LogError> {
 /// What `log verify` would say, whoever verified.
 fn inspect_error(error: &anyhow::Error) -> Option<&InspectError> {
     match error.downcast_ref() {
-        Some(CopyError::Inspect(error)) => Some(error),
+        Some(BackupError::Inspect(error)) => Some(error),
         _other => error.downcast_ref(),
     }
 }
@@ -136,15 +136,17 @@ const fn inspect_exit_code(error: &InspectError) -> u8 {
     }
 }
 
-const fn copy_exit_code(error: &CopyError) -> u8 {
+const fn copy_exit_code(error: &BackupError) -> u8 {
     match error {
-        CopyError::Log(error) => log_exit_code(error),
-        CopyError::Inspect(error) => inspect_exit_code(error),
-        CopyError::Line { .. } | CopyError::KeysMissing { .. } | CopyError::Differs { .. } => {
-            EXIT_INVARIANT
+        BackupError::Log(error) => log_exit_code(error),
+        BackupError::Inspect(error) => inspect_exit_code(error),
+        BackupError::Line { .. }
+        | BackupError::KeysMissing { .. }
+        | BackupError::Differs { .. } => EXIT_INVARIANT,
+        BackupError::Occupied(_) | BackupError::Served { .. } | BackupError::Replay { .. } => {
+            EXIT_USAGE
         }
-        CopyError::Occupied(_) | CopyError::Served { .. } | CopyError::Replay { .. } => EXIT_USAGE,
-        CopyError::Restless | CopyError::Io { .. } => EXIT_INTERNAL,
+        BackupError::Restless | BackupError::Io { .. } => EXIT_INTERNAL,
     }
 }
 

@@ -7,12 +7,12 @@
 pub mod admin;
 pub mod archive;
 pub mod auth;
+pub mod backup;
 mod belonging;
 pub mod clock;
 mod clock_check;
 pub mod config;
 mod connections;
-pub mod copies;
 pub mod domain;
 pub mod engine;
 mod fair;

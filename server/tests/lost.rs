@@ -19,7 +19,7 @@ use protocol::{
 };
 use rusqlite::Connection;
 use server::{
-    ServerConfig, copies, inspect,
+    ServerConfig, backup, inspect,
     log::{LogReader as _, SqliteReader},
     snapshot::{Making, make},
 };
@@ -391,13 +391,13 @@ fn copies_and_snapshots_of_a_log_without_its_tail_say_what_it_lacks() {
         };
         let hear = &mut |_at, _end| {};
         [
-            copies::backup(left.path(), &place(&format!("backup{nth}")), hear)
+            backup::backup(left.path(), &place(&format!("backup{nth}")), hear)
                 .map_err(|error| error.to_string())
                 .map(drop),
-            copies::restore(left.path(), &place(&format!("restored{nth}")), hear)
+            backup::restore(left.path(), &place(&format!("restored{nth}")), hear)
                 .map_err(|error| error.to_string())
                 .map(drop),
-            copies::export(left.path(), &mut Vec::new(), hear)
+            backup::export(left.path(), &mut Vec::new(), hear)
                 .map_err(|error| error.to_string())
                 .map(drop),
             inspect::verify(left.path())

@@ -12,7 +12,7 @@ use std::{
 };
 
 use protocol::{Seq, words::chat};
-use server::{ServerConfig, copies, inspect};
+use server::{ServerConfig, backup, inspect};
 use tempfile::{TempDir, tempdir};
 
 use crate::support::{PASSWORD, Server, config, start, try_start};
@@ -167,7 +167,7 @@ fn inspected(dir: &Path) -> [bool; 2] {
     let place = tempdir().expect("a temporary directory");
     let verified = inspect::verify(dir).is_ok_and(|report| report.is_sound());
     let hear = &mut |_at, _end| {};
-    let backed_up = copies::backup(dir, &place.path().join("copy"), hear);
+    let backed_up = backup::backup(dir, &place.path().join("copy"), hear);
     [verified, backed_up.is_ok()]
 }
 

@@ -14,8 +14,8 @@ use clap::Args;
 use protocol::Seq;
 use reports::printable::{PrintableWriter, printable};
 use server::{
+    backup::{self, BackupError, Copied},
     clock::Monotonic,
-    copies::{self, Copied, CopyError},
     inspect::timestamp,
 };
 
@@ -64,7 +64,7 @@ pub(crate) struct Import {
 
 /// Copies a log while it is served.
 pub(crate) fn backup(args: &Backup) -> Result<ExitCode> {
-    let copied = copies::backup(&args.data, &args.dest, &mut progress("copied"))?;
+    let copied = backup::backup(&args.data, &args.dest, &mut progress("copied"))?;
     let dest = shell::quoted(&args.dest);
     let mut out = printing::out();
     writeln!(
@@ -83,7 +83,7 @@ pub(crate) fn backup(args: &Backup) -> Result<ExitCode> {
 
 /// Makes a data directory of a backup.
 pub(crate) fn restore(args: &Restore) -> Result<ExitCode> {
-    let (copied, report) = copies::restore(&args.source, &args.data, &mut progress("copied"))?;
+    let (copied, report) = backup::restore(&args.source, &args.data, &mut progress("copied"))?;
     let mut out = printing::out();
     writeln!(out, "{report}")?;
     writeln!(
@@ -99,9 +99,9 @@ pub(crate) fn restore(args: &Restore) -> Result<ExitCode> {
 /// Prints a log as lines.
 pub(crate) fn export(args: &Export) -> Result<ExitCode> {
     let mut out = PrintableWriter(BufWriter::new(printing::product()?));
-    match copies::export(&args.data, &mut out, &mut progress("exported")) {
+    match backup::export(&args.data, &mut out, &mut progress("exported")) {
         // Whoever reads the lines has seen enough: `| head`.
-        Err(CopyError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(BackupError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {}
         done => {
             let copied = done?;
             writeln!(io::stderr(), "exported {}", describe(&copied))?;
@@ -113,7 +113,7 @@ pub(crate) fn export(args: &Export) -> Result<ExitCode> {
 /// Makes a data directory of lines.
 pub(crate) fn import(args: &Import) -> Result<ExitCode> {
     let mut lines = BufReader::new(io::stdin().lock());
-    let (copied, report) = copies::import(&mut lines, &args.data, &mut progress("imported"))?;
+    let (copied, report) = backup::import(&mut lines, &args.data, &mut progress("imported"))?;
     let mut out = printing::out();
     writeln!(out, "{report}")?;
     writeln!(

@@ -7,7 +7,7 @@
 //! followed on to that record. Nothing here stands in the writer's way: pages of records are read one
 //! after another, since the log only grows. Deliberately absent: clocks, printing.
 
-mod backup;
+mod directory;
 mod export;
 mod import;
 mod target;
@@ -31,7 +31,7 @@ use crate::{
     secret::SECRET_FILE,
 };
 
-pub use backup::{backup, restore};
+pub use directory::{backup, restore};
 pub use export::export;
 pub use import::import;
 
@@ -61,7 +61,7 @@ pub struct Copied {
 
 /// Why something was not copied.
 #[derive(Debug, thiserror::Error)]
-pub enum CopyError {
+pub enum BackupError {
     /// One of the logs.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -131,8 +131,8 @@ pub enum CopyError {
 struct People(BTreeSet<UserId>);
 
 impl People {
-    fn note(&mut self, record: &Record<'_>) -> Result<(), CopyError> {
-        let passage = Systems::passage(record).map_err(|source| CopyError::Replay {
+    fn note(&mut self, record: &Record<'_>) -> Result<(), BackupError> {
+        let passage = Systems::passage(record).map_err(|source| BackupError::Replay {
             seq: record.seq,
             source,
         })?;
@@ -154,7 +154,7 @@ impl People {
 }
 
 /// Sees each record that is copied, checked, with the keys that open it.
-type Visit<'a> = dyn FnMut(&Row<'_>, &Keyring) -> Result<(), CopyError> + 'a;
+type Visit<'a> = dyn FnMut(&Row<'_>, &Keyring) -> Result<(), BackupError> + 'a;
 
 /// Shows `visit` every record up to a position at which everybody has their key. Returns the
 /// position and those keys.
@@ -162,7 +162,7 @@ fn walk(
     reader: &mut SqliteReader,
     visit: &mut Visit<'_>,
     progress: &mut Progress<'_>,
-) -> Result<(Copied, Vec<PersonKey>), CopyError> {
+) -> Result<(Copied, Vec<PersonKey>), BackupError> {
     let mut people = People::default();
     let mut copied = Copied {
         head: Head::default(),
@@ -188,13 +188,13 @@ fn walk(
         };
         let is_longer = end < reader.head()?.seq;
         if before == end && !is_longer {
-            return Err(CopyError::KeysMissing {
+            return Err(BackupError::KeysMissing {
                 count: missing.len(),
                 first: *first,
             });
         }
     }
-    Err(CopyError::Restless)
+    Err(BackupError::Restless)
 }
 
 /// Shows `visit` the records behind what was copied, up to `end`.
@@ -202,8 +202,8 @@ fn walk_to(
     end: Seq,
     reader: &mut SqliteReader,
     copied: &mut Copied,
-    visit: &mut dyn FnMut(&Row<'_>) -> Result<(), CopyError>,
-) -> Result<(), CopyError> {
+    visit: &mut dyn FnMut(&Row<'_>) -> Result<(), BackupError>,
+) -> Result<(), BackupError> {
     if copied.head.seq == end {
         return Ok(());
     }
@@ -226,19 +226,19 @@ fn check_belongs(
     data_dir: &Path,
     reader: &mut SqliteReader,
     keys: &[PersonKey],
-) -> Result<(), CopyError> {
+) -> Result<(), BackupError> {
     let people: Vec<UserId> = keys.iter().map(|key| key.user).collect();
     let keyring = Keyring::of(keys.to_vec());
     Ok(belonging::check(data_dir, reader, &people, &keyring)?)
 }
 
 /// The small file of this name beside the log, if it is there.
-fn read_small(data_dir: &Path, name: &str) -> Result<Option<Vec<u8>>, CopyError> {
+fn read_small(data_dir: &Path, name: &str) -> Result<Option<Vec<u8>>, BackupError> {
     let path = data_dir.join(name);
     match std::fs::read(&path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(CopyError::Io {
+        Err(source) => Err(BackupError::Io {
             doing: format!("read {}", path.display()),
             source,
         }),

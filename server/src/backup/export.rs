@@ -20,7 +20,7 @@ use std::{
 use protocol::hex;
 use serde::{Deserialize, Serialize};
 
-use super::{Copied, CopyError, Progress, SMALL_FILES, check_belongs, read_small, walk};
+use super::{BackupError, Copied, Progress, SMALL_FILES, check_belongs, read_small, walk};
 use crate::{
     inspect::line_of,
     keyring::Keyring,
@@ -75,7 +75,7 @@ pub fn export(
     data_dir: &Path,
     out: &mut dyn Write,
     progress: &mut Progress<'_>,
-) -> Result<Copied, CopyError> {
+) -> Result<Copied, BackupError> {
     let mark = mark::read(data_dir)?;
     let mut reader = SqliteReader::open(data_dir)?;
     // Where the tail is missing, keys may be as well, and that is why.
@@ -119,7 +119,7 @@ struct Both<'a, L> {
     record: &'a Bytes,
 }
 
-fn write_record(row: &Row<'_>, keyring: &Keyring, out: &mut dyn Write) -> Result<(), CopyError> {
+fn write_record(row: &Row<'_>, keyring: &Keyring, out: &mut dyn Write) -> Result<(), BackupError> {
     let record = &row.record;
     let bytes = Bytes {
         recorded_at: record.recorded_at,
@@ -138,15 +138,15 @@ fn write_record(row: &Row<'_>, keyring: &Keyring, out: &mut dyn Write) -> Result
     })
 }
 
-fn write(line: &impl Serialize, out: &mut dyn Write) -> Result<(), CopyError> {
+fn write(line: &impl Serialize, out: &mut dyn Write) -> Result<(), BackupError> {
     serde_json::to_writer(&mut *out, line)
         .map_err(io::Error::from)
         .and_then(|()| out.write_all(b"\n"))
         .map_err(failed)
 }
 
-fn failed(source: io::Error) -> CopyError {
-    CopyError::Io {
+fn failed(source: io::Error) -> BackupError {
+    BackupError::Io {
         doing: "write the lines".to_owned(),
         source,
     }

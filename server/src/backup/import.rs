@@ -15,7 +15,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{
-    Copied, CopyError, PROGRESS_STEP, People, Progress, SMALL_FILES,
+    BackupError, Copied, PROGRESS_STEP, People, Progress, SMALL_FILES,
     export::{Bytes, VERSION, WHAT},
     target::Target,
 };
@@ -49,7 +49,7 @@ pub fn import(
     lines: &mut dyn BufRead,
     target: &Path,
     progress: &mut Progress<'_>,
-) -> Result<(Copied, VerifyReport), CopyError> {
+) -> Result<(Copied, VerifyReport), BackupError> {
     let mut importing = Importing::new(Target::create(target)?);
     let mut text = Vec::new();
     loop {
@@ -69,7 +69,7 @@ pub fn import(
     importing.finish()
 }
 
-fn verify_sound(imported: &Path) -> Result<VerifyReport, CopyError> {
+fn verify_sound(imported: &Path) -> Result<VerifyReport, BackupError> {
     let report = verify_unfinished(imported)?;
     if !report.is_sound() {
         return Err(InspectError::Unsound(Box::new(report)).into());
@@ -90,11 +90,11 @@ struct Importing {
 /// A mistake in a line, whose number is not known here; or another one.
 enum Mistake {
     Line(String),
-    Other(CopyError),
+    Other(BackupError),
 }
 
-impl From<CopyError> for Mistake {
-    fn from(error: CopyError) -> Self {
+impl From<BackupError> for Mistake {
+    fn from(error: BackupError) -> Self {
         Self::Other(error)
     }
 }
@@ -112,9 +112,9 @@ impl Importing {
         }
     }
 
-    fn name(&self, mistake: Mistake) -> CopyError {
+    fn name(&self, mistake: Mistake) -> BackupError {
         match mistake {
-            Mistake::Line(what) => CopyError::Line {
+            Mistake::Line(what) => BackupError::Line {
                 line: self.line,
                 what,
             },
@@ -228,9 +228,9 @@ impl Importing {
         Ok(())
     }
 
-    fn finish(self) -> Result<(Copied, VerifyReport), CopyError> {
+    fn finish(self) -> Result<(Copied, VerifyReport), BackupError> {
         if !self.is_ended {
-            return Err(CopyError::Line {
+            return Err(BackupError::Line {
                 line: self.line + 1,
                 what: format!(
                     "the lines end behind seq {} without the one that says `end`: they were cut short",
@@ -240,7 +240,7 @@ impl Importing {
         }
         let (keys, missing) = self.people.keys_of(self.keys);
         if let Some(first) = missing.first() {
-            return Err(CopyError::KeysMissing {
+            return Err(BackupError::KeysMissing {
                 count: missing.len(),
                 first: *first,
             });
@@ -283,8 +283,8 @@ fn wrong(what: &str) -> Mistake {
     Mistake::Line(what.to_owned())
 }
 
-fn failed(source: io::Error) -> CopyError {
-    CopyError::Io {
+fn failed(source: io::Error) -> BackupError {
+    BackupError::Io {
         doing: "read the lines".to_owned(),
         source,
     }

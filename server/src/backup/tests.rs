@@ -12,7 +12,7 @@ use protocol::{
 };
 use tempfile::TempDir;
 
-use super::{CopyError, backup, export, import, restore};
+use super::{BackupError, backup, export, import, restore};
 use crate::{
     clock::Monotonic,
     health::Progress,
@@ -130,11 +130,11 @@ fn lines_of(dir: &Path) -> Vec<u8> {
     lines
 }
 
-fn import_into(dir: &Path, lines: &[u8]) -> Result<Head, CopyError> {
+fn import_into(dir: &Path, lines: &[u8]) -> Result<Head, BackupError> {
     import(&mut Cursor::new(lines), dir, &mut |_at, _end| {}).map(|(copied, _)| copied.head)
 }
 
-fn back_up(from: &Path, to: &Path) -> Result<Head, CopyError> {
+fn back_up(from: &Path, to: &Path) -> Result<Head, BackupError> {
     backup(from, to, &mut |_at, _end| {}).map(|copied| copied.head)
 }
 
@@ -233,7 +233,7 @@ fn a_log_without_the_keys_of_its_people_is_not_copied() {
     assert_eq!(entries(&copy), 0);
     let mut lines = Vec::new();
     let error = export(dir.path(), &mut lines, &mut |_at, _end| {}).unwrap_err();
-    assert!(matches!(error, CopyError::KeysMissing { .. }), "{error}");
+    assert!(matches!(error, BackupError::KeysMissing { .. }), "{error}");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn a_place_that_is_taken_is_left_alone() {
         restore(dir.path(), taken.path(), &mut |_at, _end| {}).unwrap_err(),
     ];
     for error in refused {
-        assert!(matches!(error, CopyError::Occupied(_)), "{error}");
+        assert!(matches!(error, BackupError::Occupied(_)), "{error}");
     }
     assert_eq!(entries(taken.path()), 1);
     let served = Served::new();
@@ -259,7 +259,7 @@ fn a_place_that_is_taken_is_left_alone() {
     );
     let (_parent, copy) = place();
     let error = restore(served.path(), &copy, &mut |_at, _end| {}).unwrap_err();
-    assert!(matches!(error, CopyError::Served { .. }), "{error}");
+    assert!(matches!(error, BackupError::Served { .. }), "{error}");
 }
 
 #[test]

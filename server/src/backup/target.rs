@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::CopyError;
+use super::BackupError;
 use crate::{
     inspect::InspectError,
     log::{
@@ -37,7 +37,7 @@ pub(super) struct Target {
 
 impl Target {
     /// Begins in a directory that is empty or not there.
-    pub(super) fn create(data_dir: &Path) -> Result<Self, CopyError> {
+    pub(super) fn create(data_dir: &Path) -> Result<Self, BackupError> {
         check_empty(data_dir)?;
         create_data_dir(data_dir)?;
         write_new(&data_dir.join(UNFINISHED_FILE), b"")?;
@@ -58,7 +58,7 @@ impl Target {
     }
 
     /// Adds the next record, whose hash must have been checked.
-    pub(super) fn push(&mut self, row: &Row<'_>) -> Result<(), CopyError> {
+    pub(super) fn push(&mut self, row: &Row<'_>) -> Result<(), BackupError> {
         self.batch.push(&row.record, row.hash);
         if self.batch.len() < BATCH_LEN {
             return Ok(());
@@ -67,7 +67,7 @@ impl Target {
     }
 
     /// Adds a file beside the log, for the owner alone.
-    pub(super) fn write_small(&self, name: &str, bytes: &[u8]) -> Result<(), CopyError> {
+    pub(super) fn write_small(&self, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
         write_new(&self.data_dir.join(name), bytes)
     }
 
@@ -77,8 +77,8 @@ impl Target {
         mut self,
         head: Head,
         keys: &[PersonKey],
-        check: impl FnOnce(&Path) -> Result<T, CopyError>,
-    ) -> Result<T, CopyError> {
+        check: impl FnOnce(&Path) -> Result<T, BackupError>,
+    ) -> Result<T, BackupError> {
         self.append()?;
         if let Some(mut log) = self.log.take() {
             log.keep_keys(keys)?;
@@ -94,7 +94,7 @@ impl Target {
         Ok(checked)
     }
 
-    fn append(&mut self) -> Result<(), CopyError> {
+    fn append(&mut self) -> Result<(), BackupError> {
         if let Some(log) = &mut self.log {
             log.append(&self.batch)?;
         }
@@ -102,11 +102,11 @@ impl Target {
         Ok(())
     }
 
-    fn read_back(&self, head: Head) -> Result<(), CopyError> {
+    fn read_back(&self, head: Head) -> Result<(), BackupError> {
         let mut reader = SqliteReader::open_unfinished(&self.data_dir)?;
         let found = verify_chain(&mut reader)?;
         if found != head {
-            return Err(CopyError::Differs {
+            return Err(BackupError::Differs {
                 target: self.data_dir.clone(),
                 what: format!("it ends at seq {} instead of {}", found.seq, head.seq),
             });
@@ -141,7 +141,7 @@ fn remove_contents(data_dir: &Path) -> io::Result<()> {
 }
 
 /// Writes a file that is not there yet, for the owner alone. Its name is durable when the directory is.
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CopyError> {
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), BackupError> {
     let write = || {
         let mut file = OpenOptions::new()
             .write(true)
@@ -155,7 +155,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CopyError> {
 }
 
 /// Refuses a directory with anything in it.
-pub(super) fn check_empty(data_dir: &Path) -> Result<(), CopyError> {
+pub(super) fn check_empty(data_dir: &Path) -> Result<(), BackupError> {
     let mut entries = match fs::read_dir(data_dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -165,16 +165,16 @@ pub(super) fn check_empty(data_dir: &Path) -> Result<(), CopyError> {
         return Ok(());
     }
     match lock::holder(data_dir)? {
-        Some(holder) => Err(CopyError::Served {
+        Some(holder) => Err(BackupError::Served {
             data_dir: data_dir.to_owned(),
             holder,
         }),
-        None => Err(CopyError::Occupied(data_dir.to_owned())),
+        None => Err(BackupError::Occupied(data_dir.to_owned())),
     }
 }
 
-fn failed(doing: &str, path: &Path, source: io::Error) -> CopyError {
-    CopyError::Io {
+fn failed(doing: &str, path: &Path, source: io::Error) -> BackupError {
+    BackupError::Io {
         doing: format!("{doing} {}", path.display()),
         source,
     }

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::{
-    Copied, CopyError, Progress, SMALL_FILES, check_belongs, read_small,
+    BackupError, Copied, Progress, SMALL_FILES, check_belongs, read_small,
     target::{Target, check_empty},
     walk,
 };
@@ -26,7 +26,7 @@ pub fn backup(
     data_dir: &Path,
     target: &Path,
     progress: &mut Progress<'_>,
-) -> Result<Copied, CopyError> {
+) -> Result<Copied, BackupError> {
     let (copied, ()) = copy(data_dir, target, progress, |_| Ok(()))?;
     Ok(copied)
 }
@@ -36,8 +36,8 @@ fn copy<T>(
     data_dir: &Path,
     target: &Path,
     progress: &mut Progress<'_>,
-    check: impl FnOnce(&Path) -> Result<T, CopyError>,
-) -> Result<(Copied, T), CopyError> {
+    check: impl FnOnce(&Path) -> Result<T, BackupError>,
+) -> Result<(Copied, T), BackupError> {
     // Before the log is read: a server may go on while we look, and the mark follows the log.
     let mark = mark::read(data_dir)?;
     let mut reader = SqliteReader::open(data_dir)?;
@@ -64,11 +64,11 @@ pub fn restore(
     source: &Path,
     target: &Path,
     progress: &mut Progress<'_>,
-) -> Result<(Copied, VerifyReport), CopyError> {
+) -> Result<(Copied, VerifyReport), BackupError> {
     // Said before a long log is verified.
     SqliteReader::open(source)?;
     if let Some(holder) = lock::holder(source)? {
-        return Err(CopyError::Served {
+        return Err(BackupError::Served {
             data_dir: source.to_owned(),
             holder,
         });
@@ -83,7 +83,7 @@ pub fn restore(
         if (found.head, found.state_hash) == (expected.head, expected.state_hash) {
             return Ok(found);
         }
-        Err(CopyError::Differs {
+        Err(BackupError::Differs {
             target: copied.to_owned(),
             what: "its state is another one".to_owned(),
         })
