@@ -12,7 +12,7 @@ use protocol::{Code, Refusal};
 use super::{Hub, Job, query::Asker};
 use crate::{
     engine::{Ask, FORESEEN, Origin},
-    session::{Asked, Demand, ServerFacts, What},
+    session::{Action, PendingRequest, RequestKind, ServerFacts},
 };
 
 /// Units of work in one turn: the deepest pipeline of short requests that a client may have, twice.
@@ -285,11 +285,11 @@ impl Hub {
         work.spend_bytes(input.len() - rest.len());
         *input = rest;
         match demand {
-            Demand::More => return None,
-            Demand::Close => return Some(ControlFlow::Break(())),
-            Demand::Nothing => {}
-            Demand::Ask(asked) => jobs.extend(self.handle_asked(at, asked, work)),
-            Demand::Signal { user, word } => self.handle_signal(at.id, user, &word.bytes(), work),
+            Action::More => return None,
+            Action::Close => return Some(ControlFlow::Break(())),
+            Action::Nothing => {}
+            Action::Ask(asked) => jobs.extend(self.handle_asked(at, asked, work)),
+            Action::Signal { user, word } => self.handle_signal(at.id, user, &word.bytes(), work),
         }
         Some(ControlFlow::Continue(()))
     }
@@ -302,13 +302,18 @@ impl Hub {
         self.parts.engine.foresee(commands);
     }
 
-    fn handle_asked(&mut self, at: Heard, asked: Asked<'_>, work: &mut Work) -> Option<Job> {
+    fn handle_asked(
+        &mut self,
+        at: Heard,
+        asked: PendingRequest<'_>,
+        work: &mut Work,
+    ) -> Option<Job> {
         let origin = Origin {
             connection: at.id,
             correlation: asked.correlation,
         };
         match asked.what {
-            What::Command { user, key, word } => {
+            RequestKind::Command { user, key, word } => {
                 let command = word.bytes();
                 let ask = Ask {
                     origin: Some(origin),
@@ -319,11 +324,11 @@ impl Hub {
                 self.submit_within(at.wall, origin, &ask, work);
                 None
             }
-            What::Query { user, word } => {
+            RequestKind::Query { user, word } => {
                 let wall = at.wall;
                 self.query_within(Asker { origin, user, wall }, &word.bytes(), work)
             }
-            What::Auth { key, request } => {
+            RequestKind::Auth { key, request } => {
                 work.spend(AUTH_WORK);
                 Some(Job::Auth {
                     origin,
@@ -331,7 +336,7 @@ impl Hub {
                     request,
                 })
             }
-            What::TooLate => {
+            RequestKind::TooLate => {
                 self.refuse(origin, Refusal::new(Code::SESSION_ENDED));
                 None
             }

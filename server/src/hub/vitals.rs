@@ -6,20 +6,20 @@
 use super::Hub;
 use crate::{
     health::{Requests, Serving},
-    session::{Demand, What},
+    session::{Action, RequestKind},
 };
 
 impl Requests {
     /// Counts what a connection demands.
-    pub(super) const fn note(&mut self, demand: &Demand<'_>) {
+    pub(super) const fn note(&mut self, demand: &Action<'_>) {
         match demand {
-            Demand::Ask(asked) => match asked.what {
-                What::Command { .. } | What::TooLate => self.commands += 1,
-                What::Query { .. } => self.queries += 1,
-                What::Auth { .. } => self.auths += 1,
+            Action::Ask(asked) => match asked.what {
+                RequestKind::Command { .. } | RequestKind::TooLate => self.commands += 1,
+                RequestKind::Query { .. } => self.queries += 1,
+                RequestKind::Auth { .. } => self.auths += 1,
             },
-            Demand::Signal { .. } => self.signals += 1,
-            Demand::More | Demand::Close | Demand::Nothing => {}
+            Action::Signal { .. } => self.signals += 1,
+            Action::More | Action::Close | Action::Nothing => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use protocol::{
     words::accounts::{Answer, AuthRequest, Event, LoggedIn, SessionOpened, Token},
 };
 
-use super::{Asked, Demand, Person, Session, Stage, What};
+use super::{Action, PendingRequest, Person, RequestKind, Session, Stage};
 use crate::log::Head;
 
 /// Log-ins that may fail on one connection: guessing must pay for connections too.
@@ -38,7 +38,7 @@ impl Session {
         correlation: u64,
         key: Key,
         request: AuthRequest,
-    ) -> Demand<'a> {
+    ) -> Action<'a> {
         if let Some(person) = self.person() {
             let refusal = Refusal::with(Code::ALREADY_LOGGED_IN, person.user.0, 0);
             return self.refuse(correlation, refusal);
@@ -55,8 +55,8 @@ impl Session {
             grant: None,
         });
         self.in_flight += 1;
-        let what = What::Auth { key, request };
-        Demand::Ask(Asked { correlation, what })
+        let what = RequestKind::Auth { key, request };
+        Action::Ask(PendingRequest { correlation, what })
     }
 
     /// A log-in is about to be decided: if it is accepted, this is what to hand out.

@@ -4,8 +4,8 @@
 //! the connection belongs to, how many requests are unanswered, and the bytes that wait to be sent.
 //! Knows nothing of TCP, threads, the engine or the log.
 
+mod action;
 mod auth;
-mod demand;
 
 use std::{iter, time::Duration};
 
@@ -18,8 +18,8 @@ use protocol::{
     words::accounts::AuthRequest,
 };
 
+pub use action::{Action, Payload, PendingRequest, RequestKind};
 pub use auth::{Grant, LOGIN_FAILURES_MAX};
-pub use demand::{Asked, Demand, What, WordBytes};
 
 use self::auth::Auth;
 use crate::log::Head;
@@ -121,18 +121,18 @@ impl Session {
     }
 
     /// Takes the first whole frame off `input` and says what it demands. What is left of `input`
-    /// comes back with it; with [`Demand::More`] that is everything, to be shown again with more.
+    /// comes back with it; with [`Action::More`] that is everything, to be shown again with more.
     pub fn handle_input<'a>(
         &mut self,
         now: u64,
         input: &'a [u8],
         server: &ServerFacts,
-    ) -> (Demand<'a>, &'a [u8]) {
+    ) -> (Action<'a>, &'a [u8]) {
         if self.stage == Stage::Closed {
-            return (Demand::Close, &[]);
+            return (Action::Close, &[]);
         }
         match frame::split(input, REQUEST_BYTES_MAX) {
-            Ok(None) => (Demand::More, input),
+            Ok(None) => (Action::More, input),
             Ok(Some((frame, rest))) => {
                 self.heard_at = now;
                 self.is_probed = false;
@@ -157,7 +157,7 @@ impl Session {
         }
     }
 
-    fn handle_request<'a>(&mut self, request: Request<'a>) -> Demand<'a> {
+    fn handle_request<'a>(&mut self, request: Request<'a>) -> Action<'a> {
         if let Some((correlation, refusal)) = reserved(&request) {
             return self.refuse(correlation, refusal);
         }
@@ -165,12 +165,12 @@ impl Session {
             Request::Hello { .. } => self.close(Refusal::with(Code::BAD_FRAME, 0, 0)),
             Request::Ping { correlation } => {
                 Reply::Pong { correlation }.encode(&mut self.outbound);
-                Demand::Nothing
+                Action::Nothing
             }
             // Heard, which is all there is to it.
-            Request::Alive => Demand::Nothing,
+            Request::Alive => Action::Nothing,
             Request::Signal { kind, schema, body } => {
-                let word = WordBytes { kind, schema, body };
+                let word = Payload { kind, schema, body };
                 self.pass(word)
             }
             Request::Auth {
@@ -185,8 +185,8 @@ impl Session {
                 schema,
                 body,
             } => {
-                let word = WordBytes { kind, schema, body };
-                self.admit(correlation, |user| What::Command { user, key, word })
+                let word = Payload { kind, schema, body };
+                self.admit(correlation, |user| RequestKind::Command { user, key, word })
             }
             Request::Query {
                 correlation,
@@ -194,13 +194,13 @@ impl Session {
                 schema,
                 body,
             } => {
-                let word = WordBytes { kind, schema, body };
-                self.admit(correlation, |user| What::Query { user, word })
+                let word = Payload { kind, schema, body };
+                self.admit(correlation, |user| RequestKind::Query { user, word })
             }
         }
     }
 
-    fn greet<'a>(&mut self, version: u16, server: &ServerFacts) -> Demand<'a> {
+    fn greet<'a>(&mut self, version: u16, server: &ServerFacts) -> Action<'a> {
         if version != WIRE_VERSION {
             let (theirs, ours) = (u64::from(version), u64::from(WIRE_VERSION));
             return self.close(Refusal::with(Code::WIRE_VERSION, theirs, ours));
@@ -215,7 +215,7 @@ impl Session {
             hash: server.durable.hash,
         };
         Reply::Welcome(welcome).encode(&mut self.outbound);
-        Demand::Nothing
+        Action::Nothing
     }
 
     /// The commands that stand whole in `input`, as this connection's person will ask for them
@@ -223,7 +223,7 @@ impl Session {
     pub fn foresee<'a>(
         &self,
         mut input: &'a [u8],
-    ) -> impl Iterator<Item = (UserId, Key, WordBytes<'a>)> + use<'a> {
+    ) -> impl Iterator<Item = (UserId, Key, Payload<'a>)> + use<'a> {
         let user = match self.stage {
             Stage::Person(person) => Some(person.user),
             Stage::Silent
@@ -236,12 +236,16 @@ impl Session {
             let (frame, rest) = frame::split(input, REQUEST_BYTES_MAX).ok().flatten()?;
             input = rest;
             let (key, kind, schema, body) = Request::command_in(frame)?;
-            Some((user?, key, WordBytes { kind, schema, body }))
+            Some((user?, key, Payload { kind, schema, body }))
         })
     }
 
     /// Passes something on for this connection's person, if it may ask anything now.
-    fn admit<'a>(&mut self, correlation: u64, what: impl FnOnce(UserId) -> What<'a>) -> Demand<'a> {
+    fn admit<'a>(
+        &mut self,
+        correlation: u64,
+        what: impl FnOnce(UserId) -> RequestKind<'a>,
+    ) -> Action<'a> {
         let person = match self.stage {
             Stage::Person(person) => Some(person),
             Stage::Revoked(_) => None,
@@ -257,15 +261,15 @@ impl Session {
             return self.refuse(correlation, Refusal::with(Code::IN_FLIGHT, in_flight, max));
         }
         self.in_flight += 1;
-        let what = person.map_or(What::TooLate, |person| what(person.user));
-        Demand::Ask(Asked { correlation, what })
+        let what = person.map_or(RequestKind::TooLate, |person| what(person.user));
+        Action::Ask(PendingRequest { correlation, what })
     }
 
     /// Hands on a signal of this connection's person.
-    fn pass<'a>(&mut self, word: WordBytes<'a>) -> Demand<'a> {
+    fn pass<'a>(&mut self, word: Payload<'a>) -> Action<'a> {
         match self.stage {
-            Stage::Person(Person { user, .. }) => Demand::Signal { user, word },
-            Stage::Revoked(_) => Demand::Nothing,
+            Stage::Person(Person { user, .. }) => Action::Signal { user, word },
+            Stage::Revoked(_) => Action::Nothing,
             Stage::Ended(_) => self.refuse(0, Refusal::new(Code::SESSION_ENDED)),
             Stage::Silent | Stage::Stranger | Stage::Closed => {
                 self.refuse(0, Refusal::new(Code::LOG_IN_FIRST))
@@ -290,18 +294,18 @@ impl Session {
         self.in_flight + self.refusals_awaited
     }
 
-    fn refuse<'a>(&mut self, correlation: u64, refusal: Refusal) -> Demand<'a> {
+    fn refuse<'a>(&mut self, correlation: u64, refusal: Refusal) -> Action<'a> {
         self.send_error(correlation, refusal, 0, false);
-        Demand::Nothing
+        Action::Nothing
     }
 
     /// The fatal error is the last frame of a conversation.
-    fn close<'a>(&mut self, refusal: Refusal) -> Demand<'a> {
+    fn close<'a>(&mut self, refusal: Refusal) -> Action<'a> {
         if !self.is_closed() {
             self.send_error(0, refusal, 0, true);
             self.stage = Stage::Closed;
         }
-        Demand::Close
+        Action::Close
     }
 
     fn send_error(&mut self, correlation: u64, refusal: Refusal, retry_after_ms: u32, fatal: bool) {
@@ -371,7 +375,7 @@ impl Session {
 
     /// Looks at the clock: closes a conversation that is too slow, too silent, or whose session is
     /// over. `wall` is milliseconds since 1970-01-01 UTC.
-    pub fn handle_timeout(&mut self, now: u64, wall: u64) -> Demand<'static> {
+    pub fn handle_timeout(&mut self, now: u64, wall: u64) -> Action<'static> {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let over = |since: u64, limit: Duration| since.saturating_add(millis(limit)) <= now;
         let (timeouts, connected_at) = (self.timeouts, self.connected_at);
@@ -396,7 +400,7 @@ impl Session {
             {
                 self.is_probed = true;
                 Reply::Probe.encode(&mut self.outbound);
-                Demand::Nothing
+                Action::Nothing
             }
             Stage::Ended(_) if self.in_flight() == 0 => {
                 self.close(Refusal::new(Code::SESSION_ENDED))
@@ -405,8 +409,8 @@ impl Session {
             | Stage::Stranger
             | Stage::Person(_)
             | Stage::Revoked(_)
-            | Stage::Ended(_) => Demand::Nothing,
-            Stage::Closed => Demand::Close,
+            | Stage::Ended(_) => Action::Nothing,
+            Stage::Closed => Action::Close,
         }
     }
 
@@ -428,7 +432,7 @@ impl Session {
     }
 
     /// The conversation cannot go on.
-    pub fn handle_end(&mut self, refusal: Refusal) -> Demand<'static> {
+    pub fn handle_end(&mut self, refusal: Refusal) -> Action<'static> {
         self.close(refusal)
     }
 

@@ -100,14 +100,14 @@ fn feed(session: &mut Session, mut input: &[u8]) -> Vec<String> {
         let (demand, rest) = session.handle_input(NOW, input, &facts());
         input = rest;
         match demand {
-            Demand::More => return demands,
-            Demand::Close => {
+            Action::More => return demands,
+            Action::Close => {
                 demands.push("close".to_owned());
                 return demands;
             }
-            Demand::Nothing => {}
-            Demand::Ask(asked) => demands.push(format!("{asked:?}")),
-            Demand::Signal { user, word } => demands.push(format!("{user:?} {word:?}")),
+            Action::Nothing => {}
+            Action::Ask(asked) => demands.push(format!("{asked:?}")),
+            Action::Signal { user, word } => demands.push(format!("{user:?} {word:?}")),
         }
     }
 }
@@ -313,11 +313,11 @@ proptest! {
                 let (demand, left) = pieces.handle_input(NOW, input, &facts());
                 input = left;
                 match demand {
-                    Demand::More => break,
-                    Demand::Ask(what) => asked.push(format!("{what:?}")),
-                    Demand::Signal { user, word } => asked.push(format!("{user:?} {word:?}")),
-                    Demand::Nothing => {}
-                    Demand::Close => panic!("nothing is wrong with the script"),
+                    Action::More => break,
+                    Action::Ask(what) => asked.push(format!("{what:?}")),
+                    Action::Signal { user, word } => asked.push(format!("{user:?} {word:?}")),
+                    Action::Nothing => {}
+                    Action::Close => panic!("nothing is wrong with the script"),
                 }
             }
             partial = input.to_vec();
@@ -548,10 +548,10 @@ fn the_sixty_fifth_unanswered_request_is_not_considered() {
 fn conversations_that_are_too_slow_or_too_silent_end() {
     let check = |session: Session, at: u64, expected: &str| {
         let mut session = session;
-        assert_eq!(session.handle_timeout(NOW + at - 1, WALL), Demand::Nothing);
+        assert_eq!(session.handle_timeout(NOW + at - 1, WALL), Action::Nothing);
         assert!(sent(&mut session).iter().all(|line| line == "probe"));
-        assert_eq!(session.handle_timeout(NOW + at, WALL), Demand::Close);
-        assert_eq!(session.handle_timeout(NOW + at + 1, WALL), Demand::Close);
+        assert_eq!(session.handle_timeout(NOW + at, WALL), Action::Close);
+        assert_eq!(session.handle_timeout(NOW + at + 1, WALL), Action::Close);
         assert_eq!(sent(&mut session), [expected]);
     };
     check(new(), 10, "fatal 0: hello-timeout 0/10");
@@ -563,12 +563,12 @@ fn conversations_that_are_too_slow_or_too_silent_end() {
 fn nobody_is_idle_while_an_answer_is_due() {
     let mut logging_in = stranger();
     feed(&mut logging_in, &log_in(1));
-    assert_eq!(logging_in.handle_timeout(NOW + 100, WALL), Demand::Nothing);
+    assert_eq!(logging_in.handle_timeout(NOW + 100, WALL), Action::Nothing);
     let mut asking = person();
     feed(&mut asking, &command(1));
-    assert_eq!(asking.handle_timeout(NOW + 1_000, WALL), Demand::Nothing);
+    assert_eq!(asking.handle_timeout(NOW + 1_000, WALL), Action::Nothing);
     asking.handle_answer(1, AT, &refused(Code::SLOT_TAKEN));
-    assert_eq!(asking.handle_timeout(NOW + 1_000, WALL), Demand::Close);
+    assert_eq!(asking.handle_timeout(NOW + 1_000, WALL), Action::Close);
 }
 
 #[test]
@@ -576,9 +576,9 @@ fn a_ping_keeps_a_silent_conversation() {
     let mut session = person();
     let ping = bytes(&[Request::Ping { correlation: 1 }]);
     let (demand, rest) = session.handle_input(NOW + 999, &ping, &facts());
-    assert_eq!((demand, rest), (Demand::Nothing, &[][..]));
-    assert_eq!(session.handle_timeout(NOW + 1_998, WALL), Demand::Nothing);
-    assert_eq!(session.handle_timeout(NOW + 1_999, WALL), Demand::Close);
+    assert_eq!((demand, rest), (Action::Nothing, &[][..]));
+    assert_eq!(session.handle_timeout(NOW + 1_998, WALL), Action::Nothing);
+    assert_eq!(session.handle_timeout(NOW + 1_999, WALL), Action::Close);
 }
 
 #[test]
@@ -586,11 +586,11 @@ fn a_session_that_expires_takes_its_conversation_along() {
     let mut session = person();
     assert_eq!(
         session.handle_timeout(NOW, PERSON.expires_at - 1),
-        Demand::Nothing
+        Action::Nothing
     );
     assert_eq!(
         session.handle_timeout(NOW, PERSON.expires_at),
-        Demand::Close
+        Action::Close
     );
     assert_eq!(sent(&mut session), ["fatal 0: session-ended 0/0"]);
 }
@@ -605,11 +605,11 @@ fn a_session_that_ended_still_hears_its_answers() {
     assert_eq!(sent(&mut session), ["error 2: session-ended 0/0"]);
     assert_eq!(
         session.handle_timeout(NOW, WALL),
-        Demand::Nothing,
+        Action::Nothing,
         "an answer is due"
     );
     session.handle_answer(1, AT, &refused(Code::SLOT_TAKEN));
-    assert_eq!(session.handle_timeout(NOW, WALL), Demand::Close);
+    assert_eq!(session.handle_timeout(NOW, WALL), Action::Close);
     let expected = ["answer 1 at 40: slot-taken", "fatal 0: session-ended 0/0"];
     assert_eq!(sent(&mut session), expected);
 }
@@ -626,13 +626,13 @@ fn a_revoked_session_is_told_nothing_before_that_is_durable() {
     for now in [NOW, NOW + 1_000] {
         assert_eq!(
             session.handle_timeout(now, after_it_expired),
-            Demand::Nothing
+            Action::Nothing
         );
     }
     assert!(sent(&mut session).is_empty());
     session.handle_ended();
     session.handle_refused(1, Refusal::new(Code::SESSION_ENDED), 0);
-    assert_eq!(session.handle_timeout(NOW, WALL), Demand::Close);
+    assert_eq!(session.handle_timeout(NOW, WALL), Action::Close);
     let expected = ["error 1: session-ended 0/0", "fatal 0: session-ended 0/0"];
     assert_eq!(sent(&mut session), expected);
 }
@@ -642,7 +642,7 @@ fn a_session_ends_only_after_it_was_revoked() {
     let mut session = person();
     session.handle_ended();
     assert_eq!(feed(&mut session, &command(1)).len(), 1);
-    assert_eq!(session.handle_timeout(NOW, WALL), Demand::Nothing);
+    assert_eq!(session.handle_timeout(NOW, WALL), Action::Nothing);
     let mut nobody = stranger();
     assert!(!nobody.handle_revoked());
 }
@@ -677,21 +677,21 @@ fn nothing_revives_a_closed_conversation() {
 fn whoever_is_silent_is_asked_once_for_a_sign_of_life() {
     let mut session = person();
     let half = NOW + 500;
-    assert_eq!(session.handle_timeout(half - 1, WALL), Demand::Nothing);
+    assert_eq!(session.handle_timeout(half - 1, WALL), Action::Nothing);
     assert!(sent(&mut session).is_empty());
     for now in [half, half + 1] {
-        assert_eq!(session.handle_timeout(now, WALL), Demand::Nothing);
+        assert_eq!(session.handle_timeout(now, WALL), Action::Nothing);
     }
     assert_eq!(sent(&mut session), ["probe"]);
     let mut alive = Vec::new();
     Request::Alive.encode(&mut alive);
     session.handle_input(half, &alive, &facts());
     let next = half + 500;
-    assert_eq!(session.handle_timeout(next - 1, WALL), Demand::Nothing);
+    assert_eq!(session.handle_timeout(next - 1, WALL), Action::Nothing);
     assert!(sent(&mut session).is_empty());
-    assert_eq!(session.handle_timeout(next, WALL), Demand::Nothing);
+    assert_eq!(session.handle_timeout(next, WALL), Action::Nothing);
     assert_eq!(sent(&mut session), ["probe"]);
-    assert_eq!(session.handle_timeout(half + 1_000, WALL), Demand::Close);
+    assert_eq!(session.handle_timeout(half + 1_000, WALL), Action::Close);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use protocol::{
 };
 
 use super::{
-    Asked, Classic, Language, Me, PAGE_LEN, USERS_MAX,
+    Classic, Language, Me, PAGE_LEN, PendingRequest, USERS_MAX,
     told::{self, Told, say_system, time_of_day},
 };
 use crate::line::{Desk, Directory, Place, outbound::Outbound};
@@ -71,25 +71,27 @@ impl Classic {
 
     /// Whether an authentication is unanswered.
     pub(in crate::line) fn is_entering(&self) -> bool {
-        let is_auth = |asked: &Asked| matches!(asked, Asked::Register | Asked::LogIn(_));
+        let is_auth = |asked: &PendingRequest| {
+            matches!(asked, PendingRequest::Register | PendingRequest::LogIn(_))
+        };
         self.asked.iter().any(|(_, asked)| is_auth(asked))
     }
 
-    fn answered(&mut self, number: u64) -> Asked {
+    fn answered(&mut self, number: u64) -> PendingRequest {
         let place = self.asked.iter().position(|asked| asked.0 == number);
-        place.map_or(Asked::Nothing, |place| self.asked.remove(place).1)
+        place.map_or(PendingRequest::Nothing, |place| self.asked.remove(place).1)
     }
 
     fn accepted(
         &mut self,
-        asked: Asked,
+        asked: PendingRequest,
         opened: Option<accounts::Answer>,
         answer: Option<presence::Answer>,
         desk: &mut Desk<'_>,
     ) {
         match asked {
-            Asked::Register => told::succeed(self.language.registered(), desk.out),
-            Asked::LogIn(name) => {
+            PendingRequest::Register => told::succeed(self.language.registered(), desk.out),
+            PendingRequest::LogIn(name) => {
                 if let Some(accounts::Answer::SessionOpened(opened)) = opened {
                     // As it was registered, which is how others see it.
                     let name = desk.directory.name(opened.user).map_or(name, str::to_owned);
@@ -101,20 +103,26 @@ impl Classic {
                         session: opened.session,
                     });
                     let subscribe = Subscribe { from: None };
-                    self.query(Asked::Nothing, &subscribe.into(), desk.asks);
-                    self.list_users(UserId::NOBODY, Asked::Users { wanted: false }, desk.asks);
+                    self.query(PendingRequest::Nothing, &subscribe.into(), desk.asks);
+                    self.list_users(
+                        UserId::NOBODY,
+                        PendingRequest::Users { wanted: false },
+                        desk.asks,
+                    );
                 }
             }
-            Asked::Create(room) | Asked::Join(room) => {
+            PendingRequest::Create(room) | PendingRequest::Join(room) => {
                 say_system(&self.language.in_room(&room), None, desk.out);
             }
-            Asked::Leave(room) => say_system(&self.language.left_room(&room), None, desk.out),
-            Asked::Users { wanted } => {
+            PendingRequest::Leave(room) => {
+                say_system(&self.language.left_room(&room), None, desk.out)
+            }
+            PendingRequest::Users { wanted } => {
                 if let Some(presence::Answer::Presences(page)) = answer {
                     self.listed(&page.people, wanted, desk);
                 }
             }
-            Asked::Said { .. } | Asked::Nothing => {}
+            PendingRequest::Said { .. } | PendingRequest::Nothing => {}
         }
     }
 
@@ -126,7 +134,7 @@ impl Classic {
         }
         match people.last() {
             Some(last) if self.users.len() < USERS_MAX && usize::from(PAGE_LEN) <= people.len() => {
-                self.list_users(last.user, Asked::Users { wanted }, desk.asks);
+                self.list_users(last.user, PendingRequest::Users { wanted }, desk.asks);
             }
             Some(_) | None => {
                 let users = std::mem::take(&mut self.users);
@@ -136,29 +144,31 @@ impl Classic {
         }
     }
 
-    fn refused(&mut self, asked: Asked, refusal: &Refusal, desk: &mut Desk<'_>) {
+    fn refused(&mut self, asked: PendingRequest, refusal: &Refusal, desk: &mut Desk<'_>) {
         match asked {
-            Asked::Register | Asked::LogIn(_) => {
+            PendingRequest::Register | PendingRequest::LogIn(_) => {
                 let message = self.language.refusal(refusal, None);
                 told::fail(&message, refusal.code.name(), desk.out);
             }
             // Somebody else made the room meanwhile.
-            Asked::Create(name) if refusal.code == Code::ROOM_NAME_TAKEN => {
+            PendingRequest::Create(name) if refusal.code == Code::ROOM_NAME_TAKEN => {
                 self.join(refusal.value, name, desk.asks);
             }
-            Asked::Users { wanted: false } => self.users.clear(),
-            Asked::Users { wanted: true } => {
+            PendingRequest::Users { wanted: false } => self.users.clear(),
+            PendingRequest::Users { wanted: true } => {
                 self.users.clear();
                 self.refuse(refusal, None, desk.out);
             }
-            Asked::Said { about, key } => {
+            PendingRequest::Said { about, key } => {
                 self.echoes.retain(|echo| *echo != key);
                 self.refuse(refusal, about.as_deref(), desk.out);
             }
-            Asked::Create(room) | Asked::Join(room) | Asked::Leave(room) => {
+            PendingRequest::Create(room)
+            | PendingRequest::Join(room)
+            | PendingRequest::Leave(room) => {
                 self.refuse(refusal, Some(&room), desk.out);
             }
-            Asked::Nothing => {}
+            PendingRequest::Nothing => {}
         }
     }
 

@@ -65,7 +65,7 @@ pub(super) struct Classic {
     /// Requests so far.
     number: u64,
     me: Option<Me>,
-    asked: Vec<(u64, Asked)>,
+    asked: Vec<(u64, PendingRequest)>,
     /// People of a list that is not complete yet.
     users: Vec<String>,
     /// Whether people came or went since the client was told who is there.
@@ -94,7 +94,7 @@ struct Me {
 
 /// What an answer will be about.
 #[derive(Debug)]
-enum Asked {
+enum PendingRequest {
     Register,
     LogIn(String),
     Create(String),
@@ -192,10 +192,10 @@ impl Classic {
         match said {
             Said::Register(Credentials { name, password }) => {
                 let request = AuthRequest::Register { name, password };
-                self.authenticate(Asked::Register, request, frames);
+                self.authenticate(PendingRequest::Register, request, frames);
             }
             Said::LogIn(Credentials { name, password }) => {
-                let asked = Asked::LogIn(name.clone());
+                let asked = PendingRequest::LogIn(name.clone());
                 self.authenticate(asked, AuthRequest::LogIn { name, password }, frames);
             }
             Said::Public(message) => self.send(Target::Public, None, message, frames),
@@ -224,14 +224,14 @@ impl Classic {
                 Some(room) => self.join(room, name, frames),
                 None => {
                     let create = CreateRoom { name: name.clone() };
-                    self.command(Asked::Create(name), &create.into(), frames);
+                    self.command(PendingRequest::Create(name), &create.into(), frames);
                 }
             },
             Said::Leave(name) => {
                 let leave = LeaveRoom {
                     room: room(&name, directory)?,
                 };
-                self.command(Asked::Leave(name), &leave.into(), frames);
+                self.command(PendingRequest::Leave(name), &leave.into(), frames);
             }
             Said::UserList => self.want_users(frames),
             Said::Typing { recipient, on } => {
@@ -243,7 +243,7 @@ impl Classic {
         Ok(())
     }
 
-    fn authenticate(&mut self, asked: Asked, request: AuthRequest, frames: &mut Vec<u8>) {
+    fn authenticate(&mut self, asked: PendingRequest, request: AuthRequest, frames: &mut Vec<u8>) {
         let (correlation, key) = self.next(asked);
         Request::Auth {
             correlation,
@@ -264,7 +264,7 @@ impl Classic {
             }
         }
         let text = text.into();
-        let asked = Asked::Said { about, key };
+        let asked = PendingRequest::Said { about, key };
         self.command(asked, &Send { to, text }.into(), frames);
     }
 
@@ -272,12 +272,16 @@ impl Classic {
     fn want_users(&mut self, frames: &mut Vec<u8>) {
         let mut asked = self.asked.iter_mut().map(|(_, asked)| asked);
         let under_way = asked.find_map(|asked| match asked {
-            Asked::Users { wanted } => Some(wanted),
+            PendingRequest::Users { wanted } => Some(wanted),
             _other => None,
         });
         match under_way {
             Some(wanted) => *wanted = true,
-            None => self.list_users(UserId::NOBODY, Asked::Users { wanted: true }, frames),
+            None => self.list_users(
+                UserId::NOBODY,
+                PendingRequest::Users { wanted: true },
+                frames,
+            ),
         }
     }
 
@@ -289,31 +293,40 @@ impl Classic {
     /// Asks for the list of people if it has changed and the last one is old enough. Returns about how
     /// many people that is; 0 if nothing was asked.
     pub(super) fn refresh_users(&mut self, now: u64, asks: &mut Vec<u8>) -> usize {
-        let is_asked = |(_, asked): &(u64, Asked)| matches!(asked, Asked::Users { .. });
+        let is_asked =
+            |(_, asked): &(u64, PendingRequest)| matches!(asked, PendingRequest::Users { .. });
         let is_due = self.is_list_stale && self.listed_at.saturating_add(LIST_MS) <= now;
         if !is_due || self.asked.iter().any(is_asked) {
             return 0;
         }
         (self.is_list_stale, self.listed_at) = (false, now);
-        self.list_users(UserId::NOBODY, Asked::Users { wanted: false }, asks);
+        self.list_users(
+            UserId::NOBODY,
+            PendingRequest::Users { wanted: false },
+            asks,
+        );
         self.listed_len.max(1)
     }
 
     fn join(&mut self, room: u64, name: String, frames: &mut Vec<u8>) {
-        self.command(Asked::Join(name), &JoinRoom { room }.into(), frames);
+        self.command(
+            PendingRequest::Join(name),
+            &JoinRoom { room }.into(),
+            frames,
+        );
     }
 
-    fn list_users(&mut self, after: UserId, asked: Asked, frames: &mut Vec<u8>) {
+    fn list_users(&mut self, after: UserId, asked: PendingRequest, frames: &mut Vec<u8>) {
         let limit = PAGE_LEN;
         let list = presence::Query::from(ListPresence { after, limit });
         self.query(asked, &list, frames);
     }
 
-    fn command(&mut self, asked: Asked, command: &chat::Command, frames: &mut Vec<u8>) {
+    fn command(&mut self, asked: PendingRequest, command: &chat::Command, frames: &mut Vec<u8>) {
         self.command_of(asked, command, frames);
     }
 
-    fn command_of(&mut self, asked: Asked, command: &impl Word, frames: &mut Vec<u8>) {
+    fn command_of(&mut self, asked: PendingRequest, command: &impl Word, frames: &mut Vec<u8>) {
         let (correlation, key) = self.next(asked);
         let (kind, schema) = command.kind();
         let mut body = Vec::new();
@@ -328,7 +341,7 @@ impl Classic {
         .encode(frames);
     }
 
-    fn query(&mut self, asked: Asked, query: &presence::Query, frames: &mut Vec<u8>) {
+    fn query(&mut self, asked: PendingRequest, query: &presence::Query, frames: &mut Vec<u8>) {
         let (correlation, _no_key) = self.next(asked);
         let (kind, schema) = query.kind();
         let mut body = Vec::new();
@@ -343,7 +356,7 @@ impl Classic {
     }
 
     /// The number and the key of the next request.
-    fn next(&mut self, asked: Asked) -> (u64, Key) {
+    fn next(&mut self, asked: PendingRequest) -> (u64, Key) {
         self.number += 1;
         self.asked.push((self.number, asked));
         (self.number, self.key())
@@ -386,7 +399,7 @@ impl Classic {
             (self.moved, self.moved_at) = (self.read, now);
             let (session, seq) = (me.session, self.moved);
             let command = accounts::Command::from(MoveCursor { session, seq });
-            self.command_of(Asked::Nothing, &command, asks);
+            self.command_of(PendingRequest::Nothing, &command, asks);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a conversation wants from the server.
+//! What a session asks of the hub.
 //!
 //! Made by a session from one frame, taken apart by the hub. Deliberately absent: what comes of it.
 
@@ -6,21 +6,21 @@ use protocol::{Key, Kind, UserId, words::accounts::AuthRequest};
 
 use crate::domain::systems::{CommandBytes, Source};
 
-/// What a conversation wants from the server.
+/// What a session asks of the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Demand<'a> {
+pub enum Action<'a> {
     /// More bytes.
     More,
     /// Nothing: the frame was answered here. Go on.
     Nothing,
     /// Something only the server can answer.
-    Ask(Asked<'a>),
+    Ask(PendingRequest<'a>),
     /// A signal, which is not answered.
     Signal {
         /// By whom.
         user: UserId,
         /// What.
-        word: WordBytes<'a>,
+        word: Payload<'a>,
     },
     /// Send what waits and close.
     Close,
@@ -28,16 +28,16 @@ pub enum Demand<'a> {
 
 /// Something that is answered under the client's number for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked<'a> {
+pub struct PendingRequest<'a> {
     /// The client's number.
     pub correlation: u64,
     /// What is asked.
-    pub what: What<'a>,
+    pub what: RequestKind<'a>,
 }
 
 /// What is asked of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What<'a> {
+pub enum RequestKind<'a> {
     /// Decide this for this person.
     Command {
         /// Who asks.
@@ -45,14 +45,14 @@ pub enum What<'a> {
         /// The idempotency key.
         key: Key,
         /// The command.
-        word: WordBytes<'a>,
+        word: Payload<'a>,
     },
     /// Answer this for this person.
     Query {
         /// Who asks.
         user: UserId,
         /// The query.
-        word: WordBytes<'a>,
+        word: Payload<'a>,
     },
     /// Find out who this is.
     Auth {
@@ -66,9 +66,9 @@ pub enum What<'a> {
     TooLate,
 }
 
-/// A word that nobody has looked into.
+/// The bytes of a command, a query or a signal that nobody has decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WordBytes<'a> {
+pub struct Payload<'a> {
     /// Which word.
     pub kind: Kind,
     /// The version of its layout.
@@ -77,7 +77,7 @@ pub struct WordBytes<'a> {
     pub body: &'a [u8],
 }
 
-impl<'a> WordBytes<'a> {
+impl<'a> Payload<'a> {
     /// As the engine takes it: from a client.
     #[must_use]
     pub const fn bytes(self) -> CommandBytes<'a> {
