@@ -150,7 +150,7 @@ fn heard(reply: &Reply<'_>) -> Option<Attempt> {
         | Reply::Pong { .. }
         | Reply::Probe
         | Reply::Push { .. }
-        | Reply::News { .. } => None,
+        | Reply::Ephemeral { .. } => None,
     }
 }
 

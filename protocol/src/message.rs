@@ -124,7 +124,7 @@ pub enum Reply<'a> {
         correlation: u64,
     },
     /// Something said in passing by others: of no position, and not repeated.
-    News {
+    Ephemeral {
         /// Which word.
         kind: Kind,
         /// The version of its layout.
@@ -370,7 +370,7 @@ impl<'a> Reply<'a> {
             PONG => Self::Pong {
                 correlation: cursor.u64()?,
             },
-            NEWS => Self::News {
+            NEWS => Self::Ephemeral {
                 kind: Kind(cursor.u16()?),
                 schema: cursor.u8()?,
                 body: cursor.rest(),
@@ -413,7 +413,7 @@ impl<'a> Reply<'a> {
                 out.push(PONG);
                 out.extend_from_slice(&correlation.to_le_bytes());
             }
-            Self::News { kind, schema, body } => {
+            Self::Ephemeral { kind, schema, body } => {
                 out.push(NEWS);
                 put_word(*kind, *schema, body, out);
             }

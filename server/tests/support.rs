@@ -639,7 +639,7 @@ fn own(reply: &Reply<'_>) -> Heard {
         }),
         Reply::Error(error) => Heard::Error(error),
         Reply::Pong { correlation } => Heard::Pong(correlation),
-        Reply::News { kind, schema, body } => {
+        Reply::Ephemeral { kind, schema, body } => {
             Heard::News(presence::News::decode(kind, schema, body).unwrap())
         }
         Reply::Probe => Heard::Probe,

@@ -81,7 +81,7 @@ impl<T> Conversation<T> {
                     body,
                 }))
             }
-            Reply::News { kind, schema, body } => Ok(Some(Event::News { kind, schema, body })),
+            Reply::Ephemeral { kind, schema, body } => Ok(Some(Event::News { kind, schema, body })),
             Reply::Error(ref error) if error.fatal => Err(self.handle_closing(error)),
             Reply::Error(ref error) => self.handle_error(error, now),
             Reply::Probe => {

@@ -424,7 +424,7 @@ fn read_welcome(reply: &Reply<'_>) -> Read<Welcome> {
         Reply::Answer { .. }
         | Reply::Push { .. }
         | Reply::Pong { .. }
-        | Reply::News { .. }
+        | Reply::Ephemeral { .. }
         | Reply::Probe => Read::Other,
     }
 }
@@ -452,7 +452,7 @@ fn read_answer(reply: &Reply<'_>, wanted: u64) -> Read<Answered> {
         | Reply::Welcome(_)
         | Reply::Push { .. }
         | Reply::Pong { .. }
-        | Reply::News { .. }
+        | Reply::Ephemeral { .. }
         | Reply::Probe => Read::Other,
     }
 }

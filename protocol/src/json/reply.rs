@@ -75,7 +75,7 @@ fn render(reply: &Reply<'_>, context: Context, out: &mut Vec<u8>) -> Result<(), 
             let object = Object::begin(out).number("id", *correlation);
             object.text("ok", "pong").end();
         }
-        Reply::News { kind, schema, body } => {
+        Reply::Ephemeral { kind, schema, body } => {
             let found = find(Sort::News, *kind, *schema)?;
             let object = Object::begin(out).text("news", found.name);
             return object.word(&found, *schema, body);
@@ -281,7 +281,7 @@ impl<'a> Reading<'a> {
         };
         let mut body = Vec::new();
         let schema = found.encode(self.fields, &mut body)?;
-        Reply::News {
+        Reply::Ephemeral {
             kind: found.kind,
             schema,
             body: &body,

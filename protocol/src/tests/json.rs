@@ -110,7 +110,7 @@ fn message<'a>(placed: Placed<'a>, outcome: &'a mut Vec<u8>) -> Message<'a> {
             schema,
             body,
         }),
-        Sort::News => Message::Reply(Reply::News { kind, schema, body }),
+        Sort::News => Message::Reply(Reply::Ephemeral { kind, schema, body }),
     }
 }
 

@@ -74,7 +74,7 @@ fn replies(correlation: u64, hash: ChainHash, kind: Kind, flag: u8, body: &[u8])
             fatal: flag & 1 == 1,
         }),
         Reply::Pong { correlation },
-        Reply::News {
+        Reply::Ephemeral {
             kind,
             schema: flag,
             body,

@@ -247,7 +247,7 @@ fn encode(news: &News, gauge: &Gauge) -> SharedFrame {
     let ((kind, schema), mut body) = (news.kind(), Vec::new());
     news.encode(&mut body);
     let mut frame = Vec::with_capacity(16 + body.len());
-    Reply::News {
+    Reply::Ephemeral {
         kind,
         schema,
         body: &body,

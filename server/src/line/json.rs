@@ -120,7 +120,9 @@ impl Json {
             }
             Reply::Answer { correlation, .. } => self.answered(*correlation),
             Reply::Error(error) => self.answered(error.correlation),
-            Reply::Push { .. } | Reply::Pong { .. } | Reply::News { .. } | Reply::Probe => None,
+            Reply::Push { .. } | Reply::Pong { .. } | Reply::Ephemeral { .. } | Reply::Probe => {
+                None
+            }
         };
         say(reply, context.unwrap_or(NOTHING_ASKED), out);
     }

@@ -155,7 +155,7 @@ fn line(reply: &Reply<'_>) -> String {
             },
         ),
         Reply::Pong { correlation } => format!("pong {correlation}"),
-        Reply::News { kind, .. } => format!("news {kind:?}"),
+        Reply::Ephemeral { kind, .. } => format!("news {kind:?}"),
         Reply::Probe => "probe".to_owned(),
     }
 }

@@ -78,7 +78,7 @@ impl Strange {
                     body: b"to come",
                 }
                 .encode(output);
-                Reply::News {
+                Reply::Ephemeral {
                     kind: unknown,
                     schema: 1,
                     body: b"",

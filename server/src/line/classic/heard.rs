@@ -58,7 +58,7 @@ impl Classic {
                 }
                 desk.out.mark(*seq);
             }
-            Reply::News { kind, schema, body } => {
+            Reply::Ephemeral { kind, schema, body } => {
                 if let Ok(news) = presence::News::decode(*kind, *schema, body) {
                     self.told_news(&news, desk.directory, desk.out);
                 }
