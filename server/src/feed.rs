@@ -13,9 +13,9 @@ use crate::{
     domain::{PageWanted, Stream},
     growth::make_room,
     keyring::Keyring,
-    short::Short,
     snapshot::{Saved, SectionReader, SectionWriter, Unsound},
-    stream::ShortStream,
+    stream_key::StreamKey,
+    u40::U40,
 };
 
 /// Entries that take no memory beside the map: most conversations of two people have one.
@@ -24,38 +24,38 @@ const FEW: usize = 3;
 /// See the head of this file. The entry with index n is at offset n - 1.
 #[derive(Debug, Default)]
 pub struct Feed {
-    streams: HashMap<ShortStream, Entries, FixedState>,
+    streams: HashMap<StreamKey, Entries, FixedState>,
 }
 
 /// Where the entries of a stream stand.
 #[derive(Debug)]
 enum Entries {
     /// How many, and room for them.
-    Few(u8, [Short; FEW]),
-    Many(Vec<Short>),
+    Few(u8, [U40; FEW]),
+    Many(Vec<U40>),
 }
 
 // As many entries are in the map as need no more room than a list.
-const _: () = assert!(size_of::<Entries>() == size_of::<Vec<Short>>());
+const _: () = assert!(size_of::<Entries>() == size_of::<Vec<U40>>());
 
 impl Entries {
     /// Room for so many.
     fn with_capacity(len: usize) -> Self {
         if len <= FEW {
-            Self::Few(0, [Short::ZERO; FEW])
+            Self::Few(0, [U40::ZERO; FEW])
         } else {
             Self::Many(Vec::with_capacity(len))
         }
     }
 
-    fn as_slice(&self) -> &[Short] {
+    fn as_slice(&self) -> &[U40] {
         match self {
             Self::Few(len, few) => &few[..usize::from(*len)],
             Self::Many(many) => many,
         }
     }
 
-    fn push(&mut self, seq: Short) {
+    fn push(&mut self, seq: U40) {
         match self {
             Self::Few(len, few) => match few.get_mut(usize::from(*len)) {
                 Some(place) => {
@@ -78,24 +78,24 @@ impl Feed {
     /// # Panics
     /// If it does not stand behind the one before: only a bug can do that.
     pub fn insert(&mut self, stream: Stream, seq: Seq) {
-        let stream = ShortStream::new(stream).expect("only what the log names has entries");
+        let stream = StreamKey::new(stream).expect("only what the log names has entries");
         let entries = self.streams.entry(stream);
         let entries = entries.or_insert_with(|| Entries::with_capacity(1));
         let last = entries.as_slice().last().map(|last| last.get());
         assert!(last < Some(seq.0), "the log only grows");
-        entries.push(Short::of_position(seq.0));
+        entries.push(U40::of_position(seq.0));
     }
 
     /// Nobody will ever follow this stream again.
     pub fn remove(&mut self, stream: Stream) {
-        if let Some(stream) = ShortStream::new(stream) {
+        if let Some(stream) = StreamKey::new(stream) {
             self.streams.remove(&stream);
         }
     }
 
     /// Every entry of a stream.
-    pub(crate) fn entries(&self, stream: Stream) -> &[Short] {
-        let entries = ShortStream::new(stream).and_then(|stream| self.streams.get(&stream));
+    pub(crate) fn entries(&self, stream: Stream) -> &[U40] {
+        let entries = StreamKey::new(stream).and_then(|stream| self.streams.get(&stream));
         entries.map_or(&[], Entries::as_slice)
     }
 
@@ -126,7 +126,7 @@ impl Saved for Feed {
     fn save(&self, out: &mut SectionWriter<'_>, _keyring: &Keyring) {
         let Self { streams } = self;
         // Sorted, so that a state has one form.
-        let mut names: Vec<ShortStream> = streams.keys().copied().collect();
+        let mut names: Vec<StreamKey> = streams.keys().copied().collect();
         names.sort_unstable_by_key(|name| name.get());
         out.count(names.len());
         for name in names {
@@ -143,12 +143,12 @@ impl Saved for Feed {
         let mut streams = HashMap::default();
         for _ in 0..from.count(1 + 8 + 8)? {
             let numbers = (from.u8()?, from.u64()?);
-            let stream = ShortStream::of_numbers(numbers);
+            let stream = StreamKey::of_numbers(numbers);
             let stream = stream.ok_or_else(|| from.lacks("a stream"))?;
             let len = from.count(8)?;
             let mut entries = Entries::with_capacity(len);
             let mut put = |seq: &[u8; 8]| {
-                let seq = Short::new(u64::from_le_bytes(*seq));
+                let seq = U40::new(u64::from_le_bytes(*seq));
                 seq.into_iter().for_each(|seq| entries.push(seq));
             };
             from.rows(len, &mut put)?;

@@ -9,6 +9,7 @@ pub mod archive;
 pub mod auth;
 pub mod backup;
 mod belonging;
+mod chunked_vec;
 pub mod clock;
 mod clock_check;
 pub mod config;
@@ -32,7 +33,6 @@ pub mod lost;
 mod modes;
 pub mod net;
 pub mod passwords;
-mod pieces;
 pub mod presence;
 #[cfg(test)]
 mod promised;
@@ -40,14 +40,14 @@ pub mod recover;
 mod secret;
 pub mod serve;
 pub mod session;
-mod short;
 pub mod snapshot;
 mod spill;
-mod stream;
+mod stream_key;
 #[cfg(feature = "planted-bugs")]
 pub mod tamper;
 pub mod time_base;
 pub mod trail;
+mod u40;
 pub mod writer;
 
 pub use config::ServerConfig;

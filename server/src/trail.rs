@@ -23,13 +23,13 @@ use words::log::Subject;
 
 use crate::{
     keyring::Keyring,
-    short::Short,
     snapshot::{Saved, SectionReader, SectionWriter, Unsound},
     spill::{Spill, SpillReader},
+    u40::U40,
 };
 
 /// Bytes of a step, also in a snapshot.
-const LINK_BYTES: usize = 4 * Short::BYTES + 1;
+const LINK_BYTES: usize = 4 * U40::BYTES + 1;
 /// Bytes of the end of a trail in a snapshot.
 const END_BYTES: usize = 8 + 8;
 /// Bytes of what another person did, in a snapshot.
@@ -62,10 +62,10 @@ pub enum TrailError {
 #[derive(Debug, Clone, Copy)]
 struct Link {
     /// Who tried it, or whom it concerns if that was the server.
-    actor: Short,
-    target: Short,
-    before_of_user: Short,
-    before_of_agenda: Short,
+    actor: U40,
+    target: U40,
+    before_of_user: U40,
+    before_of_agenda: U40,
     flags: u8,
 }
 
@@ -90,7 +90,7 @@ impl Link {
     /// The link that has these bytes.
     fn of(row: &[u8; LINK_BYTES]) -> Self {
         let (numbers, _) = row.as_chunks();
-        let number = |nth: usize| Short::of_bytes(numbers[nth]);
+        let number = |nth: usize| U40::of_bytes(numbers[nth]);
         Self {
             actor: number(0),
             target: number(1),
@@ -144,21 +144,21 @@ impl Trail {
         }
         let is_agenda = record.kind.system() == words::agenda::SYSTEM && target != 0;
         let mut link = Link {
-            actor: Short::of_position(user.0),
+            actor: U40::of_position(user.0),
             target: self.short_target(record.seq, target),
-            before_of_user: Short::ZERO,
-            before_of_agenda: Short::ZERO,
+            before_of_user: U40::ZERO,
+            before_of_agenda: U40::ZERO,
             flags: if is_agenda { IS_AGENDA } else { 0 },
         };
         if user != UserId::NOBODY {
             let newest = self.newest_of_user.entry(user).or_default();
             let before = std::mem::replace(newest, record.seq);
-            link.before_of_user = Short::of_position(before.0);
+            link.before_of_user = U40::of_position(before.0);
         }
         if is_agenda {
             let newest = self.newest_of_agenda.entry(target).or_default();
             let before = std::mem::replace(newest, record.seq);
-            link.before_of_agenda = Short::of_position(before.0);
+            link.before_of_agenda = U40::of_position(before.0);
         }
         assert_eq!(
             index_of(record.seq),
@@ -276,16 +276,16 @@ impl Trail {
 
     /// What the step at `seq` was about.
     fn target(&self, seq: Seq, link: &Link) -> u64 {
-        if link.target != Short::ZERO || self.odd_targets.is_empty() {
+        if link.target != U40::ZERO || self.odd_targets.is_empty() {
             return link.target.get();
         }
         self.odd_targets.get(&seq).copied().unwrap_or_default()
     }
 
-    fn short_target(&mut self, seq: Seq, target: u64) -> Short {
-        Short::new(target).unwrap_or_else(|| {
+    fn short_target(&mut self, seq: Seq, target: u64) -> U40 {
+        U40::new(target).unwrap_or_else(|| {
             self.odd_targets.insert(seq, target);
-            Short::ZERO
+            U40::ZERO
         })
     }
 }

@@ -102,7 +102,7 @@ pub struct Effects {
     pub bytes_held: u64,
     /// Bytes that never arrived: those known here, not those that the kernel dropped.
     pub bytes_dropped: u64,
-    /// Pieces that bytes were delivered in.
+    /// ChunkedVec that bytes were delivered in.
     pub pieces: u64,
     /// Connections that were held and then let in, all at once.
     pub let_in: u64,

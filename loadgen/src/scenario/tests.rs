@@ -584,7 +584,7 @@ fn survive(text: &str) {
     }
 }
 
-/// Pieces that mean something to the format, to break files with.
+/// ChunkedVec that mean something to the format, to break files with.
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![
         proptest::sample::select(vec![

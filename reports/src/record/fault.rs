@@ -83,7 +83,7 @@ pub struct NetworkRecord {
     pub bytes_held: u64,
     /// Bytes that never arrived.
     pub bytes_dropped: u64,
-    /// Pieces that bytes were delivered in.
+    /// ChunkedVec that bytes were delivered in.
     pub pieces: u64,
     /// Connections that were held and then let in all at once.
     pub let_in: u64,

@@ -21,7 +21,7 @@ use crate::{
     growth::make_room,
     keyring::Keyring,
     log::{LogError, LogReader},
-    stream::ShortStream,
+    stream_key::StreamKey,
 };
 
 /// Why a stream that is followed fits into six bytes.
@@ -36,7 +36,7 @@ pub(crate) enum Subscription {
     /// What it missed, from the log.
     CatchingUp(Box<Backlog>),
     /// What happens, in these streams.
-    Live(Vec<ShortStream>),
+    Live(Vec<StreamKey>),
 }
 
 impl Connections {
@@ -78,7 +78,7 @@ impl Connections {
                 Subscription::CatchingUp(backlog) if begins => backlog.begin(stream, seq, feed),
                 Subscription::CatchingUp(backlog) => backlog.end(stream, seq),
                 Subscription::Live(streams) => {
-                    let short = ShortStream::new(stream).expect(LOGGED);
+                    let short = StreamKey::new(stream).expect(LOGGED);
                     let place = streams.iter().position(|other| *other == short);
                     match place {
                         None if begins => {
@@ -226,7 +226,7 @@ impl Connections {
         for stream in &streams {
             self.delivery.subscribers.insert(Topic::Stream(*stream), id);
         }
-        let short = |stream: &Stream| ShortStream::new(*stream).expect(LOGGED);
+        let short = |stream: &Stream| StreamKey::new(*stream).expect(LOGGED);
         connection.subscription = Subscription::Live(streams.iter().map(short).collect());
         connection.delivered_seq = connection.delivered_seq.max(self.delivery.reached);
     }

@@ -6,7 +6,7 @@
 
 use protocol::{Key, UserId, words::agenda::SlotId};
 
-use crate::short::Short;
+use crate::u40::U40;
 
 /// A place somebody has, for sure or for a while.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +21,8 @@ pub(super) struct Booking {
 /// A booking as it is kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
-    user: Short,
-    agenda: Short,
+    user: U40,
+    agenda: U40,
     day: [u8; 4],
     slot: [u8; 2],
     pub(super) is_on_hold: bool,
@@ -34,14 +34,14 @@ const _: () = assert!(size_of::<Option<Row>>() == Row::BYTES);
 
 impl Row {
     /// What one takes, in memory and in a snapshot.
-    pub(super) const BYTES: usize = 2 * Short::BYTES + 4 + 2 + 1 + 16;
+    pub(super) const BYTES: usize = 2 * U40::BYTES + 4 + 2 + 1 + 16;
 
     /// The row of a booking.
     pub(super) const fn new(booking: &Booking) -> Self {
         let SlotId { agenda, day, slot } = booking.slot;
         Self {
-            user: Short::of_position(booking.user.0),
-            agenda: Short::of_position(agenda),
+            user: U40::of_position(booking.user.0),
+            agenda: U40::of_position(agenda),
             day: day.to_le_bytes(),
             slot: slot.to_le_bytes(),
             is_on_hold: booking.until != 0,
@@ -115,8 +115,8 @@ impl Row {
             key @ ..,
         ] = *bytes;
         Self {
-            user: Short::of_bytes([a, b, c, d, e]),
-            agenda: Short::of_bytes([f, g, h, i, j]),
+            user: U40::of_bytes([a, b, c, d, e]),
+            agenda: U40::of_bytes([f, g, h, i, j]),
             day: [k, l, m, n],
             slot: [o, p],
             is_on_hold: hold != 0,

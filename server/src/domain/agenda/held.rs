@@ -15,10 +15,10 @@ use super::{
     place::Place,
 };
 use crate::{
+    chunked_vec::ChunkedVec,
     index::Index,
-    pieces::Pieces,
-    short::Short,
     snapshot::{SectionReader, SectionWriter, Unsound},
+    u40::U40,
 };
 
 /// Bytes of a row, in memory and in a snapshot.
@@ -38,7 +38,7 @@ const WITNESS: SlotId = SlotId {
 #[derive(Debug, Default)]
 pub(super) struct HeldSlots {
     index: Index,
-    rows: Pieces<Row>,
+    rows: ChunkedVec<Row>,
     lists: Lists,
 }
 
@@ -149,7 +149,7 @@ impl HeldSlots {
         if from.u64()? != hash(WITNESS) {
             return Err(from.lacks("a table of this version"));
         }
-        let mut rows = Pieces::default();
+        let mut rows = ChunkedVec::default();
         let count = from.count(ROW_BYTES)?;
         from.rows(count, |row| rows.push(Row::of_bytes(row)))?;
         let lists = Lists::load(from)?;
@@ -180,11 +180,11 @@ impl Row {
 struct Slot([u8; Self::BYTES]);
 
 impl Slot {
-    const BYTES: usize = Short::BYTES + 4 + 2;
+    const BYTES: usize = U40::BYTES + 4 + 2;
 
     /// An agenda's number that a client made up becomes no agenda's: nobody has a place there.
     fn of(id: SlotId) -> Self {
-        let agenda = Short::new(id.agenda).unwrap_or(Short::ZERO);
+        let agenda = U40::new(id.agenda).unwrap_or(U40::ZERO);
         let [a, b, c, d, e] = agenda.bytes();
         let ([f, g, h, i], [j, k]) = (id.day.to_le_bytes(), id.slot.to_le_bytes());
         Self([a, b, c, d, e, f, g, h, i, j, k])
@@ -193,7 +193,7 @@ impl Slot {
     fn id(self) -> SlotId {
         let Self([a, b, c, d, e, f, g, h, i, j, k]) = self;
         SlotId {
-            agenda: Short::of_bytes([a, b, c, d, e]).get(),
+            agenda: U40::of_bytes([a, b, c, d, e]).get(),
             day: u32::from_le_bytes([f, g, h, i]),
             slot: u16::from_le_bytes([j, k]),
         }

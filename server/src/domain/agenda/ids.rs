@@ -8,8 +8,8 @@
 use prefetch_index::prefetch_index;
 
 use crate::{
-    short::Short,
     snapshot::{SectionReader, SectionWriter, Unsound},
+    u40::U40,
 };
 
 /// Newest ids: with them a list takes the better part of a cache line.
@@ -22,8 +22,8 @@ const PIECE_LEN: usize = 1_024;
 #[derive(Debug, Default)]
 pub(super) struct BookingIds {
     old: Option<Box<Old>>,
-    later: Vec<Short>,
-    newest: [Short; NEWEST_LEN],
+    later: Vec<U40>,
+    newest: [U40; NEWEST_LEN],
     newest_len: u8,
 }
 
@@ -32,7 +32,7 @@ const _: () = assert!(size_of::<BookingIds>() <= 64);
 /// Full pieces, of which some were taken out since, but not all.
 #[derive(Debug, Default)]
 struct Old {
-    pieces: Vec<Vec<Short>>,
+    pieces: Vec<Vec<U40>>,
 }
 
 impl BookingIds {
@@ -41,7 +41,7 @@ impl BookingIds {
         if self.newest().len() == NEWEST_LEN {
             self.put_away();
         }
-        self.newest[usize::from(self.newest_len)] = Short::of_position(booking);
+        self.newest[usize::from(self.newest_len)] = U40::of_position(booking);
         self.newest_len += 1;
     }
 
@@ -96,11 +96,11 @@ impl BookingIds {
         ids.take(limit).collect()
     }
 
-    fn old(&self) -> &[Vec<Short>] {
+    fn old(&self) -> &[Vec<U40>] {
         self.old.as_ref().map_or(&[], |old| &old.pieces)
     }
 
-    fn newest(&self) -> &[Short] {
+    fn newest(&self) -> &[U40] {
         &self.newest[..usize::from(self.newest_len)]
     }
 
@@ -144,25 +144,25 @@ impl Old {
     }
 }
 
-fn take(ids: &mut Vec<Short>, booking: u64) {
+fn take(ids: &mut Vec<U40>, booking: u64) {
     if let Ok(index) = ids.binary_search_by_key(&booking, |id| id.get()) {
         ids.remove(index);
     }
 }
 
-fn last_of(piece: &[Short]) -> u64 {
+fn last_of(piece: &[U40]) -> u64 {
     piece.last().map_or(0, |id| id.get())
 }
 
-fn save_ids(ids: &[Short], out: &mut SectionWriter<'_>) {
+fn save_ids(ids: &[U40], out: &mut SectionWriter<'_>) {
     out.count(ids.len());
     ids.iter().for_each(|id| out.array(&id.bytes()));
 }
 
-fn load_ids(from: &mut SectionReader<'_>) -> Result<Vec<Short>, Unsound> {
-    let count = from.count(Short::BYTES)?;
+fn load_ids(from: &mut SectionReader<'_>) -> Result<Vec<U40>, Unsound> {
+    let count = from.count(U40::BYTES)?;
     let mut ids = Vec::with_capacity(count);
-    from.rows(count, |id| ids.push(Short::of_bytes(*id)))?;
+    from.rows(count, |id| ids.push(U40::of_bytes(*id)))?;
     Ok(ids)
 }
 

@@ -10,7 +10,7 @@ use protocol::limits::CAPACITY_MAX;
 
 use super::place::Place;
 use crate::{
-    pieces::{PIECE_LEN, Pieces},
+    chunked_vec::{ChunkedVec, PIECE_LEN},
     snapshot::{SectionReader, SectionWriter, Unsound},
 };
 
@@ -31,7 +31,7 @@ pub(super) struct Lists {
 /// Lists of one capacity.
 #[derive(Debug, Default)]
 struct Bucket {
-    places: Pieces<Place>,
+    places: ChunkedVec<Place>,
     /// Numbers of lists that moved or ended.
     free: Vec<u32>,
 }

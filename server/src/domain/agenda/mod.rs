@@ -19,7 +19,7 @@ mod ids;
 mod lists;
 mod place;
 mod query;
-mod shelf;
+mod rank_map;
 mod state;
 
 #[cfg(test)]

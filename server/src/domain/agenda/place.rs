@@ -4,32 +4,32 @@
 
 use protocol::UserId;
 
-use crate::short::Short;
+use crate::u40::U40;
 
 /// Who has a place of a slot, and by which booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
-    user: Short,
-    booking: Short,
+    user: U40,
+    booking: U40,
 }
 
 const _: () = assert!(size_of::<Place>() == Place::BYTES);
 
 impl Place {
     /// What one takes, in memory and in a snapshot.
-    pub(super) const BYTES: usize = 2 * Short::BYTES;
+    pub(super) const BYTES: usize = 2 * U40::BYTES;
 
     /// Nobody's.
     pub(super) const NONE: Self = Self {
-        user: Short::ZERO,
-        booking: Short::ZERO,
+        user: U40::ZERO,
+        booking: U40::ZERO,
     };
 
     /// A place that somebody has.
     pub(super) const fn new(user: UserId, booking: u64) -> Self {
         Self {
-            user: Short::of_position(user.0),
-            booking: Short::of_position(booking),
+            user: U40::of_position(user.0),
+            booking: U40::of_position(booking),
         }
     }
 
@@ -53,8 +53,8 @@ impl Place {
     /// The place that was saved as this.
     pub(super) const fn of_bytes([a, b, c, d, e, f, g, h, i, j]: [u8; Self::BYTES]) -> Self {
         Self {
-            user: Short::of_bytes([a, b, c, d, e]),
-            booking: Short::of_bytes([f, g, h, i, j]),
+            user: U40::of_bytes([a, b, c, d, e]),
+            booking: U40::of_bytes([f, g, h, i, j]),
         }
     }
 }

@@ -7,17 +7,17 @@
 use protocol::{Seq, UserId};
 
 use super::members::Member;
-use crate::short::Short;
+use crate::u40::U40;
 
 /// Two people, whichever of them is named first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Pair([Short; 2]);
+pub(super) struct Pair([U40; 2]);
 
 impl Pair {
     /// The two; none if a number is that of nobody, but one that a client made up.
     pub(super) fn new(one: UserId, other: UserId) -> Option<Self> {
         let (low, high) = (one.min(other), one.max(other));
-        Some(Self([Short::new(low.0)?, Short::new(high.0)?]))
+        Some(Self([U40::new(low.0)?, U40::new(high.0)?]))
     }
 
     pub(super) fn both(self) -> [UserId; 2] {
@@ -34,7 +34,7 @@ impl Pair {
 #[derive(Debug)]
 pub(super) struct Private {
     pair: Pair,
-    last: Short,
+    last: U40,
     /// Of each of the two, as long as they are in it.
     marks: [Option<Marks>; 2],
 }
@@ -45,15 +45,15 @@ const _: () = assert!(size_of::<Private>() == 37);
 /// How far somebody is.
 #[derive(Debug, Clone, Copy)]
 struct Marks {
-    delivered: Short,
-    read: Short,
+    delivered: U40,
+    read: U40,
 }
 
 impl Marks {
     const fn of(member: Member) -> Self {
         Self {
-            delivered: Short::of_position(member.delivered),
-            read: Short::of_position(member.read),
+            delivered: U40::of_position(member.delivered),
+            read: U40::of_position(member.read),
         }
     }
 
@@ -71,7 +71,7 @@ impl Private {
     pub(super) const fn new(pair: Pair) -> Self {
         Self {
             pair,
-            last: Short::ZERO,
+            last: U40::ZERO,
             marks: [None, None],
         }
     }
@@ -86,7 +86,7 @@ impl Private {
     }
 
     pub(super) const fn set_last(&mut self, last: u64) {
-        self.last = Short::of_position(last);
+        self.last = U40::of_position(last);
     }
 
     pub(super) fn len(&self) -> usize {

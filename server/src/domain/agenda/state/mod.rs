@@ -21,7 +21,7 @@ use super::{
     held::HeldSlots,
     ids::BookingIds,
     place::Place,
-    shelf::Shelf,
+    rank_map::RankMap,
 };
 use crate::domain::digest::Digest;
 
@@ -43,7 +43,7 @@ pub struct Agenda {
     // Where each stands in that list: every command asks.
     by_id: Map<u64, usize>,
     names: BTreeMap<String, u64>,
-    bookings: Shelf<Row>,
+    bookings: RankMap<Row>,
     held: HeldSlots,
     by_user: Map<UserId, BookingIds>,
     // Slots with a place that an erased person left to those who wait; empty at rest.

@@ -10,7 +10,7 @@ use protocol::{
     words::agenda::{OpenAgenda, SlotId},
 };
 
-use super::{Agenda, AgendaRow, BookingIds, HeldSlots, Map, Row, Shelf, SlotKey, Waiter};
+use super::{Agenda, AgendaRow, BookingIds, HeldSlots, Map, RankMap, Row, SlotKey, Waiter};
 use crate::{
     domain::digest::Digest,
     keyring::Keyring,
@@ -67,7 +67,7 @@ impl Saved for Agenda {
             .map(|_| AgendaRow::load(from))
             .collect::<Result<_, _>>()?;
         let mut on_hold = 0;
-        let bookings = Shelf::load(from, |bytes| {
+        let bookings = RankMap::load(from, |bytes| {
             let row = Row::of_bytes(bytes);
             on_hold += usize::from(row.is_on_hold);
             row

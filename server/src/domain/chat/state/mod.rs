@@ -22,7 +22,7 @@ use super::{
     members::Member,
     private::{Pair, Private},
 };
-use crate::{domain::digest::Digest, growth::make_room, short::Short};
+use crate::{domain::digest::Digest, growth::make_room, u40::U40};
 
 type Map<K, V> = hashbrown::HashMap<K, V, FixedState>;
 
@@ -38,14 +38,14 @@ pub struct Chat {
     // Everybody is in it; only those who marked something have a row there.
     public: Shared,
     // A conversation that nobody is in any more has no row, here and below.
-    private: Map<Short, Private>,
+    private: Map<U40, Private>,
     // Rooms and groups. Rooms stay.
     shared: Map<u64, Shared>,
     // Rooms are never closed and ids rise, so pushing keeps the order.
     rooms: Vec<u64>,
     room_names: BTreeMap<Box<str>, u64>,
     // The private conversation of two people.
-    pairs: Map<Pair, Short>,
+    pairs: Map<Pair, U40>,
     // Only people who are in some conversation other than the public one.
     people: Map<UserId, Person>,
     digest: Digest,
@@ -55,20 +55,20 @@ pub struct Chat {
 #[derive(Debug, Default)]
 pub(super) struct Person {
     // By id: most are new when somebody comes to them, and stand at the end.
-    conversations: Vec<Short>,
+    conversations: Vec<U40>,
     pub(super) rooms: usize,
     pub(super) groups: usize,
 }
 
 impl Person {
-    fn insert(&mut self, id: Short) {
+    fn insert(&mut self, id: U40) {
         if let Err(place) = self.place(id.get()) {
             make_room(&mut self.conversations);
             self.conversations.insert(place, id);
         }
     }
 
-    fn remove(&mut self, id: Short) {
+    fn remove(&mut self, id: U40) {
         if let Ok(place) = self.place(id.get()) {
             self.conversations.remove(place);
         }
@@ -129,7 +129,7 @@ impl Chat {
         if let Some(shared) = self.shared.get(&id) {
             return Some(shared.view());
         }
-        let private = self.private.get(&Short::new(id)?)?;
+        let private = self.private.get(&U40::new(id)?)?;
         Some(view_private(id, private))
     }
 
@@ -183,7 +183,7 @@ impl Chat {
 
     /// Puts in a row, and where it is found.
     fn put_private(&mut self, id: u64, private: Private) {
-        let id = Short::of_position(id);
+        let id = U40::of_position(id);
         self.pairs.insert(private.pair(), id);
         self.private.insert(id, private);
     }
@@ -269,7 +269,7 @@ impl Chat {
     fn note_place(&mut self, id: u64, user: UserId) {
         let (row, people) = self.place(id);
         let person = people.entry(user).or_default();
-        person.insert(Short::of_position(id));
+        person.insert(U40::of_position(id));
         if let Some(count) = person.count_mut(row.view().sort) {
             *count += 1;
         }
@@ -279,7 +279,7 @@ impl Chat {
         let (row, people) = self.place(id);
         let person = people.get_mut(&user);
         let person = person.expect("whoever is in a conversation has a row");
-        person.remove(Short::of_position(id));
+        person.remove(U40::of_position(id));
         if let Some(count) = person.count_mut(row.view().sort) {
             *count -= 1;
         }
@@ -308,7 +308,7 @@ impl Chat {
         remove_length(digest, id, last);
         if let Sort::Private(pair) = sort {
             self.pairs.remove(&pair);
-            self.private.remove(&Short::of_position(id));
+            self.private.remove(&U40::of_position(id));
         } else {
             self.shared.remove(&id);
         }
@@ -330,7 +330,7 @@ impl Chat {
 fn find<'a>(
     public: &'a mut Shared,
     shared: &'a mut Map<u64, Shared>,
-    private: &'a mut Map<Short, Private>,
+    private: &'a mut Map<U40, Private>,
     id: u64,
 ) -> Row<'a> {
     if id == PUBLIC {
@@ -339,7 +339,7 @@ fn find<'a>(
     if let Some(shared) = shared.get_mut(&id) {
         return Row::Shared(shared);
     }
-    let private = private.get_mut(&Short::of_position(id));
+    let private = private.get_mut(&U40::of_position(id));
     let private = private.expect("events name only conversations that exist");
     Row::Private(id, private)
 }

@@ -4,7 +4,7 @@
 
 use protocol::{Seq, UserId};
 
-use super::{Chat, Conversation, Kind, Member, Pair, Private, Shared, Short, Sort, creator_column};
+use super::{Chat, Conversation, Kind, Member, Pair, Private, Shared, Sort, U40, creator_column};
 use crate::{
     domain::digest::Digest,
     keyring::Keyring,
@@ -61,7 +61,7 @@ impl Saved for Chat {
         for _ in 0..from.count(CONVERSATION_BYTES)? {
             let id = from.u64()?;
             // The public one among them.
-            if Short::new(id).is_none_or(|id| id == Short::ZERO) {
+            if U40::new(id).is_none_or(|id| id == U40::ZERO) {
                 return Err(from.lacks("an id of a conversation"));
             }
             match load_sort(from)? {
@@ -130,7 +130,7 @@ fn load_shared(kind: Kind, from: &mut SectionReader<'_>) -> Result<Shared, Unsou
 fn load_private(id: u64, pair: Pair, from: &mut SectionReader<'_>) -> Result<Private, Unsound> {
     let mut private = Private::new(pair);
     let last = from.u64()?;
-    if Short::new(last).is_none() {
+    if U40::new(last).is_none() {
         return Err(from.lacks("a last entry"));
     }
     private.set_last(last);

@@ -32,7 +32,7 @@ struct Piece<T> {
 
 /// At most one row for each position.
 #[derive(Debug)]
-pub(super) struct Shelf<T> {
+pub(super) struct RankMap<T> {
     blocks: Vec<Block>,
     pieces: Vec<Option<Piece<T>>>,
     /// Rows ever put.
@@ -40,7 +40,7 @@ pub(super) struct Shelf<T> {
     len: usize,
 }
 
-impl<T> Default for Shelf<T> {
+impl<T> Default for RankMap<T> {
     fn default() -> Self {
         Self {
             blocks: Vec::new(),
@@ -51,7 +51,7 @@ impl<T> Default for Shelf<T> {
     }
 }
 
-impl<T: Copy> Shelf<T> {
+impl<T: Copy> RankMap<T> {
     /// Rows on it.
     #[cfg(test)]
     pub(super) const fn len(&self) -> usize {
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn rows_are_where_they_were_put_until_they_are_taken_out() {
-        let mut shelf = Shelf::default();
+        let mut shelf = RankMap::default();
         for id in [1, 15, 16, 1_000_000] {
             assert_eq!(shelf.get(id), None);
             shelf.insert(id, id * 10);
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_piece_goes_with_its_last_row_once_it_is_full() {
-        let mut shelf = Shelf::default();
+        let mut shelf = RankMap::default();
         let rows = 36 + u64::try_from(PIECE_LEN).unwrap();
         (0..rows).for_each(|id| shelf.insert(id, ()));
         (0..rows).for_each(|id| assert_eq!(shelf.remove(id), Some(())));
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "ids rise")]
     fn an_id_below_the_last_one_is_a_mistake() {
-        let mut shelf = Shelf::default();
+        let mut shelf = RankMap::default();
         shelf.insert(7, ());
         shelf.insert(6, ());
     }

@@ -11,17 +11,17 @@ pub(crate) const PIECE_LEN: usize = 4_096;
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(crate) struct Pieces<T> {
+pub(crate) struct ChunkedVec<T> {
     pieces: Vec<Vec<T>>,
 }
 
-impl<T> Default for Pieces<T> {
+impl<T> Default for ChunkedVec<T> {
     fn default() -> Self {
         Self { pieces: Vec::new() }
     }
 }
 
-impl<T> Pieces<T> {
+impl<T> ChunkedVec<T> {
     /// Entries in it.
     pub(crate) fn len(&self) -> usize {
         self.pieces
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn entries_stay_where_they_were_put() {
-        let mut pieces = Pieces::default();
+        let mut pieces = ChunkedVec::default();
         assert_eq!((pieces.len(), pieces.get(0)), (0, None));
         for index in 0..2 * PIECE_LEN + 1 {
             pieces.push(index);
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_last_entry_takes_the_place_of_what_is_taken_out() {
-        let mut pieces = Pieces::default();
+        let mut pieces = ChunkedVec::default();
         (0..=PIECE_LEN).for_each(|entry| pieces.push(entry));
         assert_eq!(pieces.swap_remove(7), 7);
         assert_eq!((pieces.len(), pieces.get(7)), (PIECE_LEN, Some(&PIECE_LEN)));

@@ -6,24 +6,24 @@
 
 use protocol::UserId;
 
-use crate::{domain::Stream, short::Short};
+use crate::{domain::Stream, u40::U40};
 
 /// See the head of this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct ShortStream {
+pub(crate) struct StreamKey {
     sort: u8,
-    id: Short,
+    id: U40,
 }
 
 // There are several of these for each conversation.
-const _: () = assert!(size_of::<ShortStream>() == 1 + Short::BYTES);
+const _: () = assert!(size_of::<StreamKey>() == 1 + U40::BYTES);
 
 /// Sorts of streams, also in a snapshot. Never reuse one.
 const EVERYBODY: u8 = 1;
 const PERSON: u8 = 2;
 const CONVERSATION: u8 = 3;
 
-impl ShortStream {
+impl StreamKey {
     /// The stream in six bytes, if they are enough: only for one that a client made up they are not.
     pub(crate) const fn new(stream: Stream) -> Option<Self> {
         let (sort, id) = match stream {
@@ -31,7 +31,7 @@ impl ShortStream {
             Stream::Person(user) => (PERSON, user.0),
             Stream::Conversation(id) => (CONVERSATION, id),
         };
-        match Short::new(id) {
+        match U40::new(id) {
             Some(id) => Some(Self { sort, id }),
             None => None,
         }
@@ -77,10 +77,10 @@ mod tests {
             Stream::Conversation(highest),
         ];
         for stream in streams {
-            let short = ShortStream::new(stream).expect("it has a position");
+            let short = StreamKey::new(stream).expect("it has a position");
             assert_eq!(short.get(), stream);
-            assert_eq!(ShortStream::of_numbers(short.numbers()), Some(short));
-            let alike = streams.map(ShortStream::new);
+            assert_eq!(StreamKey::of_numbers(short.numbers()), Some(short));
+            let alike = streams.map(StreamKey::new);
             assert_eq!(alike.iter().filter(|it| **it == Some(short)).count(), 1);
         }
     }
@@ -91,10 +91,10 @@ mod tests {
             Stream::Person(UserId(1 << 40)),
             Stream::Conversation(u64::MAX),
         ] {
-            assert_eq!(ShortStream::new(stream), None);
+            assert_eq!(StreamKey::new(stream), None);
         }
         for numbers in [(0, 0), (4, 1), (EVERYBODY, 1), (PERSON, u64::MAX)] {
-            assert_eq!(ShortStream::of_numbers(numbers), None);
+            assert_eq!(StreamKey::of_numbers(numbers), None);
         }
     }
 }

@@ -8,16 +8,16 @@ use std::hash::{Hash, Hasher};
 
 /// See the head of this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Short([u8; Self::BYTES]);
+pub(crate) struct U40([u8; Self::BYTES]);
 
-impl Hash for Short {
+impl Hash for U40 {
     /// As one number, which costs a hash less than five bytes and their count.
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.get());
     }
 }
 
-impl Short {
+impl U40 {
     /// What one takes, in memory and in a snapshot.
     pub(crate) const BYTES: usize = 5;
 
@@ -60,15 +60,15 @@ impl Short {
 
 #[cfg(test)]
 mod tests {
-    use super::Short;
+    use super::U40;
 
     #[test]
     fn numbers_below_two_to_the_fortieth_come_back_and_others_are_refused() {
         for number in [0, 1, 255, 256, (1 << 40) - 1] {
-            let short = Short::new(number).expect("it is below");
+            let short = U40::new(number).expect("it is below");
             assert_eq!(short.get(), number);
-            assert_eq!(Short::of_bytes(short.bytes()), short);
+            assert_eq!(U40::of_bytes(short.bytes()), short);
         }
-        assert_eq!([1 << 40, u64::MAX].map(Short::new), [None, None]);
+        assert_eq!([1 << 40, u64::MAX].map(U40::new), [None, None]);
     }
 }
