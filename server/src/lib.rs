@@ -41,7 +41,7 @@ mod secret;
 pub mod serve;
 pub mod session;
 pub mod snapshot;
-mod spill;
+mod spill_file;
 mod stream_key;
 #[cfg(feature = "planted-bugs")]
 pub mod tamper;

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Records handed over at once: waking the other thread costs as much as applying a few dozen.
-const STRETCH_LEN: usize = 2_048;
+const CHUNK_ROWS: usize = 2_048;
 
 /// Stretches that may wait to be applied; reading stops when it is that far ahead.
 const STRETCHES_MAX: usize = 4;
@@ -361,7 +361,7 @@ impl Reading<'_> {
             if behind < seq {
                 stretch.push(&row.record, row.hash);
             }
-            if stretch.len() == STRETCH_LEN {
+            if stretch.len() == CHUNK_ROWS {
                 let sent = stretches.send(std::mem::take(&mut stretch));
                 if sent.is_err() || is_given_up.load(Ordering::Relaxed) {
                     // Nobody listens: what was applied last could not be, and is told of there.

@@ -24,7 +24,7 @@ use words::log::Subject;
 use crate::{
     keyring::Keyring,
     snapshot::{Saved, SectionReader, SectionWriter, Unsound},
-    spill::{Spill, SpillReader},
+    spill_file::{SpillFile, SpillReader},
     u40::U40,
 };
 
@@ -108,7 +108,7 @@ impl Link {
 /// Every step, by position, and where each trail ends.
 #[derive(Debug, Default)]
 pub struct Trail {
-    links: Spill<LINK_BYTES>,
+    links: SpillFile<LINK_BYTES>,
     /// Targets that are no position, since a client made them up, by the position of the step.
     odd_targets: BTreeMap<Seq, u64>,
     newest_of_user: HashMap<UserId, Seq, FixedState>,

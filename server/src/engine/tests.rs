@@ -30,7 +30,7 @@ use crate::{
         Snapshots,
         tests::{assert_same, put},
     },
-    spill::STRETCH_LEN,
+    spill_file::CHUNK_ROWS,
 };
 
 const SEED: [u8; 32] = [7; 32];
@@ -814,7 +814,7 @@ fn of_keys_that_are_durable_only_the_log_knows() {
 fn a_command_whose_key_cannot_be_looked_for_is_not_considered() {
     let mut world = World::new();
     world.engine.keys = KeyTable::unreadable(world.engine.decided().seq.next());
-    for _ in 0..STRETCH_LEN {
+    for _ in 0..CHUNK_ROWS {
         world.ask(0, &Wish::Leave(0));
     }
     world.settle();

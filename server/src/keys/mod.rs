@@ -339,7 +339,7 @@ impl KeyTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{snapshot::tests::reloaded_into, spill::STRETCH_LEN};
+    use crate::{snapshot::tests::reloaded_into, spill_file::CHUNK_ROWS};
 
     fn key(number: u64) -> Key {
         Key(u128::from(number).to_be_bytes())
@@ -469,7 +469,7 @@ mod tests {
 
     /// Of as few keys as go to the file together.
     pub(super) const SMALL: Extent = Extent {
-        run: STRETCH_LEN,
+        run: CHUNK_ROWS,
         runs: RUNS_MAX,
         segments: 1,
     };

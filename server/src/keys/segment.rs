@@ -14,7 +14,7 @@ use super::{Extent, marks::Marks};
 use crate::{
     index::{Index, SLOT_BYTES, TABLES, hash_of, place_of, split},
     snapshot::{SectionReader, SectionWriter, Unsound},
-    spill::Spill,
+    spill_file::SpillFile,
 };
 
 /// See the head of this file.
@@ -27,7 +27,7 @@ pub(super) struct Segment {
     marks: Marks,
     /// Where the rows of each table end, of each full run.
     runs: Vec<[u32; TABLES]>,
-    rows: Spill<SLOT_BYTES>,
+    rows: SpillFile<SLOT_BYTES>,
 }
 
 impl Segment {
@@ -39,7 +39,7 @@ impl Segment {
             run_len: extent.run,
             marks: Marks::new(extent.segment()),
             runs: Vec::new(),
-            rows: Spill::default(),
+            rows: SpillFile::default(),
         }
     }
 
@@ -236,7 +236,7 @@ impl Segment {
     /// One whose rows go where they cannot be read.
     pub(super) fn unreadable(first: Seq, extent: Extent) -> Self {
         Self {
-            rows: Spill::unreadable(),
+            rows: SpillFile::unreadable(),
             ..Self::new(first, extent)
         }
     }

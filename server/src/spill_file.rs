@@ -7,14 +7,14 @@
 use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path};
 
 /// Rows that are written to the file at once.
-pub(crate) const STRETCH_LEN: usize = 4_096;
+pub(crate) const CHUNK_ROWS: usize = 4_096;
 
 /// Rows that are read from it at once: those near a row that is wanted are often wanted next.
 const NEAR_LEN: usize = 64;
 
 /// See the head of this file. A row has `N` bytes.
 #[derive(Debug)]
-pub(crate) struct Spill<const N: usize> {
+pub(crate) struct SpillFile<const N: usize> {
     file: Option<File>,
     /// Rows in the file, which come before those in memory.
     spilled: usize,
@@ -23,7 +23,7 @@ pub(crate) struct Spill<const N: usize> {
     is_told: bool,
 }
 
-impl<const N: usize> Default for Spill<N> {
+impl<const N: usize> Default for SpillFile<N> {
     fn default() -> Self {
         Self {
             file: None,
@@ -34,7 +34,7 @@ impl<const N: usize> Default for Spill<N> {
     }
 }
 
-impl<const N: usize> Spill<N> {
+impl<const N: usize> SpillFile<N> {
     /// Has rows go to a file in this directory, those that are there at once.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl<const N: usize> Spill<N> {
     /// Puts a row at the end.
     pub(crate) fn push(&mut self, row: [u8; N]) {
         self.newest.push(row);
-        if self.newest.len().is_multiple_of(STRETCH_LEN) {
+        if self.newest.len().is_multiple_of(CHUNK_ROWS) {
             self.spill();
         }
     }
@@ -73,8 +73,8 @@ impl<const N: usize> Spill<N> {
     /// If the file cannot be read.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(&[u8; N])) -> io::Result<()> {
         let mut stretch = Vec::new();
-        for from in (0..self.spilled).step_by(STRETCH_LEN) {
-            self.read(from, STRETCH_LEN, &mut stretch)?;
+        for from in (0..self.spilled).step_by(CHUNK_ROWS) {
+            self.read(from, CHUNK_ROWS, &mut stretch)?;
             stretch.iter().for_each(&mut visit);
         }
         self.newest.iter().for_each(visit);
@@ -89,7 +89,7 @@ impl<const N: usize> Spill<N> {
             Ok(()) => {
                 self.spilled += self.newest.len();
                 self.newest.clear();
-                self.newest.shrink_to(STRETCH_LEN);
+                self.newest.shrink_to(CHUNK_ROWS);
             }
             Err(error) if !self.is_told => {
                 tracing::warn!(%error, "the disk takes no more of what is seldom read; it stays in memory");
@@ -118,7 +118,7 @@ impl<const N: usize> Spill<N> {
 /// Reads rows, and remembers those near the last one.
 #[derive(Debug)]
 pub(crate) struct SpillReader<'a, const N: usize> {
-    spill: &'a Spill<N>,
+    spill: &'a SpillFile<N>,
     near: Vec<[u8; N]>,
     near_from: usize,
 }
@@ -143,7 +143,7 @@ impl<const N: usize> SpillReader<'_, N> {
 }
 
 #[cfg(test)]
-impl<const N: usize> Spill<N> {
+impl<const N: usize> SpillFile<N> {
     /// One whose rows go where they cannot be read.
     pub(crate) fn unreadable() -> Self {
         let nowhere = File::options().write(true).open("/dev/null");
@@ -166,7 +166,7 @@ mod tests {
 
     /// Whatever was pushed is found, forwards, backwards and all at once.
     #[track_caller]
-    fn check(spill: &Spill<5>, len: usize) {
+    fn check(spill: &SpillFile<5>, len: usize) {
         assert_eq!(spill.len(), len);
         let mut reader = spill.reader();
         for index in (0..len).rev().chain((0..len).step_by(77)) {
@@ -181,35 +181,35 @@ mod tests {
     #[test]
     fn rows_are_found_wherever_they_are() {
         let dir = tempfile::tempdir().unwrap();
-        let mut spill = Spill::default();
+        let mut spill = SpillFile::default();
         let mut len = 0;
-        let mut push = |spill: &mut Spill<5>, more: usize| {
+        let mut push = |spill: &mut SpillFile<5>, more: usize| {
             (len..len + more).for_each(|index| spill.push(row(index)));
             len += more;
             check(spill, len);
         };
         push(&mut spill, 10);
-        push(&mut spill, STRETCH_LEN);
+        push(&mut spill, CHUNK_ROWS);
         spill.spill_into(dir.path()).unwrap();
-        assert_eq!(spill.spilled, STRETCH_LEN + 10);
+        assert_eq!(spill.spilled, CHUNK_ROWS + 10);
         push(&mut spill, 1);
-        push(&mut spill, STRETCH_LEN - 2);
-        assert_eq!(spill.newest.len(), STRETCH_LEN - 1);
+        push(&mut spill, CHUNK_ROWS - 2);
+        assert_eq!(spill.newest.len(), CHUNK_ROWS - 1);
         push(&mut spill, 1);
         assert_eq!(spill.newest.len(), 0);
-        assert!(spill.newest.capacity() <= STRETCH_LEN);
-        push(&mut spill, 3 * STRETCH_LEN);
+        assert!(spill.newest.capacity() <= CHUNK_ROWS);
+        push(&mut spill, 3 * CHUNK_ROWS);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]
     fn what_the_disk_does_not_take_stays_in_memory() {
-        let mut spill = Spill {
+        let mut spill = SpillFile {
             // Opened for reading: whatever is written to it is refused.
             file: Some(File::open("/dev/null").unwrap()),
-            ..Spill::default()
+            ..SpillFile::default()
         };
-        let len = 2 * STRETCH_LEN + 1;
+        let len = 2 * CHUNK_ROWS + 1;
         (0..len).for_each(|index| spill.push(row(index)));
         assert_eq!((spill.spilled, spill.newest.len()), (0, len));
         assert!(spill.is_told);
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_read_is_told() {
         let dir = tempfile::tempdir().unwrap();
-        let mut spill = Spill::default();
+        let mut spill = SpillFile::default();
         (0..9).for_each(|index| spill.push(row(index)));
         spill.spill_into(dir.path()).unwrap();
         let file = spill.file.as_ref().unwrap();
