@@ -22,6 +22,7 @@ use protocol::{
 };
 
 use crate::{
+    audit::TrailError,
     domain::{
         PageWanted, Systems,
         systems::{CommandBytes, PushBytes, ReplayError},
@@ -30,7 +31,6 @@ use crate::{
     keyring::Keyring,
     keys::{Use, digest},
     log::{self, Head, LogError, LogReader, Row},
-    trail::TrailError,
 };
 
 /// Bytes of records in one page of the log; with the frame's head it stays below the longest frame.

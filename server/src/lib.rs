@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod archive;
+pub mod audit;
 pub mod auth;
 pub mod backup;
 mod belonging;
@@ -46,7 +47,6 @@ mod stream_key;
 #[cfg(feature = "planted-bugs")]
 pub mod tamper;
 pub mod time_base;
-pub mod trail;
 mod u40;
 pub mod writer;
 

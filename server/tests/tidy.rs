@@ -13,7 +13,7 @@ const PURE: [&str; 13] = [
     "server/src/session",
     "server/src/line",
     "server/src/keys",
-    "server/src/trail.rs",
+    "server/src/audit.rs",
     "server/src/feed.rs",
     "server/src/presence.rs",
     "server/src/connections/backlog.rs",

@@ -21,6 +21,7 @@ use protocol::{
 };
 
 use crate::{
+    audit::{AuditEntry, Trail, TrailError},
     domain::{
         PageWanted, Passage, Systems,
         systems::{Answered, CommandBytes, OwnedCommand, ReplayError, Source},
@@ -30,7 +31,6 @@ use crate::{
     keys::{Found, KeyTable, Use, Vacancy},
     log::{Batch, Committed, Head, Row},
     snapshot::Saved,
-    trail::{Step, Trail, TrailError},
 };
 
 pub use pending_batch::{Origin, Release, Released};
@@ -574,7 +574,7 @@ impl Engine {
         subject: Subject,
         before: Seq,
         limit: usize,
-    ) -> Result<Vec<Step>, TrailError> {
+    ) -> Result<Vec<AuditEntry>, TrailError> {
         self.trail.page(subject, before, self.durable.seq, limit)
     }
 

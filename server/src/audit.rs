@@ -39,7 +39,7 @@ const IS_AGENDA: u8 = 1;
 
 /// One thing that was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
+pub struct AuditEntry {
     /// Where its record is.
     pub seq: Seq,
     /// What it was about; 0 for nothing.
@@ -196,7 +196,7 @@ impl Trail {
         before: Seq,
         upto: Seq,
         limit: usize,
-    ) -> Result<Vec<Step>, TrailError> {
+    ) -> Result<Vec<AuditEntry>, TrailError> {
         let mut links = self.links.reader();
         let (mut linked, mut bound) = match before {
             Seq::START => (self.newest(subject), Seq(u64::MAX)),
@@ -210,7 +210,7 @@ impl Trail {
             };
             if next <= upto && !self.is_forgotten(&link) {
                 let (seq, target) = (next, self.target(next, &link));
-                steps.push(Step { seq, target });
+                steps.push(AuditEntry { seq, target });
             }
             if next == linked {
                 linked = self.before(subject, next, &link).unwrap_or_default();
