@@ -23,7 +23,7 @@ use protocol::{
 use rusqlite::Connection;
 use server::{
     domain::systems::{CommandBytes, OwnedCommand, Source},
-    engine::{Ask, Engine, FORESEEN, Origin, Release, Submitted},
+    engine::{Ask, Engine, Origin, PREFETCHED, Release, Submitted},
     keyring::Keyring,
     log::{Batch, SqliteLog, SqliteOptions, commit, database::PAGE_BYTES},
 };
@@ -198,9 +198,9 @@ impl Whole {
 
     /// As the hub does with what a client sent at once.
     fn submit(&mut self) {
-        for first in (0..self.written.len()).step_by(FORESEEN) {
-            let some = first..self.written.len().min(first + FORESEEN);
-            self.engine.foresee(some.clone().map(|nth| {
+        for first in (0..self.written.len()).step_by(PREFETCHED) {
+            let some = first..self.written.len().min(first + PREFETCHED);
+            self.engine.prefetch(some.clone().map(|nth| {
                 let ask = self.written.ask(nth);
                 (ask.actor, ask.key, ask.command)
             }));

@@ -24,7 +24,7 @@ use protocol::{ChainHash, Seq, UserId};
 use crate::{
     belonging,
     domain::systems::{CommandBytes, Source},
-    engine::{Engine, FORESEEN},
+    engine::{Engine, PREFETCHED},
     health::Progress,
     keyring::Keyring,
     log::{self, Batch, EventLog, Head, LogError, LogReader, Loss, PersonKey},
@@ -388,8 +388,8 @@ fn apply(
 ) -> Result<(), LogError> {
     for stretch in stretches {
         for (index, row) in stretch.iter().enumerate() {
-            if index % FORESEEN == 0 {
-                foresee(engine, &stretch, index);
+            if index % PREFETCHED == 0 {
+                prefetch(engine, &stretch, index);
             }
             engine
                 .restore(&row)
@@ -400,9 +400,9 @@ fn apply(
     Ok(())
 }
 
-fn foresee(engine: &Engine, stretch: &Batch, first: usize) {
-    let some = first..stretch.len().min(first + FORESEEN);
-    engine.foresee(some.map(|index| {
+fn prefetch(engine: &Engine, stretch: &Batch, first: usize) {
+    let some = first..stretch.len().min(first + PREFETCHED);
+    engine.prefetch(some.map(|index| {
         let record = stretch.row(index).record;
         let command = CommandBytes {
             kind: record.kind,

@@ -175,18 +175,18 @@ pub trait System: Default + Saved {
     }
 
     /// The commands whose deciding looks at memory that is likely to be far away, by their number:
-    /// of these, [`System::foresee`] is told when they are known to come.
-    const FORESEEN: &'static [u8] = &[];
+    /// of these, [`System::prefetch`] is told when they are known to come.
+    const PREFETCHED: &'static [u8] = &[];
 
     /// Asks for the memory in which deciding this command looks something up, and waits for nothing.
-    /// Returns what that is, for [`System::foresee_found`].
-    fn foresee(&self, command: &Self::Command) -> u64 {
+    /// Returns what that is, for [`System::prefetch_found`].
+    fn prefetch(&self, command: &Self::Command) -> u64 {
         let _look_at_nothing_far = command;
         0
     }
 
     /// Asks for the memory of what is found there, once there was time for that.
-    fn foresee_found(&self, actor: UserId, looked_up: u64) {
+    fn prefetch_found(&self, actor: UserId, looked_up: u64) {
         let _look_at_nothing_far = (actor, looked_up);
     }
 

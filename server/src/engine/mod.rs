@@ -52,9 +52,9 @@ pub const READS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Memory for outcomes of reads that a round keeps for the next one.
 const READS_KEPT: usize = 1024 * 1024;
 
-/// Commands to [`Engine::foresee`] before they are submitted: enough that memory is there in time,
+/// Commands to [`Engine::prefetch`] before they are submitted: enough that memory is there in time,
 /// few enough that nothing of it is pushed out again.
-pub const FORESEEN: usize = 16;
+pub const PREFETCHED: usize = 16;
 
 /// Milliseconds after which a refused-as-busy client should try again: about one full batch.
 pub const BUSY_RETRY_MS: u32 = 50;
@@ -314,20 +314,20 @@ impl Engine {
     }
 
     /// Asks for the memory that commands which are about to be submitted or restored, at most
-    /// [`FORESEEN`], will look at, so that none of them waits for it: what a log of a million records
+    /// [`PREFETCHED`], will look at, so that none of them waits for it: what a log of a million records
     /// is looked up in is far from the processor. First for where things are looked up, then, which
     /// waits for that, for what is found there.
-    pub fn foresee<'a>(&self, commands: impl Iterator<Item = (UserId, Key, CommandBytes<'a>)>) {
-        let mut all = [None; FORESEEN];
-        for (foreseen, (actor, key, command)) in all.iter_mut().zip(commands) {
+    pub fn prefetch<'a>(&self, commands: impl Iterator<Item = (UserId, Key, CommandBytes<'a>)>) {
+        let mut all = [None; PREFETCHED];
+        for (prefetched, (actor, key, command)) in all.iter_mut().zip(commands) {
             self.keys.prefetch(actor, key);
-            *foreseen = Some((actor, self.systems.foresee(&command)));
+            *prefetched = Some((actor, self.systems.prefetch(&command)));
         }
-        for (actor, foreseen) in all.into_iter().flatten() {
+        for (actor, prefetched) in all.into_iter().flatten() {
             self.trail.prefetch(actor);
             black_box(self.systems.roles(actor));
-            if let Some(foreseen) = foreseen {
-                self.systems.foresee_found(actor, foreseen);
+            if let Some(prefetched) = prefetched {
+                self.systems.prefetch_found(actor, prefetched);
             }
         }
     }

@@ -11,7 +11,7 @@ use protocol::{Code, Refusal};
 
 use super::{Hub, Job, query::Asker};
 use crate::{
-    engine::{Ask, FORESEEN, Origin},
+    engine::{Ask, Origin, PREFETCHED},
     session::{Action, PendingRequest, RequestKind, ServerFacts},
 };
 
@@ -223,8 +223,8 @@ impl Hub {
             if let Some(flow) = self.pause(at.index, *work) {
                 return (taken, flow);
             }
-            if nth % FORESEEN == 0 {
-                self.foresee(at.index, rest);
+            if nth % PREFETCHED == 0 {
+                self.prefetch(at.index, rest);
             }
             match self.hear_frame(at, &mut rest, work, jobs) {
                 Some(ControlFlow::Continue(())) => {}
@@ -255,7 +255,7 @@ impl Hub {
         work: &mut Work,
         jobs: &mut Vec<Job>,
     ) -> ControlFlow<()> {
-        self.foresee(at.index, frames);
+        self.prefetch(at.index, frames);
         while let Some(flow) = self.hear_frame(at, &mut frames, work, jobs) {
             flow?;
         }
@@ -295,11 +295,11 @@ impl Hub {
     }
 
     /// What a client sent at once is looked at ahead of time, but for the command whose turn it is.
-    fn foresee(&self, index: usize, input: &[u8]) {
+    fn prefetch(&self, index: usize, input: &[u8]) {
         let session = &self.connections.slab[index].session;
-        let commands = session.foresee(input).take(FORESEEN).skip(1);
+        let commands = session.prefetch(input).take(PREFETCHED).skip(1);
         let commands = commands.map(|(user, key, word)| (user, key, word.bytes()));
-        self.parts.engine.foresee(commands);
+        self.parts.engine.prefetch(commands);
     }
 
     fn handle_asked(

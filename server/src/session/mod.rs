@@ -220,7 +220,7 @@ impl Session {
 
     /// The commands that stand whole in `input`, as this connection's person will ask for them
     /// unless something in between changes who that is: to prepare for them, nothing more.
-    pub fn foresee<'a>(
+    pub fn prefetch<'a>(
         &self,
         mut input: &'a [u8],
     ) -> impl Iterator<Item = (UserId, Key, Payload<'a>)> + use<'a> {

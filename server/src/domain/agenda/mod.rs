@@ -75,16 +75,16 @@ impl System for Agenda {
         }
     }
 
-    const FORESEEN: &'static [u8] = &[RESERVE];
+    const PREFETCHED: &'static [u8] = &[RESERVE];
 
-    fn foresee(&self, command: &Command) -> u64 {
+    fn prefetch(&self, command: &Command) -> u64 {
         if let Command::Reserve(command) = command {
             return self.prefetch(command.slot);
         }
         0
     }
 
-    fn foresee_found(&self, actor: UserId, slot: u64) {
+    fn prefetch_found(&self, actor: UserId, slot: u64) {
         self.prefetch_found(actor, slot);
     }
 

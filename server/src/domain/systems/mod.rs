@@ -16,7 +16,7 @@ use protocol::{
 };
 
 use self::one::{
-    answer, answer_page, context_of, decide, decode, describe, execute, foresee, passage, push,
+    answer, answer_page, context_of, decide, decode, describe, execute, passage, prefetch, push,
     replay, step, unknown,
 };
 pub use self::{
@@ -71,19 +71,19 @@ macro_rules! systems {
 
             /// Asks for the memory in which deciding this command looks something up, and says what.
             /// What is no command is found out when it is decided.
-            pub fn foresee(&self, command: &CommandBytes<'_>) -> Option<Foreseen> {
+            pub fn prefetch(&self, command: &CommandBytes<'_>) -> Option<Foreseen> {
                 let system = command.kind.system();
                 let looked_up = match system {
-                    $(<$system>::ID => foresee(&self.$name, command),)*
+                    $(<$system>::ID => prefetch(&self.$name, command),)*
                     _other => None,
                 };
                 looked_up.map(|looked_up| Foreseen { system, looked_up })
             }
 
             /// Asks for the memory of what is found there.
-            pub fn foresee_found(&self, actor: UserId, foreseen: Foreseen) {
-                match foreseen.system {
-                    $(<$system>::ID => self.$name.foresee_found(actor, foreseen.looked_up),)*
+            pub fn prefetch_found(&self, actor: UserId, prefetched: Foreseen) {
+                match prefetched.system {
+                    $(<$system>::ID => self.$name.prefetch_found(actor, prefetched.looked_up),)*
                     _other => {}
                 }
             }

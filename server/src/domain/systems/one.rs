@@ -45,15 +45,15 @@ pub(super) fn decide<S: System>(
     }
 }
 
-pub(super) fn foresee<S: System>(system: &S, command: &CommandBytes<'_>) -> Option<u64> {
+pub(super) fn prefetch<S: System>(system: &S, command: &CommandBytes<'_>) -> Option<u64> {
     let CommandBytes {
         kind, schema, body, ..
     } = *command;
-    if !S::FORESEEN.contains(&kind.number()) {
+    if !S::PREFETCHED.contains(&kind.number()) {
         return None;
     }
     let command = S::Command::decode(kind, schema, body).ok()?;
-    Some(system.foresee(&command))
+    Some(system.prefetch(&command))
 }
 
 pub(super) fn execute<S: System>(
