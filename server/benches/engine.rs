@@ -208,7 +208,7 @@ impl Whole {
                 let ask = self.written.ask(nth);
                 let mut submitted = self.engine.submit(NOW, &ask);
                 // A key that looks like another one; no key is used twice here.
-                if matches!(submitted, Ok(Submitted::Unsure(_))) {
+                if matches!(submitted, Ok(Submitted::MaybeUsed(_))) {
                     submitted = self.engine.submit_found(NOW, &ask, None);
                 }
                 assert!(

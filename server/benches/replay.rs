@@ -134,7 +134,7 @@ fn fill(log: &mut SqliteLog) -> u64 {
         };
         let mut submitted = engine.submit(NOW, &ask);
         // A key that looks like another one; no key is used twice here.
-        if matches!(submitted, Ok(Submitted::Unsure(_))) {
+        if matches!(submitted, Ok(Submitted::MaybeUsed(_))) {
             submitted = engine.submit_found(NOW, &ask, None);
         }
         assert!(

@@ -78,7 +78,7 @@ fn ask(engine: &mut Engine, log: &mut SqliteLog, numbers: impl Iterator<Item = u
         };
         let mut submitted = engine.submit(NOW, &ask);
         // A key that looks like another one; no key is used twice here.
-        if matches!(submitted, Ok(Submitted::Unsure(_))) {
+        if matches!(submitted, Ok(Submitted::MaybeUsed(_))) {
             submitted = engine.submit_found(NOW, &ask, None);
         }
         assert!(

@@ -11,7 +11,7 @@ use crate::{
         personal::Place,
         systems::{CommandBytes, Executed, OwnedCommand, Source},
     },
-    keys::{Use, Vacancy, digest},
+    keys::{Use, VacantKey, digest},
     log::Head,
 };
 
@@ -44,7 +44,7 @@ impl Engine {
         &mut self,
         now: u64,
         ask: &Ask<'_>,
-        vacancy: Option<Vacancy>,
+        vacancy: Option<VacantKey>,
     ) -> Result<(Seq, Option<Box<OwnedCommand>>), Refusal> {
         let seq = self.decided.seq.next();
         let mut cx = self.context(now, ask.actor, seq, ask.key);
@@ -159,7 +159,7 @@ impl Engine {
     pub(super) fn note(
         &mut self,
         record: &Record<'_>,
-        vacancy: Option<Vacancy>,
+        vacancy: Option<VacantKey>,
         (target, concerns): (u64, UserId),
         passage: Option<Passage>,
     ) {

@@ -28,7 +28,7 @@ use crate::{
     },
     feed::Feed,
     keyring::Keyring,
-    keys::{Found, KeyTable, Use, Vacancy},
+    keys::{Found, KeyTable, Use, VacantKey},
     log::{Batch, Committed, Head, Row},
     snapshot::Saved,
 };
@@ -81,9 +81,9 @@ pub enum Submitted {
     Again(Seq),
     /// It was not considered yet: at one of these durable positions, the newest first, its key may have
     /// been used. Look there, and go on with [`Engine::submit_found`].
-    Unsure(Vec<Seq>),
+    MaybeUsed(Vec<Seq>),
     /// It was not considered: what is known of its key could not be read from the disk.
-    Unread(io::ErrorKind),
+    Unreadable(io::ErrorKind),
     /// It was not considered: no such command, or its key belongs to another one. Why is not told
     /// here, because it may not be told yet.
     Refused,
@@ -263,8 +263,8 @@ impl Engine {
             match self.keys.find(ask.actor, ask.key) {
                 Ok(Found::New(vacant)) => vacancy = Some(vacant),
                 Ok(Found::Used(used)) => return self.submit_found(now, ask, Some(used)),
-                Ok(Found::Unsure(seqs)) => return Ok(Submitted::Unsure(seqs)),
-                Err(error) => return Ok(Submitted::Unread(error.kind())),
+                Ok(Found::MaybeUsed(seqs)) => return Ok(Submitted::MaybeUsed(seqs)),
+                Err(error) => return Ok(Submitted::Unreadable(error.kind())),
             }
         }
         self.submit_new(now, ask, vacancy)
@@ -293,7 +293,7 @@ impl Engine {
         &mut self,
         now: u64,
         ask: &Ask<'_>,
-        vacancy: Option<Vacancy>,
+        vacancy: Option<VacantKey>,
     ) -> Result<Submitted, Busy> {
         #[cfg(feature = "planted-bugs")]
         let mut heard = Vec::new();

@@ -607,7 +607,7 @@ pub(crate) fn submit(
     ask: &Ask<'_>,
 ) -> Result<Submitted, Busy> {
     let seqs = match engine.submit(now, ask) {
-        Ok(Submitted::Unsure(seqs)) => seqs,
+        Ok(Submitted::MaybeUsed(seqs)) => seqs,
         submitted => return submitted,
     };
     let mut reader = log.reader().expect("it can be read");
@@ -802,7 +802,7 @@ fn of_keys_that_are_durable_only_the_log_knows() {
     world.take_batch();
     assert_eq!(submit(&mut world.engine), Ok(Submitted::Again(seq)));
     world.settle();
-    let unsure = Ok(Submitted::Unsure(vec![seq]));
+    let unsure = Ok(Submitted::MaybeUsed(vec![seq]));
     assert_eq!(submit(&mut world.engine), unsure);
     assert_eq!(submit(&mut restored(&world.log)), unsure);
     assert_eq!(world.engine.decided().seq, seq, "nothing was considered");
@@ -821,7 +821,7 @@ fn a_command_whose_key_cannot_be_looked_for_is_not_considered() {
     let before = (world.engine.decided(), world.engine.state_hash());
     let again = ask(&world.sent[0], 0);
     let submitted = world.engine.submit(START, &again);
-    assert!(matches!(submitted, Ok(Submitted::Unread(_))));
+    assert!(matches!(submitted, Ok(Submitted::Unreadable(_))));
     assert_eq!(
         (world.engine.decided(), world.engine.state_hash()),
         before,

@@ -199,14 +199,14 @@ impl Hub {
     ) -> Result<Result<Submitted, Busy>, (Seq, LogError)> {
         let HubParts { engine, reader, .. } = &mut self.parts;
         match engine.submit(wall, ask) {
-            Ok(Submitted::Unsure(seqs)) => {
+            Ok(Submitted::MaybeUsed(seqs)) => {
                 work.spend(ROW_WORK);
                 let used = archive::find_use(&mut **reader, ask.actor, ask.key, &seqs);
                 let newest = seqs.first().copied().unwrap_or_default();
                 let used = used.map_err(|error| (newest, error))?;
                 Ok(engine.submit_found(wall, ask, used))
             }
-            Ok(Submitted::Unread(kind)) => {
+            Ok(Submitted::Unreadable(kind)) => {
                 let error = LogError::Io {
                     doing: "read where keys were used".to_owned(),
                     source: kind.into(),

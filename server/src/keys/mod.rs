@@ -72,17 +72,17 @@ pub struct Use {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// It was not used.
-    New(Vacancy),
+    New(VacantKey),
     /// It was used for this, which is not durable yet.
     Used(Use),
     /// If it was used, then at one of these durable positions, the newest first; the log knows. Of keys that
     /// were never used, one in a hundred thousand is taken for another one.
-    Unsure(Vec<Seq>),
+    MaybeUsed(Vec<Seq>),
 }
 
 /// A key that was not used before, as of when it was looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Vacancy {
+pub struct VacantKey {
     hash: u64,
 }
 
@@ -158,7 +158,7 @@ impl KeyTable {
             }
         }
         if seqs.is_empty() {
-            return Ok(Found::New(Vacancy { hash }));
+            return Ok(Found::New(VacantKey { hash }));
         }
         Ok(self.tell_apart((actor, key), seqs, hash))
     }
@@ -169,14 +169,14 @@ impl KeyTable {
     /// If a position was left out.
     pub fn insert(&mut self, actor: UserId, key: Key, used: Use) {
         let hash = self.hash((actor, key));
-        self.insert_new(Vacancy { hash }, actor, key, used);
+        self.insert_new(VacantKey { hash }, actor, key, used);
     }
 
     /// As [`KeyTable::insert`], of the key that was just looked for in vain.
     ///
     /// # Panics
     /// As that.
-    pub fn insert_new(&mut self, vacancy: Vacancy, actor: UserId, key: Key, used: Use) {
+    pub fn insert_new(&mut self, vacancy: VacantKey, actor: UserId, key: Key, used: Use) {
         let owned = (actor, key);
         debug_assert_eq!(vacancy.hash, self.hash(owned), "of another key");
         self.place(vacancy.hash, used.seq);
@@ -235,9 +235,9 @@ impl KeyTable {
         }
         seqs.retain(|seq| fresh(*seq).is_none());
         if seqs.is_empty() {
-            return Found::New(Vacancy { hash });
+            return Found::New(VacantKey { hash });
         }
-        Found::Unsure(seqs)
+        Found::MaybeUsed(seqs)
     }
 
     /// Keys are chosen by clients, well or badly; every byte takes part so that a counter spreads.
@@ -384,7 +384,7 @@ mod tests {
         keys.settle(Seq(4));
         for seq in 1..=9 {
             let expected = match seq {
-                1..=4 => Found::Unsure(vec![Seq(seq)]),
+                1..=4 => Found::MaybeUsed(vec![Seq(seq)]),
                 _ => Found::Used(used(seq)),
             };
             assert_eq!(find(&keys, UserId(1), key(seq)), expected);
@@ -392,7 +392,10 @@ mod tests {
         keys.settle(Seq(20));
         keys.insert(UserId(1), key(10), used(10));
         assert_eq!(find(&keys, UserId(1), key(10)), Found::Used(used(10)));
-        assert_eq!(find(&keys, UserId(1), key(9)), Found::Unsure(vec![Seq(9)]));
+        assert_eq!(
+            find(&keys, UserId(1), key(9)),
+            Found::MaybeUsed(vec![Seq(9)])
+        );
     }
 
     #[test]
@@ -451,11 +454,11 @@ mod tests {
         };
         // The newest of one that was used again.
         assert_eq!(tell_apart(&keys, 1), Found::Used(used(4)));
-        let vacancy = Vacancy { hash: alike };
+        let vacancy = VacantKey { hash: alike };
         assert_eq!(tell_apart(&keys, 9), Found::New(vacancy));
         keys.settle(Seq(2));
         assert_eq!(tell_apart(&keys, 1), Found::Used(used(4)));
-        assert_eq!(tell_apart(&keys, 2), Found::Unsure(vec![Seq(2), Seq(1)]));
+        assert_eq!(tell_apart(&keys, 2), Found::MaybeUsed(vec![Seq(2), Seq(1)]));
     }
 
     #[test]
@@ -490,7 +493,7 @@ mod tests {
         for seq in 1..=len {
             let found = find(keys, UserId(1), key(seq));
             // Two of so many may look alike.
-            let is_it = matches!(&found, Found::Unsure(seqs) if seqs.contains(&Seq(seq)));
+            let is_it = matches!(&found, Found::MaybeUsed(seqs) if seqs.contains(&Seq(seq)));
             assert_eq!(is_it, first <= seq, "{seq}: {found:?}");
         }
     }
@@ -537,7 +540,7 @@ mod tests {
         let keys = filled(KeyTable::unreadable(Seq(1)), 5_000);
         assert!(keys.find(UserId(1), key(4_096)).is_err());
         let found = find(&keys, UserId(1), key(4_097));
-        assert_eq!(found, Found::Unsure(vec![Seq(4_097)]));
+        assert_eq!(found, Found::MaybeUsed(vec![Seq(4_097)]));
         assert!(matches!(find(&keys, UserId(2), key(1)), Found::New(_)));
     }
 
@@ -582,7 +585,7 @@ mod tests {
         let looked_alike = never.filter(|key| {
             let found = find(&keys, UserId(1), *key);
             assert!(!matches!(found, Found::Used(_)));
-            matches!(found, Found::Unsure(_))
+            matches!(found, Found::MaybeUsed(_))
         });
         // Two hundred thousand were asked for: one in a hundred thousand is said, of a whole table.
         assert!(looked_alike.count() <= 4);

@@ -104,7 +104,7 @@ fn find(
     match found {
         Found::New(_) => Ok(None),
         Found::Used(used) => Ok(Some(used.seq)),
-        Found::Unsure(seqs) => {
+        Found::MaybeUsed(seqs) => {
             Ok(archive::find_use(reader, user, key, &seqs)?.map(|used| used.seq))
         }
     }
