@@ -23,7 +23,7 @@ use protocol::{
 
 use crate::{
     admin::ADMIN_PASSWORD_FILE,
-    domain::{Passage, Systems},
+    domain::{Lifecycle, Systems},
     keyring::Keyring,
     log::{
         LogError, LogReader, PersonKey, Row, SqliteReader, database, loss,
@@ -137,7 +137,7 @@ fn opens(reader: &mut dyn LogReader, key: &PersonKey) -> Result<bool, LogError> 
     let keyring = Keyring::of(vec![key.clone()]);
     let registered = read(reader, Seq(key.user.0), &mut |record| {
         let joined = Systems::passage(record);
-        let is_theirs = matches!(joined, Ok(Some(Passage::Joins(user))) if user == key.user);
+        let is_theirs = matches!(joined, Ok(Some(Lifecycle::Registered(user))) if user == key.user);
         is_theirs && registration(record, &keyring).is_some()
     })?;
     Ok(registered.unwrap_or(false))

@@ -24,7 +24,7 @@ use protocol::{Record, Seq, UserId};
 use crate::{
     admin::ADMIN_PASSWORD_FILE,
     belonging,
-    domain::{Passage, Systems, systems::ReplayError},
+    domain::{Lifecycle, Systems, systems::ReplayError},
     inspect::InspectError,
     keyring::Keyring,
     log::{Head, LogError, LogReader as _, PersonKey, Row, SqliteReader, replay},
@@ -137,8 +137,8 @@ impl People {
             source,
         })?;
         match passage {
-            Some(Passage::Joins(user)) => _ = self.0.insert(user),
-            Some(Passage::Leaves(user)) => _ = self.0.remove(&user),
+            Some(Lifecycle::Registered(user)) => _ = self.0.insert(user),
+            Some(Lifecycle::Erased(user)) => _ = self.0.remove(&user),
             None => {}
         }
         Ok(())

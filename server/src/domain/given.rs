@@ -5,7 +5,7 @@
 
 use protocol::{Key, Refusal, Roles, Seq, UserId};
 
-use super::{Context, Passage, System};
+use super::{Context, Lifecycle, System};
 use crate::snapshot::tests::reloaded;
 
 /// Somebody with roles.
@@ -77,7 +77,7 @@ impl<S: System> Given<S> {
         self.system.apply(&cx, command, &event);
         let kept = (cx, copy::<S::Command>(command), copy::<S::Event>(&event));
         self.accepted.push(kept);
-        if let Some(Passage::Leaves(user)) = S::passage(&cx, &event) {
+        if let Some(Lifecycle::Erased(user)) = S::passage(&cx, &event) {
             self.system.forget(&cx, user);
         }
         if let Some(follow_up) = self.system.follow_up(&event) {
@@ -129,7 +129,7 @@ impl<S: System> Given<S> {
                 ..*cx
             };
             system.apply(&cx, command, event);
-            if let Some(Passage::Leaves(user)) = S::passage(&cx, event) {
+            if let Some(Lifecycle::Erased(user)) = S::passage(&cx, event) {
                 system.forget(&cx, user);
             }
         }

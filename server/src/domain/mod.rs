@@ -123,11 +123,11 @@ pub struct RoleNeeded {
 
 /// Somebody begins or ceases to exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Passage {
+pub enum Lifecycle {
     /// From here on there is this person.
-    Joins(UserId),
+    Registered(UserId),
     /// This person is erased: every system forgets them.
-    Leaves(UserId),
+    Erased(UserId),
 }
 
 /// One of the systems that live on the log. It says itself how its state is saved.
@@ -206,7 +206,7 @@ pub trait System: Default + Saved {
     fn answer(&self, cx: &Context, query: &Self::Query) -> Result<Self::Answer, Refusal>;
 
     /// Who begins or ceases to exist by this event.
-    fn passage(cx: &Context, event: &Self::Event) -> Option<Passage> {
+    fn passage(cx: &Context, event: &Self::Event) -> Option<Lifecycle> {
         let _nobody_does = (cx, event);
         None
     }

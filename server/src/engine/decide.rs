@@ -7,7 +7,7 @@ use protocol::{Code, Key, Record, Refusal, Roles, Seq, UserId, codec::CODEC, rec
 
 use crate::{
     domain::{
-        Context, Passage, Stream, Systems,
+        Context, Lifecycle, Stream, Systems,
         personal::Place,
         systems::{CommandBytes, Executed, OwnedCommand, Source},
     },
@@ -65,11 +65,11 @@ impl Engine {
             }
         };
         match executed.passage {
-            Some(Passage::Joins(user)) => {
+            Some(Lifecycle::Registered(user)) => {
                 let key = self.keyring.make(user);
                 self.building.batch.push_joining(key);
             }
-            Some(Passage::Leaves(user)) => self.building.batch.push_leaving(user),
+            Some(Lifecycle::Erased(user)) => self.building.batch.push_leaving(user),
             None => {}
         }
         let mut sealed = std::mem::take(&mut self.sealed);
@@ -161,10 +161,10 @@ impl Engine {
         record: &Record<'_>,
         vacancy: Option<VacantKey>,
         (target, concerns): (u64, UserId),
-        passage: Option<Passage>,
+        passage: Option<Lifecycle>,
     ) {
         self.trail.insert(record, target, concerns);
-        if let Some(Passage::Leaves(user)) = passage {
+        if let Some(Lifecycle::Erased(user)) = passage {
             self.trail.forget(user);
             self.feed.remove(Stream::Person(user));
         }

@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use super::{Ask, Engine, Submitted, tests::submit};
 use crate::{
     domain::{
-        Context, Passage, Systems, Word,
+        Context, Lifecycle, Systems, Word,
         systems::{Answered, CommandBytes, OwnedCommand, Source},
     },
     health::Progress,
@@ -447,8 +447,8 @@ impl World {
         visit(
             &mut *reader,
             &mut |row| match Systems::passage(&row.record) {
-                Ok(Some(Passage::Joins(user))) => _ = expected.insert(user),
-                Ok(Some(Passage::Leaves(user))) => _ = expected.remove(&user),
+                Ok(Some(Lifecycle::Registered(user))) => _ = expected.insert(user),
+                Ok(Some(Lifecycle::Erased(user))) => _ = expected.remove(&user),
                 Ok(None) => {}
                 Err(error) => panic!("{error}"),
             },

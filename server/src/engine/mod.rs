@@ -23,7 +23,7 @@ use protocol::{
 use crate::{
     audit::{AuditEntry, Trail, TrailError},
     domain::{
-        PageWanted, Passage, Systems,
+        Lifecycle, PageWanted, Systems,
         systems::{Answered, CommandBytes, OwnedCommand, ReplayError, Source},
     },
     feed::Feed,
@@ -224,8 +224,8 @@ impl Engine {
             self.feed.insert(stream, record.seq);
         }
         match replayed.passage {
-            Some(Passage::Joins(user)) => self.keyring.meet(user),
-            Some(Passage::Leaves(user)) => self.keyring.remove(user),
+            Some(Lifecycle::Registered(user)) => self.keyring.meet(user),
+            Some(Lifecycle::Erased(user)) => self.keyring.remove(user),
             None => {}
         }
         self.decided = Head {

@@ -16,7 +16,7 @@ use protocol::{Record, Seq, UserId};
 use super::InspectError;
 use crate::{
     belonging,
-    domain::{Passage, Systems},
+    domain::{Lifecycle, Systems},
     keyring::Keyring,
     log::{
         Head, LogError, LogReader as _, Row, SqliteReader, lock, loss,
@@ -252,8 +252,8 @@ impl Fold {
             })
             .map_err(|source| InspectError::Replay { seq, source })?;
         match executed.passage {
-            Some(Passage::Joins(user)) => self.keyring.meet(user),
-            Some(Passage::Leaves(user)) => self.keyring.remove(user),
+            Some(Lifecycle::Registered(user)) => self.keyring.meet(user),
+            Some(Lifecycle::Erased(user)) => self.keyring.remove(user),
             None => {}
         }
         if executed.accepted {

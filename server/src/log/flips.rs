@@ -24,7 +24,7 @@ use super::{
     mark, people, replay,
 };
 
-/// Leaves of two pages and more.
+/// Erased of two pages and more.
 const RECORDS: u64 = 90;
 
 const COVERED: [&str; 4] = ["events.sqlite", "head", "people.keys", "secret"];

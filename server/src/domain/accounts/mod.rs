@@ -32,7 +32,7 @@ use decide::decide_clock;
 pub use state::{Accounts, Credential, SessionFact};
 
 use super::{
-    Context, Passage, Pushed, Stream, System, checks::is_somebody_elses, personal::AboutSomebody,
+    Context, Lifecycle, Pushed, Stream, System, checks::is_somebody_elses, personal::AboutSomebody,
     word,
 };
 
@@ -162,10 +162,10 @@ impl System for Accounts {
         }
     }
 
-    fn passage(cx: &Context, event: &Event) -> Option<Passage> {
+    fn passage(cx: &Context, event: &Event) -> Option<Lifecycle> {
         match event {
-            Event::Registered(_) => Some(Passage::Joins(UserId(cx.seq.0))),
-            Event::Erased(_) => Some(Passage::Leaves(cx.actor)),
+            Event::Registered(_) => Some(Lifecycle::Registered(UserId(cx.seq.0))),
+            Event::Erased(_) => Some(Lifecycle::Erased(cx.actor)),
             Event::LoggedIn(_)
             | Event::SessionsEnded(_)
             | Event::RolesSet(_)

@@ -5,7 +5,7 @@
 
 use protocol::{Kind, Refusal, UserId, words::WordError};
 
-use crate::domain::{Membership, PageWanted, Passage, Pushed, Stream, Word};
+use crate::domain::{Lifecycle, Membership, PageWanted, Pushed, Stream, Word};
 
 /// A command or query as it arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub struct Executed {
     /// Whom else it concerns, for the trail; nobody for nobody.
     pub concerns: UserId,
     /// Who begins or ceases to exist.
-    pub passage: Option<Passage>,
+    pub passage: Option<Lifecycle>,
 }
 
 /// What the engine must know of a record that was applied again.
@@ -102,7 +102,7 @@ pub struct Replayed {
     /// Whom else it concerns, for the trail; nobody for nobody.
     pub concerns: UserId,
     /// Who begins or ceases to exist.
-    pub passage: Option<Passage>,
+    pub passage: Option<Lifecycle>,
 }
 
 /// What others are told of an event, as bytes.

@@ -27,7 +27,7 @@ pub use self::{
     one::refusal,
 };
 use super::{
-    Context, Passage, Stream, System,
+    Context, Lifecycle, Stream, System,
     accounts::Accounts,
     agenda::Agenda,
     catalogue::Catalogue,
@@ -62,7 +62,7 @@ macro_rules! systems {
                     })*
                     _other => Err(unknown(command.kind)),
                 }?;
-                if let Some(Passage::Leaves(user)) = executed.passage {
+                if let Some(Lifecycle::Erased(user)) = executed.passage {
                     self.forget(cx, user);
                     executed.follow_up = self.after_forgetting().map(Box::new);
                 }
@@ -99,7 +99,7 @@ macro_rules! systems {
                     _other => Err(WordError::Unknown { kind: record.kind, schema: record.schema }.into()),
                 };
                 let replayed = replayed?;
-                if let Some(Passage::Leaves(user)) = replayed.passage {
+                if let Some(Lifecycle::Erased(user)) = replayed.passage {
                     self.forget(&context_of(record), user);
                 }
                 Ok(replayed)
@@ -175,7 +175,7 @@ macro_rules! systems {
             ///
             /// # Errors
             /// If its outcome does not decode.
-            pub fn passage(record: &Record<'_>) -> Result<Option<Passage>, ReplayError> {
+            pub fn passage(record: &Record<'_>) -> Result<Option<Lifecycle>, ReplayError> {
                 match record.kind.system() {
                     $(<$system>::ID => passage::<$system>(record),)*
                     _other => Err(WordError::Unknown { kind: record.kind, schema: record.schema }.into()),

@@ -14,7 +14,7 @@ use super::bytes::{
     Answered, CommandBytes, Described, Executed, OwnedCommand, PushBytes, ReplayError, Replayed,
     Source,
 };
-use crate::domain::{Context, Passage, System, Word, accounts::Accounts};
+use crate::domain::{Context, Lifecycle, System, Word, accounts::Accounts};
 
 pub(super) fn decode<S: System>(bytes: &CommandBytes<'_>) -> Result<S::Command, Refusal> {
     let command = S::Command::decode(bytes.kind, bytes.schema, bytes.body)
@@ -128,7 +128,7 @@ pub(super) fn push<S: System>(record: &Record<'_>) -> Result<Option<PushBytes>, 
         .map(|pushed| PushBytes::new(&pushed)))
 }
 
-pub(super) fn passage<S: System>(record: &Record<'_>) -> Result<Option<Passage>, ReplayError> {
+pub(super) fn passage<S: System>(record: &Record<'_>) -> Result<Option<Lifecycle>, ReplayError> {
     let event = decode_event::<S>(record)?;
     Ok(event.and_then(|event| S::passage(&context_of(record), &event)))
 }
