@@ -26,9 +26,9 @@ use crate::{
     domain::{Lifecycle, Systems},
     keyring::Keyring,
     log::{
-        LogError, LogReader, PersonKey, Row, SqliteReader, database, loss,
-        mark::{self, MarkRead},
-        people::{self, Keys},
+        LogError, LogReader, PersonKey, Row, SqliteReader, accepted_loss, database,
+        key_store::{self, Keys},
+        watermark::{self, MarkRead},
     },
     secret::{self, SECRET_FILE},
     snapshot::{self, Listed, Snapshots},
@@ -48,7 +48,7 @@ pub(crate) fn check_fresh(data_dir: &Path) -> Result<(), LogError> {
         database::FILE_NAME,
         database::FILE_NAME,
         database::WAL_FILE_NAME,
-        mark::FILE_NAME,
+        watermark::FILE_NAME,
     )))
 }
 
@@ -60,7 +60,7 @@ fn left_of_a_log(data_dir: &Path) -> Result<Option<String>, LogError> {
     };
     let small = [
         database::WAL_FILE_NAME,
-        loss::FILE_NAME,
+        accepted_loss::FILE_NAME,
         SECRET_FILE,
         ADMIN_PASSWORD_FILE,
     ];
@@ -69,11 +69,11 @@ fn left_of_a_log(data_dir: &Path) -> Result<Option<String>, LogError> {
             return Ok(Some(name.to_owned()));
         }
     }
-    if matches!(mark::read(data_dir)?, MarkRead::At(head) if head.seq != Seq::START) {
-        return Ok(Some(mark::FILE_NAME.to_owned()));
+    if matches!(watermark::read(data_dir)?, MarkRead::At(head) if head.seq != Seq::START) {
+        return Ok(Some(watermark::FILE_NAME.to_owned()));
     }
     if !Keys::read(data_dir)?.is_empty() {
-        return Ok(Some(people::FILE_NAME.to_owned()));
+        return Ok(Some(key_store::FILE_NAME.to_owned()));
     }
     let snapshots = Snapshots::of(data_dir).list().map_err(failed)?;
     let newest = snapshots.first().and_then(|listed| listed.path.file_name());
@@ -94,9 +94,9 @@ pub(crate) fn check(
     // Before the head: what is there of longer logs now, the log has reached by then.
     let (keys, snapshots) = (Keys::read(data_dir)?, Snapshots::of(data_dir).list());
     let head = reader.head()?;
-    if loss::read(data_dir)? != Some(head) {
+    if accepted_loss::read(data_dir)? != Some(head) {
         keys.check_explained(head.seq)?;
-        mark::check_there(data_dir, head)?;
+        watermark::check_there(data_dir, head)?;
         check_snapshots(&snapshots.unwrap_or_default(), head.seq)?;
     }
     let held = reader.keys()?;
@@ -128,8 +128,8 @@ pub(crate) fn check_keys(
     Err(LogError::Damaged(format!(
         "the keys of {} people in `{}`, the first that of user {first}, are not those with which they registered: the file is of another log, or was altered; put the `{}` of this log back, or restore a backup",
         wrong.len(),
-        people::FILE_NAME,
-        people::FILE_NAME,
+        key_store::FILE_NAME,
+        key_store::FILE_NAME,
     )))
 }
 

@@ -14,7 +14,7 @@ use crate::{
     engine::Engine,
     inspect::timestamp,
     log::{EventLog, LogError},
-    lost::commit_decided,
+    reerase::commit_decided,
     time_base::{AHEAD_MAX, Look, TimeBase, TooFarAhead, millis, span},
 };
 

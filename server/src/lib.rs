@@ -30,7 +30,6 @@ pub mod keys;
 pub mod line;
 pub mod log;
 pub mod log_in;
-pub mod lost;
 mod modes;
 pub mod net;
 pub mod passwords;
@@ -38,6 +37,7 @@ pub mod presence;
 #[cfg(test)]
 mod promised;
 pub mod recover;
+pub mod reerase;
 mod secret;
 pub mod serve;
 pub mod session;

@@ -14,7 +14,7 @@ use std::{
 
 use crate::{
     admin::ADMIN_PASSWORD_FILE,
-    log::{database, mark, people},
+    log::{database, key_store, watermark},
     secret::SECRET_FILE,
     serve::ServeError,
 };
@@ -23,10 +23,10 @@ use crate::{
 const FILES: [&str; 6] = [
     ADMIN_PASSWORD_FILE,
     SECRET_FILE,
-    people::FILE_NAME,
+    key_store::FILE_NAME,
     database::FILE_NAME,
     database::WAL_FILE_NAME,
-    mark::FILE_NAME,
+    watermark::FILE_NAME,
 ];
 
 const OTHERS: u32 = 0o077;

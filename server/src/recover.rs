@@ -28,7 +28,7 @@ use crate::{
     health::Progress,
     keyring::Keyring,
     log::{self, Batch, EventLog, Head, LogError, LogReader, Loss, PersonKey},
-    lost,
+    reerase,
     snapshot::{self, Listed, Loaded, Snapshots, Unsound},
 };
 
@@ -51,7 +51,7 @@ pub struct Recovered {
     /// The position of the snapshot it began at; [`Seq::START`] for none.
     pub from: Seq,
     /// People whose erasure was lost with a tail that was given up. Before anybody is served they are
-    /// to be erased again: [`lost::erase_again`], also if there are none.
+    /// to be erased again: [`reerase::erase_again`], also if there are none.
     pub lost: Vec<UserId>,
     /// What is wrong with snapshots.
     pub warnings: Vec<String>,
@@ -134,7 +134,7 @@ pub(crate) fn read(start: Start<'_>) -> Result<Read, LogError> {
     })?;
     // A key that is missing is another matter: nobody can log in as that person ever again, and what
     // they wrote cannot be read.
-    let lost = lost::to_erase(&rebuilt.engine, start.loss)?;
+    let lost = reerase::to_erase(&rebuilt.engine, start.loss)?;
     let accounts = &rebuilt.engine.systems().accounts;
     let is_named = |user| accounts.name(user).is_some_and(|name| !name.is_empty());
     belonging::check_keys(&mut *reader, start.head.seq, &keys, &is_named)?;

@@ -37,16 +37,16 @@ use crate::{
     hub::{Hub, HubParts, LineOptions},
     log::{
         Durability, EventLog, Head, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader,
-        database, mark,
+        database, watermark,
     },
-    lost, modes,
+    modes,
     net::{
         Dialect,
         tcp::{self, OpenReader, TcpServer},
     },
     passwords::Secret,
     recover::{self, Recovered, Start},
-    secret,
+    reerase, secret,
     snapshot::{Keeper, Making, SnapshotError, Snapshots, make},
     time_base::TooFarAhead,
     writer::{Synced, Writer},
@@ -235,7 +235,7 @@ impl Begun {
         })?;
         examined.check_keys()?;
         if !is_end_accepted {
-            mark::check_there(data_dir, head)?;
+            watermark::check_there(data_dir, head)?;
             // Whether they can be listed is told where they are used.
             belonging::check_snapshots(&snapshots.list().unwrap_or_default(), head.seq)?;
         }
@@ -417,8 +417,8 @@ fn prepare(
         let open = protocol::words::agenda::Command::from(default_agenda());
         engine.submit_own(now, &OwnedCommand::new(&open));
     }
-    told.extend(log.loss().and_then(|loss| lost::told(lost, loss.after)));
-    lost::erase_again(engine, log, lost, now)?;
+    told.extend(log.loss().and_then(|loss| reerase::told(lost, loss.after)));
+    reerase::erase_again(engine, log, lost, now)?;
     Ok(told)
 }
 
@@ -498,7 +498,7 @@ fn keep_last(config: &ServerConfig, shell: &TcpServer) {
 }
 
 fn warnings(log: &SqliteLog) -> Vec<String> {
-    use crate::log::mark::MarkRead;
+    use crate::log::watermark::MarkRead;
     match log.mark_read() {
         MarkRead::At(_) => Vec::new(),
         other if log.head().seq == Seq::START => {

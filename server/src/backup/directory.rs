@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     inspect::{InspectError, VerifyReport, verify, verify_unfinished},
-    log::{SqliteReader, lock, mark},
+    log::{SqliteReader, lock, watermark},
 };
 
 /// Copies the log of `data_dir`, which may be served meanwhile, into `target`, with the keys of the
@@ -39,7 +39,7 @@ fn copy<T>(
     check: impl FnOnce(&Path) -> Result<T, BackupError>,
 ) -> Result<(Copied, T), BackupError> {
     // Before the log is read: a server may go on while we look, and the mark follows the log.
-    let mark = mark::read(data_dir)?;
+    let mark = watermark::read(data_dir)?;
     let mut reader = SqliteReader::open(data_dir)?;
     // Where the tail is missing, keys may be as well, and that is why.
     mark.check(reader.head()?, |seq| reader.hash_at(seq))?;

@@ -24,7 +24,7 @@ use super::{BackupError, Copied, Progress, SMALL_FILES, check_belongs, read_smal
 use crate::{
     inspect::line_of,
     keyring::Keyring,
-    log::{Row, SqliteReader, mark},
+    log::{Row, SqliteReader, watermark},
 };
 
 /// The version of the lines.
@@ -76,7 +76,7 @@ pub fn export(
     out: &mut dyn Write,
     progress: &mut Progress<'_>,
 ) -> Result<Copied, BackupError> {
-    let mark = mark::read(data_dir)?;
+    let mark = watermark::read(data_dir)?;
     let mut reader = SqliteReader::open(data_dir)?;
     // Where the tail is missing, keys may be as well, and that is why.
     mark.check(reader.head()?, |seq| reader.hash_at(seq))?;

@@ -31,8 +31,8 @@ use crate::{
     health::Progress,
     keyring::Keyring,
     log::{Batch, EventLog, LogReader, MemoryLog, commit},
-    lost::erase_again,
     recover::{Recovered, recover},
+    reerase::erase_again,
     snapshot::{
         Snapshots,
         tests::{assert_same, put},

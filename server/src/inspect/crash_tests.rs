@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     keyring::Keyring,
-    log::{EventLog as _, Head, LogError, SqliteLog, SqliteOptions, mark::MarkRead},
+    log::{EventLog as _, Head, LogError, SqliteLog, SqliteOptions, watermark::MarkRead},
 };
 
 const DATABASE: &str = "events.sqlite";

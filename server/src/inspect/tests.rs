@@ -19,7 +19,7 @@ use crate::{
     keyring::Keyring,
     log::{
         Batch, Durability, EventLog as _, Head, LogError, SqliteLog, SqliteOptions, SqliteReader,
-        mark::MarkRead,
+        watermark::MarkRead,
     },
 };
 

@@ -19,11 +19,10 @@ use crate::{
     domain::{Lifecycle, Systems},
     keyring::Keyring,
     log::{
-        Head, LogError, LogReader as _, Row, SqliteReader, lock, loss,
+        Head, LogError, LogReader as _, Row, SqliteReader, accepted_loss, key_store, lock,
         manifest::{self, Vouched},
-        mark::{self, MarkRead},
-        people,
         replay::ChainCheck,
+        watermark::{self, MarkRead},
     },
 };
 
@@ -140,7 +139,7 @@ fn verify_by(
     open: fn(&Path) -> Result<SqliteReader, LogError>,
 ) -> Result<VerifyReport, InspectError> {
     // Before the log is read: a server may go on while we look, and the mark follows the log.
-    let mark = mark::read(data_dir)?;
+    let mark = watermark::read(data_dir)?;
     let mut reader = open(data_dir)?;
     let first = Fold::run(&mut reader, Seq(u64::MAX), u64::MAX)?;
     let head = first.chain.head();
@@ -160,8 +159,8 @@ fn verify_by(
         state_hash: first.systems.state_hash(),
         state_hash_second: second.systems.state_hash(),
         keyless: first.keyring.keyless().len(),
-        torn_keys: people::torn(data_dir)?,
-        lost_after: loss::read(data_dir)?.map(|lost| lost.seq),
+        torn_keys: key_store::torn(data_dir)?,
+        lost_after: accepted_loss::read(data_dir)?.map(|lost| lost.seq),
         mark,
         files,
     })

@@ -18,8 +18,8 @@ const RUN_BITS: u32 = 4;
 const FINGERPRINTS: u16 = u16::MAX >> RUN_BITS;
 
 /// A fingerprint, which is not 0, above the number of a run; 0 is no mark.
-type Mark = u16;
-const MARK_BYTES: usize = size_of::<Mark>();
+type Watermark = u16;
+const MARK_BYTES: usize = size_of::<Watermark>();
 
 /// Marks of one line of the processor's cache.
 const LINE_LEN: usize = LINE_BYTES / MARK_BYTES;
@@ -56,7 +56,7 @@ impl Marks {
     /// # Panics
     /// If more keys are marked than was said.
     pub(super) fn insert(&mut self, hash: Split, run: usize) {
-        let run = Mark::try_from(run).expect("a segment has few runs");
+        let run = Watermark::try_from(run).expect("a segment has few runs");
         let mark = fingerprint(hash) << RUN_BITS | run;
         let (lines, _) = self.memory.as_chunks_mut();
         let first = line_of(lines, hash);
@@ -106,7 +106,7 @@ fn line_of(lines: &[[u8; LINE_BYTES]], (_, hash): Split) -> usize {
 }
 
 /// Of bits that do not tell the line.
-fn fingerprint((table, hash): Split) -> Mark {
+fn fingerprint((table, hash): Split) -> Watermark {
     let low = u16::try_from(hash & 0xf).expect("four bits");
     let table = u16::try_from(table).expect("an index has few tables");
     (table << 4 | low) % FINGERPRINTS + 1
@@ -119,15 +119,16 @@ fn used(marks: &[[u8; MARK_BYTES]]) -> usize {
 }
 
 /// Whether a fingerprint is in a line. Looks at all, which the processor does at once.
-fn has(marks: &[[u8; MARK_BYTES]], fingerprint: Mark) -> bool {
-    let is_it = |mark: &[u8; MARK_BYTES]| Mark::from_le_bytes(*mark) >> RUN_BITS == fingerprint;
+fn has(marks: &[[u8; MARK_BYTES]], fingerprint: Watermark) -> bool {
+    let is_it =
+        |mark: &[u8; MARK_BYTES]| Watermark::from_le_bytes(*mark) >> RUN_BITS == fingerprint;
     marks.iter().fold(false, |any, mark| any | is_it(mark))
 }
 
 /// The runs of the keys of a line that have a fingerprint.
 #[cold]
-fn runs_in(marks: &[[u8; MARK_BYTES]], fingerprint: Mark) -> u32 {
-    let marks = marks.iter().map(|mark| Mark::from_le_bytes(*mark));
+fn runs_in(marks: &[[u8; MARK_BYTES]], fingerprint: Watermark) -> u32 {
+    let marks = marks.iter().map(|mark| Watermark::from_le_bytes(*mark));
     marks
         .filter(|mark| mark >> RUN_BITS == fingerprint)
         .fold(0, |runs, mark| runs | 1 << (mark % (1 << RUN_BITS)))

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{database::sqlite_error, room::explain};
+use super::{database::sqlite_error, disk_full::explain};
 
 /// Pages in the write-ahead log before it is copied into the database and reused from its start:
 /// overwriting is twice as fast to sync as growing, so short is better than long.

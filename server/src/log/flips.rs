@@ -20,8 +20,9 @@ use super::{
     EventLog as _, Head, LogError, PersonKey, SqliteLog, SqliteOptions, SqliteReader,
     contract::{batch, batch_of},
     database::PAGE_BYTES,
+    key_store,
     manifest::{self, Vouched},
-    mark, people, replay,
+    replay, watermark,
 };
 
 /// Erased of two pages and more.
@@ -91,7 +92,7 @@ fn a_flipped_bit_of_a_log_that_was_killed_is_found_or_changes_nothing_that_is_re
 
 /// Everything that a start reads, checked as it checks it.
 fn read(dir: &Path) -> Result<(Head, Vec<OwnedRecord>), LogError> {
-    let mark = mark::read(dir)?;
+    let mark = watermark::read(dir)?;
     let mut reader = SqliteReader::open(dir)?;
     let mut records = Vec::new();
     let head = replay(&mut reader, Head::default(), &mut |row| {
@@ -180,8 +181,8 @@ fn copy(dir: &Path) -> TempDir {
     for name in [
         "events.sqlite",
         "events.sqlite-wal",
-        mark::FILE_NAME,
-        people::FILE_NAME,
+        watermark::FILE_NAME,
+        key_store::FILE_NAME,
     ] {
         fs::copy(dir.join(name), copy.path().join(name)).unwrap();
     }

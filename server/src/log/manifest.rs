@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Head, LogError,
     database::{self, sync_data_dir, write_private},
-    mark, people,
+    key_store, watermark,
 };
 
 /// The name of the file in the data directory.
@@ -37,8 +37,8 @@ const VERSION: u32 = 1;
 /// change beside a stopped server (`admin-password`) is theirs.
 const COVERED: [&str; 4] = [
     database::FILE_NAME,
-    mark::FILE_NAME,
-    people::FILE_NAME,
+    watermark::FILE_NAME,
+    key_store::FILE_NAME,
     crate::secret::SECRET_FILE,
 ];
 

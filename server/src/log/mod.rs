@@ -5,19 +5,19 @@
 //! people, with which parts of bodies are sealed, are kept beside it, because it alone knows when a
 //! record is durable: a key is there before what needs it, and destroyed once nothing may.
 
+pub mod accepted_loss;
 pub mod batch;
 mod checkpoint;
 pub mod database;
+mod disk_full;
+pub mod key_store;
 pub mod lock;
-pub mod loss;
 pub mod manifest;
-pub mod mark;
 pub mod memory;
-pub mod people;
 pub mod reader;
 pub mod replay;
-mod room;
 pub mod sqlite;
+pub mod watermark;
 
 #[cfg(test)]
 mod contract;
@@ -34,8 +34,8 @@ use crate::domain::systems::ReplayError;
 
 pub use batch::Batch;
 pub use checkpoint::Checkpoints;
+pub use key_store::PersonKey;
 pub use memory::MemoryLog;
-pub use people::PersonKey;
 pub use reader::SqliteReader;
 pub use replay::{read_proven, replay, verify_chain};
 pub use sqlite::{Durability, Examined, SqliteLog, SqliteOptions};

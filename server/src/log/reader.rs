@@ -14,7 +14,7 @@ use rusqlite::{Connection, types::FromSqlError};
 use super::{
     Head, LogError, LogReader, PersonKey, Row, Visit,
     database::{check_finished, open_for_reading, sqlite_error},
-    people,
+    key_store,
 };
 
 /// Rows read in one transaction. An open reading transaction keeps the write-ahead log from being
@@ -113,7 +113,7 @@ impl LogReader for SqliteReader {
     }
 
     fn keys(&mut self) -> Result<Vec<PersonKey>, LogError> {
-        people::read(&self.data_dir)
+        key_store::read(&self.data_dir)
     }
 }
 

@@ -13,16 +13,16 @@ use protocol::{ChainHash, Seq, UserId};
 use rusqlite::{CachedStatement, Connection};
 
 use super::{
-    Batch, Checkpoints, EventLog, Head, LogError, LogReader, Loss, PersonKey, Row,
+    Batch, Checkpoints, EventLog, Head, LogError, LogReader, Loss, PersonKey, Row, accepted_loss,
     database::{
         check_finished, create_data_dir, is_missing, open_for_writing, sqlite_error, sync_data_dir,
     },
+    disk_full::explain,
+    key_store::{KeyStore, Keys},
     lock::DataLock,
-    loss, manifest,
-    mark::{self, Mark, MarkRead},
-    people::{Keys, PeopleFile},
+    manifest,
     reader::{SqliteReader, sql_seq},
-    room::explain,
+    watermark::{self, MarkRead, Watermark},
 };
 use crate::belonging;
 
@@ -76,8 +76,8 @@ pub struct SqliteOptions {
 #[derive(Debug)]
 pub struct SqliteLog {
     connection: Connection,
-    mark: Mark,
-    people: PeopleFile,
+    mark: Watermark,
+    people: KeyStore,
     head: Head,
     data_dir: PathBuf,
     mark_read: MarkRead,
@@ -171,10 +171,10 @@ impl Examined {
         let connection = open_for_writing(&data_dir, self.durability)?;
         if self.is_accepted_now {
             // Durable before the mark is lowered, behind which nothing looks lost.
-            loss::write(&data_dir, head)?;
+            accepted_loss::write(&data_dir, head)?;
         }
-        let mark = Mark::open(&data_dir, head)?;
-        let people = PeopleFile::open(&data_dir, head.seq)?;
+        let mark = Watermark::open(&data_dir, head)?;
+        let people = KeyStore::open(&data_dir, head.seq)?;
         sync_data_dir(&data_dir)?;
         Ok(SqliteLog {
             connection,
@@ -370,7 +370,7 @@ impl EventLog for SqliteLog {
 
     fn end_loss(&mut self) -> Result<(), LogError> {
         self.lost_after = None;
-        if loss::remove(&self.data_dir)? {
+        if accepted_loss::remove(&self.data_dir)? {
             sync_data_dir(&self.data_dir)?;
         }
         Ok(())
@@ -411,7 +411,7 @@ fn try_examine(data_dir: &Path, options: SqliteOptions) -> Result<Examined, LogE
     let keys = Keys::read(data_dir)?;
     let reader = SqliteReader::open_unfinished(data_dir)?;
     let head = reader.head()?;
-    let mark_read = mark::read(data_dir)?;
+    let mark_read = watermark::read(data_dir)?;
     let marked = mark_read.check(head, |seq| reader.hash_at(seq));
     let lost_after = lost_after(data_dir, head, marked, options.accept_loss_after, |seq| {
         reader.hash_at(seq)
@@ -438,7 +438,7 @@ fn lost_after(
     after: Option<Seq>,
     hash_at: impl FnOnce(Seq) -> Result<Option<ChainHash>, LogError>,
 ) -> Result<Option<Seq>, LogError> {
-    let before = match loss::read(data_dir)? {
+    let before = match accepted_loss::read(data_dir)? {
         Some(lost) if lost == head || hash_at(lost.seq)? == Some(lost.hash) => Some(lost.seq),
         // There is none, or it is of another log.
         Some(_) | None => None,

@@ -11,12 +11,11 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{
-    Durability, EventLog, Head, LogError, SqliteLog, SqliteOptions, SqliteReader,
+    Durability, EventLog, Head, LogError, SqliteLog, SqliteOptions, SqliteReader, accepted_loss,
     contract::batch,
     lock::{self, DataLock},
-    loss,
-    mark::{self, Mark, MarkRead},
     replay, verify_chain,
+    watermark::{self, MarkRead, Watermark},
 };
 
 const fn accepting_loss_after(seq: u64) -> SqliteOptions {
@@ -141,7 +140,7 @@ fn lost_after(dir: &TempDir, options: SqliteOptions) -> Option<Seq> {
 #[test]
 fn an_accepted_loss_is_remembered_until_it_is_said_to_be_over() {
     let dir = cut_log();
-    let file = dir.path().join(loss::FILE_NAME);
+    let file = dir.path().join(accepted_loss::FILE_NAME);
     assert_eq!(lost_after(&dir, accepting_loss_after(25)), Some(Seq(25)));
     let none = SqliteOptions::default();
     assert_eq!(lost_after(&dir, none), Some(Seq(25)), "also without a word");
@@ -162,8 +161,8 @@ fn an_accepted_loss_is_remembered_until_it_is_said_to_be_over() {
 fn a_loss_that_was_remembered_before_the_mark_was_lowered_is_accepted() {
     let dir = cut_log();
     let (mark, file) = (
-        dir.path().join(mark::FILE_NAME),
-        dir.path().join(loss::FILE_NAME),
+        dir.path().join(watermark::FILE_NAME),
+        dir.path().join(accepted_loss::FILE_NAME),
     );
     let before = std::fs::read(&mark).unwrap();
     lost_after(&dir, accepting_loss_after(25));
@@ -183,7 +182,7 @@ fn a_loss_of_another_log_or_of_less_is_not_this_one() {
     let dir = cut_log();
     lost_after(&dir, accepting_loss_after(25));
     let other = closed_log(24);
-    let file = |dir: &TempDir| dir.path().join(loss::FILE_NAME);
+    let file = |dir: &TempDir| dir.path().join(accepted_loss::FILE_NAME);
     std::fs::copy(file(&dir), file(&other)).unwrap();
     assert_eq!(lost_after(&other, SqliteOptions::default()), None);
     sql(&dir, "DELETE FROM event_log WHERE 20 < seq");
@@ -195,7 +194,7 @@ fn a_loss_of_another_log_or_of_less_is_not_this_one() {
 fn a_loss_that_the_mark_does_not_know_of_is_accepted_where_the_log_ends() {
     let dir = closed_log(25);
     for mark in [None, Some("edited")] {
-        let path = dir.path().join(mark::FILE_NAME);
+        let path = dir.path().join(watermark::FILE_NAME);
         std::fs::remove_file(&path).unwrap();
         if let Some(text) = mark {
             std::fs::write(&path, text).unwrap();
@@ -224,16 +223,19 @@ fn a_log_with_another_past_than_the_mark_is_refused() {
 fn an_older_mark_is_no_damage() {
     let dir = closed_log(30);
     let older = batch(Head::default(), 12).head().unwrap();
-    Mark::open(dir.path(), older).unwrap();
+    Watermark::open(dir.path(), older).unwrap();
     let log = open(dir.path()).unwrap();
     assert_eq!(log.mark_read(), MarkRead::At(older));
-    assert_eq!(mark::read(dir.path()).unwrap(), MarkRead::At(log.head()));
+    assert_eq!(
+        watermark::read(dir.path()).unwrap(),
+        MarkRead::At(log.head())
+    );
 }
 
 #[test]
 fn an_unreadable_mark_is_not_believed() {
     let dir = closed_log(3);
-    let path = dir.path().join(mark::FILE_NAME);
+    let path = dir.path().join(watermark::FILE_NAME);
     let line = std::fs::read(&path).unwrap();
     let mut edited = line.clone();
     edited[19] = b'9';
@@ -242,7 +244,10 @@ fn an_unreadable_mark_is_not_believed() {
         std::fs::write(&path, bytes).unwrap();
         let log = open(dir.path()).unwrap();
         assert_eq!(log.mark_read(), MarkRead::Unreadable);
-        assert_eq!(mark::read(dir.path()).unwrap(), MarkRead::At(log.head()));
+        assert_eq!(
+            watermark::read(dir.path()).unwrap(),
+            MarkRead::At(log.head())
+        );
     }
     std::fs::remove_file(&path).unwrap();
     assert_eq!(open(dir.path()).unwrap().mark_read(), MarkRead::Missing);
@@ -252,7 +257,7 @@ fn an_unreadable_mark_is_not_believed() {
 fn the_mark_is_a_line_a_person_can_read() {
     let dir = closed_log(3);
     let head = batch(Head::default(), 3).head().unwrap();
-    let line = std::fs::read_to_string(dir.path().join(mark::FILE_NAME)).unwrap();
+    let line = std::fs::read_to_string(dir.path().join(watermark::FILE_NAME)).unwrap();
     let expected = format!("00000000000000000003 {} ", head.hash);
     assert!(line.starts_with(&expected), "{line}");
 }
@@ -270,7 +275,7 @@ fn a_batch_that_fails_half_way_leaves_no_trace() {
     assert_eq!(error.to_string(), "append up to seq 10: disk full");
     let reader = SqliteReader::open(dir.path()).unwrap();
     assert_eq!((log.head(), reader.head().unwrap()), (before, before));
-    assert_eq!(mark::read(dir.path()).unwrap(), MarkRead::At(before));
+    assert_eq!(watermark::read(dir.path()).unwrap(), MarkRead::At(before));
     drop(log);
     assert_eq!(open(dir.path()).unwrap().head(), before);
 }

@@ -28,7 +28,7 @@ use crate::{
     belonging,
     engine::Engine,
     health::Progress,
-    log::{Head, LogReader as _, SqliteReader, mark},
+    log::{Head, LogReader as _, SqliteReader, watermark},
     recover::{Rebuild, rebuild},
 };
 
@@ -78,7 +78,7 @@ pub fn make(making: &Making<'_>) -> Result<Made, SnapshotError> {
         ..
     } = *making;
     // Before the log is read: a server may go on while we look, and the mark follows the log.
-    let mark = mark::read(data_dir)?;
+    let mark = watermark::read(data_dir)?;
     let mut reader = SqliteReader::open(data_dir)?;
     let part = Part::take(data_dir)?;
     // Before the keys: whoever is in the log by then has theirs in the file by now.

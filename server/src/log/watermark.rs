@@ -78,12 +78,12 @@ impl MarkRead {
 
 /// The file, open for writing.
 #[derive(Debug)]
-pub struct Mark {
+pub struct Watermark {
     file: File,
     line: String,
 }
 
-impl Mark {
+impl Watermark {
     /// Opens the file of `data_dir`, which need not exist, and has it say `head`, durably.
     ///
     /// # Errors

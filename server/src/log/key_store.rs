@@ -164,7 +164,7 @@ impl Found {
 
 /// The file, open for writing.
 #[derive(Debug)]
-pub(super) struct PeopleFile {
+pub(super) struct KeyStore {
     file: File,
     path: PathBuf,
     /// Where each key is.
@@ -173,7 +173,7 @@ pub(super) struct PeopleFile {
     end: u64,
 }
 
-impl PeopleFile {
+impl KeyStore {
     /// Opens the file, or makes it, beside a log that ends at `head`. Keys of people whom that has are
     /// committed, whatever a crash left of saying so.
     pub(super) fn open(data_dir: &Path, head: Seq) -> Result<Self, LogError> {
@@ -217,7 +217,7 @@ impl PeopleFile {
     }
 
     /// Adds keys of people who join by the batch that begins at `first`, and returns when they are
-    /// durable. Once that batch is, [`PeopleFile::commit`] them.
+    /// durable. Once that batch is, [`KeyStore::commit`] them.
     pub(super) fn add_uncommitted(
         &mut self,
         keys: &[PersonKey],
@@ -405,8 +405,8 @@ mod tests {
         }
     }
 
-    fn open(dir: &Path) -> Result<PeopleFile, LogError> {
-        PeopleFile::open(dir, Seq(9))
+    fn open(dir: &Path) -> Result<KeyStore, LogError> {
+        KeyStore::open(dir, Seq(9))
     }
 
     #[test]
@@ -503,13 +503,13 @@ mod tests {
         file.commit(&[key(1), key(2)]).unwrap();
         assert_eq!(bytes(), at_rest(&[key(1), key(2)]));
         file.add_uncommitted(&[key(3)], Seq(3)).unwrap();
-        drop(PeopleFile::open(dir.path(), Seq(2)).unwrap());
+        drop(KeyStore::open(dir.path(), Seq(2)).unwrap());
         assert_ne!(
             bytes(),
             at_rest(&[key(1), key(2), key(3)]),
             "no such person"
         );
-        drop(PeopleFile::open(dir.path(), Seq(3)).unwrap());
+        drop(KeyStore::open(dir.path(), Seq(3)).unwrap());
         assert_eq!(bytes(), at_rest(&[key(1), key(2), key(3)]));
     }
 

@@ -13,7 +13,7 @@ use std::{
     path::Path,
 };
 
-use super::{Head, LogError, database::write_private, mark};
+use super::{Head, LogError, database::write_private, watermark};
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "accepted-loss";
@@ -26,7 +26,7 @@ pub const FILE_NAME: &str = "accepted-loss";
 pub fn read(data_dir: &Path) -> Result<Option<Head>, LogError> {
     let path = data_dir.join(FILE_NAME);
     match fs::read(&path) {
-        Ok(bytes) => Ok(mark::parse(&bytes)),
+        Ok(bytes) => Ok(watermark::parse(&bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(failed("read", &path, source)),
     }
@@ -36,7 +36,7 @@ pub fn read(data_dir: &Path) -> Result<Option<Head>, LogError> {
 pub(super) fn write(data_dir: &Path, head: Head) -> Result<(), LogError> {
     let path = data_dir.join(FILE_NAME);
     let mut line = String::new();
-    mark::render(head, &mut line);
+    watermark::render(head, &mut line);
     write_private(&path, line.as_bytes()).map_err(|source| failed("write", &path, source))
 }
 
