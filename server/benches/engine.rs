@@ -71,7 +71,7 @@ struct Run {
 struct Spent {
     /// Deciding, hashing, gathering.
     decide: Duration,
-    /// Making durable and letting go.
+    /// SnapshotRequest durable and letting go.
     commit: Duration,
 }
 

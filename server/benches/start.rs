@@ -23,7 +23,7 @@ use server::{
     keyring::Keyring,
     log::{Durability, SqliteLog, SqliteOptions, commit},
     recover::{Recovered, recover},
-    snapshot::{self, Made, Making, Snapshots},
+    snapshot::{self, Made, SnapshotRequest, Snapshots},
 };
 
 use race::{AGENDAS, NOW, USERS, open_agenda, register, reserve, scattered};
@@ -99,7 +99,7 @@ fn sync(engine: &mut Engine, log: &mut SqliteLog) {
 }
 
 fn make(data_dir: &Path) -> Made {
-    let made = snapshot::make(&Making {
+    let made = snapshot::make(&SnapshotRequest {
         data_dir,
         expected: None,
         is_given_up: &AtomicBool::new(false),

@@ -47,7 +47,7 @@ use crate::{
     passwords::Secret,
     recover::{self, Recovered, Start},
     reerase, secret,
-    snapshot::{Keeper, Making, SnapshotError, Snapshots, make},
+    snapshot::{SnapshotError, SnapshotRequest, SnapshotThread, Snapshots, make},
     time_base::TooFarAhead,
     writer::{Synced, Writer},
 };
@@ -470,11 +470,11 @@ async fn run(
 }
 
 /// The thread that makes snapshots, unless none are wanted.
-fn keep_snapshots(config: &ServerConfig) -> Result<Option<Keeper>, ServeError> {
+fn keep_snapshots(config: &ServerConfig) -> Result<Option<SnapshotThread>, ServeError> {
     if config.snapshot_every == 0 {
         return Ok(None);
     }
-    Keeper::spawn(&config.data_dir, config.snapshot_every)
+    SnapshotThread::spawn(&config.data_dir, config.snapshot_every)
         .map(Some)
         .map_err(|error| ServeError::System(error.to_string()))
 }
@@ -485,7 +485,7 @@ fn keep_last(config: &ServerConfig, shell: &TcpServer) {
     if config.snapshot_every == 0 {
         return;
     }
-    let made = make(&Making {
+    let made = make(&SnapshotRequest {
         data_dir: &config.data_dir,
         expected: Some(shell.hub.borrow().engine().state_hash()),
         is_given_up: &AtomicBool::new(false),

@@ -21,7 +21,7 @@ use rusqlite::Connection;
 use server::{
     ServerConfig, backup, inspect,
     log::{LogReader as _, SqliteReader},
-    snapshot::{Making, make},
+    snapshot::{SnapshotRequest, make},
 };
 use tempfile::{TempDir, tempdir};
 
@@ -384,7 +384,7 @@ fn copies_and_snapshots_of_a_log_without_its_tail_say_what_it_lacks() {
     let copy = tempdir().expect("a temporary directory");
     let place = |name: &str| copy.path().join(name);
     let told = |nth: &str| {
-        let making = Making {
+        let making = SnapshotRequest {
             data_dir: left.path(),
             expected: None,
             is_given_up: &false.into(),

@@ -12,7 +12,7 @@ use clap::Args;
 use protocol::Seq;
 use server::{
     clock::Monotonic,
-    snapshot::{Making, make},
+    snapshot::{SnapshotRequest, make},
 };
 
 use crate::printing;
@@ -28,7 +28,7 @@ pub(crate) struct Snapshot {
 /// Makes one and says what of.
 pub(crate) fn snapshot(args: &Snapshot) -> Result<ExitCode> {
     let clock = Monotonic::start();
-    let made = make(&Making {
+    let made = make(&SnapshotRequest {
         data_dir: &args.data,
         expected: None,
         is_given_up: &AtomicBool::new(false),

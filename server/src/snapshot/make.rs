@@ -1,4 +1,4 @@
-//! Making a snapshot: a second state, folded from the log, written and put away.
+//! SnapshotRequest a snapshot: a second state, folded from the log, written and put away.
 //!
 //! A data directory goes in, whether a server is running on it or not; a new file comes out, and of
 //! the others the one that it was made from stays. The second state begins where that one ends, so
@@ -34,7 +34,7 @@ use crate::{
 
 /// What to make a snapshot of.
 #[derive(Debug, Clone)]
-pub struct Making<'a> {
+pub struct SnapshotRequest<'a> {
     /// Of which log.
     pub data_dir: &'a Path,
     /// The state a server has, if one has come to rest: the same must follow from the log.
@@ -45,7 +45,7 @@ pub struct Making<'a> {
 
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
+pub struct Snapshot {
     /// Where the log ended when it was begun.
     pub head: Head,
     /// The position of the snapshot it was made from; [`Seq::START`] for none.
@@ -58,7 +58,7 @@ pub struct Made {
     pub warnings: Vec<String>,
 }
 
-impl Made {
+impl Snapshot {
     /// Whether there was one at this position already, sound to the last byte.
     #[must_use]
     pub fn was_there(&self) -> bool {
@@ -71,8 +71,8 @@ impl Made {
 /// # Errors
 /// If the log cannot be read or the file not written; if another process is at it; if the log gives
 /// another state than was expected. Nothing else in the directory was changed.
-pub fn make(making: &Making<'_>) -> Result<Made, SnapshotError> {
-    let Making {
+pub fn make(making: &SnapshotRequest<'_>) -> Result<Snapshot, SnapshotError> {
+    let SnapshotRequest {
         data_dir,
         is_given_up,
         ..
@@ -109,7 +109,7 @@ pub fn make(making: &Making<'_>) -> Result<Made, SnapshotError> {
         return Err(SnapshotError::GivenUp);
     }
     check_state(&rebuilt.engine, making.expected.as_ref())?;
-    let mut made = Made {
+    let mut made = Snapshot {
         head,
         from: rebuilt.from,
         path: path_of(data_dir, head.seq),

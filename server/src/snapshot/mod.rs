@@ -17,11 +17,11 @@
 mod error;
 mod file;
 mod header;
-mod keeper;
 mod make;
 mod section;
 mod store;
 mod survey;
+mod thread;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -29,11 +29,11 @@ pub(crate) mod tests;
 pub use error::{SnapshotError, Unsound};
 pub use file::{Loaded, inspect, load};
 pub use header::{Header, LAYOUT};
-pub use keeper::Keeper;
-pub use make::{Made, Making, make};
+pub use make::{Snapshot, SnapshotRequest, make};
 pub use section::{SectionReader, SectionWriter};
 pub use store::{Listed, Snapshots};
 pub use survey::{Surveyed, survey};
+pub use thread::SnapshotThread;
 
 use crate::keyring::Keyring;
 

@@ -20,7 +20,8 @@ use protocol::{
 use tempfile::TempDir;
 
 use super::{
-    LAYOUT, Made, Making, Saved, SectionReader, SectionWriter, SnapshotError, Snapshots, Unsound,
+    LAYOUT, Saved, SectionReader, SectionWriter, Snapshot, SnapshotError, SnapshotRequest,
+    Snapshots, Unsound,
     file::{self, inspect, load},
     header::Section,
     make,
@@ -264,12 +265,12 @@ impl World {
         self.engine.recycle(released);
     }
 
-    fn make(&self) -> Made {
+    fn make(&self) -> Snapshot {
         self.try_make().unwrap()
     }
 
-    fn try_make(&self) -> Result<Made, SnapshotError> {
-        make(&Making {
+    fn try_make(&self) -> Result<Snapshot, SnapshotError> {
+        make(&SnapshotRequest {
             data_dir: self.dir.path(),
             expected: Some(self.engine.state_hash()),
             is_given_up: &AtomicBool::new(false),
@@ -490,7 +491,7 @@ fn a_state_that_the_log_does_not_give_is_not_written() {
     let world = World::lived();
     let mut expected = world.engine.state_hash();
     expected.hash ^= 1;
-    let refused = make(&Making {
+    let refused = make(&SnapshotRequest {
         data_dir: world.dir.path(),
         expected: Some(expected),
         is_given_up: &AtomicBool::new(false),
@@ -516,7 +517,7 @@ fn one_is_made_at_a_time_and_what_a_crash_left_is_written_over() {
 #[test]
 fn what_is_given_up_leaves_no_snapshot() {
     let world = World::lived();
-    let given_up = make(&Making {
+    let given_up = make(&SnapshotRequest {
         data_dir: world.dir.path(),
         expected: None,
         is_given_up: &AtomicBool::new(true),

@@ -19,7 +19,7 @@ use std::{
 
 use protocol::Seq;
 
-use super::{Making, SnapshotError, Snapshots, make};
+use super::{SnapshotError, SnapshotRequest, Snapshots, make};
 use crate::{
     clock::Monotonic,
     log::{LogError, SqliteReader},
@@ -39,13 +39,13 @@ const NICENESS: i32 = 19;
 
 /// The thread; it ends when it is stopped, or dropped.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct SnapshotThread {
     is_given_up: Arc<AtomicBool>,
     stop: SyncSender<()>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Keeper {
+impl SnapshotThread {
     /// Starts the thread. It makes a snapshot whenever `every` records came since the last one, or a
     /// quarter of the log if that is more.
     ///
@@ -81,7 +81,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for SnapshotThread {
     fn drop(&mut self) {
         self.stop();
     }
@@ -136,7 +136,7 @@ impl Keeping {
     }
 
     fn make(&self) {
-        let made = make(&Making {
+        let made = make(&SnapshotRequest {
             data_dir: &self.data_dir,
             expected: None,
             is_given_up: &self.is_given_up,
