@@ -23,7 +23,7 @@ use server::{
     keyring::Keyring,
     log::{Durability, SqliteLog, SqliteOptions, commit},
     recover::{Recovered, recover},
-    snapshot::{self, Made, SnapshotRequest, Snapshots},
+    snapshot::{self, Snapshot, SnapshotRequest, Snapshots},
 };
 
 use race::{AGENDAS, NOW, USERS, open_agenda, register, reserve, scattered};
@@ -98,7 +98,7 @@ fn sync(engine: &mut Engine, log: &mut SqliteLog) {
     engine.recycle(released);
 }
 
-fn make(data_dir: &Path) -> Made {
+fn make(data_dir: &Path) -> Snapshot {
     let made = snapshot::make(&SnapshotRequest {
         data_dir,
         expected: None,
@@ -160,7 +160,7 @@ fn resident_mib() -> u64 {
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark speaks to people")]
-fn print(made: &Made, served: u64, times: [Spent; 5]) {
+fn print(made: &Snapshot, served: u64, times: [Spent; 5]) {
     let [bound, start, ..] = times.map(|spent| spent.wall.as_secs_f64());
     let mib = made.bytes / 1_048_576;
     println!(

@@ -33,7 +33,7 @@ use crate::{
     config::ServerConfig,
     domain::{agenda::default_agenda, systems::OwnedCommand},
     engine::Engine,
-    health::{Door, Stage, Vitals},
+    health::{HttpListener, Stage, Stats},
     hub::{Hub, HubParts, LineOptions},
     log::{
         Durability, EventLog, Head, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader,
@@ -133,19 +133,19 @@ pub fn serve(
         .enable_all()
         .build()
         .map_err(|error| ServeError::System(error.to_string()))?;
-    let vitals = Arc::<Vitals>::default();
+    let stats = Arc::<Stats>::default();
     // Open from before the log is until after it is closed: starting and stopping take long.
-    let health = open_health(config, &vitals)?;
-    let http = health.as_ref().map(Door::address);
+    let health = open_health(config, &stats)?;
+    let http = health.as_ref().map(HttpListener::address);
     let local = LocalSet::new();
     local.block_on(&runtime, async {
         let doors = Doors::open(config).await?;
-        let (shell, synced, ready) = start(config, &doors, &vitals)?;
+        let (shell, synced, ready) = start(config, &doors, &stats)?;
         let ready = Ready { http, ..ready };
         // Whoever hears of the server may stop it at once, so it listens for that before it speaks.
         let mut shutdown = pin!(shutdown);
         let is_stopped = poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await;
-        vitals.enter(Stage::Serving);
+        stats.enter(Stage::Serving);
         on_ready(&ready);
         let stopped = async move {
             if !is_stopped {
@@ -154,17 +154,20 @@ pub fn serve(
         };
         let stopped = async {
             stopped.await;
-            vitals.enter(Stage::Stopping);
+            stats.enter(Stage::Stopping);
         };
         run(config, shell, synced, doors, stopped).await
     })
 }
 
-fn open_health(config: &ServerConfig, vitals: &Arc<Vitals>) -> Result<Option<Door>, ServeError> {
+fn open_health(
+    config: &ServerConfig,
+    stats: &Arc<Stats>,
+) -> Result<Option<HttpListener>, ServeError> {
     let Some(address) = config.http else {
         return Ok(None);
     };
-    Door::open(address, Arc::clone(vitals), &config.data_dir)
+    HttpListener::open(address, Arc::clone(stats), &config.data_dir)
         .map(Some)
         .map_err(|source| ServeError::Listen { address, source })
 }
@@ -213,7 +216,7 @@ struct Begun {
 
 impl Begun {
     /// Nothing is written before everything was read: a start that refuses changes nothing.
-    fn new(config: &ServerConfig, vitals: &Vitals) -> Result<Self, ServeError> {
+    fn new(config: &ServerConfig, stats: &Stats) -> Result<Self, ServeError> {
         let data_dir = config.data_dir.as_path();
         let options = SqliteOptions {
             durability: config.durability,
@@ -223,7 +226,7 @@ impl Begun {
         let (head, loss) = (examined.head(), examined.loss());
         let is_end_accepted = examined.is_end_accepted();
         let clock = Monotonic::start();
-        vitals.enter(Stage::Replaying);
+        stats.enter(Stage::Replaying);
         let snapshots = Snapshots::of(data_dir);
         let mut read = recover::read(Start {
             reader: Box::new(examined.reader()?),
@@ -231,7 +234,7 @@ impl Begun {
             loss,
             seed: random()?,
             snapshots: &snapshots,
-            progress: &vitals.progress,
+            progress: &stats.progress,
         })?;
         examined.check_keys()?;
         if !is_end_accepted {
@@ -320,7 +323,7 @@ fn drop_snapshots_behind(
 fn start(
     config: &ServerConfig,
     doors: &Doors,
-    vitals: &Arc<Vitals>,
+    stats: &Arc<Stats>,
 ) -> Result<(TcpServer, tokio::sync::mpsc::Receiver<Synced>, Ready), ServeError> {
     let Begun {
         engine,
@@ -332,7 +335,7 @@ fn start(
         recovered_from,
         recovered_in,
         warnings,
-    } = Begun::new(config, vitals)?;
+    } = Begun::new(config, stats)?;
     let recovered = recovered.seq;
     let admin_password_file = config.data_dir.join(ADMIN_PASSWORD_FILE);
     let address = address_of(&doors.native, config.listen)?;
@@ -342,7 +345,7 @@ fn start(
     let mut engine = engine;
     #[cfg(feature = "planted-bugs")]
     let log = crate::tamper::plant(config, &mut engine, log);
-    let (writer, synced) = Writer::spawn(log, Arc::clone(vitals))
+    let (writer, synced) = Writer::spawn(log, Arc::clone(stats))
         .map_err(|error| ServeError::System(error.to_string()))?;
     let hub = Hub::new(HubParts {
         engine,
@@ -370,8 +373,8 @@ fn start(
         admin_password_file,
         warnings,
     };
-    let vitals = Arc::clone(vitals);
-    let shell = TcpServer::new(hub, authenticator, open_reader, vitals);
+    let stats = Arc::clone(stats);
+    let shell = TcpServer::new(hub, authenticator, open_reader, stats);
     Ok((shell, synced, ready))
 }
 

@@ -17,7 +17,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use crate::{
-    health::Vitals,
+    health::Stats,
     log::{Batch, Committed, EventLog, LogError, commit},
 };
 
@@ -37,13 +37,13 @@ pub type Synced = (Committed, Batch);
 
 impl Writer {
     /// Starts the thread. What it synced comes out of the receiver, how long it took goes into the
-    /// server's vitals.
+    /// server's stats.
     ///
     /// # Errors
     /// If the system gives no thread.
     pub fn spawn(
         log: Box<dyn EventLog>,
-        vitals: Arc<Vitals>,
+        stats: Arc<Stats>,
     ) -> io::Result<(Self, mpsc::Receiver<Synced>)> {
         let (batches, inbox) = sync_channel::<Batch>(1);
         let (synced, outbox) = mpsc::channel(1);
@@ -52,12 +52,12 @@ impl Writer {
             .spawn(move || {
                 let mut log = log;
                 while let Ok(batch) = inbox.recv() {
-                    vitals.begin_commit();
+                    stats.begin_commit();
                     let proof = match commit(&mut *log, &batch) {
                         Ok(proof) => proof,
                         Err(error) => end_the_process(&error, &batch),
                     };
-                    vitals.end_commit(batch.len(), log.checkpoints());
+                    stats.end_commit(batch.len(), log.checkpoints());
                     if synced.blocking_send((proof, batch)).is_err() {
                         break;
                     }

@@ -40,10 +40,10 @@ use tokio::{
 use crate::{clock::Monotonic, net::Complaints};
 
 use super::{
-    judgement::{Judgement, is_live, is_ready},
     machine::Machine,
     metrics,
-    vitals::Vitals,
+    probes::{Judgement, is_live, is_ready},
+    stats::Stats,
 };
 
 /// Connections at once. A scraper needs one.
@@ -68,7 +68,7 @@ const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8")
 
 /// The open listener; it closes when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct HttpListener {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -76,29 +76,29 @@ pub(crate) struct Door {
 
 /// What is told of.
 struct Patient {
-    vitals: Arc<Vitals>,
+    stats: Arc<Stats>,
     data_dir: PathBuf,
     connection_max: Duration,
 }
 
-impl Door {
+impl HttpListener {
     /// Listens.
     ///
     /// # Errors
     /// If the address cannot be listened on, or the system gives no thread.
     pub(crate) fn open(
         address: SocketAddr,
-        vitals: Arc<Vitals>,
+        stats: Arc<Stats>,
         data_dir: &Path,
     ) -> io::Result<Self> {
-        Self::open_within(CONNECTION_MAX, address, vitals, data_dir)
+        Self::open_within(CONNECTION_MAX, address, stats, data_dir)
     }
 
-    /// As [`Door::open`], with another time for each connection.
+    /// As [`HttpListener::open`], with another time for each connection.
     pub(super) fn open_within(
         connection_max: Duration,
         address: SocketAddr,
-        vitals: Arc<Vitals>,
+        stats: Arc<Stats>,
         data_dir: &Path,
     ) -> io::Result<Self> {
         let listener = StdListener::bind(address)?;
@@ -109,7 +109,7 @@ impl Door {
             .build()?;
         let (stop, stopped) = oneshot::channel();
         let patient = Arc::new(Patient {
-            vitals,
+            stats,
             data_dir: data_dir.to_owned(),
             connection_max,
         });
@@ -139,7 +139,7 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for HttpListener {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
@@ -246,7 +246,7 @@ fn answer(request: &Request<Incoming>, patient: &Patient) -> Response<Full<Bytes
         refused.headers_mut().insert(ALLOW, allowed);
         return refused;
     }
-    let reading = patient.vitals.read();
+    let reading = patient.stats.read();
     match request.uri().path() {
         "/live" => judged(is_live(&reading)),
         "/ready" => judged(is_ready(&reading)),

@@ -2,7 +2,7 @@
 //! know.
 //!
 //! Linux tells it in `/proc`; what cannot be read is left out rather than told as 0. Deliberately
-//! absent: the server's own numbers (`vitals`).
+//! absent: the server's own numbers (`stats`).
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use rustix::{
     process::{Resource, getrlimit},
 };
 
-use super::vitals::{float, wide};
+use super::stats::{float, wide};
 use crate::{
     clock::process_cpu,
     log::database::{FILE_NAME, WAL_FILE_NAME},

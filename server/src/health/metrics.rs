@@ -12,9 +12,9 @@ use prometheus::{
 
 use super::{
     counts::Buckets,
-    judgement::{is_live, is_ready, under_way},
     machine::Machine,
-    vitals::{Commits, Reading, Replayed, Requests, Serving, float, wide},
+    probes::{is_live, is_ready, under_way},
+    stats::{Commits, Reading, Replayed, Requests, Serving, float, wide},
 };
 use crate::{
     connections::CONNECTIONS_BYTES_MAX, engine::BATCH_LEN_MAX, log::Checkpoints, time_base::Drift,

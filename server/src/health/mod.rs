@@ -2,9 +2,9 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `vitals` | the numbers, written by the threads that own them, a few times a second or once a batch |
+//! | `stats` | the numbers, written by the threads that own them, a few times a second or once a batch |
 //! | `counts` | what they are made of: buckets, refusals by code |
-//! | `judgement` | whether that is alive, and ready |
+//! | `probes` | whether that is alive, and ready |
 //! | `machine` | what the process, its files and its disk say |
 //! | `metrics` | every figure with its name and meaning, as text for a scraper |
 //! | `http` | the listener, on a thread of its own |
@@ -15,17 +15,17 @@
 
 mod counts;
 mod http;
-mod judgement;
 mod machine;
 mod metrics;
-mod vitals;
+mod probes;
+mod stats;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::vitals::{Progress, Vitals};
+pub use self::stats::{Progress, Stats};
 pub(crate) use self::{
     counts::Refusals,
-    http::Door,
-    vitals::{Requests, Serving, Stage},
+    http::HttpListener,
+    stats::{Requests, Serving, Stage},
 };

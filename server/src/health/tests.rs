@@ -11,18 +11,18 @@ use std::{
 use prometheus_parse::{Scrape, Value};
 
 use super::{
-    Door, Progress, Serving, Stage, Vitals,
-    judgement::{is_live, is_ready},
+    HttpListener, Progress, Serving, Stage, Stats,
     machine::Machine,
     metrics,
-    vitals::Reading,
+    probes::{is_live, is_ready},
+    stats::Reading,
 };
 use crate::{log::Checkpoints, time_base::Drift};
 
 fn reading(stage: Stage) -> Reading {
-    let vitals = Vitals::default();
-    vitals.enter(stage);
-    vitals.read()
+    let stats = Stats::default();
+    stats.enter(stage);
+    stats.read()
 }
 
 #[test]
@@ -34,12 +34,12 @@ fn a_server_that_serves_is_alive_and_ready() {
 
 #[test]
 fn a_server_that_starts_is_alive_and_says_how_far_it_is() {
-    let vitals = Vitals::default();
-    assert!(is_ready(&vitals.read()).unwrap_err().contains("opened"));
-    vitals.enter(Stage::Replaying);
-    vitals.progress.expect(5_000);
-    vitals.progress.advance(1_200);
-    let reading = vitals.read();
+    let stats = Stats::default();
+    assert!(is_ready(&stats.read()).unwrap_err().contains("opened"));
+    stats.enter(Stage::Replaying);
+    stats.progress.expect(5_000);
+    stats.progress.advance(1_200);
+    let reading = stats.read();
     assert!(is_live(&reading).is_ok());
     assert_eq!(
         is_ready(&reading).unwrap_err(),
@@ -65,10 +65,10 @@ fn a_serving_thread_that_does_not_turn_is_not_alive() {
 
 #[test]
 fn a_batch_that_does_not_reach_the_disk_makes_it_unready_and_shows() {
-    let vitals = Vitals::default();
-    vitals.enter(Stage::Serving);
-    vitals.begin_commit();
-    let mut reading = vitals.read();
+    let stats = Stats::default();
+    stats.enter(Stage::Serving);
+    stats.begin_commit();
+    let mut reading = stats.read();
     assert!(is_ready(&reading).is_ok(), "a moment is nothing");
     reading.now += Duration::from_secs(6);
     reading.serving.turned_at = reading.now;
@@ -127,16 +127,16 @@ fn value(scrape: &Scrape, name: &str) -> f64 {
 
 #[test]
 fn commits_are_a_histogram_that_a_scraper_understands() {
-    let vitals = Vitals::default();
+    let stats = Stats::default();
     let checkpoints = Checkpoints {
         failed: 7,
         failed_in_a_row: 2,
     };
     for records in [1, 1, 300] {
-        vitals.begin_commit();
-        vitals.end_commit(records, checkpoints);
+        stats.begin_commit();
+        stats.end_commit(records, checkpoints);
     }
-    let scrape = scrape(&vitals.read());
+    let scrape = scrape(&stats.read());
     let failures = value(&scrape, "stampede_checkpoint_failures_total");
     assert_eq!(failures, 7.0, "as the log counts them");
     let name = "stampede_commit_records";
@@ -191,15 +191,15 @@ fn the_documentation_lists_what_is_printed_word_for_word() {
     );
 }
 
-fn open() -> (Arc<Vitals>, Door) {
-    let vitals = Arc::<Vitals>::default();
+fn open() -> (Arc<Stats>, HttpListener) {
+    let stats = Arc::<Stats>::default();
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let door = Door::open(address, Arc::clone(&vitals), Path::new(".")).unwrap();
-    (vitals, door)
+    let door = HttpListener::open(address, Arc::clone(&stats), Path::new(".")).unwrap();
+    (stats, door)
 }
 
 /// Says this and listens to the end.
-fn say(door: &Door, request: &[u8]) -> String {
+fn say(door: &HttpListener, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(door.address()).unwrap();
     // Whoever is refused early may not have been heard to the end.
     let _heard = stream.write_all(request);
@@ -215,7 +215,7 @@ fn hear(stream: &mut TcpStream) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-fn get(door: &Door, path: &str) -> String {
+fn get(door: &HttpListener, path: &str) -> String {
     say(
         door,
         format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n").as_bytes(),
@@ -224,13 +224,13 @@ fn get(door: &Door, path: &str) -> String {
 
 #[test]
 fn it_answers_before_the_server_serves() {
-    let (vitals, door) = open();
+    let (stats, door) = open();
     assert!(get(&door, "/live").starts_with("HTTP/1.1 200 "));
     let unready = get(&door, "/ready");
     assert!(unready.starts_with("HTTP/1.1 503 "), "{unready}");
     assert!(unready.contains("the log is being opened"), "{unready}");
-    vitals.enter(Stage::Serving);
-    vitals.lay_out(Serving::default());
+    stats.enter(Stage::Serving);
+    stats.lay_out(Serving::default());
     assert!(get(&door, "/ready").starts_with("HTTP/1.1 200 "));
     let page = get(&door, "/metrics");
     let (head, body) = page.split_once("\r\n\r\n").unwrap();
@@ -301,7 +301,7 @@ fn whoever_opens_many_connections_and_says_nothing_keeps_nobody_out() {
 fn whoever_is_slow_is_given_up() {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let soon = Duration::from_millis(50);
-    let door = Door::open_within(soon, address, Arc::default(), Path::new(".")).unwrap();
+    let door = HttpListener::open_within(soon, address, Arc::default(), Path::new(".")).unwrap();
     let mut slow = TcpStream::connect(door.address()).unwrap();
     slow.write_all(b"GET /live HTT").unwrap();
     // It waits for no more: the answer is the end.

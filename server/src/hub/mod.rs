@@ -5,14 +5,14 @@
 //! whichever task has something for it; nothing in it waits. Deliberately absent: reading from
 //! sockets (`net`), hashing passwords (`auth`), syncing (`writer`), answers about the log itself
 //! (`archive`), what a connection may ask
-//! (`query`), `signals` that are not logged, how the server is (`vitals`).
+//! (`query`), `signals` that are not logged, how the server is (`stats`).
 
 mod lines;
 mod log_in;
 mod query;
 mod signals;
+mod stats;
 mod turn;
-mod vitals;
 
 pub use crate::connections::HELD_BYTES_MAX;
 pub use lines::{LineOptions, NonceSeed};

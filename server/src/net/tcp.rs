@@ -20,7 +20,7 @@ use crate::{
     auth::Authenticator,
     clock::Monotonic,
     engine::Origin,
-    health::{Serving, Vitals},
+    health::{Serving, Stats},
     hub::{Flow, Hub, Job, READ_WORK, Work},
     log::{LogError, LogReader},
     net::{Complaints, Dialect, Link, READ_BYTES, Read, turns::Turns},
@@ -53,7 +53,7 @@ pub struct TcpServer {
     pub authenticator: Authenticator,
     /// Opens readers for jobs.
     pub open_reader: Box<OpenReader>,
-    vitals: Arc<Vitals>,
+    stats: Arc<Stats>,
     turns: Turns,
     input: RefCell<Vec<u8>>,
 }
@@ -71,7 +71,7 @@ impl TcpServer {
         hub: Hub,
         authenticator: Authenticator,
         open_reader: Box<OpenReader>,
-        vitals: Arc<Vitals>,
+        stats: Arc<Stats>,
     ) -> Self {
         Self {
             delivery: hub.delivery(),
@@ -79,7 +79,7 @@ impl TcpServer {
             turn: Notify::new(),
             authenticator,
             open_reader,
-            vitals,
+            stats,
             turns: Turns::default(),
             input: RefCell::new(vec![0; READ_BYTES]),
         }
@@ -264,9 +264,9 @@ impl TcpServer {
             ticks.tick().await;
             self.hub.borrow_mut().handle_timeout();
             let waiting_auths = self.authenticator.waiting();
-            self.vitals.lay_out(Serving {
+            self.stats.lay_out(Serving {
                 waiting_auths,
-                ..self.hub.borrow().vitals()
+                ..self.hub.borrow().stats()
             });
             self.turn.notify_one();
         }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::vitals::{Reading, Stage};
+use super::stats::{Reading, Stage};
 use crate::time_base::Drift;
 
 /// How long the serving thread may take for a turn. It looks at the clock every 50 ms.

@@ -2,7 +2,7 @@
 //!
 //! The serving thread lays its numbers out at every tick of its clock, the writer once a batch, the
 //! start once a stretch of the log. Each takes a lock that is otherwise taken only while somebody
-//! reads, for a copy. Deliberately absent: what the numbers mean (`judgement`, `metrics`).
+//! reads, for a copy. Deliberately absent: what the numbers mean (`probes`, `metrics`).
 
 use std::{
     sync::{
@@ -126,7 +126,7 @@ pub(crate) struct Serving {
 
 /// See the head of this file.
 #[derive(Debug)]
-pub struct Vitals {
+pub struct Stats {
     clock: Monotonic,
     pub(crate) progress: Progress,
     stage: Mutex<Stage>,
@@ -144,7 +144,7 @@ pub(crate) struct Reading {
     pub(crate) serving: Serving,
 }
 
-impl Default for Vitals {
+impl Default for Stats {
     /// Of a server that starts now.
     fn default() -> Self {
         Self {
@@ -162,7 +162,7 @@ impl Default for Vitals {
     }
 }
 
-impl Vitals {
+impl Stats {
     /// The server is further in its life.
     pub(crate) fn enter(&self, stage: Stage) {
         if stage == Stage::Serving {

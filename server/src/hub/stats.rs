@@ -1,6 +1,6 @@
 //! What the hub knows of how the server is.
 //!
-//! Counted in plain numbers as things happen, copied out when somebody keeps vitals. Deliberately
+//! Counted in plain numbers as things happen, copied out when somebody keeps stats. Deliberately
 //! absent: where they go (`health`).
 
 use super::Hub;
@@ -26,7 +26,7 @@ impl Requests {
 
 impl Hub {
     /// How it stands with everything that lives on the thread that serves.
-    pub(crate) fn vitals(&self) -> Serving {
+    pub(crate) fn stats(&self) -> Serving {
         let (engine, connections) = (&self.parts.engine, &self.connections);
         Serving {
             decided: engine.decided().seq,
