@@ -115,7 +115,7 @@ impl Classic {
                 say_system(&self.language.in_room(&room), None, desk.out);
             }
             PendingRequest::Leave(room) => {
-                say_system(&self.language.left_room(&room), None, desk.out)
+                say_system(&self.language.left_room(&room), None, desk.out);
             }
             PendingRequest::Users { wanted } => {
                 if let Some(presence::Answer::Presences(page)) = answer {
