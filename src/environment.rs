@@ -3,19 +3,44 @@
 //! An empty variable is none, as compose files and CI templates leave them; a flag's variable is yes
 //! or no in any of the words for it. Deliberately absent: which arguments there are (`args`).
 
-use std::{env, ffi::OsStr};
+use std::{
+    borrow::Cow,
+    env,
+    ffi::OsStr,
+    io::{self, Write as _},
+    process,
+};
 
 use clap::{
     Arg, ArgAction, Command, CommandFactory as _, FromArgMatches as _, builder::BoolishValueParser,
 };
+
+use reports::printable::printable_lines;
 
 use crate::args::Args;
 
 /// The arguments of this process; whoever mistyped them is told, and the process ends.
 pub(crate) fn arguments() -> Args {
     let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
-    let matches = prepared(Args::command(), &is_empty).get_matches();
-    Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let command = prepared(Args::command(), &is_empty);
+    let parsed = command
+        .try_get_matches()
+        .and_then(|matches| Args::from_arg_matches(&matches));
+    parsed.unwrap_or_else(|error| refuse(&error))
+}
+
+/// Says what was mistyped, or what was asked for, and ends the process. What was typed is repeated in it: where
+/// that has signs that steer a terminal, all of it is printed without colours and with those written out.
+fn refuse(error: &clap::Error) -> ! {
+    let plain = error.render().to_string();
+    match printable_lines(&plain) {
+        Cow::Borrowed(_) => error.exit(),
+        Cow::Owned(shown) => {
+            // Nobody can be told if the standard error is closed.
+            let _unheard = write!(io::stderr(), "{shown}");
+            process::exit(error.exit_code())
+        }
+    }
 }
 
 /// A command, and all below it, that takes variables as the head of this file says.

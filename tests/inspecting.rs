@@ -150,6 +150,9 @@ async fn what_strangers_wrote_does_nothing_to_a_terminal() {
         &["show", text(&hostile)],
         &["check", text(&hostile)],
         &["plan", text(&hostile)],
+        // Of these the parser of the command line speaks, not a command.
+        &["plan", "smoke.toml", "--seed", HOSTILE],
+        &["serve", HOSTILE],
         &[
             "log",
             "backup",

@@ -11,6 +11,9 @@ use std::{
     io::{self, Write},
 };
 
+/// What a colour begins with.
+const ESCAPE: u8 = 0x1b;
+
 /// Whether a character does something to its reader that it does not show.
 #[must_use]
 pub const fn is_hidden(sign: char) -> bool {
@@ -76,6 +79,27 @@ impl<W: Write> Write for PrintableWriter<W> {
     }
 }
 
+/// The same for lines that are coloured already, by who writes out the escapes in what it is given: escapes
+/// pass, and everything else that is not seen is made printable.
+#[derive(Debug)]
+pub struct ColouredWriter<W>(pub W);
+
+impl<W: Write> Write for ColouredWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for (nth, part) in bytes.split(|byte| *byte == ESCAPE).enumerate() {
+            if 0 < nth {
+                self.0.write_all(&[ESCAPE])?;
+            }
+            PrintableWriter(&mut self.0).write_all(part)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +153,15 @@ mod tests {
         }
         assert_eq!(printable_lines("a\n\tb"), "a\n\tb");
         assert_eq!(printable("a\n\tb"), r"a\u000a\u0009b");
+    }
+
+    #[test]
+    fn colours_pass_where_something_else_saw_to_escapes() {
+        let mut out = ColouredWriter(Vec::new());
+        out.write_all("\u{1b}[33mWARN\u{1b}[0m a\u{9b}b\u{202e}\n".as_bytes())
+            .expect("memory takes everything");
+        let shown = String::from_utf8(out.0).expect("it is text");
+        assert_eq!(shown, "\u{1b}[33mWARN\u{1b}[0m a\\u009bb\\u202e\n");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Result;
 use protocol::Seq;
+use reports::printable::ColouredWriter;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use server::{
     Ready, ServerConfig, line::Language, log::Durability, passwords::PasswordCost,
@@ -24,7 +25,7 @@ use crate::{
 /// Runs the server until it is told to stop by Ctrl-C or SIGTERM.
 pub(crate) fn serve(args: &Serve) -> Result<ExitCode> {
     tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(|| ColouredWriter(io::stderr()))
         .with_env_filter(EnvFilter::try_new(&args.log_filter).map_err(|source| {
             UsageError::LogFilter {
                 given: args.log_filter.clone(),

@@ -7,6 +7,7 @@ use super::screen::{Screen, Style, Tone};
 use super::table::Table;
 use super::terminal::{write_laws, write_violations};
 use crate::checked::{CheckedOperation, CheckedRecord, MomentRecord, RecheckedRecord};
+use crate::printable::printable;
 use crate::record::Verdict;
 
 /// Places of the order that are shown before a break.
@@ -15,7 +16,8 @@ const SHOWN: usize = 8;
 /// A judged history in one line; `path` is where it is from.
 #[must_use]
 pub fn checked_line(path: &str, record: &CheckedRecord) -> String {
-    format!("{}  {path}: {}", word(record.verdict), record.sentence)
+    let line = format!("{}  {path}: {}", word(record.verdict), record.sentence);
+    printable(&line).into_owned()
 }
 
 /// A judged history for a terminal; `path` is where it is from.
@@ -43,7 +45,8 @@ pub fn rechecked_line(path: &str, record: &RecheckedRecord) -> String {
         [doubt] => format!("; {doubt}"),
         [doubt, more @ ..] => format!("; {doubt}; and {} more", more.len()),
     };
-    format!("{}  {path}: {}{why}", word(record.verdict), extent(record))
+    let verdict = word(record.verdict);
+    printable(&format!("{verdict}  {path}: {}{why}", extent(record))).into_owned()
 }
 
 /// A run that was judged again, for a terminal; `path` is where it is from.
