@@ -50,8 +50,6 @@ pub struct Comparison {
     pub cautions: Vec<String>,
     /// Every figure of every operation that has enough answers on both sides.
     pub changes: Vec<Change>,
-    /// Whole distributions of response times, by operation.
-    pub shapes: Vec<ShapeChange>,
     /// Why nothing can be said where nothing became worse: figures that one side lacks, changes that could
     /// not have been seen. Empty where there is no such reason.
     pub unseen: Vec<String>,
@@ -127,21 +125,6 @@ pub enum Finding {
     Unclear,
 }
 
-/// The response times of one operation as wholes.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct ShapeChange {
-    /// The operation.
-    pub operation: String,
-    /// Kolmogorov and Smirnov's D.
-    pub distance: f64,
-    /// Its chance where the sides are alike, if units that change sides tell.
-    pub distance_chance: f64,
-    /// The chance that an answer of the new side took longer than one of the base (Mann and Whitney).
-    pub larger: f64,
-    /// Its chance where the sides are alike.
-    pub larger_chance: f64,
-}
-
 /// What a comparison comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -201,7 +184,6 @@ impl Comparison {
             .iter()
             .any(|change| change.finding == Finding::Worse);
         let unseen = comparable::one_sided(base, new);
-        let responses = tracks.iter().filter(|(_, clock)| *clock == Clock::Response);
         Ok(Self {
             version: COMPARISON_VERSION,
             scenario: base
@@ -215,9 +197,6 @@ impl Comparison {
             alarm_chance: ALARM_CHANCE,
             disk_change: disk.map(f64::exp_m1),
             cautions: comparable::cautions(base, new),
-            shapes: responses
-                .filter_map(|track| judge::shape(track, sides))
-                .collect(),
             changes,
             conclusion: match (is_worse, unseen.is_empty()) {
                 (true, _) => ComparedAs::Regression,

@@ -1,6 +1,6 @@
 //! What was measured in one second, or in many: values, and how often each was there.
 //!
-//! Histograms go in; quantiles, and whole distributions held against each other, come out. A
+//! Histograms go in; quantiles come out. A
 //! decoded histogram has room for every value up to an hour, one of these only for what was seen:
 //! a run of ten minutes has tens of thousands of them. Deliberately absent: time and chance.
 
@@ -11,16 +11,6 @@ use hdrhistogram::Histogram;
 pub struct Counts {
     pairs: Vec<(u64, u64)>,
     total: u64,
-}
-
-/// How two distributions differ as wholes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Shape {
-    /// The largest distance between their cumulative shares: Kolmogorov and Smirnov's D.
-    pub distance: f64,
-    /// The chance that a value of the second is larger than one of the first, ties counted half:
-    /// Mann and Whitney's U as a share of all pairs.
-    pub larger: f64,
 }
 
 impl Counts {
@@ -81,27 +71,6 @@ impl Counts {
             (wanted <= seen).then_some(*value)
         })
     }
-
-    /// How these differ from `other` as a whole.
-    #[must_use]
-    pub fn shape(&self, other: &Self) -> Option<Shape> {
-        if self.total == 0 || other.total == 0 {
-            return None;
-        }
-        let (mut mine, mut theirs) = (self.pairs.iter().peekable(), other.pairs.iter().peekable());
-        let (mut below, mut other_below) = (0.0, 0.0);
-        let (mut distance, mut larger) = (0.0_f64, 0.0);
-        while let Some(value) = least(mine.peek(), theirs.peek()) {
-            let share = take(&mut mine, value) / self.total as f64;
-            let other_share = take(&mut theirs, value) / other.total as f64;
-            // Theirs at this value is larger than all of mine below it, and ties with mine at it.
-            larger += other_share * (below + share / 2.0);
-            below += share;
-            other_below += other_share;
-            distance = distance.max((below - other_below).abs());
-        }
-        Some(Shape { distance, larger })
-    }
 }
 
 /// Which of `total` values in rising order stands at this share; 1 is the first.
@@ -117,29 +86,11 @@ pub(super) fn rank(total: u64, share: f64) -> u64 {
     wanted.clamp(1, total.max(1))
 }
 
-fn least(one: Option<&&(u64, u64)>, other: Option<&&(u64, u64)>) -> Option<u64> {
-    let values = one.into_iter().chain(other).map(|(value, _)| *value);
-    values.min()
-}
-
-/// How often `value` stands next.
-fn take<'a>(
-    pairs: &mut std::iter::Peekable<impl Iterator<Item = &'a (u64, u64)>>,
-    value: u64,
-) -> f64 {
-    let next = pairs.next_if(|(found, _)| *found == value);
-    next.map_or(0.0, |(_, count)| *count as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn of(values: &[u64]) -> Counts {
-        Counts::from_pairs(values.iter().map(|value| (*value, 1)))
-    }
 
     #[test]
     fn quantiles_are_those_of_the_histogram() {
@@ -153,33 +104,7 @@ mod tests {
         assert_eq!(Counts::default().quantile(0.5), None);
     }
 
-    /// The seven and five values of the example in Mann and Whitney's test as Wikipedia tells it
-    /// (tortoises and hares): `T H H H H H T T T T T H`, fastest first. Of 36 pairs the tortoise
-    /// is faster in 11.
-    #[test]
-    fn tortoises_win_eleven_of_thirty_six_races() {
-        let tortoise = of(&[1, 7, 8, 9, 10, 11]);
-        let hare = of(&[2, 3, 4, 5, 6, 12]);
-        let shape = tortoise.shape(&hare).unwrap();
-        assert!((shape.larger - 11.0 / 36.0).abs() < 1e-12, "{shape:?}");
-        // After the sixth animal five of six hares are in and one of six tortoises.
-        assert!((shape.distance - 4.0 / 6.0).abs() < 1e-12, "{shape:?}");
-    }
-
     proptest! {
-        #[test]
-        fn a_distribution_is_no_different_from_itself_and_opposite_when_turned(
-            mine in prop::collection::vec((1..50_u64, 1..9_u64), 1..20),
-            theirs in prop::collection::vec((1..50_u64, 1..9_u64), 1..20),
-        ) {
-            let (mine, theirs) = (Counts::from_pairs(mine), Counts::from_pairs(theirs));
-            let same = mine.shape(&mine).unwrap();
-            prop_assert!(same.distance < 1e-12 && (same.larger - 0.5).abs() < 1e-12);
-            let (there, back) = (mine.shape(&theirs).unwrap(), theirs.shape(&mine).unwrap());
-            prop_assert!((there.distance - back.distance).abs() < 1e-12);
-            prop_assert!((there.larger + back.larger - 1.0).abs() < 1e-12);
-        }
-
         #[test]
         fn merging_is_the_same_in_any_order_and_loses_nothing(
             parts in prop::collection::vec(prop::collection::vec((1..50_u64, 1..9_u64), 0..9), 1..6),

@@ -5,11 +5,8 @@
 //! as large as anybody cares for. Deliberately absent: whether the runs may be compared.
 
 use super::{
-    comparable::PARTS,
-    comparison::{ALARM_CHANCE, Change, DISK_CHANGE_MIN, Finding, Noise, ShapeChange},
-    counts::Counts,
+    comparison::{ALARM_CHANCE, Change, DISK_CHANGE_MIN, Finding, Noise},
     measure::{Figure, Measured, lone_runs, many_runs},
-    shuffle::{Exchange, shuffled},
     statistic,
     stored::{Clock, StoredRun, Track},
 };
@@ -153,32 +150,4 @@ impl<'a> Weighed<'a> {
             Finding::Unclear
         }
     }
-}
-
-/// The response times of an operation as wholes. Parts change sides where each side is one run, whole
-/// runs where there are more.
-pub(super) fn shape(track: &Track, sides: [&[StoredRun]; 2]) -> Option<ShapeChange> {
-    let found = match sides {
-        [[base], [new]] => {
-            let parts = |run: &StoredRun| -> Vec<Counts> {
-                run.parts(track, PARTS).iter().map(Counts::merged).collect()
-            };
-            shuffled(&parts(base), &parts(new), Exchange::Pairs)?
-        }
-        [base, new] => {
-            let whole = |runs: &[StoredRun]| -> Vec<Counts> {
-                runs.iter()
-                    .map(|run| Counts::merged(&run.track(track)))
-                    .collect()
-            };
-            shuffled(&whole(base), &whole(new), Exchange::Any)?
-        }
-    };
-    Some(ShapeChange {
-        operation: track.0.clone(),
-        distance: found.shape.distance,
-        distance_chance: found.distance_chance,
-        larger: found.shape.larger,
-        larger_chance: found.larger_chance,
-    })
 }

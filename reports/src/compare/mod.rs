@@ -14,7 +14,6 @@
 //! | `measure` | figures of a run, and how far two sides differ in one |
 //! | `bootstrap` | how much a quantile varies within a run |
 //! | `statistic` | how sure a difference is |
-//! | `shuffle` | whole distributions: Mann-Whitney, Kolmogorov-Smirnov |
 //!
 //! What it cannot know it says: one run a side shows how much a run differs from itself, and not how
 //! much the next run would. Deliberately absent: files, words.
@@ -25,7 +24,6 @@ mod comparison;
 mod counts;
 mod judge;
 mod measure;
-mod shuffle;
 mod statistic;
 mod stored;
 
@@ -33,9 +31,9 @@ pub use self::{
     comparable::{Incomparable, PARTS},
     comparison::{
         ALARM_CHANCE, COMPARISON_VERSION, Change, ComparedAs, Comparison, DISK_CHANGE_MIN, Finding,
-        Noise, ShapeChange, SideRun, comparison_schema_json,
+        Noise, SideRun, comparison_schema_json,
     },
-    counts::{Counts, Shape},
+    counts::Counts,
     measure::Figure,
     stored::{Clock, PhaseSeconds, StoredError, StoredRun, Texts, Track},
 };

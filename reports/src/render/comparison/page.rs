@@ -29,7 +29,6 @@ struct Page<'a> {
     cautions: Vec<Vec<Piece<'a>>>,
     forest: Forest,
     changes: Table,
-    shapes: Table,
     runs: Table,
 }
 
@@ -62,7 +61,6 @@ pub fn comparison_html(comparison: &Comparison) -> String {
             .collect(),
         forest: Forest::of(comparison),
         changes: table::changes(comparison),
-        shapes: table::shapes(comparison),
         runs: table::runs(comparison),
     };
     super::super::page(&page)

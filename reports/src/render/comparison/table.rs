@@ -39,28 +39,6 @@ pub(super) fn changes(comparison: &Comparison) -> Table {
     table
 }
 
-/// Response times as wholes.
-pub(super) fn shapes(comparison: &Comparison) -> Table {
-    let names = [
-        "operation",
-        "new is slower in",
-        "by chance",
-        "largest distance",
-        "by chance",
-    ];
-    let mut table = Table::of_figures("Whole distributions of response times", &names);
-    for shape in &comparison.shapes {
-        table.push([
-            shape.operation.clone(),
-            wording::share(shape.larger),
-            wording::chance(shape.larger_chance),
-            wording::share(shape.distance),
-            wording::chance(shape.distance_chance),
-        ]);
-    }
-    table
-}
-
 /// The runs of both sides.
 pub(super) fn runs(comparison: &Comparison) -> Table {
     let names = [

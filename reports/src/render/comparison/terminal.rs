@@ -22,13 +22,6 @@ pub fn comparison_terminal(comparison: &Comparison, style: Style, page: Option<&
         "between: where the change lies, but for one comparison in twenty. noise floor: the smallest change that would \
          have been called one, all figures together being wrong once in twenty comparisons.",
     );
-    screen.heading("Whole distributions of response times");
-    screen.table(&table::shapes(comparison));
-    screen.text(
-        "  ",
-        "new is slower in: of all pairs of an answer of each side (Mann-Whitney; 50 % is no difference). largest distance: \
-         between the cumulative shares (Kolmogorov-Smirnov). Shown, not judged.",
-    );
     screen.heading("Runs");
     screen.table(&table::runs(comparison));
     if let Some(page) = page {
