@@ -18,7 +18,6 @@ pub mod history;
 pub mod id_map;
 pub mod intervals;
 pub mod operation;
-pub mod pacer;
 pub mod plan;
 pub mod recheck;
 pub mod recorder;

@@ -1,30 +1,14 @@
 //! The driver: a plan, carried out against a target, with nothing lost on the way.
 //!
 //! A plan, its clients and a target go in; phases recorded by clock and outcome, what the
-//! generator cost, and how contended the slots were come out. Everything happens in one task of
-//! one thread: the state has one owner, there are no locks, and an operation never changes hands.
-//!
-//! | file | what |
-//! |---|---|
-//! | `phase` | the turn: start what is due, wait, read; the end of a phase |
-//! | `catch_up` | until everybody was shown what the server has for them |
-//! | `engine` | one call: sent, answered, given up, asked again |
-//! | `links` | connections lost and made again |
-//! | `run` | flow instances: what they saved, where they are |
-//! | `resolve` | drawn steps as calls about real things |
-//! | `rendezvous` | everybody at once |
-//! | `parting` | people who have themselves erased |
+//! generator cost, and how contended the slots were come out. [`core`] decides what is sent when,
+//! and is told the time; [`shell`] has the clock, the sockets and the files. A simulator drives the same
+//! core on a clock of its own.
 //!
 //! Deliberately absent: building the world, judging answers, rendering results.
 
-mod calls;
-mod catch_up;
-mod erasure;
-mod links;
-mod phase;
-mod rendezvous;
-mod resolve;
-mod run;
+pub mod core;
+mod shell;
 
 #[cfg(test)]
 mod tests;
@@ -38,24 +22,19 @@ use std::{
 };
 
 use reports::record::{
-    ConnectionsRecord, ContentionRecord, DoubtRecord, GeneratorRecord, PhaseRecord, QuantileRecord,
-    TimelinePoint,
+    ConnectionsRecord, ContentionRecord, DoubtRecord, GeneratorRecord, PhaseRecord, TimelinePoint,
 };
 
-use self::{
-    calls::CallEngine,
-    phase::{PhaseCost, PhaseDrive},
-};
+use self::{core::Lateness, shell::Shell};
 use crate::{
     client::Client,
     clock::Clock,
-    fault::{FaultState, Stage},
+    fault::FaultState,
     history::HistoryWriter,
     intervals::IntervalLog,
     operation::{LawProgress, Nanos, Observer},
-    pacer::{Lateness, Pacer},
     plan::{Load, Pace, Plan},
-    recorder::{float, seconds},
+    recorder::float,
     target::Target,
 };
 
@@ -193,36 +172,9 @@ pub async fn drive<T: Target, W: Observer>(
     options: DriveOptions,
 ) -> Result<Driven, DriveError> {
     check_clients(plan, clients.len(), target.links())?;
-    let mut pacer = Pacer::open(options.clock).map_err(DriveError::Waiting)?;
-    let mut engine = CallEngine::new(plan, clients, target, watch, options);
-    PhaseDrive::new(&mut engine, &mut pacer, 0).enter().await?;
-    let mut phases = Vec::with_capacity(plan.phases.len());
-    let mut costs = Vec::with_capacity(plan.phases.len());
-    for index in 0..plan.phases.len() {
-        if engine.is_interrupted() {
-            break;
-        }
-        let (record, cost) = PhaseDrive::new(&mut engine, &mut pacer, index)
-            .drive()
-            .await?;
-        phases.push(record);
-        costs.push(cost);
-    }
-    engine.enter_stage(Stage::Over);
-    let mut generator = record_generator(&costs, &pacer);
-    generator.connections = u64::try_from(engine.target.links()).unwrap_or(u64::MAX);
-    let lateness_max = phase::nanos(engine.options.lateness_max);
-    generator.saturated = find_saturation(pacer.lateness(), &phases, lateness_max);
-    generator.history_bytes = finish_files(&mut engine).map_err(DriveError::Keeping)?;
-    Ok(Driven {
-        phases,
-        generator,
-        contention: engine.contention.record(),
-        duplicates: engine.duplicates,
-        connections: std::mem::take(&mut engine.links.counts),
-        doubts: engine.doubts,
-        interrupted: engine.is_interrupted(),
-    })
+    Shell::open(plan, clients, target, watch, options)?
+        .drive()
+        .await
 }
 
 fn check_clients(plan: &Plan, clients: usize, links: usize) -> Result<(), DriveError> {
@@ -244,30 +196,6 @@ fn check_clients(plan: &Plan, clients: usize, links: usize) -> Result<(), DriveE
         });
     }
     Ok(())
-}
-
-fn finish_files<T, W>(engine: &mut CallEngine<'_, T, W>) -> io::Result<u64> {
-    if let Some(failure) = engine.failure.take() {
-        return Err(failure);
-    }
-    if let Some(intervals) = engine.options.intervals.take() {
-        intervals.finish(engine.options.clock.now())?;
-    }
-    let history = engine.options.history.take();
-    history.map_or(Ok(0), HistoryWriter::finish)
-}
-
-fn record_generator(costs: &[PhaseCost], pacer: &Pacer) -> GeneratorRecord {
-    let sum = |part: fn(&PhaseCost) -> u64| costs.iter().map(part).sum::<u64>();
-    let cpu_s = seconds(sum(|cost| cost.cpu));
-    GeneratorRecord {
-        operations_per_cpu_second: float(sum(|cost| cost.sent)) / cpu_s.max(1e-9),
-        cpu_s,
-        wall_s: seconds(sum(|cost| cost.wall)),
-        memory_bytes_max: crate::clock::memory_bytes_max(),
-        lateness: QuantileRecord::from_histogram(pacer.lateness().histogram()),
-        ..GeneratorRecord::default()
-    }
 }
 
 /// Why the generator did not keep up, if it did not. What found no room on its connection is no fault of
@@ -297,4 +225,9 @@ fn find_saturation(
             )
         })
     })
+}
+
+/// A duration in nanoseconds; 584 years at most.
+fn nanos(duration: Duration) -> Nanos {
+    u64::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
 }

@@ -15,4 +15,4 @@ pub mod state;
 
 pub use network::{Effects, NetworkFault, Share, Way};
 pub use proxy::{FaultId, NoRoom, Proxy, ProxyError, check_direct_room, check_room};
-pub use state::{FaultState, Injection, Recovery, Stage};
+pub use state::{FaultState, Injection, Recovery};

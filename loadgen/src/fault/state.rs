@@ -13,30 +13,7 @@ use std::{
 use reports::record::{NetworkRecord, ProcessRecord};
 use tokio::sync::watch;
 
-use crate::operation::Nanos;
-
-/// Where the driver is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Before this phase.
-    Before(usize),
-    /// In this phase, which began at that instant.
-    In(usize, Nanos),
-    /// Behind all of them.
-    Over,
-}
-
-impl Stage {
-    /// Whether this phase is over, or will never be.
-    #[must_use]
-    pub const fn is_past(self, phase: usize) -> bool {
-        match self {
-            Self::Before(next) => phase < next,
-            Self::In(current, _since) => phase < current,
-            Self::Over => true,
-        }
-    }
-}
+use crate::{driver::core::Stage, operation::Nanos};
 
 /// What came of one planned fault.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

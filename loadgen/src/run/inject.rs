@@ -24,9 +24,8 @@ use tokio::{select, time::sleep, try_join};
 use super::embedded::{Embedded, EmbeddedError};
 use crate::{
     clock::Clock,
-    fault::{
-        Effects, FaultId, FaultState, Injection, NetworkFault, Proxy, ProxyError, Recovery, Stage,
-    },
+    driver::core::Stage,
+    fault::{Effects, FaultId, FaultState, Injection, NetworkFault, Proxy, ProxyError, Recovery},
     operation::Nanos,
     plan::{Fault, PlannedFault},
 };

@@ -1,20 +1,22 @@
 //! Connections of clients: lost, given up for a while, and made again.
 //!
 //! Losses and wishes to be offline go in; the moments at which clients want their next connection
-//! are kept here, and connections are begun then, a bounded number at a time. What was unanswered
-//! the clients keep. Deliberately absent: when a client comes back (see the crate `client`).
+//! are kept here, and connections are asked for then, a bounded number at a time. What was unanswered
+//! the clients keep. Deliberately absent: when a client comes back (see the crate `client`), and sockets.
 
 use std::collections::BTreeMap;
 
 use reports::record::ConnectionsRecord;
 
-use super::calls::{CallEngine, client_of};
+use super::{
+    Action, OperationLog,
+    calls::{CallEngine, client_of},
+    timers::TimerQueue,
+};
 use crate::{
     client::Unanswered,
     deliveries::Return,
     operation::{LinkChange, Nanos, Observer},
-    pacer::TimerQueue,
-    target::Target,
 };
 
 /// Connections that are being made at once: half of what a server's queue of them holds by
@@ -52,21 +54,20 @@ impl Links {
     }
 }
 
-impl<T: Target, W: Observer> CallEngine<'_, T, W> {
+impl<W: Observer, L: OperationLog> CallEngine<'_, W, L> {
     /// All connections are there and somebody's: clients say what they have to say first.
     pub(super) fn enter(&mut self) {
         self.links.entering = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
         self.write_all();
     }
 
-    /// Writes out what anybody has to say.
+    /// Has everything written that anybody has to say.
     pub(super) fn write_all(&mut self) {
         let clients = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
         self.dirty.extend(0..clients);
-        self.flush();
     }
 
-    /// Begins the connections that are due.
+    /// Asks for the connections that are due.
     pub(super) fn reopen(&mut self, now: Nanos) {
         while self.links.comes_at().is_some_and(|at| at <= now) {
             let Some((_at, link)) = self.links.coming.take() else {
@@ -91,13 +92,13 @@ impl<T: Target, W: Observer> CallEngine<'_, T, W> {
             newest: None,
         };
         self.links.returning.insert(link, returning);
-        match self.target.reopen(link) {
-            Ok(()) => {
-                client_of(&mut self.clients, link).handle_connected(now);
-                self.dirty.push(link);
-            }
-            Err(lost) => self.lose(link, &lost, now),
-        }
+        self.changes.push_back(Action::Connect(link));
+    }
+
+    /// The connection that a client asked for is there, or being made.
+    pub(super) fn handle_connected(&mut self, link: u32, now: Nanos) {
+        client_of(&mut self.clients, link).handle_connected(now);
+        self.dirty.push(link);
     }
 
     /// Something came on a connection that this program does not understand: nothing behind it can be
@@ -161,7 +162,7 @@ impl<T: Target, W: Observer> CallEngine<'_, T, W> {
     }
 
     fn leave(&mut self, link: u32, was_open: bool, now: Nanos) {
-        self.target.close(link);
+        self.changes.push_back(Action::Close(link));
         if was_open {
             self.watch.handle_link(link, LinkChange::Ended, now);
         } else {

@@ -12,13 +12,11 @@ use std::collections::BTreeMap;
 use reports::record::ErasureRecord;
 
 use super::{
+    OperationLog,
     calls::{CallEngine, client_of},
     resolve::Next,
 };
-use crate::{
-    operation::{Call, Nanos, Observer},
-    target::Target,
-};
+use crate::operation::{Call, Nanos, Observer};
 
 /// Everybody who is on their way out, or is gone.
 #[derive(Debug, Default)]
@@ -40,7 +38,7 @@ impl Partings {
     }
 }
 
-impl<T: Target, W: Observer> CallEngine<'_, T, W> {
+impl<W: Observer, L: OperationLog> CallEngine<'_, W, L> {
     /// Whether a client does nothing more, because its person is being erased or is.
     pub(super) fn has_parted(&self, client: u32) -> bool {
         !self.partings.people.is_empty() && self.partings.people.contains_key(&self.user_of(client))

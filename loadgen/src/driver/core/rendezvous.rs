@@ -1,7 +1,8 @@
 //! Everybody at once: one rendezvous after the other, and how close together they were released.
 //!
-//! A round's frames are made ready before its instant, then leave in one tight loop. The next
-//! round waits until every instance of this one is over.
+//! A round's frames are made ready before its instant, then each client is released when whoever
+//! writes asks for the next: one tight loop. The next round waits until every instance of this one is
+//! over. Deliberately absent: waiting out the instant (see `shell`).
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use hdrhistogram::Histogram;
 use reports::record::{QuantileRecord, RendezvousRecord};
 
 use super::{
+    OperationLog,
     calls::{CallEngine, client_of},
     resolve::Next,
     run::Origin,
@@ -18,7 +20,6 @@ use crate::{
     operation::{Call, Nanos, Observer},
     plan::Lane,
     recorder,
-    target::Target,
 };
 
 /// From the end of one round to the release of the next: time for the server to settle, and for
@@ -43,6 +44,16 @@ pub(super) struct Round {
     spread: Histogram<u64>,
     spread_max: Nanos,
     within: u32,
+}
+
+/// A round on its way out.
+#[derive(Debug)]
+pub(super) struct Releasing {
+    round: usize,
+    /// Clients whose first call waits in their buffers.
+    ready: std::vec::IntoIter<u32>,
+    first: Option<Nanos>,
+    last: Nanos,
 }
 
 impl Round {
@@ -95,19 +106,17 @@ impl Round {
         }
     }
 
-    fn release_round(&mut self, first: Nanos, last: Nanos) {
+    fn note_spread(&mut self, first: Nanos, last: Nanos) {
         let spread = last.saturating_sub(first);
         self.spread.saturating_record(spread.max(1));
         self.within += u32::from(spread <= self.spread_max);
     }
 }
 
-impl<T: Target, W: Observer> CallEngine<'_, T, W> {
-    /// Makes the next round ready, waits out its instant, and releases it.
-    pub(super) fn release_round(&mut self, round: usize) {
-        let Some(series) = self.rounds.get_mut(round) else {
-            return;
-        };
+impl<W: Observer, L: OperationLog> CallEngine<'_, W, L> {
+    /// Makes the next round ready, if one is due: when it is to be released.
+    pub(super) fn begin_release(&mut self, round: usize) -> Option<Nanos> {
+        let series = self.rounds.get_mut(round)?;
         series.released += 1;
         let release_at = series.release_at;
         let mut instances = Vec::with_capacity(series.lanes.len());
@@ -121,11 +130,40 @@ impl<T: Target, W: Observer> CallEngine<'_, T, W> {
                 .start(self.plan, client, instance, Origin::Round(round));
             ready.extend(self.prepare(run, release_at));
         }
-        // A few hundred microseconds at most, and a sleep could not end on the instant.
-        while self.options.clock.now() < release_at {
-            std::hint::spin_loop();
+        self.releasing = Some(Releasing {
+            round,
+            ready: ready.into_iter(),
+            first: None,
+            last: release_at,
+        });
+        Some(release_at)
+    }
+
+    /// Releases the next client of the round that is ready: whose bytes are to be written at once.
+    /// `None` when all are released.
+    pub(super) fn handle_release(&mut self, now: Nanos) -> Option<u32> {
+        let releasing = self.releasing.as_mut()?;
+        for number in releasing.ready.by_ref() {
+            let client = client_of(&mut self.clients, number);
+            let Some((counter, call)) = client.newest() else {
+                continue; // lost while this round was released
+            };
+            releasing.last = now;
+            releasing.first.get_or_insert(now);
+            let floor = self.watch.handle_invoke(number, counter, &call, now);
+            client.release(now, floor);
+            return Some(number);
         }
-        self.release(round, &ready);
+        if let Some(Releasing {
+            round,
+            first: Some(first),
+            last,
+            ..
+        }) = self.releasing.take()
+        {
+            self.rounds[round].note_spread(first, last);
+        }
+        None
     }
 
     /// Puts the first call of an instance in its client's buffer. Whose, if there is one.
@@ -173,25 +211,5 @@ impl<T: Target, W: Observer> CallEngine<'_, T, W> {
         });
         self.note_sent(number, &call, [release_at; 2]);
         Some(number)
-    }
-
-    fn release(&mut self, round: usize, ready: &[u32]) {
-        let (mut first, mut last) = (None, 0);
-        for number in ready {
-            let client = client_of(&mut self.clients, *number);
-            let Some((counter, call)) = client.newest() else {
-                continue; // lost while this loop ran
-            };
-            last = self.options.clock.now();
-            first.get_or_insert(last);
-            let floor = self.watch.handle_invoke(*number, counter, &call, last);
-            client.release(last, floor);
-            if let Err(lost) = self.target.transmit(*number, client.out()) {
-                self.lose(*number, &lost, last);
-            }
-        }
-        if let Some(first) = first {
-            self.rounds[round].release_round(first, last);
-        }
     }
 }

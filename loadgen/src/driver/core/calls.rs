@@ -4,52 +4,49 @@
 //! records and the instances' next steps come out. Nothing here waits. Every call passes through
 //! `send` and then exactly one of `complete` or nothing else, which is what keeps the books even.
 
-use std::{io, mem, sync::atomic::Ordering};
+use std::{collections::VecDeque, mem};
 
 use protocol::words::presence;
 use reports::record::DoubtRecord;
 
 use super::{
-    DriveOptions, Progress,
+    Action, CoreOptions, OperationLog,
     erasure::Partings,
     links::Links,
-    rendezvous::Round,
+    rendezvous::{Releasing, Round},
     resolve::Next,
     run::{Origin, Runs},
+    timers::TimerQueue,
 };
 use crate::{
     client::{Ask, Client, Finished, Told},
     contention::Contention,
     deliveries::Receipt,
-    fault::Stage,
-    intervals::{IntervalLog, WriterGone},
     operation::{Call, ChatCall, Nanos, Observer, Operation, Outcome, Push},
-    pacer::{Pacer, TimerQueue},
     plan::{Lane, Plan},
     recorder::Recorder,
-    target::{LinkLost, Target},
 };
 
-/// Bytes taken from a link in one read: several hundred answers.
-const READ_BYTES_MAX: usize = 64 * 1_024;
 /// How soon a lane tries again that could ask nothing.
 const LANE_PAUSE: Nanos = 1_000_000;
 /// Of the commands asked again, every how-many-th is another one under the same key.
 const REUSED_EVERY: u32 = 4;
 
 /// Everything that one call touches.
-pub(super) struct CallEngine<'a, T, W> {
+pub(super) struct CallEngine<'a, W, L> {
     pub(super) plan: &'a Plan,
     pub(super) clients: Vec<Client>,
-    pub(super) target: &'a mut T,
     pub(super) watch: &'a mut W,
-    pub(super) options: DriveOptions,
+    pub(super) log: L,
+    pub(super) options: CoreOptions,
     pub(super) recorder: Recorder,
     pub(super) contention: Contention,
     pub(super) runs: Runs,
     pub(super) timers: TimerQueue,
     pub(super) lanes: Vec<Lane>,
     pub(super) rounds: Vec<Round>,
+    /// The round that is being released.
+    pub(super) releasing: Option<Releasing>,
     /// Calls sent and not answered, and commands asked again and not answered.
     pub(super) in_flight: u64,
     pub(super) duplicates: u64,
@@ -65,26 +62,31 @@ pub(super) struct CallEngine<'a, T, W> {
     pub(super) may_push: bool,
     /// When anybody was pushed anything last.
     pub(super) pushed_at: Nanos,
-    pub(super) failure: Option<io::Error>,
+    /// The run is to end early, with its results.
+    pub(super) is_interrupted: bool,
+    /// Whether something is broken on purpose at the moment.
+    pub(super) is_broken: bool,
     commands: u32,
     asked_again: u32,
+    /// Connections to close and to make, in this order; before anything is written.
+    pub(super) changes: VecDeque<Action>,
+    /// Clients that may have something to write.
     pub(super) dirty: Vec<u32>,
-    scratch: Vec<u8>,
 }
 
-impl<'a, T: Target, W: Observer> CallEngine<'a, T, W> {
+impl<'a, W: Observer, L: OperationLog> CallEngine<'a, W, L> {
     pub(super) fn new(
         plan: &'a Plan,
         clients: Vec<Client>,
-        target: &'a mut T,
         watch: &'a mut W,
-        options: DriveOptions,
+        log: L,
+        options: CoreOptions,
     ) -> Self {
         Self {
             plan,
             clients,
-            target,
             watch,
+            log,
             options,
             recorder: Recorder::new(0),
             contention: Contention::default(),
@@ -92,6 +94,7 @@ impl<'a, T: Target, W: Observer> CallEngine<'a, T, W> {
             timers: TimerQueue::default(),
             lanes: Vec::new(),
             rounds: Vec::new(),
+            releasing: None,
             in_flight: 0,
             duplicates: 0,
             doubts: DoubtRecord::default(),
@@ -101,52 +104,31 @@ impl<'a, T: Target, W: Observer> CallEngine<'a, T, W> {
             stopped_at: 0,
             may_push: false,
             pushed_at: 0,
-            failure: None,
+            is_interrupted: false,
+            is_broken: false,
             commands: 0,
             asked_again: 0,
+            changes: VecDeque::new(),
             dirty: Vec::new(),
-            scratch: vec![0; READ_BYTES_MAX],
         }
     }
 
-    /// Whether the user wants the run to end.
-    pub(super) fn is_interrupted(&self) -> bool {
-        self.options.stop.load(Ordering::Relaxed)
-    }
-
-    /// Says where the load is, to whoever breaks things.
-    pub(super) fn enter_stage(&self, stage: Stage) {
-        if let Some(fault_state) = &self.options.faults {
-            fault_state.enter(stage);
+    /// What is to be done about connections next: first they are closed and made, then written to.
+    pub(super) fn poll_action(&mut self) -> Option<Action> {
+        if let Some(change) = self.changes.pop_front() {
+            return Some(change);
         }
-    }
-
-    /// Whether something is broken on purpose at the moment.
-    pub(super) fn is_broken(&self) -> bool {
-        (self.options.faults.as_ref()).is_some_and(|fault_state| fault_state.is_broken())
-    }
-
-    /// Hears what was broken and healed since the last turn, before anything that followed from it.
-    pub(super) fn hear_faults(&mut self) {
-        let Some(fault_state) = &self.options.faults else {
-            return;
-        };
-        if let Some(at) = fault_state.take_news() {
-            self.watch.handle_fault(at);
+        while let Some(link) = self.dirty.pop() {
+            if !client_of(&mut self.clients, link).out().is_empty() {
+                return Some(Action::Write(link));
+            }
         }
-        if let Some(address) = fault_state.take_move() {
-            self.target.redirect(address);
-        }
+        None
     }
 
-    /// What an answer, or its absence, says about recovery and about doubts.
-    fn note_faults(&mut self, finished: &Finished, now: Nanos) {
+    /// What an answer says about doubts.
+    fn note_doubts(&mut self, finished: &Finished) {
         let operation = &finished.operation;
-        if let Some(fault_state) = &self.options.faults
-            && operation.outcome.is_decided()
-        {
-            fault_state.note_answer(operation.sent_at, now);
-        }
         // What is not decided now the log tells after the run.
         let is_told = finished.was_cut_off && operation.outcome.is_decided();
         if is_told && !operation.call.is_query() {
@@ -302,46 +284,6 @@ impl<'a, T: Target, W: Observer> CallEngine<'a, T, W> {
         None
     }
 
-    /// Reads what a link has, and sends what that leads to.
-    pub(super) fn serve(&mut self, link: u32) {
-        let mut scratch = mem::take(&mut self.scratch);
-        while !client_of(&mut self.clients, link).is_away() {
-            let received = self.target.receive(link, &mut scratch);
-            let now = self.options.clock.now();
-            let is_full = matches!(received, Ok(count) if count == scratch.len());
-            match received {
-                Ok(0) => break,
-                Ok(count) => self.handle_bytes(link, &scratch[..count], now),
-                Err(lost @ LinkLost::Foreign(_)) => self.lose_unread(link, &lost, now),
-                Err(lost) => self.lose(link, &lost, now),
-            }
-            // Less than there was room for: the link is empty, and will say when it is not.
-            if !is_full {
-                break;
-            }
-        }
-        self.scratch = scratch;
-        // What waited for room, and what the conversation says by itself.
-        if !client_of(&mut self.clients, link).out().is_empty() {
-            self.dirty.push(link);
-        }
-        self.flush();
-    }
-
-    /// Writes out what clients have to say.
-    pub(super) fn flush(&mut self) {
-        while let Some(link) = self.dirty.pop() {
-            let client = client_of(&mut self.clients, link);
-            if client.out().is_empty() {
-                continue;
-            }
-            if let Err(lost) = self.target.transmit(link, client.out()) {
-                let now = self.options.clock.now();
-                self.lose(link, &lost, now);
-            }
-        }
-    }
-
     /// Gives up every call sent at `sent_before` or earlier.
     pub(super) fn give_up(&mut self, sent_before: Nanos, now: Nanos) {
         for link in 0..self.clients.len() {
@@ -351,39 +293,7 @@ impl<'a, T: Target, W: Observer> CallEngine<'a, T, W> {
         }
     }
 
-    /// Notes the end of seconds and tells of them.
-    pub(super) fn roll(&mut self, phase: usize, pacer: &Pacer, now: Nanos) {
-        self.recorder.roll(now);
-        let Some(second) = self.recorder.take_ended() else {
-            return;
-        };
-        let faults = self.injected();
-        if let Some(progress) = &mut self.options.progress {
-            let lateness = pacer.lateness().histogram();
-            progress(&Progress {
-                phase: &self.plan.phases[phase].name,
-                second,
-                in_flight: self.in_flight,
-                lateness: [lateness.value_at_quantile(0.99), lateness.max()],
-                laws: self.watch.progress(),
-                faults,
-            });
-        }
-    }
-
-    /// Faults that were injected so far: when, and what was done.
-    fn injected(&self) -> Vec<(Nanos, &'static str)> {
-        let Some(fault_state) = &self.options.faults else {
-            return Vec::new();
-        };
-        let injections = fault_state.injections().into_iter().zip(&self.plan.faults);
-        let injected = injections.filter_map(|(injection, planned)| {
-            Some((injection.injected_at?, planned.fault.name()))
-        });
-        injected.collect()
-    }
-
-    fn handle_bytes(&mut self, link: u32, bytes: &[u8], now: Nanos) {
+    pub(super) fn handle_bytes(&mut self, link: u32, bytes: &[u8], now: Nanos) {
         let mut joined = mem::take(client_of(&mut self.clients, link).partial());
         let mut input = if joined.is_empty() {
             bytes
@@ -415,7 +325,7 @@ impl<'a, T: Target, W: Observer> CallEngine<'a, T, W> {
             Told::Duplicate { first, second } => {
                 self.in_flight -= 1;
                 self.duplicates += 1;
-                self.keep(&second, true);
+                self.log.append(&second, true);
                 self.watch.handle_duplicate(&first, &second);
             }
             Told::Reused { first, outcome } => {
@@ -428,7 +338,7 @@ impl<'a, T: Target, W: Observer> CallEngine<'a, T, W> {
                     attempts: 0,
                     ..first
                 };
-                self.keep(&probe, true);
+                self.log.append(&probe, true);
                 self.watch.handle_reused(&first, outcome);
             }
             Told::Pushed { seq, push } => self.handle_push(link, seq, &push, now),
@@ -460,11 +370,10 @@ impl<'a, T: Target, W: Observer> CallEngine<'a, T, W> {
     pub(super) fn complete(&mut self, finished: &Finished, now: Nanos) {
         let operation = &finished.operation;
         self.in_flight -= 1;
-        self.note_faults(finished, now);
+        self.note_doubts(finished);
         self.contention.end(finished.entry);
         self.recorder.complete(operation);
-        self.note_interval(|log| log.record(operation));
-        self.keep(operation, false);
+        self.log.append(operation, false);
         self.watch.handle_complete(operation, &finished.observed);
         self.ask_again(operation, now);
         if operation.outcome == Outcome::Ok {
@@ -500,31 +409,6 @@ impl<'a, T: Target, W: Observer> CallEngine<'a, T, W> {
             client.ask_again(first, now);
         }
         self.in_flight += 1;
-    }
-
-    /// A phase begins, and with it an interval.
-    pub(super) fn begin_intervals(&mut self, at: Nanos) {
-        self.note_interval(|log| log.begin(at));
-    }
-
-    fn note_interval(&mut self, note: impl FnOnce(&mut IntervalLog) -> Result<(), WriterGone>) {
-        let Some(log) = &mut self.options.intervals else {
-            return;
-        };
-        if note(log).is_err() {
-            let log = self.options.intervals.take();
-            self.failure = log.and_then(|log| log.finish(0).err());
-        }
-    }
-
-    fn keep(&mut self, operation: &Operation, duplicate: bool) {
-        let Some(history) = &mut self.options.history else {
-            return;
-        };
-        if let Err(error) = history.append(operation, duplicate) {
-            self.options.history = None;
-            self.failure = Some(error);
-        }
     }
 }
 
