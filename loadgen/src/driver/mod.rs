@@ -226,8 +226,3 @@ fn find_saturation(
         })
     })
 }
-
-/// A duration in nanoseconds; 584 years at most.
-fn nanos(duration: Duration) -> Nanos {
-    u64::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
-}

@@ -66,12 +66,12 @@ struct Trace {
 
 impl Observer for Trace {
     fn handle_invoke(&mut self, client: u32, counter: u32, call: &Call, now: Nanos) -> u64 {
-        writeln!(self.lines, "{now} {client} asks {counter} {call:?}").unwrap();
+        writeln!(self.lines, "{now} {client} asks {counter} {call:?}").expect("memory");
         0
     }
 
     fn handle_complete(&mut self, operation: &Operation, _observed: &Observed) {
-        writeln!(self.lines, "{operation:?}").unwrap();
+        writeln!(self.lines, "{operation:?}").expect("memory");
         self.completed.push(*operation);
     }
 
@@ -81,7 +81,7 @@ impl Observer for Trace {
             (second.seq, second.outcome, second.hash),
             "the same key is answered the same"
         );
-        writeln!(self.lines, "again {second:?}").unwrap();
+        writeln!(self.lines, "again {second:?}").expect("memory");
     }
 
     fn handle_push(&mut self, _client: u32, _seq: u64, push: &Push, _now: Nanos) {
@@ -94,7 +94,7 @@ impl Observer for Trace {
 
     fn handle_link(&mut self, client: u32, change: LinkChange, now: Nanos) {
         self.lost += u32::from(change == LinkChange::Ended);
-        writeln!(self.lines, "{now} {client} {change:?}").unwrap();
+        writeln!(self.lines, "{now} {client} {change:?}").expect("memory");
     }
 }
 
@@ -245,13 +245,13 @@ impl Simulation<'_> {
 }
 
 fn index(link: u32) -> usize {
-    usize::try_from(link).unwrap()
+    usize::try_from(link).expect("32 bits fit")
 }
 
 /// What a seed leaves behind, and when the run was over.
 fn race(seed: u64) -> (Trace, Ended<()>, Nanos) {
     let scenario = Scenario::parse("race.toml", RACE).unwrap_or_else(|error| panic!("{error}"));
-    let plan = Plan::new(&scenario, &PlanOptions::default()).unwrap();
+    let plan = Plan::new(&scenario, &PlanOptions::default()).expect("a plan");
     let world = Rc::new(IdMap {
         agendas: vec![11, 12, 13],
         first_day: 20_000,

@@ -28,8 +28,8 @@ impl BookingServer {
     /// Answers each whole request, in order.
     pub(super) fn handle_bytes(&mut self, mut bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut answers = Vec::new();
-        while let Some((frame, rest)) = frame::split(bytes, REQUEST_BYTES_MAX).unwrap() {
-            let request = Request::decode(frame).unwrap();
+        while let Some((frame, rest)) = frame::split(bytes, REQUEST_BYTES_MAX).expect("frames") {
+            let request = Request::decode(frame).expect("a request");
             answers.extend(self.answer(&request));
             bytes = rest;
         }
@@ -85,7 +85,7 @@ impl BookingServer {
         Some(encoded(&Reply::Answer {
             correlation,
             seq,
-            hash: ChainHash([u8::try_from(seq.0 % 251).unwrap(); 32]),
+            hash: ChainHash([u8::try_from(seq.0 % 251).expect("a byte"); 32]),
             outcome: &decided,
         }))
     }

@@ -38,7 +38,7 @@ mod resolve;
 mod run;
 mod timers;
 
-use std::{error::Error, fmt, num::NonZeroU32};
+use std::{error::Error, fmt, num::NonZeroU32, time::Duration};
 
 use reports::record::{
     ConnectionsRecord, ContentionRecord, DoubtRecord, PhaseRecord, TimelinePoint,
@@ -298,4 +298,9 @@ impl<'a, W: Observer, L: OperationLog> Core<'a, W, L> {
             log: self.calls.log,
         }
     }
+}
+
+/// A duration in nanoseconds; 584 years at most.
+pub(super) fn nanos(duration: Duration) -> Nanos {
+    u64::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
 }

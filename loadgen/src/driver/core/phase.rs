@@ -9,8 +9,7 @@ use std::{iter::Peekable, ops::Range};
 
 use reports::record::PhaseRecord;
 
-use super::super::nanos;
-use super::{Core, OperationLog, Second, Stage, rendezvous::Round, run::Origin};
+use super::{Core, OperationLog, Second, Stage, nanos, rendezvous::Round, run::Origin};
 use crate::{
     arrival::ArrivalStream,
     deliveries::Drain,

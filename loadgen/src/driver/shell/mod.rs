@@ -16,8 +16,8 @@ use reports::record::{GeneratorRecord, QuantileRecord};
 use self::{files::Files, pacer::Pacer};
 use super::{
     DriveError, DriveOptions, Driven, Progress,
-    core::{Action, Core, CoreOptions, Stage},
-    find_saturation, nanos,
+    core::{Action, Core, CoreOptions, Stage, nanos},
+    find_saturation,
 };
 use crate::{
     client::Client,
