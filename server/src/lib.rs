@@ -2,7 +2,7 @@
 //!
 //! Bytes arrive at `net`, become demands in `session`, are decided by `engine` with the rules of
 //! `domain`, made durable by `writer` on `log`, and leave again only then. `hub` holds the
-//! conversations together; `serve` starts and stops all of it; `snapshot` keeps states for the next start.
+//! conversations together; `serve` starts and stops all of it; `snapshot` keeps states for the next start, `disk` is what all files stand on.
 
 pub mod admin;
 pub mod archive;
@@ -15,6 +15,7 @@ pub mod clock;
 mod clock_check;
 pub mod config;
 mod connections;
+pub mod disk;
 pub mod domain;
 pub mod engine;
 mod fair;
