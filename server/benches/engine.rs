@@ -22,6 +22,7 @@ use protocol::{
 };
 use rusqlite::Connection;
 use server::{
+    disk::RealDisk,
     domain::systems::{CommandBytes, OwnedCommand, Source},
     engine::{Ask, Engine, Origin, PREFETCHED, Release, Submitted},
     keyring::Keyring,
@@ -168,7 +169,7 @@ impl Whole {
             written: Written::default(),
             accepted: (0, 0),
         };
-        let spilled = whole.engine.spill_into(&dir);
+        let spilled = whole.engine.spill_into(&RealDisk::at(&dir));
         spilled.expect("it takes another file");
         for user in 0..USERS {
             whole.engine.submit_own(NOW, &register(user));

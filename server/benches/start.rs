@@ -47,8 +47,9 @@ fn main() {
     let served = resident_mib();
     drop(engine);
     let (made, making) = timed(|| make(disk.path()));
-    let bound = median((0..ROUNDS).map(|_| timed(|| snapshot::inspect(&made.path)).1));
     let snapshots = Snapshots::of(disk.path());
+    let at = made.head.seq;
+    let bound = median((0..ROUNDS).map(|_| timed(|| snapshots.inspect(at)).1));
     let started = median((0..ROUNDS).map(|_| timed(|| start(&mut log, &snapshots)).1));
     let engine = start(&mut log, &snapshots).engine;
     let tail = with_tail(engine, &mut log, &snapshots);

@@ -13,10 +13,11 @@ use protocol::{
 
 use crate::{
     config::ServerConfig,
+    disk::Disk,
     domain::systems::OwnedCommand,
     engine::Engine,
     passwords::{self, Secret},
-    serve::{ServeError, random, write_private},
+    serve::{ServeError, random},
 };
 
 /// The name of the first admin.
@@ -39,16 +40,17 @@ pub(crate) fn is_there_beside(engine: &Engine, leaving: &[UserId]) -> bool {
 pub(crate) fn make(
     engine: &mut Engine,
     secret: &Secret,
-    config: &ServerConfig,
+    (disk, config): (&dyn Disk, &ServerConfig),
     now: u64,
 ) -> Result<String, ServeError> {
     let name = free_name(engine);
     let password = hex::render(&random::<16>()?);
     // Durable before the admin is: whose password nobody knows is no admin.
-    write_private(
-        &config.data_dir.join(ADMIN_PASSWORD_FILE),
-        password.as_bytes(),
-    )?;
+    disk.replace(ADMIN_PASSWORD_FILE, password.as_bytes())
+        .map_err(|source| ServeError::File {
+            path: disk.path().join(ADMIN_PASSWORD_FILE),
+            source,
+        })?;
     // That of the record, so that the salt proves the secret at the next start.
     let salt = secret.salt(engine.own_key(), &name);
     let memory = &mut passwords::Memory::default();
@@ -76,9 +78,9 @@ pub(crate) fn told(name: &str, config: &ServerConfig) -> String {
 }
 
 /// What is said where the file with the first admin's password is gone: nobody else knows it.
-pub(crate) fn missing_password(config: &ServerConfig) -> Option<String> {
-    let path = config.data_dir.join(ADMIN_PASSWORD_FILE);
-    (!path.exists()).then(|| {
+pub(crate) fn missing_password(disk: &dyn Disk) -> Option<String> {
+    let path = disk.path().join(ADMIN_PASSWORD_FILE);
+    (!matches!(disk.stat(ADMIN_PASSWORD_FILE), Ok(Some(_)))).then(|| {
         format!(
             "there is no file {}: unless somebody kept the password of `{ADMIN_NAME}`, put it back from a backup",
             path.display()

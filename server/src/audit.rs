@@ -12,7 +12,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     hint::black_box,
     io,
-    path::Path,
 };
 
 use foldhash::fast::FixedState;
@@ -22,6 +21,7 @@ use protocol::{Record, Seq, UserId, words};
 use words::log::Subject;
 
 use crate::{
+    disk::Disk,
     keyring::Keyring,
     snapshot::{Saved, SectionReader, SectionWriter, Unsound},
     spill_file::{SpillFile, SpillReader},
@@ -120,12 +120,12 @@ pub struct Trail {
 }
 
 impl Trail {
-    /// Has steps go to a file in this directory.
+    /// Has steps go to a file on this disk.
     ///
     /// # Errors
     /// If no file can be made there.
-    pub fn spill_into(&mut self, dir: &Path) -> io::Result<()> {
-        self.links.spill_into(dir)
+    pub fn spill_into(&mut self, disk: &dyn Disk) -> io::Result<()> {
+        self.links.spill_into(disk)
     }
 
     /// Notes the next record; `target` is what its command was about, 0 for nothing, and `concerns`

@@ -14,7 +14,7 @@
 //!
 //! Deliberately absent: changing anything.
 
-use std::{fs, ops::ControlFlow, path::Path};
+use std::{ops::ControlFlow, sync::Arc};
 
 use protocol::{
     Record, Seq, UserId,
@@ -23,28 +23,29 @@ use protocol::{
 
 use crate::{
     admin::ADMIN_PASSWORD_FILE,
+    disk::Disk,
     domain::{Lifecycle, Systems},
     keyring::Keyring,
     log::{
-        LogError, LogReader, PersonKey, Row, SqliteReader, accepted_loss, database,
+        Head, LogError, LogReader, PersonKey, Row, SqliteReader, accepted_loss, database,
         key_store::{self, Keys},
         watermark::{self, MarkRead},
     },
     secret::{self, SECRET_FILE},
-    snapshot::{self, Listed, Snapshots},
+    snapshot::{Listed, Snapshots},
 };
 
 /// Checks that a directory without a log has nothing that there is only beside one.
 ///
 /// # Errors
 /// If it has: the log was lost or not copied, and to begin anew would cost what is left of it.
-pub(crate) fn check_fresh(data_dir: &Path) -> Result<(), LogError> {
-    let Some(name) = left_of_a_log(data_dir)? else {
+pub(crate) fn check_fresh(disk: &Arc<dyn Disk>) -> Result<(), LogError> {
+    let Some(name) = left_of_a_log(disk)? else {
         return Ok(());
     };
     Err(LogError::Damaged(format!(
         "{} has `{name}` and no `{}`: the log was lost, or not copied along; put `{}`, `{}` and `{}` that belong to it back, or restore a backup; or, to give up whatever was in that log for good, start with --accept-loss-after 0",
-        data_dir.display(),
+        disk.path().display(),
         database::FILE_NAME,
         database::FILE_NAME,
         database::WAL_FILE_NAME,
@@ -53,9 +54,9 @@ pub(crate) fn check_fresh(data_dir: &Path) -> Result<(), LogError> {
 }
 
 /// A file that there is only beside a log. Those with nothing in them are none.
-fn left_of_a_log(data_dir: &Path) -> Result<Option<String>, LogError> {
+fn left_of_a_log(disk: &Arc<dyn Disk>) -> Result<Option<String>, LogError> {
     let failed = |source| LogError::Io {
-        doing: format!("look into {}", data_dir.display()),
+        doing: format!("look into {}", disk.path().display()),
         source,
     };
     let small = [
@@ -65,19 +66,29 @@ fn left_of_a_log(data_dir: &Path) -> Result<Option<String>, LogError> {
         ADMIN_PASSWORD_FILE,
     ];
     for name in small {
-        if fs::metadata(data_dir.join(name)).is_ok_and(|file| file.len() != 0) {
+        if matches!(disk.len_of(name), Ok(Some(1..))) {
             return Ok(Some(name.to_owned()));
         }
     }
-    if matches!(watermark::read(data_dir)?, MarkRead::At(head) if head.seq != Seq::START) {
+    if matches!(watermark::read(&**disk)?, MarkRead::At(head) if head.seq != Seq::START) {
         return Ok(Some(watermark::FILE_NAME.to_owned()));
     }
-    if !Keys::read(data_dir)?.is_empty() {
+    if !Keys::read(&**disk)?.is_empty() {
         return Ok(Some(key_store::FILE_NAME.to_owned()));
     }
-    let snapshots = Snapshots::of(data_dir).list().map_err(failed)?;
-    let newest = snapshots.first().and_then(|listed| listed.path.file_name());
-    Ok(newest.map(|name| name.to_string_lossy().into_owned()))
+    let snapshots = Snapshots::on(disk).list().map_err(failed)?;
+    Ok(snapshots.first().map(|newest| newest.name()))
+}
+
+/// Checks that nothing beside a log that ends at `head` says that it was longer.
+///
+/// # Errors
+/// If the high-water mark or a snapshot does, or there is no mark.
+pub(crate) fn check_length(disk: &Arc<dyn Disk>, head: Head) -> Result<(), LogError> {
+    watermark::check_there(&**disk, head)?;
+    let snapshots = Snapshots::on(disk);
+    // Whether they can be listed is told where they are used.
+    check_snapshots(&snapshots, &snapshots.list().unwrap_or_default(), head.seq)
 }
 
 /// Checks everything beside a log that may be served meanwhile: what a start checks. `people` are there
@@ -86,22 +97,24 @@ fn left_of_a_log(data_dir: &Path) -> Result<Option<String>, LogError> {
 /// # Errors
 /// The first file that is missing or is not of this log.
 pub(crate) fn check(
-    data_dir: &Path,
+    disk: &Arc<dyn Disk>,
     reader: &mut SqliteReader,
     people: &[UserId],
     keyring: &Keyring,
 ) -> Result<(), LogError> {
     // Before the head: what is there of longer logs now, the log has reached by then.
-    let (keys, snapshots) = (Keys::read(data_dir)?, Snapshots::of(data_dir).list());
+    let keys = Keys::read(&**disk)?;
+    let snapshots = Snapshots::on(disk);
+    let listed = snapshots.list();
     let head = reader.head()?;
-    if accepted_loss::read(data_dir)? != Some(head) {
+    if accepted_loss::read(&**disk)? != Some(head) {
         keys.check_explained(head.seq)?;
-        watermark::check_there(data_dir, head)?;
-        check_snapshots(&snapshots.unwrap_or_default(), head.seq)?;
+        watermark::check_there(&**disk, head)?;
+        check_snapshots(&snapshots, &listed.unwrap_or_default(), head.seq)?;
     }
     let held = reader.keys()?;
     check_keys(reader, head.seq, &held, &|_not_proven| false)?;
-    secret::check(data_dir, reader, people, keyring)
+    secret::check(&**disk, reader, people, keyring)
 }
 
 /// Checks that each of these keys is the one with which its person registered. Those of people behind
@@ -177,10 +190,14 @@ pub(crate) fn read<T>(
 ///
 /// # Errors
 /// If there is one, sound to the last byte.
-pub(crate) fn check_snapshots(listed: &[Listed], head: Seq) -> Result<(), LogError> {
+pub(crate) fn check_snapshots(
+    snapshots: &Snapshots,
+    listed: &[Listed],
+    head: Seq,
+) -> Result<(), LogError> {
     for listed in listed.iter().take_while(|listed| head < listed.seq) {
         // What is wrong with it is told where it would be used.
-        let Ok(header) = snapshot::inspect(&listed.path) else {
+        let Ok(header) = snapshots.inspect(listed.seq) else {
             continue;
         };
         if head < header.head.seq {

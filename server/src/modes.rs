@@ -5,15 +5,11 @@
 //! out. The directory itself stays as it is, since it may be shared on purpose: that others may write
 //! in it is told. Deliberately absent: files that are not the server's.
 
-use std::{
-    fs::{self, Permissions},
-    io,
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-};
+use std::io;
 
 use crate::{
     admin::ADMIN_PASSWORD_FILE,
+    disk::{DIRECTORY, Disk},
     log::{database, key_store, watermark},
     secret::SECRET_FILE,
     serve::ServeError,
@@ -36,40 +32,41 @@ const OTHERS_WRITE: u32 = 0o022;
 ///
 /// # Errors
 /// If that is not possible: the files are somebody else's.
-pub(crate) fn tighten(data_dir: &Path) -> Result<Vec<String>, ServeError> {
+pub(crate) fn tighten(disk: &dyn Disk) -> Result<Vec<String>, ServeError> {
     let mut open = Vec::new();
     for name in FILES {
-        let path = data_dir.join(name);
-        let mode = tighten_file(&path).map_err(|source| ServeError::File { path, source })?;
+        let mode = tighten_file(disk, name).map_err(|source| ServeError::File {
+            path: disk.path().join(name),
+            source,
+        })?;
         open.extend(mode.map(|mode| format!("{name} ({mode:04o})")));
     }
     let mut told = Vec::new();
     if !open.is_empty() {
         told.push(format!(
             "files in {} were open to others, and are not any more: {}; whoever read them knows what they say",
-            data_dir.display(),
+            disk.path().display(),
             open.join(", ")
         ));
     }
-    if let Some(mode) = mode_of(data_dir).filter(|mode| mode & OTHERS_WRITE != 0) {
+    if let Some(mode) = mode_of(disk, DIRECTORY).filter(|mode| mode & OTHERS_WRITE != 0) {
         told.push(format!(
             "others may put files into {} and take them away (mode {mode:04o}): `chmod 700` it",
-            data_dir.display()
+            disk.path().display()
         ));
     }
     Ok(told)
 }
 
 /// The mode it had, if it was too wide.
-fn tighten_file(path: &Path) -> io::Result<Option<u32>> {
-    let Some(mode) = mode_of(path).filter(|mode| mode & OTHERS != 0) else {
+fn tighten_file(disk: &dyn Disk, name: &str) -> io::Result<Option<u32>> {
+    let Some(mode) = mode_of(disk, name).filter(|mode| mode & OTHERS != 0) else {
         return Ok(None);
     };
-    fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS))?;
+    disk.set_mode(name, mode & !OTHERS)?;
     Ok(Some(mode))
 }
 
-fn mode_of(path: &Path) -> Option<u32> {
-    let file = fs::metadata(path).ok()?;
-    Some(file.permissions().mode() & 0o777)
+fn mode_of(disk: &dyn Disk, name: &str) -> Option<u32> {
+    Some(disk.stat(name).ok()??.mode)
 }

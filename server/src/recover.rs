@@ -11,8 +11,8 @@
 use std::{
     io,
     ops::ControlFlow,
-    path::Path,
     sync::{
+        Arc,
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
@@ -23,13 +23,14 @@ use protocol::{ChainHash, Seq, UserId};
 
 use crate::{
     belonging,
+    disk::Disk,
     domain::systems::{CommandBytes, Source},
     engine::{Engine, PREFETCHED},
     health::Progress,
     keyring::Keyring,
     log::{self, Batch, EventLog, Head, LogError, LogReader, Loss, PersonKey},
     reerase,
-    snapshot::{self, Listed, Loaded, Snapshots, Unsound},
+    snapshot::{Listed, Loaded, Snapshots, Unsound},
 };
 
 /// Records handed over at once: waking the other thread costs as much as applying a few dozen.
@@ -209,7 +210,7 @@ pub(crate) fn rebuild(rebuild: Rebuild<'_>) -> Result<Rebuilt, LogError> {
     let fresh = || {
         let mut keyring = Keyring::new(rebuild.seed);
         keyring.extend(rebuild.keys.clone());
-        fresh_engine(keyring, rebuild.snapshots.data_dir())
+        fresh_engine(keyring, rebuild.snapshots.disk())
     };
     let mut warnings = Vec::new();
     let mut engine = match newest(reader, rebuild.snapshots, &fresh, &mut warnings)? {
@@ -239,13 +240,13 @@ pub(crate) fn rebuild(rebuild: Rebuild<'_>) -> Result<Rebuilt, LogError> {
 }
 
 /// An engine that knows nothing yet, and keeps what is seldom read in the data directory.
-fn fresh_engine(keyring: Keyring, data_dir: Option<&Path>) -> Result<Engine, LogError> {
+fn fresh_engine(keyring: Keyring, disk: Option<&Arc<dyn Disk>>) -> Result<Engine, LogError> {
     let mut engine = Engine::new(keyring);
-    if let Some(data_dir) = data_dir {
-        engine.spill_into(data_dir).map_err(|source| LogError::Io {
+    if let Some(disk) = disk {
+        engine.spill_into(disk).map_err(|source| LogError::Io {
             doing: format!(
                 "make a file for what is seldom read in {}",
-                data_dir.display()
+                disk.path().display()
             ),
             source,
         })?;
@@ -264,8 +265,8 @@ fn newest(
         warnings.push(format!("snapshots cannot be looked for: {error}"));
         Vec::new()
     });
-    for Listed { path, .. } in listed {
-        let unsound = match snapshot::load(&path, fresh()?) {
+    for Listed { path, seq } in listed {
+        let unsound = match snapshots.load(seq, fresh()?) {
             Ok(Loaded { engine, header }) => {
                 let seq = header.head.seq;
                 if hash_at(reader, seq)? == Some(header.head.hash) {

@@ -13,11 +13,7 @@
 //! answer a log-in or registration that is asked again; sessions and passwords outlive it, since what
 //! the log keeps of them are hashes.
 
-use std::{
-    fs,
-    io::{self, ErrorKind},
-    path::Path,
-};
+use std::io;
 
 use argon2::password_hash::phc::PasswordHash;
 use protocol::{ChainHash, Key, Record, Seq, UserId};
@@ -25,8 +21,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     belonging::{read, registration},
+    disk::Disk,
     keyring::Keyring,
-    log::{Head, LogError, LogReader, database::write_private},
+    log::{Head, LogError, LogReader},
     passwords::Secret,
 };
 
@@ -56,23 +53,23 @@ struct Stored {
 ///
 /// # Errors
 /// If somebody does and it is missing, or not what was written.
-pub(crate) fn find(data_dir: &Path, people: &[UserId]) -> Result<Option<Secret>, LogError> {
-    Ok(stored(data_dir, people)?.map(|stored| stored.secret))
+pub(crate) fn find(disk: &dyn Disk, people: &[UserId]) -> Result<Option<Secret>, LogError> {
+    Ok(stored(disk, people)?.map(|stored| stored.secret))
 }
 
 /// Makes another one, durably, beside a log that ends at `head`.
 ///
 /// # Errors
 /// If it cannot be written.
-pub(crate) fn write(data_dir: &Path, secret: &[u8; 32], head: Head) -> Result<Secret, LogError> {
-    let path = data_dir.join(SECRET_FILE);
+pub(crate) fn write(disk: &dyn Disk, secret: &[u8; 32], head: Head) -> Result<Secret, LogError> {
     let mut bytes = Zeroizing::new([0; FILE_BYTES]);
     bytes[..SEQ_AT].copy_from_slice(secret);
     bytes[SEQ_AT..HASH_AT].copy_from_slice(&head.seq.0.to_le_bytes());
     bytes[HASH_AT..CHECK_AT].copy_from_slice(&head.hash.0);
     let check = check_of(&bytes[..CHECK_AT]);
     bytes[CHECK_AT..].copy_from_slice(&check);
-    write_private(&path, &*bytes).map_err(|source| failed("write", &path, source))?;
+    disk.replace(SECRET_FILE, &*bytes)
+        .map_err(|source| failed("write", disk, source))?;
     Ok(Secret::new(*secret))
 }
 
@@ -81,12 +78,12 @@ pub(crate) fn write(data_dir: &Path, secret: &[u8; 32], head: Head) -> Result<Se
 /// # Errors
 /// If it is missing, altered, or another one.
 pub(crate) fn check(
-    data_dir: &Path,
+    disk: &dyn Disk,
     reader: &mut dyn LogReader,
     people: &[UserId],
     keyring: &Keyring,
 ) -> Result<(), LogError> {
-    let Some(stored) = stored(data_dir, people)? else {
+    let Some(stored) = stored(disk, people)? else {
         return Ok(());
     };
     let made_at = stored.made_at.unwrap_or_default();
@@ -131,18 +128,13 @@ fn is_own(key: Key) -> bool {
     key.0.starts_with(&[0; 8])
 }
 
-fn stored(data_dir: &Path, people: &[UserId]) -> Result<Option<Stored>, LogError> {
-    let path = data_dir.join(SECRET_FILE);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => Zeroizing::new(bytes),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return if people.is_empty() {
-                Ok(None)
-            } else {
-                Err(unusable("is missing"))
-            };
-        }
-        Err(source) => return Err(failed("read", &path, source)),
+fn stored(disk: &dyn Disk, people: &[UserId]) -> Result<Option<Stored>, LogError> {
+    let bytes = disk.read(SECRET_FILE);
+    let bytes = bytes.map_err(|source| failed("read", disk, source))?;
+    let bytes = match bytes.map(Zeroizing::new) {
+        Some(bytes) => bytes,
+        None if people.is_empty() => return Ok(None),
+        None => return Err(unusable("is missing")),
     };
     match parse(&bytes) {
         Some(stored) => Ok(Some(stored)),
@@ -194,9 +186,12 @@ fn unusable(what: &str) -> LogError {
     ))
 }
 
-fn failed(doing: &str, path: &Path, source: io::Error) -> LogError {
+fn failed(doing: &str, disk: &dyn Disk, source: io::Error) -> LogError {
     LogError::Io {
-        doing: format!("{doing} the server's secret {}", path.display()),
+        doing: format!(
+            "{doing} the server's secret {}",
+            disk.path().join(SECRET_FILE).display()
+        ),
         source,
     }
 }

@@ -31,13 +31,13 @@ use crate::{
     clock::{Clock, Monotonic, look},
     clock_check,
     config::ServerConfig,
+    disk::{Disk, RealDisk},
     domain::{agenda::default_agenda, systems::OwnedCommand},
     engine::Engine,
     health::{HttpListener, Stage, Stats},
     hub::{Hub, HubParts, LineOptions},
     log::{
         Durability, EventLog, Head, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader,
-        database, watermark,
     },
     modes,
     net::{
@@ -223,11 +223,12 @@ impl Begun {
             accept_loss_after: config.accept_loss_after,
         };
         let examined = SqliteLog::examine(data_dir, options)?;
+        let disk = RealDisk::at(data_dir);
         let (head, loss) = (examined.head(), examined.loss());
         let is_end_accepted = examined.is_end_accepted();
         let clock = Monotonic::start();
         stats.enter(Stage::Replaying);
-        let snapshots = Snapshots::of(data_dir);
+        let snapshots = Snapshots::on(&disk);
         let mut read = recover::read(Start {
             reader: Box::new(examined.reader()?),
             head,
@@ -238,15 +239,13 @@ impl Begun {
         })?;
         examined.check_keys()?;
         if !is_end_accepted {
-            watermark::check_there(data_dir, head)?;
-            // Whether they can be listed is told where they are used.
-            belonging::check_snapshots(&snapshots.list().unwrap_or_default(), head.seq)?;
+            belonging::check_length(&disk, head)?;
         }
-        let found = find_secret(config, &mut read)?;
+        let found = find_secret(&*disk, config, &mut read)?;
         let base = clock_check::start_time(&read.rebuilt.engine, look(), config.trust_clock)?;
         let recovered_in = Duration::from_millis(clock.ms());
         // From here on the directory changes. What SQLite makes gets the mode of the database.
-        let open_to_others = modes::tighten(data_dir)?;
+        let open_to_others = modes::tighten(&*disk)?;
         let log = examined.open()?;
         let mut warnings = warnings(&log);
         let mut log: Box<dyn EventLog> = Box::new(log);
@@ -264,14 +263,20 @@ impl Begun {
         warnings.extend(of_snapshots);
         let secret = match found {
             Some(secret) => secret,
-            None => secret::write(data_dir, &random()?, head)?,
+            None => secret::write(&*disk, &random()?, head)?,
         };
         let told = clock_check::settle(&mut engine, &mut *log, &base, config.trust_clock)?;
         warnings.extend(told);
         let time = Clock::new(base);
         let lost = (lost.as_slice(), time.wall_ms());
-        warnings.extend(prepare(&mut engine, &mut *log, &secret, config, lost)?);
-        warnings.extend(admin::missing_password(config));
+        warnings.extend(prepare(
+            &mut engine,
+            &mut *log,
+            &secret,
+            (&*disk, config),
+            lost,
+        )?);
+        warnings.extend(admin::missing_password(&*disk));
         Ok(Self {
             engine,
             log,
@@ -288,18 +293,18 @@ impl Begun {
 
 /// The server's secret; nothing if one is to be made.
 fn find_secret(
+    disk: &dyn Disk,
     config: &ServerConfig,
     read: &mut recover::Read,
 ) -> Result<Option<Secret>, LogError> {
     if config.new_secret {
         return Ok(None);
     }
-    let data_dir = config.data_dir.as_path();
     let engine = &read.rebuilt.engine;
     let people = engine.systems().accounts.people_after(UserId::NOBODY);
     let people: Vec<UserId> = people.map(|(user, _name)| user).collect();
-    secret::check(data_dir, &mut *read.reader, &people, engine.keyring())?;
-    secret::find(data_dir, &people)
+    secret::check(disk, &mut *read.reader, &people, engine.keyring())?;
+    secret::find(disk, &people)
 }
 
 /// What a snapshot has of the tail that was given up is given up with it.
@@ -405,13 +410,13 @@ fn prepare(
     engine: &mut Engine,
     log: &mut dyn EventLog,
     secret: &Secret,
-    config: &ServerConfig,
+    (disk, config): (&dyn Disk, &ServerConfig),
     (lost, now): (&[UserId], u64),
 ) -> Result<Vec<String>, ServeError> {
     let is_fresh = engine.decided().seq == Seq::START;
     let mut told = Vec::new();
     if !admin::is_there_beside(engine, lost) {
-        let name = admin::make(engine, secret, config, now)?;
+        let name = admin::make(engine, secret, (disk, config), now)?;
         if !is_fresh {
             told.push(admin::told(&name, config));
         }
@@ -512,13 +517,6 @@ fn warnings(log: &SqliteLog) -> Vec<String> {
             "the high-water mark could not be trusted ({other:?}): a missing tail could not have been noticed"
         )],
     }
-}
-
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), ServeError> {
-    database::write_private(path, bytes).map_err(|source| ServeError::File {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], ServeError> {

@@ -4,7 +4,9 @@
 //! nobody waits for the disk, and the file has no name: it goes with the process, however that ends.
 //! What the disk does not take stays in memory. Deliberately absent: changing a row, durability.
 
-use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path};
+use std::io;
+
+use crate::disk::{Disk, DiskFile};
 
 /// Rows that are written to the file at once.
 pub(crate) const CHUNK_ROWS: usize = 4_096;
@@ -15,7 +17,7 @@ const NEAR_LEN: usize = 64;
 /// See the head of this file. A row has `N` bytes.
 #[derive(Debug)]
 pub(crate) struct SpillFile<const N: usize> {
-    file: Option<File>,
+    file: Option<Box<dyn DiskFile>>,
     /// Rows in the file, which come before those in memory.
     spilled: usize,
     newest: Vec<[u8; N]>,
@@ -35,12 +37,12 @@ impl<const N: usize> Default for SpillFile<N> {
 }
 
 impl<const N: usize> SpillFile<N> {
-    /// Has rows go to a file in this directory, those that are there at once.
+    /// Has rows go to a file on this disk, those that are there at once.
     ///
     /// # Errors
     /// If no file can be made there. All rows stay in memory then.
-    pub(crate) fn spill_into(&mut self, dir: &Path) -> io::Result<()> {
-        self.file = Some(tempfile::tempfile_in(dir)?);
+    pub(crate) fn spill_into(&mut self, disk: &dyn Disk) -> io::Result<()> {
+        self.file = Some(disk.open_unnamed()?);
         self.spill();
         Ok(())
     }
@@ -85,7 +87,7 @@ impl<const N: usize> SpillFile<N> {
         let Some(file) = &self.file else {
             return;
         };
-        match file.write_all_at(self.newest.as_flattened(), Self::at(self.spilled)) {
+        match file.write_at(self.newest.as_flattened(), Self::at(self.spilled)) {
             Ok(()) => {
                 self.spilled += self.newest.len();
                 self.newest.clear();
@@ -143,20 +145,20 @@ impl<const N: usize> SpillReader<'_, N> {
 }
 
 #[cfg(test)]
-impl<const N: usize> SpillFile<N> {
-    /// One whose rows go where they cannot be read.
-    pub(crate) fn unreadable() -> Self {
-        let nowhere = File::options().write(true).open("/dev/null");
-        Self {
-            file: Some(nowhere.expect("every system has it")),
-            ..Self::default()
-        }
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::MemoryDisk;
+
+    impl<const N: usize> SpillFile<N> {
+        /// One whose rows go where they cannot be read.
+        pub(crate) fn unreadable() -> Self {
+            let nowhere = std::fs::File::options().write(true).open("/dev/null");
+            Self {
+                file: Some(Box::new(nowhere.expect("every system has it"))),
+                ..Self::default()
+            }
+        }
+    }
 
     fn row(index: usize) -> [u8; 5] {
         let mut row = [0; 5];
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn rows_are_found_wherever_they_are() {
-        let dir = tempfile::tempdir().unwrap();
+        let disk = MemoryDisk::new();
         let mut spill = SpillFile::default();
         let mut len = 0;
         let mut push = |spill: &mut SpillFile<5>, more: usize| {
@@ -190,7 +192,7 @@ mod tests {
         };
         push(&mut spill, 10);
         push(&mut spill, CHUNK_ROWS);
-        spill.spill_into(dir.path()).unwrap();
+        spill.spill_into(&disk).unwrap();
         assert_eq!(spill.spilled, CHUNK_ROWS + 10);
         push(&mut spill, 1);
         push(&mut spill, CHUNK_ROWS - 2);
@@ -199,14 +201,14 @@ mod tests {
         assert_eq!(spill.newest.len(), 0);
         assert!(spill.newest.capacity() <= CHUNK_ROWS);
         push(&mut spill, 3 * CHUNK_ROWS);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert_eq!(disk.list().unwrap().len(), 0);
     }
 
     #[test]
     fn what_the_disk_does_not_take_stays_in_memory() {
         let mut spill = SpillFile {
             // Opened for reading: whatever is written to it is refused.
-            file: Some(File::open("/dev/null").unwrap()),
+            file: Some(Box::new(std::fs::File::open("/dev/null").unwrap())),
             ..SpillFile::default()
         };
         let len = 2 * CHUNK_ROWS + 1;
@@ -214,20 +216,20 @@ mod tests {
         assert_eq!((spill.spilled, spill.newest.len()), (0, len));
         assert!(spill.is_told);
         check(&spill, len);
-        let dir = tempfile::tempdir().unwrap();
-        spill.spill_into(dir.path()).unwrap();
+        let disk = MemoryDisk::new();
+        spill.spill_into(&disk).unwrap();
         assert_eq!((spill.spilled, spill.newest.len()), (len, 0));
         check(&spill, len);
     }
 
     #[test]
     fn a_file_that_cannot_be_read_is_told() {
-        let dir = tempfile::tempdir().unwrap();
+        let disk = MemoryDisk::new();
         let mut spill = SpillFile::default();
         (0..9).for_each(|index| spill.push(row(index)));
-        spill.spill_into(dir.path()).unwrap();
+        spill.spill_into(&disk).unwrap();
         let file = spill.file.as_ref().unwrap();
-        file.set_len(7).unwrap();
+        file.truncate(7).unwrap();
         assert!(spill.reader().get(8).is_err());
         assert!(spill.for_each(|_row| ()).is_err());
     }

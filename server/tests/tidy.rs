@@ -90,6 +90,57 @@ fn pure_rooms_name_nothing_of_the_outside() {
     assert!(offences.is_empty(), "{}", offences.join("\n"));
 }
 
+/// Files that keep something beside the log: whatever they do to a file, they do through `disk`.
+const ON_A_DISK: [&str; 8] = [
+    "server/src/log",
+    "server/src/snapshot",
+    "server/src/backup",
+    "server/src/belonging.rs",
+    "server/src/secret.rs",
+    "server/src/modes.rs",
+    "server/src/admin.rs",
+    "server/src/spill_file.rs",
+];
+
+/// What opens, moves or removes a file.
+const OPENS: [&str; 7] = [
+    "fs::File",
+    "OpenOptions",
+    "fs::read",
+    "fs::write",
+    "fs::remove",
+    "tempfile",
+    "flock",
+];
+
+#[test]
+fn one_seam_opens_files() {
+    let mut offences = Vec::new();
+    for room in ON_A_DISK {
+        let files = sources(&root().join(room));
+        assert!(!files.is_empty(), "{room} is gone; name its new place here");
+        for file in files {
+            let is_test = ["tests.rs", "flips.rs", "contract.rs"]
+                .iter()
+                .any(|name| file.ends_with(name));
+            // Making a data directory comes before there is a disk.
+            let makes_it = file.ends_with("log/database.rs");
+            if is_test || makes_it {
+                continue;
+            }
+            let code = code(&read(&file));
+            let code = code
+                .split("#[cfg(test)]\nmod tests")
+                .next()
+                .unwrap_or_default();
+            for word in OPENS.iter().filter(|word| code.contains(**word)) {
+                offences.push(format!("{} names {word}", file.display()));
+            }
+        }
+    }
+    assert!(offences.is_empty(), "{}", offences.join("\n"));
+}
+
 #[test]
 fn every_file_opens_with_what_it_is_for() {
     let rooms = ["src", "protocol", "server", "client", "loadgen", "reports"];

@@ -4,7 +4,7 @@
 //! made of the records and not of the pages of the file, so a damaged page is found and not copied.
 //! Deliberately absent: keeping several backups, sending them somewhere.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use super::{
     BackupError, Copied, Progress, SMALL_FILES, check_belongs, read_small,
@@ -12,6 +12,7 @@ use super::{
     walk,
 };
 use crate::{
+    disk::{Disk, RealDisk},
     inspect::{InspectError, VerifyReport, verify, verify_unfinished},
     log::{SqliteReader, lock, watermark},
 };
@@ -36,19 +37,20 @@ fn copy<T>(
     data_dir: &Path,
     target: &Path,
     progress: &mut Progress<'_>,
-    check: impl FnOnce(&Path) -> Result<T, BackupError>,
+    check: impl FnOnce(&Arc<dyn Disk>) -> Result<T, BackupError>,
 ) -> Result<(Copied, T), BackupError> {
     // Before the log is read: a server may go on while we look, and the mark follows the log.
-    let mark = watermark::read(data_dir)?;
-    let mut reader = SqliteReader::open(data_dir)?;
+    let disk = RealDisk::at(data_dir);
+    let mark = watermark::read(&*disk)?;
+    let mut reader = SqliteReader::open_on(&disk)?;
     // Where the tail is missing, keys may be as well, and that is why.
     mark.check(reader.head()?, |seq| reader.hash_at(seq))?;
     let mut target = Target::create(target)?;
     let (copied, keys) = walk(&mut reader, &mut |row, _keyring| target.push(row), progress)?;
     mark.check(copied.head, |seq| reader.hash_at(seq))?;
-    check_belongs(data_dir, &mut reader, &keys)?;
+    check_belongs(&disk, &mut reader, &keys)?;
     for name in SMALL_FILES {
-        if let Some(bytes) = read_small(data_dir, name)? {
+        if let Some(bytes) = read_small(&*disk, name)? {
             target.write_small(name, &bytes)?;
         }
     }
@@ -66,14 +68,15 @@ pub fn restore(
     progress: &mut Progress<'_>,
 ) -> Result<(Copied, VerifyReport), BackupError> {
     // Said before a long log is verified.
-    SqliteReader::open(source)?;
-    if let Some(holder) = lock::holder(source)? {
+    let disk = RealDisk::at(source);
+    SqliteReader::open_on(&disk)?;
+    if let Some(holder) = lock::holder(&*disk)? {
         return Err(BackupError::Served {
             data_dir: source.to_owned(),
             holder,
         });
     }
-    check_empty(target)?;
+    check_empty(&*RealDisk::at(target))?;
     let expected = verify(source)?;
     if !expected.is_sound() {
         return Err(InspectError::Unsound(Box::new(expected)).into());
@@ -84,7 +87,7 @@ pub fn restore(
             return Ok(found);
         }
         Err(BackupError::Differs {
-            target: copied.to_owned(),
+            target: copied.path().to_owned(),
             what: "its state is another one".to_owned(),
         })
     })

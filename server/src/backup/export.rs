@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BackupError, Copied, Progress, SMALL_FILES, check_belongs, read_small, walk};
 use crate::{
+    disk::RealDisk,
     inspect::line_of,
     keyring::Keyring,
     log::{Row, SqliteReader, watermark},
@@ -76,8 +77,9 @@ pub fn export(
     out: &mut dyn Write,
     progress: &mut Progress<'_>,
 ) -> Result<Copied, BackupError> {
-    let mark = watermark::read(data_dir)?;
-    let mut reader = SqliteReader::open(data_dir)?;
+    let disk = RealDisk::at(data_dir);
+    let mark = watermark::read(&*disk)?;
+    let mut reader = SqliteReader::open_on(&disk)?;
     // Where the tail is missing, keys may be as well, and that is why.
     mark.check(reader.head()?, |seq| reader.hash_at(seq))?;
     let first = Line::First {
@@ -88,7 +90,7 @@ pub fn export(
     let visit = &mut |row: &Row<'_>, keyring: &Keyring| write_record(row, keyring, out);
     let (copied, keys) = walk(&mut reader, visit, progress)?;
     mark.check(copied.head, |seq| reader.hash_at(seq))?;
-    check_belongs(data_dir, &mut reader, &keys)?;
+    check_belongs(&disk, &mut reader, &keys)?;
     for key in keys {
         let line = Line::Person {
             person: key.user.0,
@@ -97,7 +99,7 @@ pub fn export(
         write(&line, out)?;
     }
     for file in SMALL_FILES {
-        if let Some(bytes) = read_small(data_dir, file)? {
+        if let Some(bytes) = read_small(&*disk, file)? {
             let bytes = hex::render(&bytes);
             write(&Line::File { file, bytes }, out)?;
         }

@@ -8,6 +8,7 @@
 use std::{
     io::{self, BufRead},
     path::Path,
+    sync::Arc,
 };
 
 use protocol::{ChainHash, Key, Kind, Record, Seq, UserId, hex};
@@ -20,6 +21,7 @@ use super::{
     target::Target,
 };
 use crate::{
+    disk::Disk,
     inspect::{InspectError, VerifyReport, verify_unfinished},
     log::{Head, PersonKey, Row, replay::ChainCheck},
 };
@@ -69,7 +71,7 @@ pub fn import(
     importing.finish()
 }
 
-fn verify_sound(imported: &Path) -> Result<VerifyReport, BackupError> {
+fn verify_sound(imported: &Arc<dyn Disk>) -> Result<VerifyReport, BackupError> {
     let report = verify_unfinished(imported)?;
     if !report.is_sound() {
         return Err(InspectError::Unsound(Box::new(report)).into());

@@ -12,18 +12,14 @@ mod export;
 mod import;
 mod target;
 
-use std::{
-    collections::BTreeSet,
-    io,
-    ops::ControlFlow,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, io, ops::ControlFlow, path::PathBuf, sync::Arc};
 
 use protocol::{Record, Seq, UserId};
 
 use crate::{
     admin::ADMIN_PASSWORD_FILE,
     belonging,
+    disk::Disk,
     domain::{Lifecycle, Systems, systems::ReplayError},
     inspect::InspectError,
     keyring::Keyring,
@@ -223,26 +219,21 @@ fn walk_to(
 
 /// Checks that the files beside a log whose keys these are belong to it, as a start does.
 fn check_belongs(
-    data_dir: &Path,
+    disk: &Arc<dyn Disk>,
     reader: &mut SqliteReader,
     keys: &[PersonKey],
 ) -> Result<(), BackupError> {
     let people: Vec<UserId> = keys.iter().map(|key| key.user).collect();
     let keyring = Keyring::of(keys.to_vec());
-    Ok(belonging::check(data_dir, reader, &people, &keyring)?)
+    Ok(belonging::check(disk, reader, &people, &keyring)?)
 }
 
 /// The small file of this name beside the log, if it is there.
-fn read_small(data_dir: &Path, name: &str) -> Result<Option<Vec<u8>>, BackupError> {
-    let path = data_dir.join(name);
-    match std::fs::read(&path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(BackupError::Io {
-            doing: format!("read {}", path.display()),
-            source,
-        }),
-    }
+fn read_small(disk: &dyn Disk, name: &str) -> Result<Option<Vec<u8>>, BackupError> {
+    disk.read(name).map_err(|source| BackupError::Io {
+        doing: format!("read {}", disk.path().join(name).display()),
+        source,
+    })
 }
 
 #[cfg(test)]

@@ -5,15 +5,11 @@
 //! go, each time durably, and until then nobody opens it: whenever its making is killed, it is refused
 //! or whole. Deliberately absent: where the records come from.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::{io, path::Path, sync::Arc};
 
 use super::BackupError;
 use crate::{
+    disk::{Disk, RealDisk},
     inspect::InspectError,
     log::{
         Batch, Durability, EventLog as _, Head, PersonKey, Row, SqliteLog, SqliteOptions,
@@ -31,17 +27,17 @@ pub(super) struct Target {
     /// Gone when it is closed.
     log: Option<SqliteLog>,
     batch: Batch,
-    data_dir: PathBuf,
+    disk: Arc<dyn Disk>,
     is_finished: bool,
 }
 
 impl Target {
     /// Begins in a directory that is empty or not there.
     pub(super) fn create(data_dir: &Path) -> Result<Self, BackupError> {
-        check_empty(data_dir)?;
-        create_data_dir(data_dir)?;
-        write_new(&data_dir.join(UNFINISHED_FILE), b"")?;
-        sync_data_dir(data_dir)?;
+        check_empty(&*RealDisk::at(data_dir))?;
+        let disk = create_data_dir(data_dir)?;
+        write_new(&*disk, UNFINISHED_FILE, b"")?;
+        sync_data_dir(&*disk)?;
         let options = SqliteOptions {
             // Synced when it is copied from its write-ahead log, and that is done at the end.
             durability: Durability::Normal,
@@ -50,10 +46,10 @@ impl Target {
         let mut target = Self {
             log: None,
             batch: Batch::default(),
-            data_dir: data_dir.to_owned(),
+            disk: Arc::clone(&disk),
             is_finished: false,
         };
-        target.log = Some(SqliteLog::open_unfinished(data_dir, options)?);
+        target.log = Some(SqliteLog::open_unfinished(&disk, options)?);
         Ok(target)
     }
 
@@ -68,7 +64,7 @@ impl Target {
 
     /// Adds a file beside the log, for the owner alone.
     pub(super) fn write_small(&self, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
-        write_new(&self.data_dir.join(name), bytes)
+        write_new(&*self.disk, name, bytes)
     }
 
     /// Adds the keys, brings the log to rest, reads it back, has `check` look at it, and lets others
@@ -77,20 +73,21 @@ impl Target {
         mut self,
         head: Head,
         keys: &[PersonKey],
-        check: impl FnOnce(&Path) -> Result<T, BackupError>,
+        check: impl FnOnce(&Arc<dyn Disk>) -> Result<T, BackupError>,
     ) -> Result<T, BackupError> {
         self.append()?;
         if let Some(mut log) = self.log.take() {
             log.keep_keys(keys)?;
             log.close_as_copy()?;
         }
-        sync_data_dir(&self.data_dir)?;
+        sync_data_dir(&*self.disk)?;
         self.read_back(head)?;
-        let checked = check(&self.data_dir)?;
-        let unfinished = self.data_dir.join(UNFINISHED_FILE);
-        fs::remove_file(&unfinished).map_err(|source| failed("remove", &unfinished, source))?;
+        let checked = check(&self.disk)?;
+        self.disk
+            .remove(UNFINISHED_FILE)
+            .map_err(|source| failed("remove", &*self.disk, UNFINISHED_FILE, source))?;
         self.is_finished = true;
-        sync_data_dir(&self.data_dir)?;
+        sync_data_dir(&*self.disk)?;
         Ok(checked)
     }
 
@@ -103,11 +100,11 @@ impl Target {
     }
 
     fn read_back(&self, head: Head) -> Result<(), BackupError> {
-        let mut reader = SqliteReader::open_unfinished(&self.data_dir)?;
+        let mut reader = SqliteReader::open_unfinished(&self.disk)?;
         let found = verify_chain(&mut reader)?;
         if found != head {
             return Err(BackupError::Differs {
-                target: self.data_dir.clone(),
+                target: self.disk.path().to_owned(),
                 what: format!("it ends at seq {} instead of {}", found.seq, head.seq),
             });
         }
@@ -126,56 +123,43 @@ impl Drop for Target {
         // The lock goes with the log, and everything in the directory is ours.
         self.log = None;
         // What cannot be removed is not opened either: `unfinished` goes last.
-        let _told_when_it_is_used = remove_contents(&self.data_dir);
+        let _told_when_it_is_used = remove_contents(&*self.disk);
     }
 }
 
-fn remove_contents(data_dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(data_dir)? {
-        let entry = entry?;
-        if entry.file_name() != UNFINISHED_FILE {
-            fs::remove_file(entry.path())?;
+fn remove_contents(disk: &dyn Disk) -> io::Result<()> {
+    for name in disk.list()? {
+        if name != UNFINISHED_FILE {
+            disk.remove(&name)?;
         }
     }
-    fs::remove_file(data_dir.join(UNFINISHED_FILE))
+    disk.remove(UNFINISHED_FILE).map(drop)
 }
 
 /// Writes a file that is not there yet, for the owner alone. Its name is durable when the directory is.
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), BackupError> {
-    let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|source| failed("write", path, source))
+fn write_new(disk: &dyn Disk, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
+    disk.write_new(name, bytes)
+        .map_err(|source| failed("write", disk, name, source))
 }
 
 /// Refuses a directory with anything in it.
-pub(super) fn check_empty(data_dir: &Path) -> Result<(), BackupError> {
-    let mut entries = match fs::read_dir(data_dir) {
-        Ok(entries) => entries,
+pub(super) fn check_empty(disk: &dyn Disk) -> Result<(), BackupError> {
+    match disk.list() {
+        Ok(names) if names.is_empty() => return Ok(()),
+        Ok(_names) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(failed("look into", data_dir, source)),
-    };
-    if entries.next().is_none() {
-        return Ok(());
+        Err(source) => return Err(failed("look into", disk, "", source)),
     }
-    match lock::holder(data_dir)? {
-        Some(holder) => Err(BackupError::Served {
-            data_dir: data_dir.to_owned(),
-            holder,
-        }),
-        None => Err(BackupError::Occupied(data_dir.to_owned())),
+    let data_dir = disk.path().to_owned();
+    match lock::holder(disk)? {
+        Some(holder) => Err(BackupError::Served { data_dir, holder }),
+        None => Err(BackupError::Occupied(data_dir)),
     }
 }
 
-fn failed(doing: &str, path: &Path, source: io::Error) -> BackupError {
+fn failed(doing: &str, disk: &dyn Disk, name: &str, source: io::Error) -> BackupError {
     BackupError::Io {
-        doing: format!("{doing} {}", path.display()),
+        doing: format!("{doing} {}", disk.path().join(name).display()),
         source,
     }
 }

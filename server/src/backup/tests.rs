@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use super::{BackupError, backup, export, import, restore};
 use crate::{
     clock::Monotonic,
+    disk::RealDisk,
     health::Progress,
     inspect::{
         self, FilesRead,
@@ -461,7 +462,7 @@ fn a_log_beyond_the_lock_byte_page_is_verified_copied_and_brought_back() {
     let (_parent, copy) = place();
     assert_eq!(back_up(dir.path(), &copy).unwrap(), head);
     tell("backup");
-    let vouched = manifest::check(&copy, head, |_seq| Ok(None)).unwrap();
+    let vouched = manifest::check(&*RealDisk::at(&copy), head, |_seq| Ok(None)).unwrap();
     assert!(matches!(vouched, Vouched::Whole { .. }), "{vouched:?}");
     tell("the manifest alone");
     let (_parent, restored) = place();

@@ -13,7 +13,7 @@
 mod decide;
 mod pending_batch;
 
-use std::{hint::black_box, io, path::Path};
+use std::{hint::black_box, io, sync::Arc};
 
 use protocol::{
     Code, Key, Record, Refusal, Seq, UserId,
@@ -22,6 +22,7 @@ use protocol::{
 
 use crate::{
     audit::{AuditEntry, Trail, TrailError},
+    disk::Disk,
     domain::{
         Lifecycle, PageWanted, Systems,
         systems::{Answered, CommandBytes, OwnedCommand, ReplayError, Source},
@@ -156,13 +157,13 @@ impl Engine {
         }
     }
 
-    /// Has what is seldom read go to a file in this directory, now and from now on.
+    /// Has what is seldom read go to a file on this disk, now and from now on.
     ///
     /// # Errors
     /// If no file can be made there.
-    pub fn spill_into(&mut self, dir: &Path) -> io::Result<()> {
-        self.trail.spill_into(dir)?;
-        self.keys.spill_into(dir)
+    pub fn spill_into(&mut self, disk: &Arc<dyn Disk>) -> io::Result<()> {
+        self.trail.spill_into(&**disk)?;
+        self.keys.spill_into(disk)
     }
 
     /// Every part of the state that a snapshot holds, each by its stable name.

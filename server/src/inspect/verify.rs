@@ -9,13 +9,14 @@
 //! (`events.sqlite-shm`), which every start makes anew: what a crash left is looked at as it is.
 //! Deliberately absent: deciding again; what was decided is a fact.
 
-use std::{fmt, ops::ControlFlow, path::Path};
+use std::{fmt, ops::ControlFlow, path::Path, sync::Arc};
 
 use protocol::{Record, Seq, UserId};
 
 use super::InspectError;
 use crate::{
     belonging,
+    disk::{Disk, RealDisk},
     domain::{Lifecycle, Systems},
     keyring::Keyring,
     log::{
@@ -126,21 +127,21 @@ impl fmt::Display for VerifyReport {
 /// # Errors
 /// The first thing that is wrong, with its position and what can be done.
 pub fn verify(data_dir: &Path) -> Result<VerifyReport, InspectError> {
-    verify_by(data_dir, SqliteReader::open)
+    verify_by(&RealDisk::at(data_dir), SqliteReader::open_on)
 }
 
 /// The same of a copy that is being made.
-pub(crate) fn verify_unfinished(data_dir: &Path) -> Result<VerifyReport, InspectError> {
-    verify_by(data_dir, SqliteReader::open_unfinished)
+pub(crate) fn verify_unfinished(disk: &Arc<dyn Disk>) -> Result<VerifyReport, InspectError> {
+    verify_by(disk, SqliteReader::open_unfinished)
 }
 
 fn verify_by(
-    data_dir: &Path,
-    open: fn(&Path) -> Result<SqliteReader, LogError>,
+    disk: &Arc<dyn Disk>,
+    open: fn(&Arc<dyn Disk>) -> Result<SqliteReader, LogError>,
 ) -> Result<VerifyReport, InspectError> {
     // Before the log is read: a server may go on while we look, and the mark follows the log.
-    let mark = watermark::read(data_dir)?;
-    let mut reader = open(data_dir)?;
+    let mark = watermark::read(&**disk)?;
+    let mut reader = open(disk)?;
     let first = Fold::run(&mut reader, Seq(u64::MAX), u64::MAX)?;
     let head = first.chain.head();
     mark.check(head, |seq| reader.hash_at(seq))?;
@@ -149,8 +150,8 @@ fn verify_by(
     if !problems.is_empty() {
         return Err(InspectError::Integrity(problems));
     }
-    belonging::check(data_dir, &mut reader, &first.people(), &first.keyring)?;
-    let files = read_files(data_dir, head, &reader)?;
+    belonging::check(disk, &mut reader, &first.people(), &first.keyring)?;
+    let files = read_files(&**disk, head, &reader)?;
     Ok(VerifyReport {
         head,
         records: first.accepted + first.refused,
@@ -159,21 +160,21 @@ fn verify_by(
         state_hash: first.systems.state_hash(),
         state_hash_second: second.systems.state_hash(),
         keyless: first.keyring.keyless().len(),
-        torn_keys: key_store::torn(data_dir)?,
-        lost_after: accepted_loss::read(data_dir)?.map(|lost| lost.seq),
+        torn_keys: key_store::torn(&**disk)?,
+        lost_after: accepted_loss::read(&**disk)?.map(|lost| lost.seq),
         mark,
         files,
     })
 }
 
 /// Holds the files against their manifest, if nobody writes meanwhile.
-fn read_files(data_dir: &Path, head: Head, reader: &SqliteReader) -> Result<FilesRead, LogError> {
-    if let Some(holder) = lock::holder(data_dir)? {
+fn read_files(disk: &dyn Disk, head: Head, reader: &SqliteReader) -> Result<FilesRead, LogError> {
+    if let Some(holder) = lock::holder(disk)? {
         return Ok(FilesRead::Served(holder));
     }
-    let checked = manifest::check(data_dir, head, |seq| reader.hash_at(seq));
+    let checked = manifest::check(disk, head, |seq| reader.hash_at(seq));
     // Somebody may have started a server while we looked, and then the files moved on.
-    match (checked, lock::holder(data_dir)?) {
+    match (checked, lock::holder(disk)?) {
         (Err(_), Some(holder)) => Ok(FilesRead::Served(holder)),
         (checked, _) => checked.map(FilesRead::Checked),
     }

@@ -9,18 +9,14 @@
 mod marks;
 mod segment;
 
-use std::{
-    collections::VecDeque,
-    hash::BuildHasher as _,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{collections::VecDeque, hash::BuildHasher as _, io, sync::Arc};
 
 use foldhash::fast::FixedState;
 use protocol::{Key, Kind, Seq, UserId};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::{
+    disk::Disk,
     index::Index,
     keyring::Keyring,
     snapshot::{Saved, SectionReader, SectionWriter, Unsound},
@@ -102,7 +98,7 @@ pub struct KeyTable {
     /// The position of the first of them.
     fresh_from: Seq,
     /// Where runs go to files.
-    dir: Option<PathBuf>,
+    disk: Option<Arc<dyn Disk>>,
 }
 
 impl KeyTable {
@@ -120,7 +116,7 @@ impl KeyTable {
             seed,
             fresh: VecDeque::new(),
             fresh_from: Seq::START,
-            dir: None,
+            disk: None,
         }
     }
 
@@ -129,10 +125,10 @@ impl KeyTable {
     ///
     /// # Errors
     /// If no file can be made there.
-    pub fn spill_into(&mut self, dir: &Path) -> io::Result<()> {
-        self.dir = Some(dir.to_owned());
+    pub fn spill_into(&mut self, disk: &Arc<dyn Disk>) -> io::Result<()> {
+        self.disk = Some(Arc::clone(disk));
         let mut segments = self.segments.iter_mut();
-        segments.try_for_each(|segment| segment.spill_into(dir))
+        segments.try_for_each(|segment| segment.spill_into(&**disk))
     }
 
     /// Asks for the memory in which `key` is looked for.
@@ -203,8 +199,8 @@ impl KeyTable {
 
     fn begin_segment(&self, first: Seq) -> Segment {
         let mut segment = Segment::new(first, self.extent);
-        if let Some(dir) = &self.dir
-            && let Err(error) = segment.spill_into(dir)
+        if let Some(disk) = &self.disk
+            && let Err(error) = segment.spill_into(&**disk)
         {
             tracing::warn!(%error, "the disk takes no file for where keys were used; it stays in memory");
         }
@@ -261,8 +257,8 @@ impl Saved for KeyTable {
             // A snapshot is of what is durable.
             fresh: _,
             fresh_from: _,
-            // The directory is what the snapshot is in.
-            dir: _,
+            // The disk is that which the snapshot is on.
+            disk: _,
         } = self;
         out.u64(*seed);
         out.u64(self.witness());
@@ -339,6 +335,7 @@ impl KeyTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::MemoryDisk;
     use crate::{snapshot::tests::reloaded_into, spill_file::CHUNK_ROWS};
 
     fn key(number: u64) -> Key {
@@ -511,27 +508,29 @@ mod tests {
 
     #[test]
     fn it_does_not_matter_where_runs_are_kept() {
-        let dir = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let (len, first) = MORE;
         let mut early = KeyTable::with_extent(7, SMALL);
-        early.spill_into(dir.path()).unwrap();
+        early.spill_into(&disk).unwrap();
         check_kept(&filled(early, len), MORE);
         let mut late = filled(KeyTable::with_extent(7, SMALL), len);
-        late.spill_into(dir.path()).unwrap();
+        late.spill_into(&disk).unwrap();
         check_kept(&late, MORE);
         let more = len + 4_096;
         (len + 1..=more).for_each(|seq| late.insert(UserId(1), key(seq), used(seq)));
         late.settle(Seq(more));
         check_kept(&late, (more, first));
-        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+        assert_eq!(disk.list().unwrap().len(), 0);
     }
 
     #[test]
     fn a_disk_that_takes_no_file_takes_nothing_away() {
         let mut keys = KeyTable::with_extent(7, SMALL);
-        let dir = tempfile::tempdir().unwrap();
-        keys.spill_into(dir.path()).unwrap();
-        drop(dir);
+        let memory = MemoryDisk::new();
+        let disk: Arc<dyn Disk> = Arc::new(memory.clone());
+        keys.spill_into(&disk).unwrap();
+        memory.cut_at_sync(0);
+        disk.sync_dir().expect_err("the power is off");
         check_kept(&filled(keys, MORE.0), MORE);
     }
 
@@ -546,12 +545,12 @@ mod tests {
 
     #[test]
     fn a_table_comes_back_from_a_snapshot_wherever_its_runs_are() {
-        let dir = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let lens = [0, 5, 4_096, 16 * 4_096, 16 * 4_096 + 5].map(|len| (len, 1));
         for (len, first) in lens.into_iter().chain([MORE]) {
             let saved = filled(KeyTable::with_extent(7, SMALL), len);
             let mut empty = KeyTable::with_extent(8, SMALL);
-            empty.spill_into(dir.path()).unwrap();
+            empty.spill_into(&disk).unwrap();
             let mut keys = reloaded_into(&saved, empty);
             check_kept(&keys, (len, first));
             keys.insert(UserId(1), key(len + 1), used(len + 1));
@@ -576,9 +575,9 @@ mod tests {
 
     #[test]
     fn of_keys_that_were_never_used_few_look_as_if_they_were() {
-        let dir = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let mut keys = table();
-        keys.spill_into(dir.path()).unwrap();
+        keys.spill_into(&disk).unwrap();
         let len = 3 * u64::try_from(EXTENT.run).unwrap() + 500;
         let keys = filled(keys, len);
         let never = (len + 1..=2 * len).map(key);

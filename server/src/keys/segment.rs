@@ -6,12 +6,13 @@
 //! memory is a mark of each. So a log-structured merge tree works (O'Neil and others, 1996), but
 //! nothing is ever merged: what is old is forgotten. Deliberately absent: the keys.
 
-use std::{io, path::Path};
+use std::io;
 
 use protocol::Seq;
 
 use super::{Extent, marks::Marks};
 use crate::{
+    disk::Disk,
     index::{Index, SLOT_BYTES, TABLES, hash_of, place_of, split},
     snapshot::{SectionReader, SectionWriter, Unsound},
     spill_file::SpillFile,
@@ -43,12 +44,12 @@ impl Segment {
         }
     }
 
-    /// Has rows go to a file in this directory.
+    /// Has rows go to a file on this disk.
     ///
     /// # Errors
     /// If no file can be made there.
-    pub(super) fn spill_into(&mut self, dir: &Path) -> io::Result<()> {
-        self.rows.spill_into(dir)
+    pub(super) fn spill_into(&mut self, disk: &dyn Disk) -> io::Result<()> {
+        self.rows.spill_into(disk)
     }
 
     /// The position of the first.

@@ -7,13 +7,10 @@
 //! lowered, and goes when nobody lacks a key. It says where the log ended, as the line that stands in
 //! `head`, so it is of this log and of no other. Deliberately absent: deciding anything.
 
-use std::{
-    fs,
-    io::{self, ErrorKind},
-    path::Path,
-};
+use std::io;
 
-use super::{Head, LogError, database::write_private, watermark};
+use super::{Head, LogError, watermark};
+use crate::disk::Disk;
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "accepted-loss";
@@ -23,36 +20,29 @@ pub const FILE_NAME: &str = "accepted-loss";
 ///
 /// # Errors
 /// If there is a file and it cannot be read.
-pub fn read(data_dir: &Path) -> Result<Option<Head>, LogError> {
-    let path = data_dir.join(FILE_NAME);
-    match fs::read(&path) {
-        Ok(bytes) => Ok(watermark::parse(&bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(failed("read", &path, source)),
-    }
+pub fn read(disk: &dyn Disk) -> Result<Option<Head>, LogError> {
+    let bytes = disk.read(FILE_NAME);
+    let bytes = bytes.map_err(|source| failed("read", disk, source))?;
+    Ok(bytes.and_then(|bytes| watermark::parse(&bytes)))
 }
 
 /// Remembers, durably, that what stood behind `head` is given up.
-pub(super) fn write(data_dir: &Path, head: Head) -> Result<(), LogError> {
-    let path = data_dir.join(FILE_NAME);
+pub(super) fn write(disk: &dyn Disk, head: Head) -> Result<(), LogError> {
     let mut line = String::new();
     watermark::render(head, &mut line);
-    write_private(&path, line.as_bytes()).map_err(|source| failed("write", &path, source))
+    disk.replace(FILE_NAME, line.as_bytes())
+        .map_err(|source| failed("write", disk, source))
 }
 
 /// Forgets it and says whether there was something to forget.
-pub(super) fn remove(data_dir: &Path) -> Result<bool, LogError> {
-    let path = data_dir.join(FILE_NAME);
-    match fs::remove_file(&path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(source) => Err(failed("remove", &path, source)),
-    }
+pub(super) fn remove(disk: &dyn Disk) -> Result<bool, LogError> {
+    disk.remove(FILE_NAME)
+        .map_err(|source| failed("remove", disk, source))
 }
 
-fn failed(doing: &str, path: &Path, source: io::Error) -> LogError {
+fn failed(doing: &str, disk: &dyn Disk, source: io::Error) -> LogError {
     LogError::Io {
-        doing: format!("{doing} {}", path.display()),
+        doing: format!("{doing} {}", disk.path().join(FILE_NAME).display()),
         source,
     }
 }

@@ -5,11 +5,10 @@
 //! and the next commit tries again; but the write-ahead log grows until it succeeds, so it must be known.
 //! Deliberately absent: bringing the log to rest, which a stop does.
 
-use std::path::Path;
-
 use rusqlite::Connection;
 
 use super::{database::sqlite_error, disk_full::explain};
+use crate::disk::Disk;
 
 /// Pages in the write-ahead log before it is copied into the database and reused from its start:
 /// overwriting is twice as fast to sync as growing, so short is better than long.
@@ -26,7 +25,7 @@ pub struct Checkpoints {
 
 impl Checkpoints {
     /// Copies what waits, if it is enough.
-    pub(super) fn after_commit(&mut self, connection: &Connection, data_dir: &Path) {
+    pub(super) fn after_commit(&mut self, connection: &Connection, disk: &dyn Disk) {
         match copy_if_due(connection) {
             Ok(false) => {}
             Ok(true) => {
@@ -44,7 +43,7 @@ impl Checkpoints {
                 // The first, second, fourth: often enough to be seen, too seldom to fill a disk.
                 if self.failed_in_a_row.is_power_of_two() {
                     let doing = "copy the write-ahead log into the database".to_owned();
-                    let error = explain(sqlite_error(doing, source), data_dir);
+                    let error = explain(sqlite_error(doing, source), disk);
                     tracing::warn!(
                         %error,
                         failed = self.failed_in_a_row,

@@ -5,16 +5,18 @@
 //! Deliberately absent: records.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, ErrorKind, Write as _},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{DirBuilder, File},
+    io::{self, ErrorKind},
+    os::unix::fs::DirBuilderExt as _,
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi, types::FromSql};
 
 use super::{Durability, LogError};
+use crate::disk::{Access, Disk, RealDisk};
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "events.sqlite";
@@ -59,8 +61,8 @@ const FOR_WRITING: OpenFlags =
 
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// Makes the data directory if there is none, and its name durable.
-pub(crate) fn create_data_dir(data_dir: &Path) -> Result<(), LogError> {
+/// The data directory at this path; it is made if there is none, and its name durable.
+pub(crate) fn create_data_dir(data_dir: &Path) -> Result<Arc<dyn Disk>, LogError> {
     let failed = |source| io_error("create the data directory", data_dir, source);
     // What is there already needs no sync, and its parent may be nothing that we can read.
     let is_new = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
@@ -80,9 +82,12 @@ pub(crate) fn create_data_dir(data_dir: &Path) -> Result<(), LogError> {
     }
     for dir in new {
         let parent = dir.parent().filter(|dir| *dir != Path::new(""));
-        sync_data_dir(parent.unwrap_or(Path::new(".")))?;
+        let parent = parent.unwrap_or(Path::new("."));
+        File::open(parent)
+            .and_then(|dir| dir.sync_all())
+            .map_err(|source| io_error("sync the data directory", parent, source))?;
     }
-    Ok(())
+    Ok(RealDisk::at(data_dir))
 }
 
 fn is_no_directory(error: &io::Error) -> bool {
@@ -93,32 +98,9 @@ fn is_no_directory(error: &io::Error) -> bool {
 }
 
 /// Makes the names in the data directory durable: a synced file nobody can find is lost as well.
-pub(crate) fn sync_data_dir(data_dir: &Path) -> Result<(), LogError> {
-    sync_dir(data_dir).map_err(|source| io_error("sync the data directory", data_dir, source))
-}
-
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir).and_then(|dir| dir.sync_all())
-}
-
-/// Writes a file that only this user may read, in the place of what is there, all of it or nothing:
-/// when it returns, it and its name are durable, and a crash before that leaves what was there.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let part = path.with_added_extension("part");
-    // One that a crash left may have another mode.
-    match fs::remove_file(&part) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&part, path)?;
-    sync_dir(path.parent().unwrap_or(Path::new(".")))
+pub(crate) fn sync_data_dir(disk: &dyn Disk) -> Result<(), LogError> {
+    disk.sync_dir()
+        .map_err(|source| io_error("sync the data directory", disk.path(), source))
 }
 
 /// Whether there is no database yet: a start that was killed while it made one leaves an empty file,
@@ -126,29 +108,26 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// If that cannot be found out.
-pub(super) fn is_missing(data_dir: &Path) -> Result<bool, LogError> {
+pub(super) fn is_missing(disk: &dyn Disk) -> Result<bool, LogError> {
     let len = |name: &str| {
-        let path = data_dir.join(name);
-        match fs::metadata(&path) {
-            Ok(file) => Ok(file.len()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
-            Err(source) => Err(io_error("look at", &path, source)),
-        }
+        let len = disk.len_of(name);
+        len.map(Option::unwrap_or_default)
+            .map_err(|source| io_error("look at", &disk.path().join(name), source))
     };
     Ok(len(FILE_NAME)? == 0 || len(JOURNAL_FILE_NAME)? != 0)
 }
 
 /// The connection that writes, to a database that exists from now on.
 pub(super) fn open_for_writing(
-    data_dir: &Path,
+    disk: &dyn Disk,
     durability: Durability,
 ) -> Result<Connection, LogError> {
     check_sqlite_version()?;
-    let path = data_dir.join(FILE_NAME);
-    if !path.exists() {
-        create(data_dir, &path)?;
+    let path = disk.path().join(FILE_NAME);
+    if !matches!(disk.stat(FILE_NAME), Ok(Some(_))) {
+        create(disk, &path)?;
     }
-    let connection = connect(&path, FOR_WRITING)?;
+    let connection = connect(disk, FILE_NAME, FOR_WRITING)?;
     // Versions before this one could die and leave a file with nothing in it.
     if is_blank(&connection, &path)? {
         create_schema(&connection).map_err(|source| failed("create", &path, source))?;
@@ -162,11 +141,11 @@ pub(super) fn open_for_writing(
 }
 
 /// A connection that cannot write, to a database that exists.
-pub(super) fn open_for_reading(data_dir: &Path) -> Result<Connection, LogError> {
+pub(super) fn open_for_reading(disk: &dyn Disk) -> Result<Connection, LogError> {
     check_sqlite_version()?;
-    let path = data_dir.join(FILE_NAME);
+    let path = disk.path().join(FILE_NAME);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = connect(&path, flags)?;
+    let connection = connect(disk, FILE_NAME, flags)?;
     if matches!(is_blank(&connection, &path), Ok(true)) {
         return Err(begun(&path));
     }
@@ -186,28 +165,27 @@ fn check_sqlite_version() -> Result<(), LogError> {
 }
 
 /// Makes an empty log, which gets its name when it is whole: whoever dies before that leaves none.
-fn create(data_dir: &Path, path: &Path) -> Result<(), LogError> {
-    let part = data_dir.join(PART_FILE_NAME);
+fn create(disk: &dyn Disk, path: &Path) -> Result<(), LogError> {
+    let part = disk.path().join(PART_FILE_NAME);
     for left in ["", "-journal", "-wal", "-shm"] {
-        remove_left(&data_dir.join(format!("{PART_FILE_NAME}{left}")))?;
+        let left = format!("{PART_FILE_NAME}{left}");
+        disk.remove(&left)
+            .map_err(|source| io_error("remove", &disk.path().join(&left), source))?;
     }
-    create_private(&part)?;
-    let connection = connect(&part, FOR_WRITING)?;
+    // SQLite would create the file with the umask's mode; the log holds password hashes. Its -wal and
+    // -shm files take the mode of the database.
+    disk.open(PART_FILE_NAME, Access::CreateNew)
+        .map_err(|source| io_error("open the log", &part, source))?;
+    let connection = connect(disk, PART_FILE_NAME, FOR_WRITING)?;
     create_schema(&connection).map_err(|source| failed("create", &part, source))?;
     // Said in the file, so that nobody ever finds it with a journal that must be rolled back.
     set(&connection, "journal_mode", "WAL", &"wal".to_owned())?;
     connection
         .close()
         .map_err(|(_, source)| failed("create", &part, source))?;
-    fs::rename(&part, path).map_err(|source| io_error("create", path, source))?;
-    sync_data_dir(data_dir)
-}
-
-fn remove_left(path: &Path) -> Result<(), LogError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error("remove", path, error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
+    disk.rename(PART_FILE_NAME, FILE_NAME)
+        .map_err(|source| io_error("create", path, source))?;
+    sync_data_dir(disk)
 }
 
 /// A log that a version before this one was making when it died, in which nothing can have been.
@@ -218,31 +196,23 @@ fn begun(path: &Path) -> LogError {
     ))
 }
 
-// SQLite would create the file with the umask's mode; the log holds password hashes. Its -wal and
-// -shm files take the mode of the database.
-fn create_private(path: &Path) -> Result<(), LogError> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
-        .map_err(|source| io_error("open the log", path, source))
-}
-
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, LogError> {
-    Connection::open_with_flags(path, flags).map_err(|source| failed("open", path, source))
+fn connect(disk: &dyn Disk, name: &str, flags: OpenFlags) -> Result<Connection, LogError> {
+    let path = disk.path().join(name);
+    let connected = match disk.vfs() {
+        Some(vfs) => Connection::open_with_flags_and_vfs(&path, flags, vfs),
+        None => Connection::open_with_flags(&path, flags),
+    };
+    connected.map_err(|source| failed("open", &path, source))
 }
 
 /// A copy that was cut short looks like a shorter log.
-pub(super) fn check_finished(data_dir: &Path) -> Result<(), LogError> {
-    if !data_dir.join(UNFINISHED_FILE).exists() {
+pub(super) fn check_finished(disk: &dyn Disk) -> Result<(), LogError> {
+    if !matches!(disk.stat(UNFINISHED_FILE), Ok(Some(_))) {
         return Ok(());
     }
     Err(LogError::Foreign(format!(
         "{} is an unfinished copy: a backup, restore or import into it was cut short; remove the directory and copy again",
-        data_dir.display()
+        disk.path().display()
     )))
 }
 

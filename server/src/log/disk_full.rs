@@ -4,12 +4,7 @@
 //! An error of SQLite or of the system goes in; one that says what a person can do comes out, if it
 //! is of these. Deliberately absent: trying again.
 
-use std::{
-    fs,
-    io::{self, ErrorKind},
-    os::unix::fs::FileExt as _,
-    path::Path,
-};
+use std::io::{self, ErrorKind};
 
 use rusqlite::ffi;
 
@@ -17,6 +12,7 @@ use super::{
     LogError,
     database::{FILE_NAME, PAGE_BYTES, WAL_FILE_NAME},
 };
+use crate::disk::Disk;
 
 /// What SQLite says when a write fails for whatever reason but a full disk: a file that may not grow, a
 /// quota, or a disk that fails. Which, it keeps to itself.
@@ -37,18 +33,18 @@ enum Cause {
 }
 
 /// `error`, said so that whoever reads it can mend it.
-pub(super) fn explain(error: LogError, data_dir: &Path) -> LogError {
+pub(super) fn explain(error: LogError, disk: &dyn Disk) -> LogError {
     let what = error.to_string();
-    let data_dir = data_dir.to_owned();
-    match cause(&error, &data_dir) {
+    let data_dir = disk.path().to_owned();
+    match cause(&error, disk) {
         Some(Cause::NoRoom) => LogError::NoRoom {
             what,
-            free_bytes: free_bytes(&data_dir),
+            free_bytes: free_bytes(disk),
             data_dir,
         },
         Some(Cause::DiskFails) => LogError::DiskFails {
             what,
-            free_bytes: free_bytes(&data_dir),
+            free_bytes: free_bytes(disk),
             data_dir,
         },
         None if is_not_allowed(&error) => LogError::NotWritable { what, data_dir },
@@ -56,11 +52,11 @@ pub(super) fn explain(error: LogError, data_dir: &Path) -> LogError {
     }
 }
 
-fn cause(error: &LogError, data_dir: &Path) -> Option<Cause> {
+fn cause(error: &LogError, disk: &dyn Disk) -> Option<Cause> {
     match error {
         LogError::Sqlite { source, .. } => match source.sqlite_error()?.extended_code {
             ffi::SQLITE_FULL => Some(Cause::NoRoom),
-            code if WRITE_FAILED.contains(&code) => match probe(data_dir) {
+            code if WRITE_FAILED.contains(&code) => match probe(disk) {
                 Err(error) if is_no_room(&error) => Some(Cause::NoRoom),
                 Ok(()) | Err(_) => Some(Cause::DiskFails),
             },
@@ -92,11 +88,11 @@ fn is_failing(error: &io::Error) -> bool {
 
 /// Writes what SQLite could not: a page where the longer one of its files ends, in a file without a
 /// name.
-fn probe(data_dir: &Path) -> io::Result<()> {
-    let len = |name| fs::metadata(data_dir.join(name)).map_or(0, |file| file.len());
+fn probe(disk: &dyn Disk) -> io::Result<()> {
+    let len = |name| disk.len_of(name).ok().flatten().unwrap_or(0);
     let end = len(FILE_NAME).max(len(WAL_FILE_NAME));
     let page = vec![1; usize::try_from(PAGE_BYTES).unwrap_or(usize::MAX)];
-    tempfile::tempfile_in(data_dir)?.write_all_at(&page, end)
+    disk.open_unnamed()?.write_at(&page, end)
 }
 
 fn is_not_allowed(error: &LogError) -> bool {
@@ -120,17 +116,17 @@ fn is_not_allowed(error: &LogError) -> bool {
 }
 
 /// What is free for this user on the disk; 0 if that cannot be found out.
-fn free_bytes(data_dir: &Path) -> u64 {
-    rustix::fs::statvfs(data_dir).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+fn free_bytes(disk: &dyn Disk) -> u64 {
+    disk.free_bytes().unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::MemoryDisk;
 
     fn told(error: LogError) -> String {
-        let dir = tempfile::tempdir().unwrap();
-        explain(error, dir.path()).to_string()
+        explain(error, &MemoryDisk::new()).to_string()
     }
 
     fn sqlite(code: i32) -> LogError {

@@ -24,6 +24,7 @@ use super::{
     manifest::{self, Vouched},
     replay, watermark,
 };
+use crate::disk::RealDisk;
 
 /// Erased of two pages and more.
 const RECORDS: u64 = 90;
@@ -34,7 +35,7 @@ const COVERED: [&str; 4] = ["events.sqlite", "head", "people.keys", "secret"];
 fn every_flipped_bit_of_a_log_at_rest_is_found() {
     let dir = log_at_rest();
     let head = SqliteReader::open(dir.path()).unwrap().head().unwrap();
-    let look = || manifest::check(dir.path(), head, |_seq| Ok(None));
+    let look = || manifest::check(&*RealDisk::at(dir.path()), head, |_seq| Ok(None));
     assert!(matches!(look(), Ok(Vouched::Whole { files: 4, .. })));
     for name in COVERED.into_iter().chain([manifest::FILE_NAME]) {
         for_each_flip(dir.path(), name, |at, bit| {
@@ -48,8 +49,10 @@ fn every_flipped_bit_of_a_log_at_rest_is_found() {
 fn a_covered_file_that_is_longer_shorter_or_gone_is_found() {
     let dir = log_at_rest();
     let head = SqliteReader::open(dir.path()).unwrap().head().unwrap();
-    let look =
-        || manifest::check(dir.path(), head, |_seq| Ok(None)).map_err(|error| error.to_string());
+    let look = || {
+        manifest::check(&*RealDisk::at(dir.path()), head, |_seq| Ok(None))
+            .map_err(|error| error.to_string())
+    };
     for name in COVERED {
         let path = dir.path().join(name);
         let whole = fs::read(&path).unwrap();
@@ -92,7 +95,7 @@ fn a_flipped_bit_of_a_log_that_was_killed_is_found_or_changes_nothing_that_is_re
 
 /// Everything that a start reads, checked as it checks it.
 fn read(dir: &Path) -> Result<(Head, Vec<OwnedRecord>), LogError> {
-    let mark = watermark::read(dir)?;
+    let mark = watermark::read(&*RealDisk::at(dir))?;
     let mut reader = SqliteReader::open(dir)?;
     let mut records = Vec::new();
     let head = replay(&mut reader, Head::default(), &mut |row| {

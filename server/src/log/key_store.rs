@@ -20,10 +20,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    fs::{self, File, OpenOptions},
-    io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -31,7 +28,10 @@ use protocol::{Seq, UserId};
 use zeroize::Zeroizing;
 
 use super::{LogError, database::sync_data_dir};
-use crate::engine::BATCH_LEN_MAX;
+use crate::{
+    disk::{Access, Disk, DiskFile},
+    engine::BATCH_LEN_MAX,
+};
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "people.keys";
@@ -93,12 +93,12 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Looks at the file of this data directory; there need be none.
+    /// Looks at the file on this disk; there need be none.
     ///
     /// # Errors
     /// If there is one and it cannot be read.
-    pub(crate) fn read(data_dir: &Path) -> Result<Self, LogError> {
-        let bytes = contents(&data_dir.join(FILE_NAME))?;
+    pub(crate) fn read(disk: &dyn Disk) -> Result<Self, LogError> {
+        let bytes = contents(disk)?;
         let (mut found, mut torn) = (Vec::new(), Vec::new());
         for (slot, bytes) in (0..).zip(bytes.chunks(SLOT_BYTES)) {
             match read_slot(bytes) {
@@ -165,7 +165,7 @@ impl Found {
 /// The file, open for writing.
 #[derive(Debug)]
 pub(super) struct KeyStore {
-    file: File,
+    file: Box<dyn DiskFile>,
     path: PathBuf,
     /// Where each key is.
     slots: BTreeMap<UserId, Vec<u64>>,
@@ -176,21 +176,16 @@ pub(super) struct KeyStore {
 impl KeyStore {
     /// Opens the file, or makes it, beside a log that ends at `head`. Keys of people whom that has are
     /// committed, whatever a crash left of saying so.
-    pub(super) fn open(data_dir: &Path, head: Seq) -> Result<Self, LogError> {
-        let path = data_dir.join(FILE_NAME);
-        let is_new = !path.exists();
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|source| failed("open", &path, source))?;
+    pub(super) fn open(disk: &dyn Disk, head: Seq) -> Result<Self, LogError> {
+        let path = disk.path().join(FILE_NAME);
+        let opened = disk
+            .stat(FILE_NAME)
+            .and_then(|there| Ok((there.is_none(), disk.open(FILE_NAME, Access::Create)?)));
+        let (is_new, file) = opened.map_err(|source| failed("open", &path, source))?;
         if is_new {
-            sync_data_dir(data_dir)?;
+            sync_data_dir(disk)?;
         }
-        let Keys { found, torn, end } = Keys::read(data_dir)?;
+        let Keys { found, torn, end } = Keys::read(disk)?;
         let mut slots = BTreeMap::<UserId, Vec<u64>>::new();
         for key in &found {
             slots.entry(key.user).or_default().push(key.slot);
@@ -279,20 +274,20 @@ impl KeyStore {
         let wide = |bytes: usize| u64::try_from(bytes).expect("at most 64");
         let at = slot * wide(SLOT_BYTES) + wide(within);
         self.file
-            .write_all_at(bytes, at)
+            .write_at(bytes, at)
             .map_err(|source| failed("write", &self.path, source))
     }
 
     fn sync(&self) -> Result<(), LogError> {
         self.file
-            .sync_data()
+            .sync()
             .map_err(|source| failed("sync", &self.path, source))
     }
 }
 
-/// Every key in the file of this data directory; none if there is no such file.
-pub(super) fn read(data_dir: &Path) -> Result<Vec<PersonKey>, LogError> {
-    let bytes = contents(&data_dir.join(FILE_NAME))?;
+/// Every key in the file on this disk; none if there is no such file.
+pub(super) fn read(disk: &dyn Disk) -> Result<Vec<PersonKey>, LogError> {
+    let bytes = contents(disk)?;
     Ok(bytes
         .chunks_exact(SLOT_BYTES)
         .filter_map(read_slot)
@@ -303,8 +298,8 @@ pub(super) fn read(data_dir: &Path) -> Result<Vec<PersonKey>, LogError> {
 ///
 /// # Errors
 /// If the file cannot be read.
-pub fn torn(data_dir: &Path) -> Result<usize, LogError> {
-    let bytes = contents(&data_dir.join(FILE_NAME))?;
+pub fn torn(disk: &dyn Disk) -> Result<usize, LogError> {
+    let bytes = contents(disk)?;
     let is_torn = |slot: &&[u8]| !is_empty(slot) && !is_as_written(slot);
     Ok(bytes.chunks(SLOT_BYTES).filter(is_torn).count())
 }
@@ -324,12 +319,10 @@ fn is_empty(slot: &[u8]) -> bool {
     slot.iter().all(|byte| *byte == 0)
 }
 
-fn contents(path: &Path) -> Result<Zeroizing<Vec<u8>>, LogError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Zeroizing::new(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Zeroizing::default()),
-        Err(source) => Err(failed("read", path, source)),
-    }
+fn contents(disk: &dyn Disk) -> Result<Zeroizing<Vec<u8>>, LogError> {
+    let bytes = disk.read(FILE_NAME);
+    let bytes = bytes.map_err(|source| failed("read", &disk.path().join(FILE_NAME), source))?;
+    Ok(Zeroizing::new(bytes.unwrap_or_default()))
 }
 
 fn slot_of(key: &PersonKey, uncommitted: Option<Seq>) -> Zeroizing<[u8; SLOT_BYTES]> {
@@ -396,6 +389,7 @@ fn failed(doing: &str, path: &Path, source: io::Error) -> LogError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::MemoryDisk;
 
     fn key(user: u64) -> PersonKey {
         let byte = u8::try_from(user).unwrap();
@@ -405,64 +399,71 @@ mod tests {
         }
     }
 
-    fn open(dir: &Path) -> Result<KeyStore, LogError> {
-        KeyStore::open(dir, Seq(9))
+    fn open(disk: &dyn Disk) -> Result<KeyStore, LogError> {
+        KeyStore::open(disk, Seq(9))
+    }
+
+    fn bytes_of(disk: &dyn Disk) -> Vec<u8> {
+        disk.read(FILE_NAME).unwrap().unwrap()
+    }
+
+    fn put(disk: &dyn Disk, bytes: &[u8]) {
+        disk.replace(FILE_NAME, bytes).unwrap();
     }
 
     #[test]
     fn keys_stay_until_they_are_destroyed_and_then_no_byte_of_them_does() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(read(dir.path()).unwrap().is_empty());
-        let mut file = open(dir.path()).unwrap();
+        let disk = MemoryDisk::new();
+        assert!(read(&disk).unwrap().is_empty());
+        let mut file = open(&disk).unwrap();
         file.add(&[key(1), key(2)]).unwrap();
         file.add(&[key(3)]).unwrap();
-        assert_eq!(read(dir.path()).unwrap(), [key(1), key(2), key(3)]);
-        let mut file = open(dir.path()).unwrap();
+        assert_eq!(read(&disk).unwrap(), [key(1), key(2), key(3)]);
+        let mut file = open(&disk).unwrap();
         file.destroy(&[UserId(2), UserId(9)]).unwrap();
         file.add(&[key(4)]).unwrap();
-        assert_eq!(read(dir.path()).unwrap(), [key(1), key(3), key(4)]);
-        let bytes = fs::read(dir.path().join(FILE_NAME)).unwrap();
+        assert_eq!(read(&disk).unwrap(), [key(1), key(3), key(4)]);
+        let bytes = bytes_of(&disk);
         assert_eq!(bytes.len(), 4 * SLOT_BYTES);
         assert!(!bytes.windows(4).any(|window| window == [2; 4]));
     }
 
     #[test]
     fn a_torn_slot_is_no_key_and_is_not_in_the_way() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(FILE_NAME);
-        let mut file = open(dir.path()).unwrap();
+        let disk = MemoryDisk::new();
+        let mut file = open(&disk).unwrap();
         file.add(&[key(1), key(2)]).unwrap();
-        let whole = fs::read(&path).unwrap();
+        let whole = bytes_of(&disk);
         for len in SLOT_BYTES..2 * SLOT_BYTES - 8 {
-            fs::write(&path, &whole[..len]).unwrap();
-            assert_eq!(read(dir.path()).unwrap(), [key(1)], "cut at {len}");
-            let mut file = open(dir.path()).unwrap();
+            put(&disk, &whole[..len]);
+            assert_eq!(read(&disk).unwrap(), [key(1)], "cut at {len}");
+            let mut file = open(&disk).unwrap();
             file.add(&[key(3)]).unwrap();
-            assert_eq!(read(dir.path()).unwrap(), [key(1), key(3)], "cut at {len}");
+            assert_eq!(read(&disk).unwrap(), [key(1), key(3)], "cut at {len}");
         }
     }
 
     #[test]
     fn a_person_with_two_keys_loses_both() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut file = open(dir.path()).unwrap();
+        let disk = MemoryDisk::new();
+        let mut file = open(&disk).unwrap();
         file.add(&[key(1), key(1)]).unwrap();
-        let mut file = open(dir.path()).unwrap();
+        let mut file = open(&disk).unwrap();
         assert_eq!(file.destroyed(), 0);
         file.destroy(&[UserId(1)]).unwrap();
         assert_eq!(file.destroyed(), 2, "and both are counted");
-        let bytes = fs::read(dir.path().join(FILE_NAME)).unwrap();
+        let bytes = bytes_of(&disk);
         assert!(bytes.iter().all(|byte| *byte == 0));
-        assert_eq!(open(dir.path()).unwrap().destroyed(), 2);
+        assert_eq!(open(&disk).unwrap().destroyed(), 2);
     }
 
     /// What is found in a file with this key, written for the batch at `first` and the tail changed.
     fn found(user: u64, first: Option<u64>, spoil: impl FnOnce(&mut [u8])) -> Keys {
-        let dir = tempfile::tempdir().unwrap();
+        let disk = MemoryDisk::new();
         let mut slot = slot_of(&key(user), first.map(Seq));
         spoil(&mut slot[TAIL_AT..]);
-        fs::write(dir.path().join(FILE_NAME), *slot).unwrap();
-        Keys::read(dir.path()).unwrap()
+        put(&disk, &*slot);
+        Keys::read(&disk).unwrap()
     }
 
     #[test]
@@ -490,39 +491,39 @@ mod tests {
 
     #[test]
     fn a_key_is_committed_with_its_batch_or_by_the_next_process() {
-        let dir = tempfile::tempdir().unwrap();
+        let disk = MemoryDisk::new();
         let at_rest = |keys: &[PersonKey]| {
             let slots = keys.iter().map(|key| slot_of(key, None).to_vec());
             slots.collect::<Vec<_>>().concat()
         };
-        let bytes = || fs::read(dir.path().join(FILE_NAME)).unwrap();
-        let mut file = open(dir.path()).unwrap();
+        let bytes = || bytes_of(&disk);
+        let mut file = open(&disk).unwrap();
         file.add_uncommitted(&[key(1), key(2)], Seq(1)).unwrap();
         assert_ne!(bytes(), at_rest(&[key(1), key(2)]));
-        assert_eq!(torn(dir.path()).unwrap(), 0);
+        assert_eq!(torn(&disk).unwrap(), 0);
         file.commit(&[key(1), key(2)]).unwrap();
         assert_eq!(bytes(), at_rest(&[key(1), key(2)]));
         file.add_uncommitted(&[key(3)], Seq(3)).unwrap();
-        drop(KeyStore::open(dir.path(), Seq(2)).unwrap());
+        drop(KeyStore::open(&disk, Seq(2)).unwrap());
         assert_ne!(
             bytes(),
             at_rest(&[key(1), key(2), key(3)]),
             "no such person"
         );
-        drop(KeyStore::open(dir.path(), Seq(3)).unwrap());
+        drop(KeyStore::open(&disk, Seq(3)).unwrap());
         assert_eq!(bytes(), at_rest(&[key(1), key(2), key(3)]));
     }
 
     #[test]
     fn every_byte_that_says_whether_a_key_is_committed_counts() {
-        let dir = tempfile::tempdir().unwrap();
+        let disk = MemoryDisk::new();
         for first in [None, Some(Seq(4))] {
             for bit in TAIL_AT * 8..SLOT_BYTES * 8 {
                 let mut slot = slot_of(&key(5), first);
                 slot[bit / 8] ^= 1 << (bit % 8);
-                fs::write(dir.path().join(FILE_NAME), *slot).unwrap();
-                assert_eq!(torn(dir.path()).unwrap(), 1, "{first:?}, bit {bit}");
-                assert_eq!(read(dir.path()).unwrap(), [key(5)], "the key is there");
+                put(&disk, &*slot);
+                assert_eq!(torn(&disk).unwrap(), 1, "{first:?}, bit {bit}");
+                assert_eq!(read(&disk).unwrap(), [key(5)], "the key is there");
             }
         }
     }

@@ -6,18 +6,14 @@
 //! Deliberately absent: readers, which need no lock.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, ErrorKind, Read as _, Seek as _, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt},
-    path::{Path, PathBuf},
+    io::{self, ErrorKind, Read as _},
+    sync::Arc,
 };
 
-use rustix::{
-    fs::{FlockOperation, flock},
-    process::{Pid, test_kill_process},
-};
+use rustix::process::{Pid, test_kill_process};
 
 use super::LogError;
+use crate::disk::{Access, Disk, DiskFile, FileReader, Lock};
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "lock";
@@ -25,33 +21,33 @@ pub const FILE_NAME: &str = "lock";
 /// The right to write in a data directory, until it is dropped.
 #[derive(Debug)]
 pub struct DataLock {
-    file: File,
-    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    disk: Arc<dyn Disk>,
     /// The file was not there before and says nothing yet.
     is_trace: bool,
 }
 
 impl DataLock {
-    /// Takes the lock of `data_dir`. What the file says stays until [`DataLock::sign`].
+    /// Takes the lock of the directory on `disk`. What the file says stays until [`DataLock::sign`].
     ///
     /// # Errors
     /// If another process holds it, which is named, or the directory cannot be written.
-    pub fn take(data_dir: &Path) -> Result<Self, LogError> {
-        let path = data_dir.join(FILE_NAME);
+    pub fn take(disk: &Arc<dyn Disk>) -> Result<Self, LogError> {
         loop {
-            let is_trace = !path.exists();
-            let mut file = open(&path).map_err(|source| LogError::NotWritable {
+            let is_trace = !matches!(disk.stat(FILE_NAME), Ok(Some(_)));
+            let opened = disk.open(FILE_NAME, Access::Create);
+            let file = opened.map_err(|source| LogError::NotWritable {
                 what: format!("write in the data directory: {source}"),
-                data_dir: data_dir.to_owned(),
+                data_dir: disk.path().to_owned(),
             })?;
-            if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                return Err(refused(&mut file, data_dir, error));
+            if !try_lock(&*file, &**disk, Lock::Exclusive)? {
+                return Err(held(&*file, &**disk));
             }
             // Whoever made it may have removed it between the two, and a third one made another.
-            if is_at(&file, &path) {
+            if is_at(&*file, &**disk) {
                 return Ok(Self {
                     file,
-                    path,
+                    disk: Arc::clone(disk),
                     is_trace,
                 });
             }
@@ -64,8 +60,11 @@ impl DataLock {
     /// If it cannot be written.
     pub fn sign(&mut self) -> Result<(), LogError> {
         self.is_trace = false;
-        sign(&mut self.file).map_err(|source| LogError::Io {
-            doing: format!("write the lock file {}", self.path.display()),
+        sign(&*self.file).map_err(|source| LogError::Io {
+            doing: format!(
+                "write the lock file {}",
+                self.disk.path().join(FILE_NAME).display()
+            ),
             source,
         })
     }
@@ -74,25 +73,14 @@ impl DataLock {
 impl Drop for DataLock {
     fn drop(&mut self) {
         if self.is_trace {
-            let _it_does_no_harm = fs::remove_file(&self.path);
+            let _it_does_no_harm = self.disk.remove(FILE_NAME);
         }
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-}
-
-fn is_at(file: &File, path: &Path) -> bool {
-    let place = |of: fs::Metadata| (of.dev(), of.ino());
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(ours), Ok(there)) => place(ours) == place(there),
+fn is_at(file: &dyn DiskFile, disk: &dyn Disk) -> bool {
+    match (file.stat(), disk.stat(FILE_NAME)) {
+        (Ok(ours), Ok(Some(there))) => ours.id == there.id,
         (Ok(_) | Err(_), _) => false,
     }
 }
@@ -101,42 +89,43 @@ fn is_at(file: &File, path: &Path) -> bool {
 ///
 /// # Errors
 /// If that cannot be found out.
-pub fn holder(data_dir: &Path) -> Result<Option<String>, LogError> {
-    let mut file = match File::open(data_dir.join(FILE_NAME)) {
+pub fn holder(disk: &dyn Disk) -> Result<Option<String>, LogError> {
+    let file = match disk.open(FILE_NAME, Access::Read) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(source) => {
             return Err(LogError::Io {
-                doing: format!("open the lock file in {}", data_dir.display()),
+                doing: format!("open the lock file in {}", disk.path().display()),
                 source,
             });
         }
     };
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(None),
-        Err(error) => match refused(&mut file, data_dir, error) {
-            LogError::Locked { holder, .. } => Ok(Some(holder)),
-            other => Err(other),
-        },
+    let is_free = try_lock(&*file, disk, Lock::Shared)?;
+    Ok((!is_free).then(|| holder_in(&*file)))
+}
+
+fn try_lock(file: &dyn DiskFile, disk: &dyn Disk, lock: Lock) -> Result<bool, LogError> {
+    file.lock(lock).map_err(|source| LogError::Io {
+        doing: format!("lock the data directory {}", disk.path().display()),
+        source,
+    })
+}
+
+fn held(file: &dyn DiskFile, disk: &dyn Disk) -> LogError {
+    LogError::Locked {
+        data_dir: disk.path().to_owned(),
+        holder: holder_in(file),
     }
 }
 
-fn refused(file: &mut File, data_dir: &Path, error: rustix::io::Errno) -> LogError {
-    if error != rustix::io::Errno::WOULDBLOCK {
-        return LogError::Io {
-            doing: format!("lock the data directory {}", data_dir.display()),
-            source: error.into(),
-        };
-    }
+fn holder_in(file: &dyn DiskFile) -> String {
     let mut holder = String::new();
     // A holder that has not signed yet is still a holder, and what stands there is of the one before.
-    if file.read_to_string(&mut holder).is_err() || !is_alive(holder.trim()) {
-        "unknown".clone_into(&mut holder);
+    let read = FileReader::new(file).read_to_string(&mut holder);
+    if read.is_err() || !is_alive(holder.trim()) {
+        return "unknown".to_owned();
     }
-    LogError::Locked {
-        data_dir: data_dir.to_owned(),
-        holder: holder.trim().to_owned(),
-    }
+    holder.trim().to_owned()
 }
 
 fn is_alive(holder: &str) -> bool {
@@ -145,8 +134,7 @@ fn is_alive(holder: &str) -> bool {
     pid.is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
 }
 
-fn sign(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
-    file.rewind()?;
-    writeln!(file, "{}", std::process::id())
+fn sign(file: &dyn DiskFile) -> io::Result<()> {
+    file.truncate(0)?;
+    file.write_at(format!("{}\n", std::process::id()).as_bytes(), 0)
 }

@@ -8,11 +8,7 @@
 //! what it was. Deliberately absent: a manifest of a log that is being written, and of one that was
 //! killed: the chain of hashes, SQLite's own checks and the mark have to do there.
 
-use std::{
-    fs::{self, File},
-    io::{self, ErrorKind},
-    path::Path,
-};
+use std::io::{self, ErrorKind};
 
 use blake3::Hasher;
 use protocol::{ChainHash, Seq, hex};
@@ -20,15 +16,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Head, LogError,
-    database::{self, sync_data_dir, write_private},
+    database::{self, sync_data_dir},
     key_store, watermark,
 };
+use crate::disk::{Access, Disk, DiskFile, FileReader};
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "manifest.json";
-
-/// Where it is written until it is whole.
-const PART_FILE_NAME: &str = "manifest.json.part";
 
 /// The version of the file.
 const VERSION: u32 = 1;
@@ -95,15 +89,15 @@ pub enum Vouched {
 ///
 /// # Errors
 /// If a file cannot be read, or the manifest not be written.
-pub(super) fn write(data_dir: &Path, head: Head, bytes_max: u64) -> Result<(), LogError> {
-    let path = data_dir.join(database::FILE_NAME);
-    let metadata = fs::metadata(&path).map_err(|source| failed("look at", &path, source))?;
-    if bytes_max < metadata.len() {
+pub(super) fn write(disk: &dyn Disk, head: Head, bytes_max: u64) -> Result<(), LogError> {
+    let len = disk.len_of(database::FILE_NAME);
+    let len = len.map_err(|source| failed("look at", disk, database::FILE_NAME, source))?;
+    if len.is_some_and(|len| bytes_max < len) {
         return Ok(());
     }
     let mut files = Vec::new();
     for name in COVERED {
-        files.extend(read_entry(data_dir, name)?);
+        files.extend(read_entry(disk, name)?);
     }
     let manifest = Manifest {
         stampede: VERSION,
@@ -111,37 +105,33 @@ pub(super) fn write(data_dir: &Path, head: Head, bytes_max: u64) -> Result<(), L
         hash: head.hash.to_string(),
         files,
     };
-    let part = data_dir.join(PART_FILE_NAME);
-    write_private(&part, render(manifest).as_bytes())
-        .and_then(|()| fs::rename(&part, data_dir.join(FILE_NAME)))
-        .map_err(|source| failed("write", &part, source))?;
-    sync_data_dir(data_dir)
+    disk.replace(FILE_NAME, render(manifest).as_bytes())
+        .map_err(|source| failed("write", disk, FILE_NAME, source))
 }
 
 /// Removes the manifest before the files it speaks of change. Durable on return.
 ///
 /// # Errors
 /// If there is one that cannot be removed.
-pub(super) fn remove(data_dir: &Path) -> Result<(), LogError> {
-    let path = data_dir.join(FILE_NAME);
-    match fs::remove_file(&path) {
-        Ok(()) => sync_data_dir(data_dir),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(failed("remove", &path, source)),
+pub(super) fn remove(disk: &dyn Disk) -> Result<(), LogError> {
+    match disk.remove(FILE_NAME) {
+        Ok(true) => sync_data_dir(disk),
+        Ok(false) => Ok(()),
+        Err(source) => Err(failed("remove", disk, FILE_NAME, source)),
     }
 }
 
-/// Holds the files of `data_dir`, which nobody may be writing, against its manifest. `head` is where
+/// Holds the files on `disk`, which nobody may be writing, against its manifest. `head` is where
 /// the log ends, and `hash_at` knows the hashes of its records.
 ///
 /// # Errors
 /// If a file is not what it was, the log ends before the manifest, or the manifest was altered.
 pub fn check(
-    data_dir: &Path,
+    disk: &dyn Disk,
     head: Head,
     hash_at: impl FnOnce(Seq) -> Result<Option<ChainHash>, LogError>,
 ) -> Result<Vouched, LogError> {
-    let Some(manifest) = read(data_dir)? else {
+    let Some(manifest) = read(disk)? else {
         return Ok(Vouched::Missing);
     };
     let seq = Seq(manifest.seq);
@@ -150,7 +140,7 @@ pub fn check(
     }
     let mut bytes = 0;
     for then in &manifest.files {
-        let now = read_entry(data_dir, &then.name)?;
+        let now = read_entry(disk, &then.name)?;
         match now {
             Some(now) if now == *then => bytes += now.bytes,
             Some(now) => return Err(altered(then, &now)),
@@ -184,12 +174,11 @@ fn altered(then: &Entry, now: &Entry) -> LogError {
     ))
 }
 
-fn read(data_dir: &Path) -> Result<Option<Manifest>, LogError> {
-    let path = data_dir.join(FILE_NAME);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(failed("read", &path, source)),
+fn read(disk: &dyn Disk) -> Result<Option<Manifest>, LogError> {
+    let bytes = disk.read(FILE_NAME);
+    let bytes = bytes.map_err(|source| failed("read", disk, FILE_NAME, source))?;
+    let Some(bytes) = bytes else {
+        return Ok(None);
     };
     let sealed: Option<Sealed> = serde_json::from_slice(&bytes).ok();
     match sealed.map(|sealed| sealed.manifest) {
@@ -197,7 +186,7 @@ fn read(data_dir: &Path) -> Result<Option<Manifest>, LogError> {
         Some(manifest) if render(manifest.clone()).as_bytes() == bytes => Ok(Some(manifest)),
         Some(manifest) if manifest.stampede != VERSION => Err(LogError::Foreign(format!(
             "{} is of version {} and this program reads {VERSION}; use the version that wrote it",
-            path.display(),
+            disk.path().join(FILE_NAME).display(),
             manifest.stampede
         ))),
         Some(_) | None => Err(LogError::Damaged(format!(
@@ -217,28 +206,27 @@ fn render(manifest: Manifest) -> String {
     text
 }
 
-/// A file of the data directory as it is now, if it is there.
-fn read_entry(data_dir: &Path, name: &str) -> Result<Option<Entry>, LogError> {
-    let path = data_dir.join(name);
-    let hash = |file: File| {
+/// A file as it is now, if it is there.
+fn read_entry(disk: &dyn Disk, name: &str) -> Result<Option<Entry>, LogError> {
+    let hash = |file: Box<dyn DiskFile>| {
         let mut hasher = Hasher::new();
-        hasher.update_reader(file)?;
+        hasher.update_reader(FileReader::new(&*file))?;
         Ok((hasher.count(), hasher.finalize()))
     };
-    match File::open(&path).and_then(hash) {
+    match disk.open(name, Access::Read).and_then(hash) {
         Ok((bytes, hash)) => Ok(Some(Entry {
             name: name.to_owned(),
             bytes,
             blake3: hex::render(hash.as_bytes()),
         })),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(failed("read", &path, source)),
+        Err(source) => Err(failed("read", disk, name, source)),
     }
 }
 
-fn failed(doing: &str, path: &Path, source: io::Error) -> LogError {
+fn failed(doing: &str, disk: &dyn Disk, name: &str, source: io::Error) -> LogError {
     LogError::Io {
-        doing: format!("{doing} {}", path.display()),
+        doing: format!("{doing} {}", disk.path().join(name).display()),
         source,
     }
 }

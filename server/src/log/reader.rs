@@ -3,10 +3,7 @@
 //! Its own connection, which cannot write. Rows are lent to the visitor straight from SQLite's
 //! pages: nothing is copied or allocated for a row. Deliberately absent: trust, see `replay.rs`.
 
-use std::{
-    ops::ControlFlow,
-    path::{Path, PathBuf},
-};
+use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use protocol::{ChainHash, Key, Kind, Record, Seq, UserId};
 use rusqlite::{Connection, types::FromSqlError};
@@ -16,6 +13,7 @@ use super::{
     database::{check_finished, open_for_reading, sqlite_error},
     key_store,
 };
+use crate::disk::{Disk, RealDisk};
 
 /// Rows read in one transaction. An open reading transaction keeps the write-ahead log from being
 /// reused, so a long walk over a live log must let go now and then; the log only grows, so nothing
@@ -29,7 +27,7 @@ const SELECT: &str = "SELECT seq, recorded_at, actor, key, kind, schema, codec, 
 #[derive(Debug)]
 pub struct SqliteReader {
     connection: Connection,
-    data_dir: PathBuf,
+    disk: Arc<dyn Disk>,
 }
 
 impl SqliteReader {
@@ -38,15 +36,23 @@ impl SqliteReader {
     /// # Errors
     /// If there is none, or it is not ours.
     pub fn open(data_dir: &Path) -> Result<Self, LogError> {
-        check_finished(data_dir)?;
-        Self::open_unfinished(data_dir)
+        Self::open_on(&RealDisk::at(data_dir))
+    }
+
+    /// The same of the data directory on this disk.
+    ///
+    /// # Errors
+    /// As [`SqliteReader::open`].
+    pub fn open_on(disk: &Arc<dyn Disk>) -> Result<Self, LogError> {
+        check_finished(&**disk)?;
+        Self::open_unfinished(disk)
     }
 
     /// The same of a copy that is being made.
-    pub(crate) fn open_unfinished(data_dir: &Path) -> Result<Self, LogError> {
+    pub(crate) fn open_unfinished(disk: &Arc<dyn Disk>) -> Result<Self, LogError> {
         Ok(Self {
-            connection: open_for_reading(data_dir)?,
-            data_dir: data_dir.to_owned(),
+            connection: open_for_reading(&**disk)?,
+            disk: Arc::clone(disk),
         })
     }
 
@@ -113,7 +119,7 @@ impl LogReader for SqliteReader {
     }
 
     fn keys(&mut self) -> Result<Vec<PersonKey>, LogError> {
-        key_store::read(&self.data_dir)
+        key_store::read(&*self.disk)
     }
 }
 

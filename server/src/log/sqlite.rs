@@ -7,7 +7,7 @@
 //! tried again, because nobody knows how much of it the disk has. Deliberately absent: reading
 //! (`reader.rs`), setting up (`database.rs`), checking the chain (`replay.rs`).
 
-use std::path::{Path, PathBuf};
+use std::{path::Path, sync::Arc};
 
 use protocol::{ChainHash, Seq, UserId};
 use rusqlite::{CachedStatement, Connection};
@@ -24,7 +24,10 @@ use super::{
     reader::{SqliteReader, sql_seq},
     watermark::{self, MarkRead, Watermark},
 };
-use crate::belonging;
+use crate::{
+    belonging,
+    disk::{Disk, RealDisk},
+};
 
 /// Rows in one INSERT. Measured with `benches/append.rs`: in batches of a thousand, 32 are 8 %
 /// faster than one at a time, and 64 no faster than 32.
@@ -79,7 +82,7 @@ pub struct SqliteLog {
     mark: Watermark,
     people: KeyStore,
     head: Head,
-    data_dir: PathBuf,
+    disk: Arc<dyn Disk>,
     mark_read: MarkRead,
     checkpoints: Checkpoints,
     /// Where the log ended when a loss was accepted that is not over.
@@ -94,7 +97,7 @@ pub struct SqliteLog {
 /// none, nothing in it was changed, and nothing is if this is dropped.
 #[derive(Debug)]
 pub struct Examined {
-    data_dir: PathBuf,
+    disk: Arc<dyn Disk>,
     durability: Durability,
     head: Head,
     mark_read: MarkRead,
@@ -146,7 +149,7 @@ impl Examined {
     /// # Errors
     /// If it cannot be opened.
     pub fn reader(&self) -> Result<SqliteReader, LogError> {
-        SqliteReader::open_unfinished(&self.data_dir)
+        SqliteReader::open_unfinished(&self.disk)
     }
 
     /// Opens it for writing: from here on the directory changes.
@@ -154,34 +157,34 @@ impl Examined {
     /// # Errors
     /// If it cannot be written.
     pub fn open(self) -> Result<SqliteLog, LogError> {
-        let data_dir = self.data_dir.clone();
-        self.try_open().map_err(|error| explain(error, &data_dir))
+        let disk = Arc::clone(&self.disk);
+        self.try_open().map_err(|error| explain(error, &*disk))
     }
 
     fn try_open(self) -> Result<SqliteLog, LogError> {
         let Self {
-            data_dir,
+            disk,
             head,
             mut lock,
             ..
         } = self;
         lock.sign()?;
         // The first write to what it covers comes behind this.
-        manifest::remove(&data_dir)?;
-        let connection = open_for_writing(&data_dir, self.durability)?;
+        manifest::remove(&*disk)?;
+        let connection = open_for_writing(&*disk, self.durability)?;
         if self.is_accepted_now {
             // Durable before the mark is lowered, behind which nothing looks lost.
-            accepted_loss::write(&data_dir, head)?;
+            accepted_loss::write(&*disk, head)?;
         }
-        let mark = Watermark::open(&data_dir, head)?;
-        let people = KeyStore::open(&data_dir, head.seq)?;
-        sync_data_dir(&data_dir)?;
+        let mark = Watermark::open(&*disk, head)?;
+        let people = KeyStore::open(&*disk, head.seq)?;
+        sync_data_dir(&*disk)?;
         Ok(SqliteLog {
             connection,
             mark,
             people,
             head,
-            data_dir,
+            disk,
             mark_read: self.mark_read,
             lost_after: self.lost_after,
             checkpoints: Checkpoints::default(),
@@ -203,8 +206,20 @@ impl SqliteLog {
     /// that were, or the log shorter than its high-water mark or its keys say (unless the loss is
     /// accepted).
     pub fn examine(data_dir: &Path, options: SqliteOptions) -> Result<Examined, LogError> {
-        let examined = check_finished(data_dir).and_then(|()| try_examine(data_dir, options));
-        examined.map_err(|error| explain(error, data_dir))
+        let disk = RealDisk::at(data_dir);
+        check_finished(&*disk)
+            .and_then(|()| create_data_dir(data_dir))
+            .map_err(|error| explain(error, &*disk))?;
+        Self::examine_on(&disk, options)
+    }
+
+    /// The same of the data directory on this disk, which is there.
+    ///
+    /// # Errors
+    /// As [`SqliteLog::examine`].
+    pub fn examine_on(disk: &Arc<dyn Disk>, options: SqliteOptions) -> Result<Examined, LogError> {
+        let examined = check_finished(&**disk).and_then(|()| try_examine(disk, options));
+        examined.map_err(|error| explain(error, &**disk))
     }
 
     /// [`SqliteLog::examine`], [`Examined::check_keys`] and [`Examined::open`] in one.
@@ -219,12 +234,12 @@ impl SqliteLog {
 
     /// The same of a copy that is being made.
     pub(crate) fn open_unfinished(
-        data_dir: &Path,
+        disk: &Arc<dyn Disk>,
         options: SqliteOptions,
     ) -> Result<Self, LogError> {
-        let examined = try_examine(data_dir, options);
+        let examined = try_examine(disk, options);
         examined
-            .map_err(|error| explain(error, data_dir))
+            .map_err(|error| explain(error, &**disk))
             .and_then(Examined::open)
     }
 
@@ -241,7 +256,7 @@ impl SqliteLog {
     /// If they cannot be made durable.
     pub fn keep_keys(&mut self, keys: &[PersonKey]) -> Result<(), LogError> {
         let kept = self.people.add(keys);
-        kept.map_err(|error| explain(error, &self.data_dir))
+        kept.map_err(|error| explain(error, &*self.disk))
     }
 
     fn try_append(&mut self, batch: &Batch, head: Head) -> Result<(), LogError> {
@@ -254,8 +269,7 @@ impl SqliteLog {
         self.people.commit(batch.joining())?;
         // A crash in between leaves keys of people whom the log says are erased: the same.
         self.people.destroy(batch.leaving())?;
-        self.checkpoints
-            .after_commit(&self.connection, &self.data_dir);
+        self.checkpoints.after_commit(&self.connection, &*self.disk);
         Ok(())
     }
 
@@ -280,7 +294,7 @@ impl SqliteLog {
         Err(LogError::Damaged(format!(
             "seq {} would have been stored at {last}: somebody else changed the log while it was served; stop the server before touching {}",
             head.seq,
-            self.data_dir.display()
+            self.disk.path().display()
         )))
     }
 
@@ -311,10 +325,10 @@ impl SqliteLog {
     /// # Errors
     /// As that.
     pub fn close_as_copy(self) -> Result<(), LogError> {
-        let (data_dir, head) = (self.data_dir.clone(), self.head);
+        let (disk, head) = (Arc::clone(&self.disk), self.head);
         self.try_close()
-            .and_then(|_lock| manifest::write(&data_dir, head, u64::MAX))
-            .map_err(|error| explain(error, &data_dir))
+            .and_then(|_lock| manifest::write(&*disk, head, u64::MAX))
+            .map_err(|error| explain(error, &*disk))
     }
 
     /// Brings the log to rest. The directory stays ours for as long as what is returned is held.
@@ -336,7 +350,7 @@ impl SqliteLog {
             .map_err(|source| sqlite_error("checkpoint the log".to_owned(), source))?;
         if busy {
             return Err(LogError::Busy {
-                data_dir: self.data_dir.clone(),
+                data_dir: self.disk.path().to_owned(),
             });
         }
         Ok(())
@@ -354,7 +368,7 @@ impl EventLog for SqliteLog {
             return Ok(());
         };
         self.try_append(batch, head)
-            .map_err(|error| explain(error, &self.data_dir))
+            .map_err(|error| explain(error, &*self.disk))
     }
 
     fn destroy_keys(&mut self, people: &[UserId]) -> Result<(), LogError> {
@@ -370,8 +384,8 @@ impl EventLog for SqliteLog {
 
     fn end_loss(&mut self) -> Result<(), LogError> {
         self.lost_after = None;
-        if accepted_loss::remove(&self.data_dir)? {
-            sync_data_dir(&self.data_dir)?;
+        if accepted_loss::remove(&*self.disk)? {
+            sync_data_dir(&*self.disk)?;
         }
         Ok(())
     }
@@ -381,43 +395,41 @@ impl EventLog for SqliteLog {
     }
 
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
-        Ok(Box::new(SqliteReader::open(&self.data_dir)?))
+        Ok(Box::new(SqliteReader::open_on(&self.disk)?))
     }
 
     fn close(self: Box<Self>) -> Result<(), LogError> {
-        let (data_dir, head) = (self.data_dir.clone(), self.head);
-        let _lock = self
-            .try_close()
-            .map_err(|error| explain(error, &data_dir))?;
+        let (disk, head) = (Arc::clone(&self.disk), self.head);
+        let _lock = self.try_close().map_err(|error| explain(error, &*disk))?;
         // The log is at rest without it: `log verify` says what is not covered then.
-        if let Err(error) = manifest::write(&data_dir, head, manifest::AT_CLOSE_BYTES_MAX) {
+        if let Err(error) = manifest::write(&*disk, head, manifest::AT_CLOSE_BYTES_MAX) {
             tracing::warn!(%error, "the log came to rest, and its manifest could not be written");
         }
         Ok(())
     }
 }
 
-fn try_examine(data_dir: &Path, options: SqliteOptions) -> Result<Examined, LogError> {
-    create_data_dir(data_dir)?;
-    let lock = DataLock::take(data_dir)?;
-    if is_missing(data_dir)? {
+fn try_examine(disk: &Arc<dyn Disk>, options: SqliteOptions) -> Result<Examined, LogError> {
+    let lock = DataLock::take(disk)?;
+    let (shared, disk) = (disk, &**disk);
+    if is_missing(disk)? {
         if options.accept_loss_after != Some(Seq::START) {
-            belonging::check_fresh(data_dir)?;
+            belonging::check_fresh(shared)?;
         }
-        drop(open_for_writing(data_dir, options.durability)?);
+        drop(open_for_writing(disk, options.durability)?);
         // Found again before anything that belongs to it is.
-        sync_data_dir(data_dir)?;
+        sync_data_dir(disk)?;
     }
-    let keys = Keys::read(data_dir)?;
-    let reader = SqliteReader::open_unfinished(data_dir)?;
+    let keys = Keys::read(disk)?;
+    let reader = SqliteReader::open_unfinished(shared)?;
     let head = reader.head()?;
-    let mark_read = watermark::read(data_dir)?;
+    let mark_read = watermark::read(disk)?;
     let marked = mark_read.check(head, |seq| reader.hash_at(seq));
-    let lost_after = lost_after(data_dir, head, marked, options.accept_loss_after, |seq| {
+    let lost_after = lost_after(disk, head, marked, options.accept_loss_after, |seq| {
         reader.hash_at(seq)
     })?;
     Ok(Examined {
-        data_dir: data_dir.to_owned(),
+        disk: Arc::clone(shared),
         durability: options.durability,
         head,
         mark_read,
@@ -432,13 +444,13 @@ fn try_examine(data_dir: &Path, options: SqliteOptions) -> Result<Examined, LogE
 /// or before a start that was cut short; nothing if nobody did. A loss of another length is another
 /// loss, which nobody has seen yet.
 fn lost_after(
-    data_dir: &Path,
+    disk: &dyn Disk,
     head: Head,
     marked: Result<(), LogError>,
     after: Option<Seq>,
     hash_at: impl FnOnce(Seq) -> Result<Option<ChainHash>, LogError>,
 ) -> Result<Option<Seq>, LogError> {
-    let before = match accepted_loss::read(data_dir)? {
+    let before = match accepted_loss::read(disk)? {
         Some(lost) if lost == head || hash_at(lost.seq)? == Some(lost.hash) => Some(lost.seq),
         // There is none, or it is of another log.
         Some(_) | None => None,

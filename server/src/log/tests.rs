@@ -4,6 +4,7 @@ use std::{
     ops::ControlFlow,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use protocol::Seq;
@@ -17,6 +18,11 @@ use super::{
     replay, verify_chain,
     watermark::{self, MarkRead, Watermark},
 };
+use crate::disk::{Disk, RealDisk};
+
+fn on(dir: &TempDir) -> Arc<dyn Disk> {
+    RealDisk::at(dir.path())
+}
 
 const fn accepting_loss_after(seq: u64) -> SqliteOptions {
     SqliteOptions {
@@ -223,11 +229,11 @@ fn a_log_with_another_past_than_the_mark_is_refused() {
 fn an_older_mark_is_no_damage() {
     let dir = closed_log(30);
     let older = batch(Head::default(), 12).head().unwrap();
-    Watermark::open(dir.path(), older).unwrap();
+    Watermark::open(&*on(&dir), older).unwrap();
     let log = open(dir.path()).unwrap();
     assert_eq!(log.mark_read(), MarkRead::At(older));
     assert_eq!(
-        watermark::read(dir.path()).unwrap(),
+        watermark::read(&*on(&dir)).unwrap(),
         MarkRead::At(log.head())
     );
 }
@@ -245,7 +251,7 @@ fn an_unreadable_mark_is_not_believed() {
         let log = open(dir.path()).unwrap();
         assert_eq!(log.mark_read(), MarkRead::Unreadable);
         assert_eq!(
-            watermark::read(dir.path()).unwrap(),
+            watermark::read(&*on(&dir)).unwrap(),
             MarkRead::At(log.head())
         );
     }
@@ -275,7 +281,7 @@ fn a_batch_that_fails_half_way_leaves_no_trace() {
     assert_eq!(error.to_string(), "append up to seq 10: disk full");
     let reader = SqliteReader::open(dir.path()).unwrap();
     assert_eq!((log.head(), reader.head().unwrap()), (before, before));
-    assert_eq!(watermark::read(dir.path()).unwrap(), MarkRead::At(before));
+    assert_eq!(watermark::read(&*on(&dir)).unwrap(), MarkRead::At(before));
     drop(log);
     assert_eq!(open(dir.path()).unwrap().head(), before);
 }
@@ -376,23 +382,23 @@ fn only_the_owner_can_look_inside() {
 fn a_lock_says_who_writes_and_nothing_of_who_only_looked() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join(lock::FILE_NAME);
-    drop(DataLock::take(dir.path()).unwrap());
+    drop(DataLock::take(&on(&dir)).unwrap());
     assert!(!file.exists(), "it was not there before");
     // Whoever that was is long gone.
     let before = format!("{}\n", i32::MAX);
     std::fs::write(&file, &before).unwrap();
-    let mut held = DataLock::take(dir.path()).unwrap();
+    let mut held = DataLock::take(&on(&dir)).unwrap();
     assert_eq!(
-        lock::holder(dir.path()).unwrap().as_deref(),
+        lock::holder(&*on(&dir)).unwrap().as_deref(),
         Some("unknown")
     );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
     held.sign().unwrap();
     let holder = std::process::id().to_string();
-    assert_eq!(lock::holder(dir.path()).unwrap(), Some(holder));
+    assert_eq!(lock::holder(&*on(&dir)).unwrap(), Some(holder));
     drop(held);
     assert!(file.exists());
-    assert_eq!(lock::holder(dir.path()).unwrap(), None);
+    assert_eq!(lock::holder(&*on(&dir)).unwrap(), None);
 }
 
 #[test]

@@ -11,18 +11,13 @@
 //!
 //! Deliberately absent: whether a loss is accepted; that is decided where the log is opened.
 
-use std::{
-    fmt::Write as _,
-    fs::{self, File, OpenOptions},
-    io::{self, ErrorKind},
-    os::unix::fs::FileExt,
-    path::Path,
-};
+use std::{fmt::Write as _, io};
 
 use protocol::{ChainHash, Seq};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Head, LogError, database::write_private};
+use super::{Head, LogError};
+use crate::disk::{Access, Disk, DiskFile};
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "head";
@@ -79,27 +74,29 @@ impl MarkRead {
 /// The file, open for writing.
 #[derive(Debug)]
 pub struct Watermark {
-    file: File,
+    file: Box<dyn DiskFile>,
     line: String,
 }
 
 impl Watermark {
-    /// Opens the file of `data_dir`, which need not exist, and has it say `head`, durably.
+    /// Opens the file on `disk`, which need not exist, and has it say `head`, durably.
     ///
     /// # Errors
     /// If it can be neither opened nor created.
-    pub fn open(data_dir: &Path, head: Head) -> Result<Self, LogError> {
-        let path = data_dir.join(FILE_NAME);
+    pub fn open(disk: &dyn Disk, head: Head) -> Result<Self, LogError> {
         let failed = |source| LogError::Io {
-            doing: format!("open the high-water mark {}", path.display()),
+            doing: format!(
+                "open the high-water mark {}",
+                disk.path().join(FILE_NAME).display()
+            ),
             source,
         };
         let mut line = String::with_capacity(LINE_BYTES);
         render(head, &mut line);
-        if len_of(&path).map_err(failed)? != Some(LINE_LEN) {
-            write_private(&path, line.as_bytes()).map_err(failed)?;
+        if disk.len_of(FILE_NAME).map_err(failed)? != Some(LINE_LEN) {
+            disk.replace(FILE_NAME, line.as_bytes()).map_err(failed)?;
         }
-        let file = OpenOptions::new().write(true).open(&path).map_err(failed)?;
+        let file = disk.open(FILE_NAME, Access::Write).map_err(failed)?;
         let mut mark = Self { file, line };
         mark.write(head)?;
         mark.sync()?;
@@ -113,7 +110,7 @@ impl Watermark {
     pub fn write(&mut self, head: Head) -> Result<(), LogError> {
         render(head, &mut self.line);
         self.file
-            .write_all_at(self.line.as_bytes(), 0)
+            .write_at(self.line.as_bytes(), 0)
             .map_err(|source| failed("write", source))
     }
 
@@ -122,23 +119,23 @@ impl Watermark {
     /// # Errors
     /// If the disk refuses.
     pub fn sync(&self) -> Result<(), LogError> {
-        self.file
-            .sync_all()
-            .map_err(|source| failed("sync", source))
+        self.file.sync().map_err(|source| failed("sync", source))
     }
 }
 
-/// What the mark of `data_dir` says.
+/// What the mark on `disk` says.
 ///
 /// # Errors
 /// If there is a file and it cannot be read.
-pub fn read(data_dir: &Path) -> Result<MarkRead, LogError> {
-    let path = data_dir.join(FILE_NAME);
-    match fs::read(&path) {
-        Ok(bytes) => Ok(parse(&bytes).map_or(MarkRead::Unreadable, MarkRead::At)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(MarkRead::Missing),
+pub fn read(disk: &dyn Disk) -> Result<MarkRead, LogError> {
+    match disk.read(FILE_NAME) {
+        Ok(Some(bytes)) => Ok(parse(&bytes).map_or(MarkRead::Unreadable, MarkRead::At)),
+        Ok(None) => Ok(MarkRead::Missing),
         Err(source) => Err(LogError::Io {
-            doing: format!("read the high-water mark {}", path.display()),
+            doing: format!(
+                "read the high-water mark {}",
+                disk.path().join(FILE_NAME).display()
+            ),
             source,
         }),
     }
@@ -149,10 +146,12 @@ pub fn read(data_dir: &Path) -> Result<MarkRead, LogError> {
 ///
 /// # Errors
 /// If there is none, or a part of one: it was lost or copied half, and with it what it said.
-pub fn check_there(data_dir: &Path, head: Head) -> Result<(), LogError> {
-    let path = data_dir.join(FILE_NAME);
-    let len = len_of(&path).map_err(|source| LogError::Io {
-        doing: format!("look at the high-water mark {}", path.display()),
+pub fn check_there(disk: &dyn Disk, head: Head) -> Result<(), LogError> {
+    let len = disk.len_of(FILE_NAME).map_err(|source| LogError::Io {
+        doing: format!(
+            "look at the high-water mark {}",
+            disk.path().join(FILE_NAME).display()
+        ),
         source,
     })?;
     if head.seq == Seq::START || len == Some(LINE_LEN) {
@@ -165,14 +164,6 @@ pub fn check_there(data_dir: &Path, head: Head) -> Result<(), LogError> {
         "the file `{FILE_NAME}` beside the log, which says how long the log was, is {what}, so nobody would notice if acknowledged records behind seq {seq} were missing; put it back, or restore a backup; or, if the log is known to end at seq {seq}, start with --accept-loss-after {seq}",
         seq = head.seq
     )))
-}
-
-fn len_of(path: &Path) -> io::Result<Option<u64>> {
-    match fs::metadata(path) {
-        Ok(file) => Ok(Some(file.len())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(source),
-    }
 }
 
 fn failed(doing: &str, source: io::Error) -> LogError {

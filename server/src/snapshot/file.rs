@@ -5,10 +5,7 @@
 //! and copying them is what a start waits for. Deliberately absent: names of files, and which one.
 
 use std::{
-    fs::File,
-    io::{self, Seek as _, SeekFrom},
-    os::unix::fs::FileExt as _,
-    path::Path,
+    io,
     thread::{self, ScopedJoinHandle},
 };
 
@@ -17,7 +14,7 @@ use super::{
     header::{Header, PAGE_BYTES, Section},
     section::{IsGivenUp, SectionReader, SectionWriter},
 };
-use crate::{engine::Engine, keyring::Keyring};
+use crate::{disk::DiskFile, engine::Engine, keyring::Keyring};
 
 const SECTIONS_AT: u64 = 4_096;
 const _: () = assert!(PAGE_BYTES == 4_096);
@@ -34,18 +31,16 @@ pub struct Loaded {
 /// Writes the state of `engine`, which stands at its newest decided position. Not all of it is on
 /// disk then.
 pub(super) fn write(
-    file: &File,
+    file: &dyn DiskFile,
     engine: &Engine,
     is_given_up: IsGivenUp<'_>,
 ) -> io::Result<Header> {
-    file.set_len(0)?;
-    let mut place = file;
-    place.seek(SeekFrom::Start(SECTIONS_AT))?;
+    file.truncate(0)?;
     let head = engine.decided();
     let mut sections = Vec::new();
     let mut at = SECTIONS_AT;
     for (name, part) in engine.parts() {
-        let mut out = SectionWriter::new(file, name, head.hash, is_given_up);
+        let mut out = SectionWriter::new((file, at), name, head.hash, is_given_up);
         part.save(&mut out, engine.keyring());
         let length = out.finish()?;
         let name = name.to_owned();
@@ -59,7 +54,7 @@ pub(super) fn write(
         file_bytes: at,
         sections,
     };
-    file.write_all_at(&header.encode(), 0)?;
+    file.write_at(&header.encode(), 0)?;
     Ok(header)
 }
 
@@ -67,10 +62,9 @@ pub(super) fn write(
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn load(path: &Path, mut engine: Engine) -> Result<Loaded, Unsound> {
-    let file = File::open(path)?;
-    let header = read_header(&file)?;
-    load_parts(&mut engine, &file, &header)?;
+pub(super) fn load(file: &dyn DiskFile, mut engine: Engine) -> Result<Loaded, Unsound> {
+    let header = read_header(file)?;
+    load_parts(&mut engine, file, &header)?;
     engine.stand_at(header.head, header.recorded_at);
     let found = engine.state_hash().hash;
     // Whoever was erased since has no name any more, which the hash shows.
@@ -85,18 +79,17 @@ pub fn load(path: &Path, mut engine: Engine) -> Result<Loaded, Unsound> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn inspect(path: &Path) -> Result<Header, Unsound> {
-    let file = File::open(path)?;
-    let header = read_header(&file)?;
+pub(super) fn inspect(file: &dyn DiskFile) -> Result<Header, Unsound> {
+    let header = read_header(file)?;
     for section in &header.sections {
-        let mut reader = SectionReader::new(&file, section, header.head.hash);
+        let mut reader = SectionReader::new(file, section, header.head.hash);
         reader.skip_all()?;
         reader.finish()?;
     }
     Ok(header)
 }
 
-fn load_parts(engine: &mut Engine, file: &File, header: &Header) -> Result<(), Unsound> {
+fn load_parts(engine: &mut Engine, file: &dyn DiskFile, header: &Header) -> Result<(), Unsound> {
     let (parts, keyring) = engine.parts_mut();
     thread::scope(|scope| {
         let mut loading = Vec::new();
@@ -112,7 +105,7 @@ fn load_parts(engine: &mut Engine, file: &File, header: &Header) -> Result<(), U
 
 fn load_part(
     part: &mut dyn Saved,
-    file: &File,
+    file: &dyn DiskFile,
     (section, header): (&Section, &Header),
     keyring: &Keyring,
 ) -> Result<(), Unsound> {
@@ -128,8 +121,8 @@ fn join(loading: ScopedJoinHandle<'_, Result<(), Unsound>>) -> Result<(), Unsoun
 }
 
 /// The first page, and that the file ends where it says.
-fn read_header(file: &File) -> Result<Header, Unsound> {
-    let found = file.metadata()?.len();
+fn read_header(file: &dyn DiskFile) -> Result<Header, Unsound> {
+    let found = file.stat()?.len;
     let mut page = [0; PAGE_BYTES];
     if found < SECTIONS_AT {
         let expected = SECTIONS_AT;

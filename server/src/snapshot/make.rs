@@ -6,26 +6,27 @@
 //! takes. Deliberately absent: when to make one (`keeper`).
 
 use std::{
-    fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use protocol::{Seq, words::log::StateHash};
 use rand::{TryRng as _, rngs::SysRng};
-use rustix::fs::{FlockOperation, flock};
 
 use super::{
     Snapshots,
     error::SnapshotError,
     file,
     section::IsGivenUp,
-    store::{part_of, path_of},
+    store::{PART, name_of},
 };
 use crate::{
     belonging,
+    disk::{Access, Disk, DiskFile, Lock, RealDisk},
     engine::Engine,
     health::Progress,
     log::{Head, LogReader as _, SqliteReader, watermark},
@@ -78,18 +79,19 @@ pub fn make(making: &SnapshotRequest<'_>) -> Result<Snapshot, SnapshotError> {
         ..
     } = *making;
     // Before the log is read: a server may go on while we look, and the mark follows the log.
-    let mark = watermark::read(data_dir)?;
-    let mut reader = SqliteReader::open(data_dir)?;
-    let part = Part::take(data_dir)?;
+    let disk = RealDisk::at(data_dir);
+    let mark = watermark::read(&*disk)?;
+    let mut reader = SqliteReader::open_on(&disk)?;
+    let part = Part::take(&disk)?;
     // Before the keys: whoever is in the log by then has theirs in the file by now.
     let head = reader.head()?;
     mark.check(head, |seq| reader.hash_at(seq))?;
-    let snapshots = Snapshots::of(data_dir);
+    let snapshots = Snapshots::on(&disk);
     // Those of a longer log are not to be removed for one of a shorter.
     let listed = snapshots
         .list()
         .map_err(|source| failed(data_dir, source))?;
-    belonging::check_snapshots(&listed, head.seq)?;
+    belonging::check_snapshots(&snapshots, &listed, head.seq)?;
     let keys = reader.keys()?;
     // Keys are never made from it, since nobody joins here who has not joined; but tables are hashed
     // with what follows from it.
@@ -112,16 +114,16 @@ pub fn make(making: &SnapshotRequest<'_>) -> Result<Snapshot, SnapshotError> {
     let mut made = Snapshot {
         head,
         from: rebuilt.from,
-        path: path_of(data_dir, head.seq),
+        path: data_dir.join(name_of(head.seq)),
         bytes: 0,
         warnings: rebuilt.warnings,
     };
     if made.was_there() {
-        made.bytes = fs::metadata(&made.path).map_or(0, |file| file.len());
+        made.bytes = disk.len_of(&name_of(head.seq)).ok().flatten().unwrap_or(0);
         return Ok(made);
     }
     let is_given_up = || is_given_up.load(Ordering::Relaxed);
-    made.bytes = part.put_away(&rebuilt.engine, &made.path, &is_given_up)?;
+    made.bytes = part.put_away(&rebuilt.engine, &is_given_up)?;
     // Sound ones only: what is left of others would be told of at every start.
     let kept = snapshots.keep_only(&[head.seq, made.from]);
     kept.map_err(|source| failed(data_dir, source))?;
@@ -131,33 +133,27 @@ pub fn make(making: &SnapshotRequest<'_>) -> Result<Snapshot, SnapshotError> {
 /// The file to write to, which belongs to one process at a time. One that is left of a crash is
 /// written over; one that did not become a snapshot is removed.
 struct Part {
-    file: File,
-    path: PathBuf,
-    data_dir: PathBuf,
+    file: Box<dyn DiskFile>,
+    disk: Arc<dyn Disk>,
     is_renamed: bool,
 }
 
 impl Part {
-    fn take(data_dir: &Path) -> Result<Self, SnapshotError> {
-        let path = part_of(data_dir);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
+    fn take(disk: &Arc<dyn Disk>) -> Result<Self, SnapshotError> {
+        let path = disk.path().join(PART);
+        let file = disk
+            .open(PART, Access::Create)
             .map_err(|source| failed(&path, source))?;
-        let data_dir = data_dir.to_owned();
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self {
+        match file.lock(Lock::Exclusive) {
+            Ok(true) => Ok(Self {
                 file,
-                path,
-                data_dir,
+                disk: Arc::clone(disk),
                 is_renamed: false,
             }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(SnapshotError::Busy { data_dir }),
-            Err(error) => Err(failed(&path, error.into())),
+            Ok(false) => Err(SnapshotError::Busy {
+                data_dir: disk.path().to_owned(),
+            }),
+            Err(error) => Err(failed(&path, error)),
         }
     }
 
@@ -165,23 +161,24 @@ impl Part {
     fn put_away(
         mut self,
         engine: &Engine,
-        path: &Path,
         is_given_up: IsGivenUp<'_>,
     ) -> Result<u64, SnapshotError> {
-        let written = file::write(&self.file, engine, is_given_up)
-            .and_then(|header| self.file.sync_all().map(|()| header));
+        let written = file::write(&*self.file, engine, is_given_up)
+            .and_then(|header| self.file.sync().map(|()| header));
         let header = written.map_err(|source| {
             if is_given_up() {
                 SnapshotError::GivenUp
             } else {
-                failed(&self.path, source)
+                failed(&self.disk.path().join(PART), source)
             }
         })?;
-        fs::rename(&self.path, path).map_err(|source| failed(path, source))?;
+        let name = name_of(engine.decided().seq);
+        let path = self.disk.path().join(&name);
+        let renamed = self.disk.rename(PART, &name);
+        renamed.map_err(|source| failed(&path, source))?;
         self.is_renamed = true;
-        File::open(&self.data_dir)
-            .and_then(|dir| dir.sync_all())
-            .map_err(|source| failed(path, source))?;
+        let synced = self.disk.sync_dir();
+        synced.map_err(|source| failed(&path, source))?;
         Ok(header.file_bytes)
     }
 }
@@ -189,7 +186,7 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         if !self.is_renamed {
-            let _left_for_the_next_one = fs::remove_file(&self.path);
+            let _left_for_the_next_one = self.disk.remove(PART);
         }
     }
 }

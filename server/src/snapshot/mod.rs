@@ -27,7 +27,7 @@ mod thread;
 pub(crate) mod tests;
 
 pub use error::{SnapshotError, Unsound};
-pub use file::{Loaded, inspect, load};
+pub use file::Loaded;
 pub use header::{Header, LAYOUT};
 pub use make::{Snapshot, SnapshotRequest, make};
 pub use section::{SectionReader, SectionWriter};

@@ -12,16 +12,13 @@
 //! The checksum is BLAKE3 of section, number and block, keyed with the chain hash at the snapshot's
 //! position: a block of another place or another snapshot does not fit.
 
-use std::{
-    fs::File,
-    io::{self, Write as _},
-    os::unix::fs::FileExt as _,
-};
+use std::io;
 
 use blake3::{Hash, Hasher};
 use protocol::ChainHash;
 
 use super::{Unsound, header::Section};
+use crate::disk::DiskFile;
 
 /// Payload of a full block: large enough for hashing at full speed, and small enough to stay in the
 /// processor's cache between being checked and being used.
@@ -38,11 +35,13 @@ pub(super) type IsGivenUp<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// Fields go in. What fails is told when it is finished.
 pub struct SectionWriter<'a> {
-    file: &'a File,
+    file: &'a dyn DiskFile,
     is_given_up: IsGivenUp<'a>,
     checksum: Checksum,
     /// Length, payload so far.
     block: Vec<u8>,
+    /// Where in the file it begins.
+    at: u64,
     written: u64,
     unsynced: usize,
     failure: Option<io::Error>,
@@ -58,9 +57,9 @@ impl std::fmt::Debug for SectionWriter<'_> {
 }
 
 impl<'a> SectionWriter<'a> {
-    /// Writes the section of this name from where `file` stands.
+    /// Writes the section of this name from `at` on.
     pub(super) fn new(
-        file: &'a File,
+        (file, at): (&'a dyn DiskFile, u64),
         name: &str,
         key: ChainHash,
         is_given_up: IsGivenUp<'a>,
@@ -72,6 +71,7 @@ impl<'a> SectionWriter<'a> {
             is_given_up,
             checksum: Checksum::new(name, key),
             block,
+            at,
             written: 0,
             unsynced: 0,
             failure: None,
@@ -160,13 +160,12 @@ impl<'a> SectionWriter<'a> {
         self.block[..LENGTH_BYTES].copy_from_slice(&payload.to_le_bytes());
         let checksum = self.checksum.of_next(&self.block);
         self.block.extend_from_slice(checksum.as_bytes());
-        let mut file = self.file;
-        file.write_all(&self.block)?;
+        self.file.write_at(&self.block, self.at + self.written)?;
         self.written += u64::try_from(self.block.len()).expect("a block is short");
         self.unsynced += self.block.len();
         if UNSYNCED_BYTES_MAX <= self.unsynced {
             self.unsynced = 0;
-            self.file.sync_data()?;
+            self.file.sync()?;
         }
         Ok(())
     }
@@ -186,7 +185,7 @@ impl<'a> SectionWriter<'a> {
 /// Fields come out.
 #[derive(Debug)]
 pub struct SectionReader<'a> {
-    file: &'a File,
+    file: &'a dyn DiskFile,
     name: String,
     checksum: Checksum,
     /// Where the next block is.
@@ -198,7 +197,7 @@ pub struct SectionReader<'a> {
 }
 
 impl<'a> SectionReader<'a> {
-    pub(super) fn new(file: &'a File, section: &Section, key: ChainHash) -> Self {
+    pub(super) fn new(file: &'a dyn DiskFile, section: &Section, key: ChainHash) -> Self {
         Self {
             file,
             name: section.name.clone(),

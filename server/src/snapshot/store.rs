@@ -4,23 +4,34 @@
 //! is in them.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use protocol::Seq;
+
+use super::{
+    Unsound,
+    file::{self, Loaded},
+    header::Header,
+};
+use crate::{
+    disk::{Access, Disk, DiskFile, RealDisk},
+    engine::Engine,
+};
 
 /// How the names begin.
 const PREFIX: &str = "snapshot-";
 /// As many as 2^64 has, so that names sort as positions do.
 const DIGITS: usize = 20;
 /// The one that is being made.
-const PART: &str = "snapshot.part";
+pub(super) const PART: &str = "snapshot.part";
 
 /// Where snapshots are.
 #[derive(Debug, Clone)]
 pub struct Snapshots {
-    data_dir: Option<PathBuf>,
+    disk: Option<Arc<dyn Disk>>,
 }
 
 /// A file that is named like a snapshot.
@@ -36,20 +47,26 @@ impl Snapshots {
     /// Those of a data directory.
     #[must_use]
     pub fn of(data_dir: &Path) -> Self {
+        Self::on(&RealDisk::at(data_dir))
+    }
+
+    /// Those of the data directory on this disk.
+    #[must_use]
+    pub fn on(disk: &Arc<dyn Disk>) -> Self {
         Self {
-            data_dir: Some(data_dir.to_owned()),
+            disk: Some(Arc::clone(disk)),
         }
     }
 
     /// None at all: every state is replayed from the beginning.
     #[must_use]
     pub const fn none() -> Self {
-        Self { data_dir: None }
+        Self { disk: None }
     }
 
-    /// The data directory, if there is one.
-    pub(crate) fn data_dir(&self) -> Option<&Path> {
-        self.data_dir.as_deref()
+    /// Where they are, if there are any.
+    pub(crate) fn disk(&self) -> Option<&Arc<dyn Disk>> {
+        self.disk.as_ref()
     }
 
     /// Every snapshot, sound or not, newest first.
@@ -57,14 +74,13 @@ impl Snapshots {
     /// # Errors
     /// If the directory cannot be read.
     pub fn list(&self) -> io::Result<Vec<Listed>> {
-        let Some(data_dir) = &self.data_dir else {
+        let Some(disk) = &self.disk else {
             return Ok(Vec::new());
         };
         let mut listed = Vec::new();
-        for entry in fs::read_dir(data_dir)? {
-            let entry = entry?;
-            if let Some(seq) = entry.file_name().to_str().and_then(seq_of) {
-                let path = entry.path();
+        for name in disk.list()? {
+            if let Some(seq) = seq_of(&name) {
+                let path = disk.path().join(name);
                 listed.push(Listed { seq, path });
             }
         }
@@ -75,22 +91,48 @@ impl Snapshots {
     /// Removes every snapshot but those at these positions.
     pub(crate) fn keep_only(&self, kept: &[Seq]) -> io::Result<()> {
         for listed in self.list()? {
-            if !kept.contains(&listed.seq) {
-                fs::remove_file(listed.path)?;
+            if let Some(disk) = &self.disk
+                && !kept.contains(&listed.seq)
+            {
+                disk.remove(&listed.name())?;
             }
         }
         Ok(())
     }
+
+    /// The state of the snapshot at this position, in an engine that knows nothing yet but the keys of
+    /// people.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn load(&self, seq: Seq, engine: Engine) -> Result<Loaded, Unsound> {
+        file::load(&*self.open(seq)?, engine)
+    }
+
+    /// What the snapshot at this position says of itself, after every byte of it was checked.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn inspect(&self, seq: Seq) -> Result<Header, Unsound> {
+        file::inspect(&*self.open(seq)?)
+    }
+
+    fn open(&self, seq: Seq) -> io::Result<Box<dyn DiskFile>> {
+        let disk = self.disk.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        disk.open(&name_of(seq), Access::Read)
+    }
 }
 
-/// Where the snapshot at this position is.
-pub(super) fn path_of(data_dir: &Path, seq: Seq) -> PathBuf {
-    data_dir.join(format!("{PREFIX}{:0DIGITS$}", seq.0))
+impl Listed {
+    /// The name of the file.
+    pub(crate) fn name(&self) -> String {
+        name_of(self.seq)
+    }
 }
 
-/// Where a snapshot is while it is written.
-pub(super) fn part_of(data_dir: &Path) -> PathBuf {
-    data_dir.join(PART)
+/// How the snapshot at this position is called.
+pub(super) fn name_of(seq: Seq) -> String {
+    format!("{PREFIX}{:0DIGITS$}", seq.0)
 }
 
 fn seq_of(name: &str) -> Option<Seq> {

@@ -6,7 +6,7 @@
 
 use std::{io, path::Path};
 
-use super::{Header, Listed, Snapshots, Unsound, inspect};
+use super::{Header, Listed, Snapshots, Unsound};
 use crate::log::{LogError, SqliteReader};
 
 /// A snapshot that was looked at.
@@ -24,12 +24,13 @@ pub struct Surveyed {
 /// If the directory or the log cannot be read.
 pub fn survey(data_dir: &Path) -> Result<Vec<Surveyed>, LogError> {
     let reader = SqliteReader::open(data_dir)?;
-    let listed = Snapshots::of(data_dir)
+    let snapshots = Snapshots::of(data_dir);
+    let listed = snapshots
         .list()
         .map_err(|source| unread(data_dir, source))?;
     let mut surveyed = Vec::new();
     for listed in listed {
-        let found = match inspect(&listed.path) {
+        let found = match snapshots.inspect(listed.seq) {
             Ok(header) if reader.hash_at(header.head.seq)? == Some(header.head.hash) => Ok(header),
             Ok(header) => Err(Unsound::OtherPast {
                 seq: header.head.seq,

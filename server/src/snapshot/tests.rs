@@ -20,12 +20,11 @@ use protocol::{
 use tempfile::TempDir;
 
 use super::{
-    LAYOUT, Saved, SectionReader, SectionWriter, Snapshot, SnapshotError, SnapshotRequest,
-    Snapshots, Unsound,
-    file::{self, inspect, load},
+    Header, LAYOUT, Loaded, Saved, SectionReader, SectionWriter, Snapshot, SnapshotError,
+    SnapshotRequest, Snapshots, Unsound, file,
     header::Section,
     make,
-    store::{part_of, path_of},
+    store::{PART, name_of},
 };
 use crate::{
     domain::{
@@ -55,7 +54,7 @@ pub(crate) fn reload<S: Saved>(part: &S, loaded: &mut S) -> Result<(), Unsound> 
     let mut keyring = Keyring::new([7; 32]);
     (0..128).for_each(|user| drop(keyring.make(UserId(user))));
     let file = tempfile::tempfile().unwrap();
-    let mut out = SectionWriter::new(&file, "part", ChainHash::START, &|| false);
+    let mut out = SectionWriter::new((&file, 0), "part", ChainHash::START, &|| false);
     part.save(&mut out, &keyring);
     let section = Section {
         name: "part".to_owned(),
@@ -69,7 +68,7 @@ pub(crate) fn reload<S: Saved>(part: &S, loaded: &mut S) -> Result<(), Unsound> 
 
 /// Writes a snapshot of this state, which must be durable.
 pub(crate) fn put(dir: &Path, engine: &Engine) {
-    let file = File::create(path_of(dir, engine.decided().seq)).unwrap();
+    let file = File::create(dir.join(name_of(engine.decided().seq))).unwrap();
     file::write(&file, engine, &|| false).unwrap();
 }
 
@@ -94,12 +93,22 @@ pub(crate) fn assert_same(one: &Engine, other: &Engine) {
 
 fn bytes_of(part: &dyn Saved, name: &str, keyring: &Keyring) -> Vec<u8> {
     let file = tempfile::tempfile().unwrap();
-    let mut out = SectionWriter::new(&file, name, ChainHash::START, &|| false);
+    let mut out = SectionWriter::new((&file, 0), name, ChainHash::START, &|| false);
     part.save(&mut out, keyring);
     let length = out.finish().unwrap();
     let mut bytes = vec![0; usize::try_from(length).unwrap()];
     file.read_exact_at(&mut bytes, 0).unwrap();
     bytes
+}
+
+/// The state in this file, as a start finds it.
+fn load(path: &Path, engine: Engine) -> Result<Loaded, Unsound> {
+    file::load(&File::open(path)?, engine)
+}
+
+/// What this file says of itself.
+fn inspect(path: &Path) -> Result<Header, Unsound> {
+    file::inspect(&File::open(path)?)
 }
 
 const NOW: u64 = 1_700_000_000_000;
@@ -374,7 +383,7 @@ fn two_snapshots_are_kept_the_second_made_from_the_first() {
         assert_eq!(world.names(), kept);
     }
     assert_eq!(made[3].from, made[2].head.seq);
-    assert!(!part_of(world.dir.path()).exists());
+    assert!(!world.dir.path().join(PART).exists());
 }
 
 #[test]
@@ -503,7 +512,7 @@ fn a_state_that_the_log_does_not_give_is_not_written() {
 #[test]
 fn one_is_made_at_a_time_and_what_a_crash_left_is_written_over() {
     let world = World::lived();
-    let part = part_of(world.dir.path());
+    let part = world.dir.path().join(PART);
     fs::write(&part, vec![b'x'; 1_000_000]).unwrap();
     let held = File::open(&part).unwrap();
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
@@ -605,7 +614,7 @@ fn the_layout_is_raised_with_every_change_of_it() {
     let world = World::lived();
     // Not made as usual: what tables are hashed with is drawn then.
     put(world.dir.path(), &world.engine);
-    let bytes = fs::read(path_of(world.dir.path(), world.log.head().seq)).unwrap();
+    let bytes = fs::read(world.dir.path().join(name_of(world.log.head().seq))).unwrap();
     assert_eq!((LAYOUT, blake3::hash(&bytes).to_string().as_str()), GOLDEN);
 }
 
