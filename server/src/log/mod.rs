@@ -14,6 +14,7 @@ pub mod key_store;
 pub mod lock;
 pub mod manifest;
 pub mod memory;
+mod order;
 pub mod reader;
 pub mod replay;
 pub mod sqlite;
@@ -21,6 +22,8 @@ pub mod watermark;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod cuts;
 #[cfg(test)]
 mod flips;
 #[cfg(test)]

@@ -18,11 +18,12 @@ use super::{
         check_finished, create_data_dir, is_missing, open_for_writing, sqlite_error, sync_data_dir,
     },
     disk_full::explain,
-    key_store::{KeyStore, Keys},
+    key_store::Keys,
     lock::DataLock,
     manifest,
+    order::Beside,
     reader::{SqliteReader, sql_seq},
-    watermark::{self, MarkRead, Watermark},
+    watermark::{self, MarkRead},
 };
 use crate::{
     belonging,
@@ -78,19 +79,24 @@ pub struct SqliteOptions {
 /// The log on disk.
 #[derive(Debug)]
 pub struct SqliteLog {
-    connection: Connection,
-    mark: Watermark,
-    people: KeyStore,
+    rows: Rows,
+    beside: Beside,
     head: Head,
     disk: Arc<dyn Disk>,
     mark_read: MarkRead,
     checkpoints: Checkpoints,
     /// Where the log ended when a loss was accepted that is not over.
     lost_after: Option<Seq>,
-    insert_many: String,
-    insert_one: String,
     // Dropped last: the directory is ours until the connection is closed.
     lock: DataLock,
+}
+
+/// The connection that writes, and what it writes with.
+#[derive(Debug)]
+struct Rows {
+    connection: Connection,
+    insert_many: String,
+    insert_one: String,
 }
 
 /// A data directory that is ours alone and was looked at. But for making a database where there was
@@ -176,20 +182,20 @@ impl Examined {
             // Durable before the mark is lowered, behind which nothing looks lost.
             accepted_loss::write(&*disk, head)?;
         }
-        let mark = Watermark::open(&*disk, head)?;
-        let people = KeyStore::open(&*disk, head.seq)?;
+        let beside = Beside::open(&*disk, head)?;
         sync_data_dir(&*disk)?;
         Ok(SqliteLog {
-            connection,
-            mark,
-            people,
+            rows: Rows {
+                connection,
+                insert_many: insert(ROWS_PER_STATEMENT),
+                insert_one: insert(1),
+            },
+            beside,
             head,
             disk,
             mark_read: self.mark_read,
             lost_after: self.lost_after,
             checkpoints: Checkpoints::default(),
-            insert_many: insert(ROWS_PER_STATEMENT),
-            insert_one: insert(1),
             lock,
         })
     }
@@ -255,29 +261,66 @@ impl SqliteLog {
     /// # Errors
     /// If they cannot be made durable.
     pub fn keep_keys(&mut self, keys: &[PersonKey]) -> Result<(), LogError> {
-        let kept = self.people.add(keys);
+        let kept = self.beside.add_keys(keys);
         kept.map_err(|error| explain(error, &*self.disk))
     }
 
     fn try_append(&mut self, batch: &Batch, head: Head) -> Result<(), LogError> {
-        // A crash in between leaves keys of nobody, of which it is known that they are.
-        let first = self.head.seq.next();
-        self.people.add_uncommitted(batch.joining(), first)?;
-        self.write(batch, head)?;
+        let Self { rows, disk, .. } = self;
+        let ends = (self.head.seq.next(), head);
+        self.beside
+            .append(batch, ends, || rows.write(batch, head, &**disk))?;
         self.head = head;
-        self.mark.write(head)?;
-        self.people.commit(batch.joining())?;
-        // A crash in between leaves keys of people whom the log says are erased: the same.
-        self.people.destroy(batch.leaving())?;
-        self.checkpoints.after_commit(&self.connection, &*self.disk);
+        self.checkpoints
+            .after_commit(&self.rows.connection, &*self.disk);
         Ok(())
     }
 
-    fn write(&self, batch: &Batch, head: Head) -> Result<(), LogError> {
+    /// As [`EventLog::close`], of a log that was just made: it has a manifest however long it is.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn close_as_copy(self) -> Result<(), LogError> {
+        let (disk, head) = (Arc::clone(&self.disk), self.head);
+        self.try_close()
+            .and_then(|_lock| manifest::write(&*disk, head, u64::MAX))
+            .map_err(|error| explain(error, &*disk))
+    }
+
+    /// Brings the log to rest. The directory stays ours for as long as what is returned is held.
+    fn try_close(self) -> Result<DataLock, LogError> {
+        self.checkpoint()?;
+        self.beside.sync_mark()?;
+        self.rows
+            .connection
+            .close()
+            .map_err(|(_, source)| sqlite_error("close the log".to_owned(), source))?;
+        Ok(self.lock)
+    }
+
+    fn checkpoint(&self) -> Result<(), LogError> {
+        let busy = self
+            .rows
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+                row.get::<_, bool>(0)
+            })
+            .map_err(|source| sqlite_error("checkpoint the log".to_owned(), source))?;
+        if busy {
+            return Err(LogError::Busy {
+                data_dir: self.disk.path().to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Rows {
+    fn write(&self, batch: &Batch, head: Head, disk: &dyn Disk) -> Result<(), LogError> {
         let failed = |source| sqlite_error(format!("append up to seq {}", head.seq), source);
         self.execute("BEGIN IMMEDIATE").map_err(failed)?;
         self.insert_rows(batch).map_err(failed)?;
-        self.check_last_row(head)?;
+        self.check_last_row(head, disk)?;
         self.execute("COMMIT").map_err(failed)
     }
 
@@ -286,7 +329,7 @@ impl SqliteLog {
     }
 
     /// Each row got the position behind the newest one, so the last one tells of all.
-    fn check_last_row(&self, head: Head) -> Result<(), LogError> {
+    fn check_last_row(&self, head: Head, disk: &dyn Disk) -> Result<(), LogError> {
         let last = self.connection.last_insert_rowid();
         if last == sql_seq(head.seq) {
             return Ok(());
@@ -294,7 +337,7 @@ impl SqliteLog {
         Err(LogError::Damaged(format!(
             "seq {} would have been stored at {last}: somebody else changed the log while it was served; stop the server before touching {}",
             head.seq,
-            self.disk.path().display()
+            disk.path().display()
         )))
     }
 
@@ -319,42 +362,6 @@ impl SqliteLog {
         }
         Ok(())
     }
-
-    /// As [`EventLog::close`], of a log that was just made: it has a manifest however long it is.
-    ///
-    /// # Errors
-    /// As that.
-    pub fn close_as_copy(self) -> Result<(), LogError> {
-        let (disk, head) = (Arc::clone(&self.disk), self.head);
-        self.try_close()
-            .and_then(|_lock| manifest::write(&*disk, head, u64::MAX))
-            .map_err(|error| explain(error, &*disk))
-    }
-
-    /// Brings the log to rest. The directory stays ours for as long as what is returned is held.
-    fn try_close(self) -> Result<DataLock, LogError> {
-        self.checkpoint()?;
-        self.mark.sync()?;
-        self.connection
-            .close()
-            .map_err(|(_, source)| sqlite_error("close the log".to_owned(), source))?;
-        Ok(self.lock)
-    }
-
-    fn checkpoint(&self) -> Result<(), LogError> {
-        let busy = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-                row.get::<_, bool>(0)
-            })
-            .map_err(|source| sqlite_error("checkpoint the log".to_owned(), source))?;
-        if busy {
-            return Err(LogError::Busy {
-                data_dir: self.disk.path().to_owned(),
-            });
-        }
-        Ok(())
-    }
 }
 
 impl EventLog for SqliteLog {
@@ -372,13 +379,13 @@ impl EventLog for SqliteLog {
     }
 
     fn destroy_keys(&mut self, people: &[UserId]) -> Result<(), LogError> {
-        self.people.destroy(people)
+        self.beside.destroy_keys(people)
     }
 
     fn loss(&self) -> Option<Loss> {
         self.lost_after.map(|after| Loss {
             after,
-            keys_destroyed: self.people.destroyed(),
+            keys_destroyed: self.beside.keys_destroyed(),
         })
     }
 
