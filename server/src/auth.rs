@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::{
-    clock::Monotonic,
+    clock::Clock,
     domain::systems::{CommandBytes, OwnedCommand, Source},
     engine::{Ask, BUSY_RETRY_MS, Busy, Origin},
     fair::{Class, FairQueue},
@@ -32,6 +32,7 @@ use crate::{
     log_in::CheckedLogIn,
     net::Complaints,
     passwords::{self, Check, PasswordCost, Secret},
+    time_base::Now,
 };
 
 /// For how long an authentication may wait for a thread that hashes. At the default cost a core does some 30
@@ -179,7 +180,7 @@ pub struct Authenticator {
     gate: Gate,
     hashers: Hashers,
     secret: Secret,
-    clock: Monotonic,
+    clock: Rc<Clock>,
     out_of_memory: RefCell<Complaints>,
 }
 
@@ -189,12 +190,17 @@ impl Authenticator {
     ///
     /// # Errors
     /// If the system gives no threads.
-    pub fn new(secret: Secret, cost: PasswordCost, threads: usize) -> io::Result<Self> {
+    pub fn new(
+        secret: Secret,
+        cost: PasswordCost,
+        threads: usize,
+        clock: Rc<Clock>,
+    ) -> io::Result<Self> {
         Ok(Self {
             gate: Gate::new(threads),
             hashers: Hashers::spawn(threads, cost)?,
             secret,
-            clock: Monotonic::start(),
+            clock,
             out_of_memory: RefCell::default(),
         })
     }
@@ -216,7 +222,7 @@ impl Authenticator {
         let (name, password, is_new) = match request {
             AuthRequest::Register { name, password } => (name, password, true),
             AuthRequest::LogIn { name, password } => (name, password, false),
-            AuthRequest::Resume { token } => return resume(hub, origin, &token),
+            AuthRequest::Resume { token } => return resume(hub, self.clock.now(), origin, &token),
         };
         let claim = match Claim::new(origin, key, name, password) {
             Ok(claim) => claim,
@@ -241,17 +247,20 @@ impl Authenticator {
         let Some(Hashed::Hash(password_hash)) = self.hash(hub, origin, &name, job).await else {
             return;
         };
-        submit(
-            hub,
-            origin,
-            UserId::NOBODY,
+        let register = OwnedCommand::new(&Command::from(Register {
+            name: name.into(),
+            password_hash: password_hash.into(),
+        }));
+        let ask = Ask {
+            origin: Some(origin),
+            actor: UserId::NOBODY,
             key,
-            &Register {
-                name: name.into(),
-                password_hash: password_hash.into(),
-            }
-            .into(),
-        );
+            command: CommandBytes {
+                source: Source::Session,
+                ..register.bytes()
+            },
+        };
+        hub.borrow_mut().submit(self.clock.now(), origin, &ask);
     }
 
     async fn log_in(&self, hub: &Rc<RefCell<Hub>>, claim: Claim) {
@@ -282,7 +291,8 @@ impl Authenticator {
             name: &name,
             verified: check != Check::Wrong,
         };
-        hub.borrow_mut().log_in(origin, &log_in, &self.secret);
+        hub.borrow_mut()
+            .log_in(self.clock.now(), origin, &log_in, &self.secret);
         if check == Check::RightAndOutdated {
             self.rehash(hub, user, key, password).await;
         }
@@ -310,8 +320,7 @@ impl Authenticator {
             password_hash: password_hash.into(),
         }));
         let mut hub = hub.borrow_mut();
-        let wall = hub.wall_ms();
-        hub.engine_mut().submit_own(wall, &command);
+        hub.engine_mut().submit_own(self.clock.now().wall, &command);
     }
 
     /// Has a password hashed when it is this name's turn, or answers why it cannot be.
@@ -354,7 +363,10 @@ impl Authenticator {
         match hashed {
             Ok(hashed) => Some(hashed),
             Err(error) => {
-                let refused = self.out_of_memory.borrow_mut().note(self.clock.elapsed());
+                let refused = self
+                    .out_of_memory
+                    .borrow_mut()
+                    .note(Duration::from_millis(self.clock.now().mono));
                 if let Some(times) = refused {
                     tracing::warn!(%error, times, "log-ins are refused as busy");
                 }
@@ -367,32 +379,11 @@ impl Authenticator {
     }
 }
 
-fn submit(hub: &Rc<RefCell<Hub>>, origin: Origin, actor: UserId, key: Key, command: &Command) {
-    let owned = OwnedCommand::new(command);
-    let command = CommandBytes {
-        source: Source::Session,
-        ..owned.bytes()
-    };
+fn resume(hub: &Rc<RefCell<Hub>>, now: Now, origin: Origin, token: &Token) {
     let mut hub = hub.borrow_mut();
-    let wall = hub.wall_ms();
-    hub.submit(
-        wall,
-        origin,
-        &Ask {
-            origin: Some(origin),
-            actor,
-            key,
-            command,
-        },
-    );
-}
-
-fn resume(hub: &Rc<RefCell<Hub>>, origin: Origin, token: &Token) {
-    let mut hub = hub.borrow_mut();
-    let wall = hub.wall_ms();
     let accounts = &hub.engine().systems().accounts;
     let session = accounts.session(&passwords::token_hash(token));
-    match session.filter(|session| wall < session.expires_at) {
+    match session.filter(|session| now.wall < session.expires_at) {
         Some(session) => {
             let resumed = SessionResumed {
                 user: session.user,

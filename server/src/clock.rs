@@ -11,7 +11,7 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::time_base::{Drift, Look, TimeBase, millis};
+use crate::time_base::{Drift, Look, Now, TimeBase, millis};
 
 /// Looks at the clocks.
 #[expect(clippy::disallowed_methods, reason = "the one clock")]
@@ -27,7 +27,7 @@ pub fn look() -> Look {
 }
 
 /// What the wall clock says, milliseconds since 1970-01-01 UTC. For programs around a server: the
-/// server's own time is [`Clock::wall_ms`].
+/// server's own time is [`Clock::now`].
 #[must_use]
 pub fn wall_ms() -> u64 {
     millis(look().wall)
@@ -76,8 +76,10 @@ impl Monotonic {
 /// The clock of a server that serves: for waiting, and the server's time.
 #[derive(Debug)]
 pub struct Clock {
-    mono: Monotonic,
+    start: Duration,
     base: Cell<TimeBase>,
+    /// Whether somebody was told that the clock is wrong.
+    is_drift_told: Cell<bool>,
 }
 
 impl Clock {
@@ -85,24 +87,32 @@ impl Clock {
     #[must_use]
     pub fn new(base: TimeBase) -> Self {
         Self {
-            mono: Monotonic::start(),
+            start: read(ClockId::Boottime),
+            is_drift_told: Cell::new(base.drift().text().is_some()),
             base: Cell::new(base),
         }
     }
 
-    /// Milliseconds since it was made, for waiting.
+    /// Looks at the clocks: the instant that everything which follows is told.
     #[must_use]
-    pub fn ms(&self) -> u64 {
-        self.mono.ms()
+    pub fn now(&self) -> Now {
+        let (mut base, look) = (self.base.get(), look());
+        let wall = base.now(look);
+        self.base.set(base);
+        Now {
+            mono: millis(look.mono.saturating_sub(self.start)),
+            wall,
+        }
     }
 
-    /// The server's time, milliseconds since 1970-01-01 UTC.
-    #[must_use]
-    pub fn wall_ms(&self) -> u64 {
-        let mut base = self.base.get();
-        let now = base.now(look());
-        self.base.set(base);
-        now
+    /// Warns, once each time, that the clock was set back or leapt ahead. What was so at the start
+    /// was told then.
+    pub fn warn_of_drift(&self) {
+        let text = self.drift().text();
+        let was_told = self.is_drift_told.replace(text.is_some());
+        if let Some(text) = text.filter(|_| !was_told) {
+            tracing::warn!("{text}");
+        }
     }
 
     /// How far the server's time was from the wall when it was last asked for.

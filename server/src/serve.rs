@@ -268,7 +268,7 @@ impl Begun {
         let told = clock_check::settle(&mut engine, &mut *log, &base, config.trust_clock)?;
         warnings.extend(told);
         let time = Clock::new(base);
-        let lost = (lost.as_slice(), time.wall_ms());
+        let lost = (lost.as_slice(), time.now().wall);
         warnings.extend(prepare(
             &mut engine,
             &mut *log,
@@ -356,15 +356,15 @@ fn start(
         engine,
         writer,
         reader,
-        clock: time,
         connections_max: config.connections_max,
         timeouts: config.timeouts,
         flags: flags(config),
         #[cfg(feature = "planted-bugs")]
         planted_bug: config.planted_bug,
     });
+    let time = Rc::new(time);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let authenticator = Authenticator::new(secret, config.password_cost, cores)
+    let authenticator = Authenticator::new(secret, config.password_cost, cores, Rc::clone(&time))
         .map_err(|error| ServeError::System(error.to_string()))?;
     let open_reader = reader_opener(config);
     let ready = Ready {
@@ -379,7 +379,7 @@ fn start(
         warnings,
     };
     let stats = Arc::clone(stats);
-    let shell = TcpServer::new(hub, authenticator, open_reader, stats);
+    let shell = TcpServer::new(hub, authenticator, time, open_reader, stats);
     Ok((shell, synced, ready))
 }
 

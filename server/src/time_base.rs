@@ -39,6 +39,16 @@ pub struct Look {
     pub wall: Duration,
 }
 
+/// One instant, as whatever serves is told it: nothing there reads a clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Milliseconds since the server started, by a clock that never falls: for waiting.
+    pub mono: u64,
+    /// The server's time, milliseconds since 1970-01-01 UTC: what the log is told, and what holds and
+    /// sessions end by.
+    pub wall: u64,
+}
+
 /// The wall clock is further ahead of the newest record than a server rests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooFarAhead {

@@ -84,6 +84,7 @@ struct Room {
     gate: SyncSender<()>,
     synced: tokio::sync::mpsc::Receiver<Synced>,
     authenticator: Authenticator,
+    clock: Rc<Clock>,
 }
 
 /// A client and what the hub calls its connection.
@@ -116,13 +117,13 @@ impl Room {
             engine,
             writer,
             reader,
-            clock: Clock::new(TimeBase::trusting(look())),
             connections_max: 10,
             timeouts: SessionTimeouts::default(),
             flags: WelcomeFlags::DURABLE,
             #[cfg(feature = "planted-bugs")]
             planted_bug: None,
         });
+        let clock = Rc::new(Clock::new(TimeBase::trusting(look())));
         Self {
             runtime: runtime::Builder::new_current_thread()
                 .enable_all()
@@ -131,8 +132,14 @@ impl Room {
             hub: Rc::new(RefCell::new(hub)),
             gate,
             synced,
-            authenticator: Authenticator::new(Secret::new([3; 32]), PasswordCost::TEST, 1)
-                .expect("a thread"),
+            authenticator: Authenticator::new(
+                Secret::new([3; 32]),
+                PasswordCost::TEST,
+                1,
+                Rc::clone(&clock),
+            )
+            .expect("a thread"),
+            clock,
         }
     }
 
@@ -149,7 +156,7 @@ impl Room {
             link.writable().await.expect("it is connected");
             link
         });
-        let id = self.hub.borrow_mut().connect(link);
+        let id = self.hub.borrow_mut().connect(self.clock.now(), link);
         let mut guest = Guest { id, client };
         self.show(&guest, &Request::Hello { version: 1 });
         self.flush();
@@ -168,12 +175,16 @@ impl Room {
 
     /// Shows the hub a request, as if it had been read from the guest's socket.
     fn show(&self, guest: &Guest, request: &Request<'_>) {
-        let (mut bytes, mut jobs) = (Vec::new(), Vec::new());
+        let mut bytes = Vec::new();
         request.encode(&mut bytes);
         let mut work = Work::turn();
-        let flow = (self.hub.borrow_mut()).handle_input(guest.id, &bytes, &mut work, &mut jobs);
+        let flow =
+            (self.hub.borrow_mut()).handle_input(self.clock.now(), guest.id, &bytes, &mut work);
         assert_ne!(flow, Flow::Over);
-        for job in jobs {
+        loop {
+            let Some(job) = self.hub.borrow_mut().poll_job() else {
+                break;
+            };
             let Job::Auth {
                 origin,
                 key,
@@ -221,16 +232,19 @@ impl Room {
     }
 
     fn flush(&self) {
-        assert!(self.hub.borrow_mut().flush().is_empty(), "it is little");
+        assert!(
+            self.hub.borrow_mut().flush(self.clock.now()).is_empty(),
+            "it is little"
+        );
     }
 
     fn turn(&self) {
-        self.hub.borrow_mut().sync_next();
+        self.hub.borrow_mut().sync_next(self.clock.now());
         self.flush();
     }
 
     fn tick(&self) {
-        self.hub.borrow_mut().handle_timeout();
+        self.hub.borrow_mut().handle_timeout(self.clock.now());
         self.turn();
     }
 
@@ -238,7 +252,9 @@ impl Room {
     fn sync(&mut self) {
         self.gate.send(()).expect("the log is there");
         let synced = self.synced.blocking_recv().expect("the writer goes on");
-        self.hub.borrow_mut().handle_synced(synced);
+        self.hub
+            .borrow_mut()
+            .handle_synced(self.clock.now(), synced);
         self.turn();
     }
 

@@ -16,6 +16,7 @@ use crate::{
     engine::Ask,
     line::{Farewell, Language, Lines},
     net::Link,
+    time_base::Now,
 };
 
 /// What the nonces of a server's connections are made from.
@@ -36,8 +37,8 @@ const LISTED_MAX: usize = 5_000;
 
 impl Hub {
     /// Takes a new connection in that speaks lines, as [`Hub::connect`] does.
-    pub fn connect_lines(&mut self, link: Link, options: &LineOptions) -> u64 {
-        let id = self.connect(link);
+    pub fn connect_lines(&mut self, now: Now, link: Link, options: &LineOptions) -> u64 {
+        let id = self.connect(now, link);
         let Some(index) = self.connections.find(id) else {
             return id;
         };
@@ -47,20 +48,14 @@ impl Hub {
         let lines = Lines::new(*nonce, options.language);
         self.connections.slab[index].lines = Some(Box::new(lines));
         // In lines it goes without saying.
-        self.handle_asks(index, &Lines::hello());
+        self.handle_asks(now, index, &Lines::hello());
         // The welcome is kept for whoever asks for it, maybe before anything is sent.
-        self.write_lines(index);
+        self.write_lines(now, index);
         id
     }
 
     /// As `hear_frames`, of lines: some at a time become frames, and all of these are heard.
-    pub(super) fn hear_lines(
-        &mut self,
-        at: Heard,
-        input: &[u8],
-        work: &mut Work,
-        jobs: &mut Vec<Job>,
-    ) -> (usize, Flow) {
+    pub(super) fn hear_lines(&mut self, at: Heard, input: &[u8], work: &mut Work) -> (usize, Flow) {
         let mut taken_bytes = 0;
         loop {
             if let Some(flow) = self.pause(at.index, *work) {
@@ -81,7 +76,7 @@ impl Hub {
             } else {
                 taken.bytes
             });
-            let is_over = self.hear_all(at, &frames, work, jobs).is_break();
+            let is_over = self.hear_all(at, &frames, work).is_break();
             if taken.flow.is_break() {
                 // The last line has said why.
                 let session = &mut self.connections.slab[at.index].session;
@@ -97,7 +92,7 @@ impl Hub {
     }
 
     /// Sends what waits to be sent in lines.
-    pub(super) fn send_lines(&mut self) {
+    pub(super) fn send_lines(&mut self, now: Now) {
         while let Some(index) = self.connections.voiced.pop() {
             // The connection may be another one by now, which has nothing to send.
             let Some(connection) = self.connections.slab.get_mut(index) else {
@@ -108,7 +103,7 @@ impl Hub {
             }
             if connection.is_blocked {
                 connection.cut_if_slow();
-            } else if self.write_lines(index) {
+            } else if self.write_lines(now, index) {
                 let connection = &mut self.connections.slab[index];
                 connection.is_blocked = true;
                 let blocked = (id_of(index, connection.serial), connection.link.clone());
@@ -118,18 +113,18 @@ impl Hub {
     }
 
     /// As [`Hub::handle_writable`], in lines.
-    pub(super) fn handle_writable_lines(&mut self, index: usize) -> bool {
-        let is_blocked = self.write_lines(index);
+    pub(super) fn handle_writable_lines(&mut self, now: Now, index: usize) -> bool {
+        let is_blocked = self.write_lines(now, index);
         self.connections.slab[index].is_blocked = is_blocked;
         is_blocked
     }
 
-    fn write_lines(&mut self, index: usize) -> bool {
+    fn write_lines(&mut self, now: Now, index: usize) -> bool {
         let systems = self.parts.engine.systems();
         let mut asks = Vec::new();
         let is_blocked = self.connections.send_lines(index, systems, &mut asks);
         if !asks.is_empty() {
-            self.handle_asks(index, &asks);
+            self.handle_asks(now, index, &asks);
         }
         let connection = &mut self.connections.slab[index];
         if connection
@@ -145,13 +140,11 @@ impl Hub {
     }
 
     /// Takes in what a dialect asks by itself: frames like any other.
-    pub(super) fn handle_asks(&mut self, index: usize, asks: &[u8]) {
+    pub(super) fn handle_asks(&mut self, now: Now, index: usize, asks: &[u8]) {
         let id = id_of(index, self.connections.slab[index].serial);
-        let mut jobs = std::mem::take(&mut self.late_jobs);
-        let (at, mut work) = (self.heard_now(id, index), Work::turn());
+        let (at, mut work) = (Heard { id, index, now }, Work::turn());
         // A conversation that is over asks nothing more, which its session knows.
-        let _is_over = self.hear_all(at, asks, &mut work, &mut jobs);
-        self.late_jobs = jobs;
+        let _is_over = self.hear_all(at, asks, &mut work);
         let debt = &mut self.connections.slab[index].debt;
         *debt = debt.saturating_add(work.spent());
         self.connections.mark_dirty(index);
@@ -160,7 +153,7 @@ impl Hub {
 
     /// Has classic connections ask anew who is there, if that has changed: as many as a tick has time
     /// for, and the next tick goes on with the others.
-    pub(super) fn refresh_lists(&mut self, now: u64) {
+    pub(super) fn refresh_lists(&mut self, now: Now) {
         let Some(classic) = self.connections.delivery.subscribers.of(Topic::Arrivals) else {
             return;
         };
@@ -175,12 +168,12 @@ impl Hub {
             let Some(lines) = &mut self.connections.slab[index].lines else {
                 continue;
             };
-            let people = lines.refresh_users(now, &mut asks);
+            let people = lines.refresh_users(now.mono, &mut asks);
             if people == 0 {
                 continue;
             }
             self.listed = index;
-            self.handle_asks(index, &asks);
+            self.handle_asks(now, index, &asks);
             left = left.saturating_sub(people);
             if left == 0 {
                 break;
@@ -193,9 +186,9 @@ impl Hub {
         std::mem::replace(&mut self.is_turn_wanted, false)
     }
 
-    /// Jobs of what was asked outside of a connection's input.
-    pub fn take_jobs(&mut self) -> Vec<Job> {
-        std::mem::take(&mut self.late_jobs)
+    /// The next job that the hub has for others.
+    pub fn poll_job(&mut self) -> Option<Job> {
+        self.jobs.pop_front()
     }
 
     /// Whether something is unanswered or unsent on a connection.
@@ -206,7 +199,7 @@ impl Hub {
     }
 
     /// Does what is left to do for somebody whose connection has ended.
-    pub(super) fn on_disconnect(&mut self, id: u64) {
+    pub(super) fn on_disconnect(&mut self, now: Now, id: u64) {
         let Some(index) = self.connections.find(id) else {
             return;
         };
@@ -227,7 +220,7 @@ impl Hub {
             };
             // Nobody waits for an answer. When there is no room, or no reading the log, the session lasts
             // until it expires.
-            let _submitted = self.decide(self.wall_ms(), &ask, &mut Work::turn());
+            let _submitted = self.decide(now.wall, &ask, &mut Work::turn());
         }
         self.is_turn_wanted = true;
     }

@@ -1,4 +1,4 @@
-//! The hub's part in log-ins: what one write_pool out, and the command that it is recorded as.
+//! The hub's part in log-ins: what one hands out, and the command that it is recorded as.
 //!
 //! Somebody whose password was looked at goes in; a grant goes to their session and a command to the
 //! engine. Deliberately absent: how tokens are made (`log_in`), hashing (`auth`).
@@ -10,15 +10,15 @@ use crate::{
     log_in::{self, CheckedLogIn},
     passwords::Secret,
     session::Grant,
+    time_base::Now,
 };
 
 impl Hub {
-    /// Submits a log-in, and notes what it write_pool out if it is accepted.
-    pub fn log_in(&mut self, origin: Origin, log_in: &CheckedLogIn<'_>, secret: &Secret) {
-        // The token follows from the instant of the record: both are made of one look at the clock.
-        let wall = self.wall_ms();
+    /// Submits a log-in, and notes what it hands out if it is accepted. The token follows from the instant of the
+    /// record: both are made of one `now`.
+    pub fn log_in(&mut self, now: Now, origin: Origin, log_in: &CheckedLogIn<'_>, secret: &Secret) {
         let HubParts { engine, reader, .. } = &mut self.parts;
-        let prepared = match log_in::prepare(engine, &mut **reader, secret, wall, log_in) {
+        let prepared = match log_in::prepare(engine, &mut **reader, secret, now.wall, log_in) {
             Ok(prepared) => prepared,
             Err(error) => {
                 let newest = engine.durable().seq;
@@ -43,6 +43,6 @@ impl Hub {
                 ..command.bytes()
             },
         };
-        self.submit(wall, origin, &ask);
+        self.submit(now, origin, &ask);
     }
 }

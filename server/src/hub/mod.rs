@@ -18,7 +18,7 @@ pub use crate::connections::HELD_BYTES_MAX;
 pub use lines::{LineOptions, NonceSeed};
 pub use turn::{Flow, READ_WORK, ROUND_WORK, TURN_WORK, Work};
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use protocol::{
     Code, Key, Refusal, Seq,
@@ -31,7 +31,6 @@ use tokio::sync::Notify;
 use self::turn::ROW_WORK;
 use crate::{
     archive,
-    clock::Clock,
     connections::Connections,
     engine::{Ask, BUSY_RETRY_MS, Busy, Engine, Origin, Released, Submitted},
     health::Requests,
@@ -39,6 +38,7 @@ use crate::{
     net::Link,
     presence::{Presence, Writers},
     session::{Session, SessionTimeouts},
+    time_base::Now,
     writer::{Synced, Writer},
 };
 
@@ -50,8 +50,6 @@ pub struct HubParts {
     pub writer: Writer,
     /// A view of what is durable.
     pub reader: Box<dyn LogReader>,
-    /// The server's time.
-    pub clock: Clock,
     /// Connections held at once.
     pub connections_max: usize,
     /// How patient conversations are.
@@ -99,8 +97,6 @@ pub struct Hub {
     connections: Connections,
     presence: Presence,
     writers: Writers,
-    /// Whether somebody was told that the clock is wrong.
-    is_drift_told: bool,
     arrivals: signals::Arrivals,
     /// Where in the slab the classic connection is whose list of people was made anew last.
     listed: usize,
@@ -108,8 +104,8 @@ pub struct Hub {
     requests: Requests,
     /// Whether something was asked outside of a turn.
     is_turn_wanted: bool,
-    /// Jobs of what was asked outside of a connection's input.
-    late_jobs: Vec<Job>,
+    /// What others are yet to be given to do.
+    jobs: VecDeque<Job>,
 }
 
 impl Hub {
@@ -127,20 +123,19 @@ impl Hub {
             connections,
             presence: Presence::default(),
             writers: Writers::default(),
-            is_drift_told: parts.clock.drift().text().is_some(),
             arrivals: signals::Arrivals::default(),
             listed: 0,
             parts,
             is_draining: false,
             requests: Requests::default(),
             is_turn_wanted: false,
-            late_jobs: Vec::new(),
+            jobs: VecDeque::new(),
         }
     }
 
     /// Takes a new connection in and says what to call it. One too many is told so and closed.
-    pub fn connect(&mut self, link: Link) -> u64 {
-        let mut session = Session::new(self.parts.clock.ms(), self.parts.timeouts);
+    pub fn connect(&mut self, now: Now, link: Link) -> u64 {
+        let mut session = Session::new(now.mono, self.parts.timeouts);
         let held = self.connections.admitted;
         if self.parts.connections_max <= held {
             let held = u64::try_from(held).unwrap_or(u64::MAX);
@@ -150,15 +145,15 @@ impl Hub {
     }
 
     /// Forgets a connection whose link has ended.
-    pub fn disconnect(&mut self, id: u64) {
-        self.on_disconnect(id);
+    pub fn disconnect(&mut self, now: Now, id: u64) {
+        self.on_disconnect(now, id);
         self.connections.remove(id);
-        self.send_presence_changes();
+        self.send_presence_changes(now);
     }
 
     /// Submits a command that is of no connection's turn.
-    pub fn submit(&mut self, wall: u64, origin: Origin, ask: &Ask<'_>) {
-        self.submit_within(wall, origin, ask, &mut Work::turn());
+    pub fn submit(&mut self, now: Now, origin: Origin, ask: &Ask<'_>) {
+        self.submit_within(now.wall, origin, ask, &mut Work::turn());
     }
 
     fn submit_within(&mut self, wall: u64, origin: Origin, ask: &Ask<'_>, work: &mut Work) {
@@ -255,25 +250,25 @@ impl Hub {
 
     /// WritePool the next batch to the writer, if the writer is free, and lets go of what waits for
     /// nothing.
-    pub fn sync_next(&mut self) {
+    pub fn sync_next(&mut self, now: Now) {
         let HubParts { engine, writer, .. } = &mut self.parts;
         if let Some(batch) = engine.take_batch() {
             writer.sync(batch);
         }
         if let Some(released) = engine.release_idle() {
-            self.release(released);
+            self.release(now, released);
         }
     }
 
     /// A batch is durable: starts the next one, so that the disk works meanwhile, and lets go of
     /// what waited.
-    pub fn handle_synced(&mut self, (proof, batch): Synced) {
+    pub fn handle_synced(&mut self, now: Now, (proof, batch): Synced) {
         let released = self.parts.engine.handle_committed(&proof, batch);
-        self.sync_next();
-        self.release(released);
+        self.sync_next(now);
+        self.release(now, released);
     }
 
-    fn release(&mut self, released: Released) {
+    fn release(&mut self, now: Now, released: Released) {
         let HubParts { engine, reader, .. } = &mut self.parts;
         let accounts = &engine.systems().accounts;
         released.for_each(|release| {
@@ -284,7 +279,7 @@ impl Hub {
         }
         engine.recycle(released);
         self.end_revoked();
-        self.send_presence_changes();
+        self.send_presence_changes(now);
     }
 
     /// Lets the connections that lost their session know, when that is durable.
@@ -296,7 +291,7 @@ impl Hub {
 
     /// Sends the answers that wait to be sent. Returns the connections whose link takes no more now:
     /// call [`Hub::handle_writable`] when it does.
-    pub fn flush(&mut self) -> Vec<(u64, Link)> {
+    pub fn flush(&mut self, now: Now) -> Vec<(u64, Link)> {
         let mut dirty = std::mem::take(&mut self.connections.dirty);
         for index in dirty.drain(..) {
             // The connection may be another one by now, which has nothing to send.
@@ -306,16 +301,16 @@ impl Hub {
             }
         }
         self.connections.dirty = dirty;
-        self.send_lines();
+        self.send_lines(now);
         std::mem::take(&mut self.connections.blocked)
     }
 
     /// Tells others a slice of what they are to be told. Returns what [`Hub::flush`] does.
-    pub fn deliver(&mut self) -> Vec<(u64, Link)> {
+    pub fn deliver(&mut self, now: Now) -> Vec<(u64, Link)> {
         let HubParts { engine, reader, .. } = &mut self.parts;
         self.connections
             .deliver(engine.feed(), engine.keyring(), &mut **reader);
-        self.send_lines();
+        self.send_lines(now);
         std::mem::take(&mut self.connections.blocked)
     }
 
@@ -333,19 +328,18 @@ impl Hub {
     }
 
     /// The link of a connection takes more. Returns whether it already takes no more again.
-    pub fn handle_writable(&mut self, id: u64) -> bool {
+    pub fn handle_writable(&mut self, now: Now, id: u64) -> bool {
         match self.connections.find(id) {
             Some(index) if self.connections.slab[index].lines.is_some() => {
-                self.handle_writable_lines(index)
+                self.handle_writable_lines(now, index)
             }
             Some(_) | None => self.connections.handle_writable(id),
         }
     }
 
-    /// Looks at the clock: holds that end, conversations that are too slow or too silent.
-    pub fn handle_timeout(&mut self) {
-        let (now, wall) = (self.parts.clock.ms(), self.wall_ms());
-        self.tell_drift();
+    /// Time has passed: holds that end, conversations that are too slow or too silent.
+    pub fn handle_timeout(&mut self, now: Now) {
+        let Now { mono, wall } = now;
         if self
             .parts
             .engine
@@ -354,28 +348,12 @@ impl Hub {
         {
             self.parts.engine.handle_timeout(wall);
         }
-        self.end_typing(now);
-        for (index, asks) in self.connections.handle_timeout(now, wall) {
-            self.handle_asks(index, &asks);
+        self.end_typing(mono);
+        for (index, asks) in self.connections.handle_timeout(mono, wall) {
+            self.handle_asks(now, index, &asks);
         }
-        self.announce_arrivals(now);
+        self.announce_arrivals(mono);
         self.refresh_lists(now);
-    }
-
-    /// The server's time, milliseconds since 1970-01-01 UTC.
-    #[must_use]
-    pub fn wall_ms(&self) -> u64 {
-        self.parts.clock.wall_ms()
-    }
-
-    /// Warns, once each time, that the clock was set back or leapt ahead. What was so at the start
-    /// was told then.
-    fn tell_drift(&mut self) {
-        let told = self.parts.clock.drift().text();
-        let was_told = std::mem::replace(&mut self.is_drift_told, told.is_some());
-        if let Some(told) = told.filter(|_| !was_told) {
-            tracing::warn!("{told}");
-        }
     }
 
     /// Stops taking commands; what was taken still finishes.

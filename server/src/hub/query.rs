@@ -19,46 +19,40 @@ use crate::{
     archive,
     domain::systems::{self, CommandBytes},
     engine::{BUSY_RETRY_MS, Busy, Origin, READS_BYTES_MAX},
+    time_base::Now,
 };
 
-/// Who asks, where the answer goes, and when, in milliseconds since 1970-01-01 UTC.
+/// Who asks, where the answer goes, and when.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asker {
     pub(super) origin: Origin,
     pub(super) user: UserId,
-    pub(super) wall: u64,
+    pub(super) now: Now,
 }
 
 impl Hub {
-    /// Answers a query, or says what must be done to answer it. Its answer waits for the disk, and until
+    /// Answers a query, or has the shell do what it takes to answer it. Its answer waits for the disk, and until
     /// then counts as unread by whoever asked.
-    pub(super) fn query_within(
-        &mut self,
-        asker: Asker,
-        query: &CommandBytes<'_>,
-        work: &mut Work,
-    ) -> Option<Job> {
+    pub(super) fn query_within(&mut self, asker: Asker, query: &CommandBytes<'_>, work: &mut Work) {
         let origin = asker.origin;
         let before = self.parts.engine.waiting_reads();
         if READS_BYTES_MAX <= before {
             let waiting = self.parts.engine.waiting();
-            self.refuse_busy(origin, Busy { waiting }, BUSY_RETRY_MS);
-            return None;
+            return self.refuse_busy(origin, Busy { waiting }, BUSY_RETRY_MS);
         }
         work.spend(QUERY_WORK);
-        let job = self.query(asker, query, work);
+        self.query(asker, query, work);
         let bytes = self.parts.engine.waiting_reads() - before;
         work.spend_bytes(bytes);
         self.connections.await_read(origin, bytes);
-        job
     }
 
     fn query(
         &mut self,
-        Asker { origin, user, wall }: Asker,
+        Asker { origin, user, now }: Asker,
         query: &CommandBytes<'_>,
         work: &mut Work,
-    ) -> Option<Job> {
+    ) {
         if let Some(upto) = archive::replay_wanted(query) {
             work.spend(PAGE_WORK);
             return self.replay(origin, user, upto);
@@ -69,21 +63,20 @@ impl Hub {
                 work.spend(PAGE_WORK);
                 archive::answer(engine, &mut **reader, origin, user, query);
             }
-            presence::SYSTEM => self.query_presence(origin, user, query),
+            presence::SYSTEM => self.query_presence(now, origin, user, query),
             system => {
                 if system == catalogue::SYSTEM {
                     work.spend(SEARCH_WORK);
                 }
-                if let Some(wanted) = engine.query(wall, origin, user, query) {
+                if let Some(wanted) = engine.query(now.wall, origin, user, query) {
                     work.spend(PAGE_WORK);
                     archive::answer_page(engine, &mut **reader, origin, (system, wanted));
                 }
             }
         }
-        None
     }
 
-    fn replay(&mut self, origin: Origin, user: UserId, upto: Seq) -> Option<Job> {
+    fn replay(&mut self, origin: Origin, user: UserId, upto: Seq) {
         let engine = &self.parts.engine;
         let newest = engine.durable().seq;
         let upto = if upto == Seq::START {
@@ -92,18 +85,15 @@ impl Hub {
             upto.min(newest)
         };
         match archive::admit(engine, user) {
-            Ok(()) => Some(Job::Replay { origin, upto }),
-            Err(refusal) => {
-                self.refuse(origin, refusal);
-                None
-            }
+            Ok(()) => self.jobs.push_back(Job::Replay { origin, upto }),
+            Err(refusal) => self.refuse(origin, refusal),
         }
     }
 
-    fn query_presence(&mut self, origin: Origin, user: UserId, query: &CommandBytes<'_>) {
+    fn query_presence(&mut self, now: Now, origin: Origin, user: UserId, query: &CommandBytes<'_>) {
         match Query::decode(query.kind, query.schema, query.body) {
             Ok(Query::Subscribe(subscribe)) => self.subscribe(origin, user, subscribe),
-            Ok(Query::ListPresence(list)) => self.list_presence(origin, list),
+            Ok(Query::ListPresence(list)) => self.list_presence(now, origin, list),
             Err(error) => self.refuse(origin, systems::refusal(&error)),
         }
     }

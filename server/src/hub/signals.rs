@@ -18,7 +18,10 @@ use protocol::{
     },
 };
 
-use super::{Hub, Work, turn::QUERY_WORK};
+use super::{
+    Hub, Work,
+    turn::{Heard, QUERY_WORK},
+};
 use crate::{
     connections::{
         PresenceChange,
@@ -31,6 +34,7 @@ use crate::{
     },
     engine::{Busy, Origin},
     session::Session,
+    time_base::Now,
 };
 
 /// People one connection may watch: more than a screen shows.
@@ -54,7 +58,7 @@ impl Hub {
     /// Takes somebody's signal. It is answered only if it cannot be.
     pub(super) fn handle_signal(
         &mut self,
-        connection: u64,
+        Heard { id, now, .. }: Heard,
         user: UserId,
         word: &CommandBytes<'_>,
         work: &mut Work,
@@ -63,31 +67,29 @@ impl Hub {
         work.spend(QUERY_WORK);
         work.spend(u32::try_from(word.body.len() / 8).unwrap_or(u32::MAX));
         let refused = match Signal::decode(word.kind, word.schema, word.body) {
-            Ok(Signal::Typing(typing)) => self.type_to(user, typing),
-            Ok(Signal::WatchPresence(watch)) => self.watch(connection, watch),
+            Ok(Signal::Typing(typing)) => self.type_to(now, user, typing),
+            Ok(Signal::WatchPresence(watch)) => self.watch(now, id, watch),
             Err(error) => Err(systems::refusal(&error)),
         };
         if let Err(refusal) = refused {
             // It may tell of what is decided, so it waits like any refusal.
-            self.connections
-                .with_session(connection, Session::expect_refusal);
-            let correlation = 0;
+            self.connections.with_session(id, Session::expect_refusal);
             let origin = Origin {
-                connection,
-                correlation,
+                connection: id,
+                correlation: 0,
             };
             self.refuse(origin, refusal);
         }
     }
 
-    fn type_to(&mut self, user: UserId, typing: Typing) -> Result<(), Refusal> {
+    fn type_to(&mut self, now: Now, user: UserId, typing: Typing) -> Result<(), Refusal> {
         let delivery = &self.connections.delivery;
         if delivery.is_busy() {
             let waiting = delivery.len();
             return Err(Busy { waiting }.refusal());
         }
         self.check_target(user, typing.to)?;
-        let told = self.writers.handle(user, typing, self.parts.clock.ms())?;
+        let told = self.writers.handle(user, typing, now.mono)?;
         self.tell_typing(told);
         Ok(())
     }
@@ -130,7 +132,7 @@ impl Hub {
     }
 
     /// Tells a connection how it stands with these people, and when that changes.
-    fn watch(&mut self, connection: u64, watch: WatchPresence) -> Result<(), Refusal> {
+    fn watch(&mut self, now: Now, connection: u64, watch: WatchPresence) -> Result<(), Refusal> {
         let mut users = watch.users;
         users.sort_unstable();
         users.dedup();
@@ -139,25 +141,23 @@ impl Hub {
             let max = u64::try_from(WATCHED_MAX).unwrap_or(u64::MAX);
             return Err(Refusal::with(Code::WATCH_LENGTH, len, max));
         }
-        let now = self.wall_ms();
         let gauge = &self.connections.delivery.gauge;
-        let changed = |user: &UserId| encode(&self.presence.at(*user, now).into(), gauge);
+        let changed = |user: &UserId| encode(&self.presence.at(*user, now.wall).into(), gauge);
         let frames: Vec<SharedFrame> = users.iter().map(changed).collect();
         self.connections.watch(connection, users.into(), frames);
         Ok(())
     }
 
     /// People came or went: tells whoever watches them.
-    pub(super) fn send_presence_changes(&mut self) {
-        let now = self.wall_ms();
+    pub(super) fn send_presence_changes(&mut self, now: Now) {
         for coming in std::mem::take(&mut self.connections.presence_changes) {
             #[cfg(feature = "planted-bugs")]
             if self.connections.tamper.overlooks(&coming) {
                 continue;
             }
             let (user, changed) = match coming {
-                PresenceChange::Arrived(user) => (user, self.presence.arrive(user, now)),
-                PresenceChange::Left(user) => (user, self.presence.leave(user, now)),
+                PresenceChange::Arrived(user) => (user, self.presence.arrive(user, now.wall)),
+                PresenceChange::Left(user) => (user, self.presence.leave(user, now.wall)),
             };
             if let Some(changed) = changed {
                 if self.arrivals.waiting.len() < ANNOUNCED_MAX {
@@ -180,7 +180,7 @@ impl Hub {
         }
     }
 
-    /// Looks at the clock: tells the classic connections who came and went, and that their list of
+    /// Time has passed: tells the classic connections who came and went, and that their list of
     /// people is old.
     pub(super) fn announce_arrivals(&mut self, now: u64) {
         let is_due = self.arrivals.announced_at + ANNOUNCE_MS <= now;
@@ -203,20 +203,20 @@ impl Hub {
         }
     }
 
-    /// Looks at the clock: who is not writing any more.
+    /// Time has passed: who is not writing any more.
     pub(super) fn end_typing(&mut self, now: u64) {
         let over = self.writers.handle_timeout(now);
         self.tell_typing(over);
     }
 
     /// Answers with everybody, by id.
-    pub(super) fn list_presence(&mut self, origin: Origin, list: ListPresence) {
+    pub(super) fn list_presence(&mut self, now: Now, origin: Origin, list: ListPresence) {
         let mut outcome = Vec::new();
         if list.limit == 0 || PAGE_LEN_MAX < list.limit {
             let (asked, limit) = (u64::from(list.limit), u64::from(PAGE_LEN_MAX));
             encode_refused(&Refusal::with(Code::PAGE_LEN, asked, limit), &mut outcome);
         } else {
-            let answer = Answer::from(self.people_after(list));
+            let answer = Answer::from(self.people_after(now, list));
             let (kind, schema) = answer.kind();
             encode_accepted(kind, schema, &mut outcome);
             answer.encode(&mut outcome);
@@ -224,10 +224,9 @@ impl Hub {
         self.parts.engine.release_read(origin, &outcome);
     }
 
-    fn people_after(&self, list: ListPresence) -> Presences {
-        let now = self.wall_ms();
+    fn people_after(&self, now: Now, list: ListPresence) -> Presences {
         let view = |(user, name): (UserId, &str)| {
-            let at = self.presence.at(user, now);
+            let at = self.presence.at(user, now.wall);
             PresenceView {
                 user,
                 name: name.to_owned(),

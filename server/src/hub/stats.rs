@@ -43,7 +43,6 @@ impl Hub {
             accepted: connections.accepted,
             requests: self.requests,
             refusals: connections.refusals.clone(),
-            drift: self.parts.clock.drift(),
             ..Serving::default()
         }
     }

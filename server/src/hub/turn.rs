@@ -13,6 +13,7 @@ use super::{Hub, Job, query::Asker};
 use crate::{
     engine::{Ask, Origin, PREFETCHED},
     session::{Action, PendingRequest, RequestKind, ServerFacts},
+    time_base::Now,
 };
 
 /// Units of work in one turn: the deepest pipeline of short requests that a client may have, twice.
@@ -128,37 +129,28 @@ pub enum Flow {
 pub(super) struct Heard {
     pub(super) id: u64,
     pub(super) index: usize,
-    /// By the hub's clock, in milliseconds.
-    now: u64,
-    /// Milliseconds since 1970-01-01 UTC.
-    wall: u64,
+    pub(super) now: Now,
 }
 
 impl Hub {
     /// Takes bytes in from a connection and acts on whole frames for as long as its turn lasts: `work`
-    /// is what it did before, and grows. Returns how it goes on; jobs to run are added to `jobs`. What
+    /// is what it did before, and grows. Returns how it goes on; jobs wait for [`Hub::poll_job`]. What
     /// it was shown and has not considered it shows itself the next time.
-    pub fn handle_input(
-        &mut self,
-        id: u64,
-        bytes: &[u8],
-        work: &mut Work,
-        jobs: &mut Vec<Job>,
-    ) -> Flow {
+    pub fn handle_input(&mut self, now: Now, id: u64, bytes: &[u8], work: &mut Work) -> Flow {
         let Some(index) = self.connections.find(id) else {
             return Flow::Over;
         };
         let connection = &mut self.connections.slab[index];
         work.spend(std::mem::take(&mut connection.debt));
         let mut inbox = std::mem::take(&mut connection.inbox);
-        let at = self.heard_now(id, index);
+        let at = Heard { id, index, now };
         let flow = if inbox.is_empty() {
-            let (taken, flow) = self.hear(at, bytes, work, jobs);
+            let (taken, flow) = self.hear(at, bytes, work);
             inbox.push(&bytes[taken..]);
             flow
         } else {
             inbox.push(bytes);
-            let (taken, flow) = self.hear(at, inbox.unread(), work, jobs);
+            let (taken, flow) = self.hear(at, inbox.unread(), work);
             inbox.take(taken);
             flow
         };
@@ -186,37 +178,16 @@ impl Hub {
         std::mem::take(&mut self.connections.resumed)
     }
 
-    pub(super) fn heard_now(&self, id: u64, index: usize) -> Heard {
-        Heard {
-            id,
-            index,
-            now: self.parts.clock.ms(),
-            wall: self.wall_ms(),
-        }
-    }
-
     /// Considers what a connection sent, until its turn is over. Returns how many bytes were taken.
-    fn hear(
-        &mut self,
-        at: Heard,
-        input: &[u8],
-        work: &mut Work,
-        jobs: &mut Vec<Job>,
-    ) -> (usize, Flow) {
+    fn hear(&mut self, at: Heard, input: &[u8], work: &mut Work) -> (usize, Flow) {
         if self.connections.slab[at.index].lines.is_some() {
-            self.hear_lines(at, input, work, jobs)
+            self.hear_lines(at, input, work)
         } else {
-            self.hear_frames(at, input, work, jobs)
+            self.hear_frames(at, input, work)
         }
     }
 
-    fn hear_frames(
-        &mut self,
-        at: Heard,
-        input: &[u8],
-        work: &mut Work,
-        jobs: &mut Vec<Job>,
-    ) -> (usize, Flow) {
+    fn hear_frames(&mut self, at: Heard, input: &[u8], work: &mut Work) -> (usize, Flow) {
         let mut rest = input;
         for nth in 0.. {
             let taken = input.len() - rest.len();
@@ -226,7 +197,7 @@ impl Hub {
             if nth % PREFETCHED == 0 {
                 self.prefetch(at.index, rest);
             }
-            match self.hear_frame(at, &mut rest, work, jobs) {
+            match self.hear_frame(at, &mut rest, work) {
                 Some(ControlFlow::Continue(())) => {}
                 Some(ControlFlow::Break(())) => return (input.len(), Flow::Over),
                 None if self.connections.pause_if_held(at.index) => return (taken, Flow::Held),
@@ -253,10 +224,9 @@ impl Hub {
         at: Heard,
         mut frames: &[u8],
         work: &mut Work,
-        jobs: &mut Vec<Job>,
     ) -> ControlFlow<()> {
         self.prefetch(at.index, frames);
-        while let Some(flow) = self.hear_frame(at, &mut frames, work, jobs) {
+        while let Some(flow) = self.hear_frame(at, &mut frames, work) {
             flow?;
         }
         ControlFlow::Continue(())
@@ -269,14 +239,13 @@ impl Hub {
         at: Heard,
         input: &mut &[u8],
         work: &mut Work,
-        jobs: &mut Vec<Job>,
     ) -> Option<ControlFlow<()>> {
         let facts = ServerFacts {
             flags: self.parts.flags,
             durable: self.parts.engine.durable(),
         };
         let session = &mut self.connections.slab[at.index].session;
-        let (demand, rest) = session.handle_input(at.now, input, &facts);
+        let (demand, rest) = session.handle_input(at.now.mono, input, &facts);
         if let Some(code) = session.take_refused() {
             self.connections.refusals.note(code);
         }
@@ -288,8 +257,8 @@ impl Hub {
             Action::More => return None,
             Action::Close => return Some(ControlFlow::Break(())),
             Action::Nothing => {}
-            Action::Ask(asked) => jobs.extend(self.handle_asked(at, asked, work)),
-            Action::Signal { user, word } => self.handle_signal(at.id, user, &word.bytes(), work),
+            Action::Ask(asked) => self.handle_asked(at, asked, work),
+            Action::Signal { user, word } => self.handle_signal(at, user, &word.bytes(), work),
         }
         Some(ControlFlow::Continue(()))
     }
@@ -302,12 +271,7 @@ impl Hub {
         self.parts.engine.prefetch(commands);
     }
 
-    fn handle_asked(
-        &mut self,
-        at: Heard,
-        asked: PendingRequest<'_>,
-        work: &mut Work,
-    ) -> Option<Job> {
+    fn handle_asked(&mut self, at: Heard, asked: PendingRequest<'_>, work: &mut Work) {
         let origin = Origin {
             connection: at.id,
             correlation: asked.correlation,
@@ -321,24 +285,27 @@ impl Hub {
                     key,
                     command,
                 };
-                self.submit_within(at.wall, origin, &ask, work);
-                None
+                self.submit_within(at.now.wall, origin, &ask, work);
             }
-            RequestKind::Query { user, word } => {
-                let wall = at.wall;
-                self.query_within(Asker { origin, user, wall }, &word.bytes(), work)
-            }
+            RequestKind::Query { user, word } => self.query_within(
+                Asker {
+                    origin,
+                    user,
+                    now: at.now,
+                },
+                &word.bytes(),
+                work,
+            ),
             RequestKind::Auth { key, request } => {
                 work.spend(AUTH_WORK);
-                Some(Job::Auth {
+                self.jobs.push_back(Job::Auth {
                     origin,
                     key,
                     request,
-                })
+                });
             }
             RequestKind::TooLate => {
                 self.refuse(origin, Refusal::new(Code::SESSION_ENDED));
-                None
             }
         }
     }

@@ -18,7 +18,7 @@ use tokio::{
 use crate::{
     archive,
     auth::Authenticator,
-    clock::Monotonic,
+    clock::{Clock, Monotonic},
     engine::Origin,
     health::{Serving, Stats},
     hub::{Flow, Hub, Job, READ_WORK, Work},
@@ -51,6 +51,8 @@ pub struct TcpServer {
     pub delivery: Arc<Notify>,
     /// Finds out who people are.
     pub authenticator: Authenticator,
+    /// The server's clocks.
+    pub clock: Rc<Clock>,
     /// Opens readers for jobs.
     pub open_reader: Box<OpenReader>,
     stats: Arc<Stats>,
@@ -70,6 +72,7 @@ impl TcpServer {
     pub fn new(
         hub: Hub,
         authenticator: Authenticator,
+        clock: Rc<Clock>,
         open_reader: Box<OpenReader>,
         stats: Arc<Stats>,
     ) -> Self {
@@ -78,6 +81,7 @@ impl TcpServer {
             hub: Rc::new(RefCell::new(hub)),
             turn: Notify::new(),
             authenticator,
+            clock,
             open_reader,
             stats,
             turns: Turns::default(),
@@ -110,10 +114,10 @@ impl TcpServer {
 
     async fn serve_connection(self: Rc<Self>, link: Link, speech: Dialect) {
         let id = match speech {
-            Dialect::Native => self.hub.borrow_mut().connect(link.clone()),
+            Dialect::Native => (self.hub.borrow_mut()).connect(self.clock.now(), link.clone()),
             Dialect::Lines(options) => {
                 let mut hub = self.hub.borrow_mut();
-                hub.connect_lines(link.clone(), &options)
+                hub.connect_lines(self.clock.now(), link.clone(), &options)
             }
         };
         self.turn.notify_one();
@@ -124,7 +128,7 @@ impl TcpServer {
             self.end_last_line(id).await;
             self.drain_output(id).await;
         }
-        self.hub.borrow_mut().disconnect(id);
+        self.hub.borrow_mut().disconnect(self.clock.now(), id);
         self.turn.notify_one();
     }
 
@@ -178,15 +182,12 @@ impl TcpServer {
 
     /// Shows the hub what was read.
     fn consider(self: &Rc<Self>, id: u64, len: usize, work: &mut Work) -> Flow {
-        let mut jobs = Vec::new();
         let flow = {
             let (mut hub, input) = (self.hub.borrow_mut(), self.input.borrow());
-            hub.handle_input(id, &input[..len], work, &mut jobs)
+            hub.handle_input(self.clock.now(), id, &input[..len], work)
         };
         self.turn.notify_one();
-        for job in jobs {
-            task::spawn_local(Rc::clone(self).run_job(job));
-        }
+        self.start_jobs();
         flow
     }
 
@@ -200,6 +201,13 @@ impl TcpServer {
         };
         // Whoever does not take its answers by then is as good as gone.
         let _is_answered = time::timeout(DRAIN_MAX, answered).await;
+    }
+
+    fn start_jobs(self: &Rc<Self>) {
+        let mut hub = self.hub.borrow_mut();
+        while let Some(job) = hub.poll_job() {
+            task::spawn_local(Rc::clone(self).run_job(job));
+        }
     }
 
     async fn run_job(self: Rc<Self>, job: Job) {
@@ -240,7 +248,7 @@ impl TcpServer {
             self.turn.notified().await;
             // To the end of the queue: everybody who is ready now shares this batch.
             task::yield_now().await;
-            self.hub.borrow_mut().sync_next();
+            self.hub.borrow_mut().sync_next(self.clock.now());
             self.flush();
             if self.turns.let_on() {
                 self.turn.notify_one();
@@ -251,7 +259,8 @@ impl TcpServer {
     /// Lets go of what each synced batch held back.
     pub async fn release_synced(self: Rc<Self>, mut synced: mpsc::Receiver<Synced>) {
         while let Some(batch) = synced.recv().await {
-            self.hub.borrow_mut().handle_synced(batch);
+            let now = self.clock.now();
+            self.hub.borrow_mut().handle_synced(now, batch);
             self.flush();
         }
     }
@@ -262,10 +271,13 @@ impl TcpServer {
         ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.hub.borrow_mut().handle_timeout();
+            let now = self.clock.now();
+            self.clock.warn_of_drift();
+            self.hub.borrow_mut().handle_timeout(now);
             let waiting_auths = self.authenticator.waiting();
             self.stats.lay_out(Serving {
                 waiting_auths,
+                drift: self.clock.drift(),
                 ..self.hub.borrow().stats()
             });
             self.turn.notify_one();
@@ -278,7 +290,7 @@ impl TcpServer {
         loop {
             self.delivery.notified().await;
             while self.hub.borrow().has_deliveries() {
-                let blocked = self.hub.borrow_mut().deliver();
+                let blocked = self.hub.borrow_mut().deliver(self.clock.now());
                 self.wait_for(blocked);
                 task::yield_now().await;
             }
@@ -287,7 +299,7 @@ impl TcpServer {
 
     /// Answers leave first; then what they mean for others is to be told.
     fn flush(self: &Rc<Self>) {
-        let blocked = self.hub.borrow_mut().flush();
+        let blocked = self.hub.borrow_mut().flush(self.clock.now());
         self.wait_for(blocked);
         if self.hub.borrow().has_deliveries() {
             self.delivery.notify_one();
@@ -296,14 +308,13 @@ impl TcpServer {
 
     fn wait_for(self: &Rc<Self>, blocked: Vec<(u64, Link)>) {
         self.resume();
-        for job in self.hub.borrow_mut().take_jobs() {
-            task::spawn_local(Rc::clone(self).run_job(job));
-        }
+        self.start_jobs();
         for (id, link) in blocked {
             let shell = Rc::clone(self);
             task::spawn_local(async move {
                 while link.writable().await.is_ok() {
-                    if !shell.hub.borrow_mut().handle_writable(id) {
+                    let now = shell.clock.now();
+                    if !shell.hub.borrow_mut().handle_writable(now, id) {
                         break;
                     }
                     task::yield_now().await;
