@@ -17,7 +17,7 @@ use std::{
 use protocol::{
     Code, Key, Refusal, UserId,
     limits::{NAME_LEN_MAX, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN},
-    words::accounts::{AuthRequest, Command, Register, Rehash, SessionResumed, Token},
+    words::accounts::{Command, Register, Rehash},
 };
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -28,11 +28,10 @@ use crate::{
     engine::{Ask, BUSY_RETRY_MS, Busy, Origin},
     fair::{Class, FairQueue},
     hashing::{Hashed, Hashers, Job},
-    hub::Hub,
+    hub::{Credentials, Hub, Transport},
     log_in::CheckedLogIn,
     net::Complaints,
-    passwords::{self, Check, PasswordCost, Secret},
-    time_base::Now,
+    passwords::{Check, PasswordCost, Secret},
 };
 
 /// For how long an authentication may wait for a thread that hashes. At the default cost a core does some 30
@@ -212,18 +211,18 @@ impl Authenticator {
     }
 
     /// Finds out who this is and submits what the log keeps of it, or answers why not.
-    pub async fn run(
+    pub async fn run<T: Transport>(
         &self,
-        hub: &Rc<RefCell<Hub>>,
+        hub: &Rc<RefCell<Hub<T>>>,
         origin: Origin,
         key: Key,
-        request: AuthRequest,
+        shown: Credentials,
     ) {
-        let (name, password, is_new) = match request {
-            AuthRequest::Register { name, password } => (name, password, true),
-            AuthRequest::LogIn { name, password } => (name, password, false),
-            AuthRequest::Resume { token } => return resume(hub, self.clock.now(), origin, &token),
-        };
+        let Credentials {
+            name,
+            password,
+            is_new,
+        } = shown;
         let claim = match Claim::new(origin, key, name, password) {
             Ok(claim) => claim,
             Err(refusal) => return hub.borrow_mut().refuse(origin, refusal),
@@ -235,7 +234,7 @@ impl Authenticator {
         }
     }
 
-    async fn register(&self, hub: &Rc<RefCell<Hub>>, claim: Claim) {
+    async fn register<T: Transport>(&self, hub: &Rc<RefCell<Hub<T>>>, claim: Claim) {
         let Claim {
             origin,
             key,
@@ -263,7 +262,7 @@ impl Authenticator {
         hub.borrow_mut().submit(self.clock.now(), origin, &ask);
     }
 
-    async fn log_in(&self, hub: &Rc<RefCell<Hub>>, claim: Claim) {
+    async fn log_in<T: Transport>(&self, hub: &Rc<RefCell<Hub<T>>>, claim: Claim) {
         let Claim {
             origin,
             key,
@@ -299,9 +298,9 @@ impl Authenticator {
     }
 
     /// Replaces a hash of yesterday's algorithm while its password is at hand, if there is room to.
-    async fn rehash(
+    async fn rehash<T: Transport>(
         &self,
-        hub: &Rc<RefCell<Hub>>,
+        hub: &Rc<RefCell<Hub<T>>>,
         user: UserId,
         key: Key,
         password: Arc<Zeroizing<String>>,
@@ -324,9 +323,9 @@ impl Authenticator {
     }
 
     /// Has a password hashed when it is this name's turn, or answers why it cannot be.
-    async fn hash(
+    async fn hash<T: Transport>(
         &self,
-        hub: &Rc<RefCell<Hub>>,
+        hub: &Rc<RefCell<Hub<T>>>,
         origin: Origin,
         name: &str,
         job: Job,
@@ -376,24 +375,5 @@ impl Authenticator {
                 None
             }
         }
-    }
-}
-
-fn resume(hub: &Rc<RefCell<Hub>>, now: Now, origin: Origin, token: &Token) {
-    let mut hub = hub.borrow_mut();
-    let accounts = &hub.engine().systems().accounts;
-    let session = accounts.session(&passwords::token_hash(token));
-    match session.filter(|session| now.wall < session.expires_at) {
-        Some(session) => {
-            let resumed = SessionResumed {
-                user: session.user,
-                roles: session.roles,
-                session: session.session,
-                expires_at: session.expires_at,
-                cursor: session.cursor,
-            };
-            hub.resume(origin, resumed);
-        }
-        None => hub.refuse(origin, Refusal::new(Code::UNKNOWN_SESSION)),
     }
 }

@@ -42,7 +42,8 @@ use crate::{
     modes,
     net::{
         Dialect,
-        tcp::{self, OpenReader, TcpServer},
+        tcp::{self, OpenReader, TcpParts, TcpServer},
+        write_pool::WritePool,
     },
     passwords::Secret,
     recover::{self, Recovered, Start},
@@ -352,16 +353,18 @@ fn start(
     let log = crate::tamper::plant(config, &mut engine, log);
     let (writer, synced) = Writer::spawn(log, Arc::clone(stats))
         .map_err(|error| ServeError::System(error.to_string()))?;
-    let hub = Hub::new(HubParts {
+    let write_pool = WritePool::default();
+    let delivery = write_pool.done();
+    let parts = HubParts {
         engine,
-        writer,
         reader,
         connections_max: config.connections_max,
         timeouts: config.timeouts,
         flags: flags(config),
         #[cfg(feature = "planted-bugs")]
         planted_bug: config.planted_bug,
-    });
+    };
+    let hub = Hub::new(parts, write_pool);
     let time = Rc::new(time);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let authenticator = Authenticator::new(secret, config.password_cost, cores, Rc::clone(&time))
@@ -379,7 +382,15 @@ fn start(
         warnings,
     };
     let stats = Arc::clone(stats);
-    let shell = TcpServer::new(hub, authenticator, time, open_reader, stats);
+    let shell = TcpServer::new(TcpParts {
+        hub,
+        writer,
+        delivery,
+        authenticator,
+        clock: time,
+        open_reader,
+        stats,
+    });
     Ok((shell, synced, ready))
 }
 
@@ -472,7 +483,7 @@ async fn run(
     delivery.abort();
     drop(keeper);
     keep_last(config, &shell);
-    shell.hub.borrow_mut().close()?;
+    shell.close()?;
     releases.abort();
     Ok(())
 }

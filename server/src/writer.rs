@@ -73,7 +73,7 @@ impl Writer {
         ))
     }
 
-    /// WritePool over a batch. The engine has only one with the writer at a time, so there is room.
+    /// Hands over a batch. The engine has only one with the writer at a time, so there is room.
     pub fn sync(&self, batch: Batch) {
         let batches = self
             .batches

@@ -29,7 +29,7 @@ use server::{
     hub::{Flow, Hub, HubParts, Job, Work},
     keyring::Keyring,
     log::{Batch, EventLog, Head, LogError, LogReader, MemoryLog, commit},
-    net::Link,
+    net::{Link, write_pool::WritePool},
     passwords::{PasswordCost, Secret, token_hash},
     session::SessionTimeouts,
     time_base::TimeBase,
@@ -80,11 +80,12 @@ impl EventLog for HeldLog {
 /// A hub and the gate of its disk.
 struct Room {
     runtime: Runtime,
-    hub: Rc<RefCell<Hub>>,
+    hub: Rc<RefCell<Hub<Link>>>,
     gate: SyncSender<()>,
     synced: tokio::sync::mpsc::Receiver<Synced>,
     authenticator: Authenticator,
     clock: Rc<Clock>,
+    writer: Writer,
 }
 
 /// A client and what the hub calls its connection.
@@ -113,16 +114,16 @@ impl Room {
         let log = HeldLog { log, gate: held };
         let (writer, synced) =
             Writer::spawn(Box::new(log), std::sync::Arc::default()).expect("a thread");
-        let hub = Hub::new(HubParts {
+        let parts = HubParts {
             engine,
-            writer,
             reader,
             connections_max: 10,
             timeouts: SessionTimeouts::default(),
             flags: WelcomeFlags::DURABLE,
             #[cfg(feature = "planted-bugs")]
             planted_bug: None,
-        });
+        };
+        let hub = Hub::new(parts, WritePool::default());
         let clock = Rc::new(Clock::new(TimeBase::trusting(look())));
         Self {
             runtime: runtime::Builder::new_current_thread()
@@ -140,6 +141,7 @@ impl Room {
             )
             .expect("a thread"),
             clock,
+            writer,
         }
     }
 
@@ -185,15 +187,10 @@ impl Room {
             let Some(job) = self.hub.borrow_mut().poll_job() else {
                 break;
             };
-            let Job::Auth {
-                origin,
-                key,
-                request,
-            } = job
-            else {
+            let Job::Auth { origin, key, shown } = job else {
                 panic!("only those who may are run for")
             };
-            let authenticated = self.authenticator.run(&self.hub, origin, key, request);
+            let authenticated = self.authenticator.run(&self.hub, origin, key, shown);
             self.runtime.block_on(authenticated);
         }
     }
@@ -239,8 +236,9 @@ impl Room {
     }
 
     fn turn(&self) {
-        self.hub.borrow_mut().sync_next(self.clock.now());
-        self.flush();
+        let sync = |batch| self.writer.sync(batch);
+        let blocked = (self.hub.borrow_mut()).end_turn(self.clock.now(), sync);
+        assert!(blocked.is_empty(), "it is little");
     }
 
     fn tick(&self) {
@@ -252,9 +250,7 @@ impl Room {
     fn sync(&mut self) {
         self.gate.send(()).expect("the log is there");
         let synced = self.synced.blocking_recv().expect("the writer goes on");
-        self.hub
-            .borrow_mut()
-            .handle_synced(self.clock.now(), synced);
+        self.hub.borrow_mut().handle_synced(synced);
         self.turn();
     }
 

@@ -10,13 +10,12 @@ use std::collections::VecDeque;
 use protocol::{Code, Refusal, Seq, UserId, message::Reply};
 
 use super::{
-    Connections,
+    Connections, Done, Transport, WriteMany as _, Written,
     frame::Gauge,
     outbox::{OUTBOX_FRAMES_MAX, SharedFrame},
     recent::Recent,
     subscribers::{List, Subscribers, Topic},
     subscription::Subscription,
-    write_pool::{Done, WritePool, Written},
 };
 use crate::{
     domain::{Membership, Stream, systems::PushBytes},
@@ -31,7 +30,7 @@ pub(crate) struct Slice {
     /// Frames handed to connections: a tenth of a millisecond.
     pub(crate) handed: usize,
     /// Writes, each a system call of some five microseconds: a third of a millisecond. As many for
-    /// each of the write_pool make a round.
+    /// each of the writers make a round.
     pub(crate) writes: usize,
     /// Rows of the log read, some five to ten microseconds each where nothing is near.
     pub(crate) rows: usize,
@@ -47,12 +46,6 @@ impl Slice {
         rows: 64,
         backlog: 64,
     };
-}
-
-impl Default for Slice {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
 }
 
 /// Frames after which a connection that takes them is written to at once, so that what waits stays
@@ -111,8 +104,8 @@ struct UnderWay {
 }
 
 /// See the head of this file.
-#[derive(Debug, Default)]
-pub(crate) struct Delivery {
+#[derive(Debug)]
+pub(crate) struct Delivery<W> {
     pub(crate) slice: Slice,
     items: VecDeque<Item>,
     /// Bytes of the frames in them.
@@ -125,7 +118,7 @@ pub(crate) struct Delivery {
     pub(crate) reached: Seq,
     pub(crate) subscribers: Subscribers,
     pub(super) recent: Recent,
-    pub(crate) write_pool: WritePool,
+    pub(crate) writers: W,
     /// Connections that are behind and take more.
     pub(super) catching_up: VecDeque<u64>,
     /// Connections with something in their outbox.
@@ -136,7 +129,25 @@ pub(crate) struct Delivery {
     pub(crate) scratch: Vec<u8>,
 }
 
-impl Delivery {
+impl<W> Delivery<W> {
+    pub(crate) fn new(writers: W) -> Self {
+        Self {
+            slice: Slice::DEFAULT,
+            items: VecDeque::new(),
+            items_bytes: 0,
+            gauge: Gauge::default(),
+            under_way: None,
+            reached: Seq::START,
+            subscribers: Subscribers::default(),
+            recent: Recent::default(),
+            writers,
+            catching_up: VecDeque::new(),
+            ready: VecDeque::new(),
+            is_draining: false,
+            scratch: Vec::new(),
+        }
+    }
+
     pub(crate) fn push(&mut self, item: Item) {
         self.items_bytes += item.bytes();
         self.items.push_back(item);
@@ -173,18 +184,11 @@ impl Delivery {
         self.catching_up.clear();
     }
 
-    /// Whether a slice would do anything.
-    pub(crate) fn has_work(&self) -> bool {
+    fn has_waiting(&self) -> bool {
         !(self.items.is_empty()
             && self.under_way.is_none()
             && self.catching_up.is_empty()
             && self.ready.is_empty())
-            || self.write_pool.has_work()
-    }
-
-    /// Whether nothing is to be told, and nobody is being written to.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        !self.has_work() && self.write_pool.is_empty()
     }
 
     /// A push that was let go of: encoded here, once.
@@ -219,12 +223,22 @@ impl Delivery {
     }
 }
 
-impl Connections {
+impl<T: Transport> Connections<T> {
+    /// Whether a slice would do anything.
+    pub(crate) fn has_deliveries(&self) -> bool {
+        self.delivery.has_waiting() || self.delivery.writers.has_work()
+    }
+
+    /// Whether nothing is to be told, and nobody is being written to.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        !self.has_deliveries() && self.delivery.writers.is_empty()
+    }
+
     /// One slice of everything that is to be told.
     pub(crate) fn deliver(&mut self, feed: &Feed, keyring: &Keyring, reader: &mut dyn LogReader) {
         let mut writes = self.delivery.slice.writes;
-        writes -= self.delivery.write_pool.write(writes);
-        while let Some(done) = self.delivery.write_pool.take_done() {
+        writes -= self.delivery.writers.write(writes);
+        while let Some(done) = self.delivery.writers.take_done() {
             self.return_links(&done);
         }
         self.hand_out(feed);
@@ -246,10 +260,10 @@ impl Connections {
         while 0 < left {
             if let Some(under_way) = self.delivery.under_way.take() {
                 if self.is_lone() {
-                    // What the write_pool have is enough for this slice.
+                    // What the writers have is enough for this slice.
                     left = 0;
-                    let round = self.delivery.slice.writes * self.delivery.write_pool.count();
-                    let limit = if self.delivery.write_pool.has_untaken() {
+                    let round = self.delivery.slice.writes * self.delivery.writers.count();
+                    let limit = if self.delivery.writers.has_untaken() {
                         0
                     } else {
                         round
@@ -277,7 +291,7 @@ impl Connections {
             && self.delivery.ready.len() < self.delivery.slice.writes
     }
 
-    /// WritePool a frame to at most `limit` more of those who are to get it. Returns to how many.
+    /// Hands a frame to at most `limit` more of those who are to get it. Returns to how many.
     fn hand_on(
         &mut self,
         mut under_way: UnderWay,
@@ -342,7 +356,7 @@ impl Connections {
                 None => {}
             }
         }
-        if self.delivery.write_pool.is_worthwhile(free.len()) {
+        if self.delivery.writers.is_worthwhile(free.len()) {
             self.borrow_links(&free, told);
         } else {
             for index in free {
@@ -369,10 +383,10 @@ impl Connections {
             ids.push(super::id_of(*index, connection.serial));
             links.push(connection.link.clone());
         }
-        self.delivery.write_pool.begin(ids, links, &told.frame);
+        self.delivery.writers.begin(ids, links, &told.frame);
     }
 
-    /// The write_pool are done with these connections.
+    /// The writers are done with these connections.
     fn return_links(&mut self, done: &Done) {
         for Written { id, taken } in &done.written {
             if let Some(index) = self.find(*id) {

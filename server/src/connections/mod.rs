@@ -14,7 +14,7 @@ pub(crate) mod recent;
 mod sending;
 pub(crate) mod subscribers;
 mod subscription;
-mod write_pool;
+mod transport;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +24,8 @@ use protocol::{
     words::presence::{Answer, PresenceChanged, Subscribed},
 };
 use slab::Slab;
+
+pub use self::transport::{Alone, Done, Transport, WriteMany, Written};
 
 pub(crate) use self::pressure::CONNECTIONS_BYTES_MAX;
 pub use self::pressure::HELD_BYTES_MAX;
@@ -45,19 +47,18 @@ use crate::{
     health::Refusals,
     line::Lines,
     log::{Head, LogError, LogReader},
-    net::Link,
     session::Session,
 };
 
 /// One conversation and the link it is held over.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(crate) struct Connection<T> {
     /// Tells this connection from an earlier one in the same place of the slab.
     pub(crate) serial: u32,
     pub(crate) session: Session,
     /// Whose it became.
     pub(crate) user: Option<UserId>,
-    pub(crate) link: Link,
+    pub(crate) link: T,
     /// What it sent and nobody has considered.
     pub(crate) inbox: Inbox,
     /// What makes lines of its frames, if it speaks lines.
@@ -113,9 +114,9 @@ pub(crate) enum PresenceChange {
 }
 
 /// Every conversation, and who is in it.
-#[derive(Debug, Default)]
-pub(crate) struct Connections {
-    pub(crate) slab: Slab<Connection>,
+#[derive(Debug)]
+pub(crate) struct Connections<T: Transport> {
+    pub(crate) slab: Slab<Connection<T>>,
     /// Who is connected, by which connections.
     pub(crate) people: BTreeMap<UserId, Vec<u64>>,
     /// Those with answers to send.
@@ -123,9 +124,9 @@ pub(crate) struct Connections {
     /// Those with something to send in lines, which the hub makes.
     pub(crate) voiced: Vec<usize>,
     /// Those whose link takes no more, and that nobody waits for yet.
-    pub(crate) blocked: Vec<(u64, Link)>,
+    pub(crate) blocked: Vec<(u64, T)>,
     /// What is told to many.
-    pub(crate) delivery: Delivery,
+    pub(crate) delivery: Delivery<T::Writers>,
     /// Who came and went since the hub last looked.
     pub(crate) presence_changes: Vec<PresenceChange>,
     /// Those that lost their session and do not wait yet for being told: the hub sees to that.
@@ -145,8 +146,31 @@ pub(crate) struct Connections {
     pub(crate) tamper: crate::tamper::Tamper,
 }
 
-impl Connections {
-    pub(crate) fn insert(&mut self, session: Session, link: Link) -> u64 {
+impl<T: Transport> Connections<T> {
+    /// Nobody, so far. `writers` write one frame to many.
+    pub(crate) fn new(writers: T::Writers) -> Self {
+        Self {
+            slab: Slab::new(),
+            people: BTreeMap::new(),
+            dirty: Vec::new(),
+            voiced: Vec::new(),
+            blocked: Vec::new(),
+            delivery: Delivery::new(writers),
+            presence_changes: Vec::new(),
+            revoked: Vec::new(),
+            serial: 0,
+            admitted: 0,
+            accepted: 0,
+            refusals: Refusals::default(),
+            weight: 0,
+            held_peak: 0,
+            resumed: Vec::new(),
+            #[cfg(feature = "planted-bugs")]
+            tamper: crate::tamper::Tamper::default(),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, session: Session, link: T) -> u64 {
         self.serial = self.serial.wrapping_add(1);
         self.accepted += 1;
         let is_admitted = !session.is_closed();
@@ -445,7 +469,7 @@ impl Connections {
     }
 }
 
-impl Connection {
+impl<T: Transport> Connection<T> {
     /// Whether it speaks the classic dialect, whose clients are told of everybody who comes and goes.
     pub(crate) fn is_classic(&self) -> bool {
         self.lines.as_ref().is_some_and(|lines| lines.is_classic())

@@ -8,7 +8,7 @@
 
 use protocol::{Code, Refusal};
 
-use super::{Connection, Connections, delivery::ITEMS_BYTES_MAX, id_of};
+use super::{Connection, Connections, Transport, delivery::ITEMS_BYTES_MAX, id_of};
 use crate::{
     engine::{BATCH_BYTES_MAX, READS_BYTES_MAX},
     net::READ_BYTES,
@@ -56,7 +56,7 @@ pub(crate) struct Share {
     pub(crate) read: usize,
 }
 
-impl Connections {
+impl<T: Transport> Connections<T> {
     /// What every connection may do now: with many of them, or when they hold much, it is less.
     pub(crate) fn share(&self) -> Share {
         let all = if TIGHT_BYTES < self.held_bytes() {
@@ -105,7 +105,7 @@ impl Connections {
             self.slab.iter().map(|(_, it)| it.weigh()).sum::<usize>(),
             "everybody was weighed when something changed"
         );
-        let slow = |(index, connection): (usize, &mut Connection)| {
+        let slow = |(index, connection): (usize, &mut Connection<T>)| {
             connection.is_stalled(now).then_some(index)
         };
         let slow: Vec<usize> = self.slab.iter_mut().filter_map(slow).collect();
@@ -121,7 +121,7 @@ impl Connections {
 
     /// Ends those that hold most, until all of them hold little enough.
     fn end_worst(&mut self) {
-        let cost = |(index, connection): (usize, &Connection)| {
+        let cost = |(index, connection): (usize, &Connection<T>)| {
             (connection.weight + connection.outbox.bytes(), index)
         };
         let mut worst: Vec<(usize, usize)> = self.slab.iter().map(cost).collect();
@@ -158,7 +158,7 @@ impl Connections {
     }
 }
 
-impl Connection {
+impl<T: Transport> Connection<T> {
     /// Bytes that were answered or pushed and that the link has not taken, and those of answers that wait for
     /// the disk.
     fn unread(&self) -> usize {

@@ -5,7 +5,7 @@
 
 use protocol::{frame, limits::REPLY_BYTES_MAX};
 
-use super::{Connection, Connections, id_of};
+use super::{Connection, Connections, Transport, id_of};
 use crate::line::{Directory, WAITING_MAX};
 
 /// Milliseconds a client has to take the last words of a conversation before the link is cut. A
@@ -18,7 +18,7 @@ const SLOW_LAST_WORDS_MS: u64 = 30_000;
 /// Bytes gathered for one write: more than most sockets take at once.
 const WRITE_BYTES: usize = 128 * 1_024;
 
-impl Connections {
+impl<T: Transport> Connections<T> {
     /// Sends to one connection what its link takes, or when it is not lent any more.
     pub(crate) fn send(&mut self, index: usize) {
         self.try_send(index);
@@ -88,7 +88,7 @@ impl Connections {
     }
 }
 
-impl Connection {
+impl<T: Transport> Connection<T> {
     /// As [`Connection::flush`], in lines.
     fn flush_lines(
         &mut self,

@@ -8,7 +8,7 @@
 use protocol::{Seq, UserId};
 
 use super::{
-    Connections,
+    Connections, Transport,
     backlog::Backlog,
     delivery::{Delivery, Slice, encode},
     outbox::SharedFrame,
@@ -39,7 +39,7 @@ pub(crate) enum Subscription {
     Live(Vec<StreamKey>),
 }
 
-impl Connections {
+impl<T: Transport> Connections<T> {
     pub(super) fn begin_subscription(
         &mut self,
         id: u64,
@@ -232,7 +232,7 @@ impl Connections {
     }
 }
 
-impl Delivery {
+impl<W> Delivery<W> {
     /// The frames of the pushes at these positions, which rise; and how many were not at hand.
     fn frames_at(
         &mut self,

@@ -16,7 +16,7 @@ use protocol::{
     },
 };
 
-use super::{delivery::Slice, outbox::OUTBOX_FRAMES_MAX, write_pool::WritePool, *};
+use super::{delivery::Slice, outbox::OUTBOX_FRAMES_MAX, *};
 use crate::{
     domain::{
         Stream, Systems,
@@ -25,6 +25,7 @@ use crate::{
     engine::{Ask, Engine, Released},
     keyring::Keyring,
     log::{Batch, EventLog, MemoryLog, Row, commit},
+    net::{Link, write_pool::WritePool},
     session::{ServerFacts, SessionTimeouts},
 };
 
@@ -88,7 +89,7 @@ struct World {
     engine: Engine,
     log: MemoryLog,
     syncing: Option<Batch>,
-    connections: Connections,
+    connections: Connections<Link>,
     /// Everybody, with their sessions.
     people: Vec<(UserId, u64)>,
     rooms: Vec<u64>,
@@ -100,8 +101,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let mut connections = Connections::default();
-        connections.delivery.write_pool = WritePool::puppets();
+        let mut connections = Connections::new(WritePool::puppets());
         connections.delivery.slice = Slice {
             handed: 2,
             writes: 2,
@@ -205,8 +205,8 @@ impl World {
             Step::Synced => self.sync(),
             Step::Deliver => self.deliver(),
             Step::PutAside => {
-                while self.connections.delivery.has_work() {
-                    if let Some(go_on) = self.connections.delivery.write_pool.put_aside() {
+                while self.connections.has_deliveries() {
+                    if let Some(go_on) = self.connections.delivery.writers.put_aside() {
                         self.aside.push(Box::new(go_on));
                         break;
                     }
@@ -320,7 +320,7 @@ impl World {
         for go_on in self.aside.drain(..) {
             go_on();
         }
-        while !self.connections.delivery.is_at_rest() {
+        while !self.connections.is_at_rest() {
             self.deliver();
         }
         for listener in &self.listeners {
@@ -467,7 +467,7 @@ fn audience(count: usize) -> World {
     for nth in 0..count {
         world.read(nth, 1 << 20);
     }
-    while !world.connections.delivery.is_at_rest() {
+    while !world.connections.is_at_rest() {
         world.deliver();
     }
     world
@@ -522,7 +522,7 @@ fn answered(link: &Link) -> Vec<u64> {
 fn no_answer_waits_for_a_push() {
     const AUDIENCE: usize = 40;
     let mut world = audience(AUDIENCE);
-    world.connections.delivery.write_pool = WritePool::new(1);
+    world.connections.delivery.writers = WritePool::new(1);
     world.connect(0, 0);
     world.settle();
     world.read(AUDIENCE, 1 << 20);
@@ -534,7 +534,7 @@ fn no_answer_waits_for_a_push() {
     assert_eq!(world.writes(), [0; AUDIENCE]);
     // A fan-out takes many turns, and every turn anybody else may be answered.
     let mut turns = 0;
-    while !world.connections.delivery.is_at_rest() {
+    while !world.connections.is_at_rest() {
         world.deliver();
         assert!(world.writes().into_iter().sum::<usize>() <= 4);
         turns += 1;
@@ -560,7 +560,7 @@ fn what_waits_for_a_connection_leaves_in_one_write() {
     }
     world.connections.delivery.slice.handed = 1_000;
     world.settle();
-    while !world.connections.delivery.is_at_rest() {
+    while !world.connections.is_at_rest() {
         world.deliver();
     }
     assert_eq!(world.writes(), [1; 6]);
@@ -570,13 +570,13 @@ fn what_waits_for_a_connection_leaves_in_one_write() {
 #[test]
 fn a_push_is_encoded_once_for_all() {
     let mut world = audience(3);
-    world.connections.delivery.write_pool = WritePool::new(1);
+    world.connections.delivery.writers = WritePool::new(1);
     for listener in &world.listeners {
         listener.link.as_pipe().fill();
     }
     world.say(u64::MAX, 1);
     world.settle();
-    while !world.connections.delivery.is_at_rest() {
+    while !world.connections.is_at_rest() {
         world.deliver();
     }
     let frames: BTreeSet<*const u8> = (world.connections.slab.iter())
@@ -589,7 +589,7 @@ fn a_push_is_encoded_once_for_all() {
 fn what_many_hands_wrote_and_what_a_link_did_not_take_make_one_conversation() {
     const AUDIENCE: usize = 100;
     let mut world = audience(AUDIENCE);
-    world.connections.delivery.write_pool = WritePool::new(3);
+    world.connections.delivery.writers = WritePool::new(3);
     world.connections.delivery.slice.writes = AUDIENCE;
     let link = |world: &World, nth: usize| world.listeners[nth].link.clone();
     for nth in 0..AUDIENCE {
@@ -601,7 +601,7 @@ fn what_many_hands_wrote_and_what_a_link_did_not_take_make_one_conversation() {
     for correlation in 1..=3 {
         world.say(u64::MAX, correlation);
         world.settle();
-        while !world.connections.delivery.is_at_rest() {
+        while !world.connections.is_at_rest() {
             world.deliver();
         }
     }
@@ -613,7 +613,7 @@ fn what_many_hands_wrote_and_what_a_link_did_not_take_make_one_conversation() {
             world.read(nth, 1 << 20);
         }
     }
-    while !world.connections.delivery.is_at_rest() {
+    while !world.connections.is_at_rest() {
         world.deliver();
     }
     for nth in 0..AUDIENCE {
@@ -636,7 +636,7 @@ fn a_thread_put_aside_in_the_middle_of_a_round_delays_nobody_outside_of_it() {
     let go_on = world
         .connections
         .delivery
-        .write_pool
+        .writers
         .put_aside()
         .expect("a round");
     // Who is in it is not answered, or the answer might stand in the middle of the push.
@@ -648,13 +648,13 @@ fn a_thread_put_aside_in_the_middle_of_a_round_delays_nobody_outside_of_it() {
         .filter(|nth| answered_at(&world, *nth).last() != Some(&101))
         .collect();
     assert_eq!(waiting, [0, 1]);
-    while world.connections.delivery.has_work() {
+    while world.connections.has_deliveries() {
         world.deliver();
     }
     let told: Vec<usize> = (0..6).map(|nth| heard_at(&world, nth)).collect();
     assert_eq!(told, [0, 1, 7, 7, 7, 7]);
     go_on();
-    while !world.connections.delivery.is_at_rest() {
+    while !world.connections.is_at_rest() {
         world.deliver();
     }
     for nth in 0..6 {
@@ -676,7 +676,7 @@ fn whoever_reads_nothing_costs_no_more_than_the_bound_and_is_told_where_to_go_on
     }
     world.settle();
     world.settle();
-    while !world.connections.delivery.is_at_rest() {
+    while !world.connections.is_at_rest() {
         world.deliver();
     }
     world.flush();

@@ -7,7 +7,7 @@
 use protocol::{Code, Refusal};
 
 use super::{
-    Flow, Hub, Job, Work,
+    Flow, Hub, Job, Transport, Work,
     turn::{FRAME_WORK, Heard, LINES_AT_ONCE},
 };
 use crate::{
@@ -15,7 +15,6 @@ use crate::{
     domain::systems::OwnedCommand,
     engine::Ask,
     line::{Farewell, Language, Lines},
-    net::Link,
     time_base::Now,
 };
 
@@ -35,9 +34,9 @@ pub struct LineOptions {
 /// connections wait for their list, each for its turn.
 const LISTED_MAX: usize = 5_000;
 
-impl Hub {
+impl<T: Transport> Hub<T> {
     /// Takes a new connection in that speaks lines, as [`Hub::connect`] does.
-    pub fn connect_lines(&mut self, now: Now, link: Link, options: &LineOptions) -> u64 {
+    pub fn connect_lines(&mut self, now: Now, link: T, options: &LineOptions) -> u64 {
         let id = self.connect(now, link);
         let Some(index) = self.connections.find(id) else {
             return id;

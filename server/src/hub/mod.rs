@@ -14,19 +14,13 @@ mod signals;
 mod stats;
 mod turn;
 
-pub use crate::connections::HELD_BYTES_MAX;
+pub use crate::connections::{Alone, Done, HELD_BYTES_MAX, Transport, WriteMany, Written};
 pub use lines::{LineOptions, NonceSeed};
 pub use turn::{Flow, READ_WORK, ROUND_WORK, TURN_WORK, Work};
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
-use protocol::{
-    Code, Key, Refusal, Seq,
-    message::WelcomeFlags,
-    outcome::encode_accepted,
-    words::accounts::{self, SessionResumed},
-};
-use tokio::sync::Notify;
+use protocol::{Code, Key, Refusal, Seq, message::WelcomeFlags, words::accounts};
 
 use self::turn::ROW_WORK;
 use crate::{
@@ -34,20 +28,17 @@ use crate::{
     connections::Connections,
     engine::{Ask, BUSY_RETRY_MS, Busy, Engine, Origin, Released, Submitted},
     health::Requests,
-    log::{Head, LogError, LogReader},
-    net::Link,
+    log::{Batch, Head, LogError, LogReader},
     presence::{Presence, Writers},
     session::{Session, SessionTimeouts},
     time_base::Now,
-    writer::{Synced, Writer},
+    writer::Synced,
 };
 
 /// What a hub is made of.
 pub struct HubParts {
     /// The engine, restored from the log.
     pub engine: Engine,
-    /// The thread that syncs.
-    pub writer: Writer,
     /// A view of what is durable.
     pub reader: Box<dyn LogReader>,
     /// Connections held at once.
@@ -69,6 +60,24 @@ impl std::fmt::Debug for HubParts {
     }
 }
 
+/// A name and a password that somebody shows.
+pub struct Credentials {
+    /// The name.
+    pub name: String,
+    /// The password.
+    pub password: String,
+    /// Whether the name is to become theirs.
+    pub is_new: bool,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("is_new", &self.is_new)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Work that a demand asks for and the hub must not do itself, because it takes long.
 #[derive(Debug)]
 pub enum Job {
@@ -79,7 +88,7 @@ pub enum Job {
         /// The idempotency key.
         key: Key,
         /// What was shown.
-        request: accounts::AuthRequest,
+        shown: Credentials,
     },
     /// Rebuild a state from the log and answer its hash.
     Replay {
@@ -92,9 +101,9 @@ pub enum Job {
 
 /// See the head of this file.
 #[derive(Debug)]
-pub struct Hub {
+pub struct Hub<T: Transport> {
     parts: HubParts,
-    connections: Connections,
+    connections: Connections<T>,
     presence: Presence,
     writers: Writers,
     arrivals: signals::Arrivals,
@@ -102,22 +111,24 @@ pub struct Hub {
     listed: usize,
     is_draining: bool,
     requests: Requests,
+    /// What was proved durable, and is yet to be let go of.
+    released: Option<Released>,
     /// Whether something was asked outside of a turn.
     is_turn_wanted: bool,
     /// What others are yet to be given to do.
     jobs: VecDeque<Job>,
 }
 
-impl Hub {
-    /// A hub with nobody connected.
+impl<T: Transport> Hub<T> {
+    /// A hub with nobody connected. `writers` write one frame to many.
     #[must_use]
-    pub fn new(parts: HubParts) -> Self {
-        let mut connections = Connections {
-            #[cfg(feature = "planted-bugs")]
-            tamper: crate::tamper::Tamper::new(parts.planted_bug)
-                .found_at(parts.engine.durable().seq),
-            ..Connections::default()
-        };
+    pub fn new(parts: HubParts, writers: T::Writers) -> Self {
+        let mut connections = Connections::new(writers);
+        #[cfg(feature = "planted-bugs")]
+        {
+            let tamper = crate::tamper::Tamper::new(parts.planted_bug);
+            connections.tamper = tamper.found_at(parts.engine.durable().seq);
+        }
         connections.delivery.reached = parts.engine.durable().seq;
         Self {
             connections,
@@ -128,13 +139,14 @@ impl Hub {
             parts,
             is_draining: false,
             requests: Requests::default(),
+            released: None,
             is_turn_wanted: false,
             jobs: VecDeque::new(),
         }
     }
 
     /// Takes a new connection in and says what to call it. One too many is told so and closed.
-    pub fn connect(&mut self, now: Now, link: Link) -> u64 {
+    pub fn connect(&mut self, now: Now, link: T) -> u64 {
         let mut session = Session::new(now.mono, self.parts.timeouts);
         let held = self.connections.admitted;
         if self.parts.connections_max <= held {
@@ -226,17 +238,6 @@ impl Hub {
         });
     }
 
-    /// A session was shown to be open: its connection is that person's when they may be told so.
-    pub fn resume(&mut self, origin: Origin, resumed: SessionResumed) {
-        let answer = accounts::Answer::from(resumed);
-        let mut outcome = Vec::new();
-        let (kind, schema) = answer.kind();
-        encode_accepted(kind, schema, &mut outcome);
-        answer.encode(&mut outcome);
-        self.parts.engine.release_read(origin, &outcome);
-        self.connections.await_read(origin, outcome.len());
-    }
-
     /// An outcome that was worked out elsewhere, of a state that is durable.
     pub fn answer(&mut self, origin: Origin, at: Head, outcome: &[u8]) {
         self.parts.engine.release_read_at(origin, at, outcome);
@@ -248,24 +249,36 @@ impl Hub {
         self.connections.refuse_unreadable(origin, seq, error);
     }
 
-    /// WritePool the next batch to the writer, if the writer is free, and lets go of what waits for
-    /// nothing.
-    pub fn sync_next(&mut self, now: Now) {
-        let HubParts { engine, writer, .. } = &mut self.parts;
-        if let Some(batch) = engine.take_batch() {
-            writer.sync(batch);
-        }
-        if let Some(released) = engine.release_idle() {
-            self.release(now, released);
-        }
+    /// The next batch to make durable, if there is one and none is on its way. It comes back with its proof,
+    /// by [`Hub::handle_synced`].
+    pub fn poll_batch(&mut self) -> Option<Batch> {
+        self.parts.engine.take_batch()
     }
 
-    /// A batch is durable: starts the next one, so that the disk works meanwhile, and lets go of
-    /// what waited.
-    pub fn handle_synced(&mut self, now: Now, (proof, batch): Synced) {
+    /// A batch is durable: what waited for it is let go of at the end of the turn.
+    pub fn handle_synced(&mut self, (proof, batch): Synced) {
         let released = self.parts.engine.handle_committed(&proof, batch);
-        self.sync_next(now);
-        self.release(now, released);
+        debug_assert!(
+            self.released.is_none(),
+            "one batch at a time is on its way, and the turn ends before the next"
+        );
+        self.released = Some(released);
+    }
+
+    /// Ends a turn, when everybody who was ready has been heard: the next batch is handed to `sync`, so that the
+    /// disk works meanwhile; what waited is let go of; and every connection is written to once. Returns what
+    /// [`Hub::flush`] does. What others are to be told follows, a slice at a time, by [`Hub::deliver`].
+    pub fn end_turn(&mut self, now: Now, sync: impl FnOnce(Batch)) -> Vec<(u64, T)> {
+        if let Some(batch) = self.poll_batch() {
+            sync(batch);
+        }
+        if let Some(released) = self.released.take() {
+            self.release(now, released);
+        }
+        if let Some(released) = self.parts.engine.release_idle() {
+            self.release(now, released);
+        }
+        self.flush(now)
     }
 
     fn release(&mut self, now: Now, released: Released) {
@@ -291,7 +304,7 @@ impl Hub {
 
     /// Sends the answers that wait to be sent. Returns the connections whose link takes no more now:
     /// call [`Hub::handle_writable`] when it does.
-    pub fn flush(&mut self, now: Now) -> Vec<(u64, Link)> {
+    pub fn flush(&mut self, now: Now) -> Vec<(u64, T)> {
         let mut dirty = std::mem::take(&mut self.connections.dirty);
         for index in dirty.drain(..) {
             // The connection may be another one by now, which has nothing to send.
@@ -306,7 +319,7 @@ impl Hub {
     }
 
     /// Tells others a slice of what they are to be told. Returns what [`Hub::flush`] does.
-    pub fn deliver(&mut self, now: Now) -> Vec<(u64, Link)> {
+    pub fn deliver(&mut self, now: Now) -> Vec<(u64, T)> {
         let HubParts { engine, reader, .. } = &mut self.parts;
         self.connections
             .deliver(engine.feed(), engine.keyring(), &mut **reader);
@@ -318,13 +331,7 @@ impl Hub {
     /// everybody else's turn in between.
     #[must_use]
     pub fn has_deliveries(&self) -> bool {
-        self.connections.delivery.has_work()
-    }
-
-    /// Notified when there is more to deliver without anything having come in.
-    #[must_use]
-    pub fn delivery(&self) -> Arc<Notify> {
-        self.connections.delivery.write_pool.done()
+        self.connections.has_deliveries()
     }
 
     /// The link of a connection takes more. Returns whether it already takes no more again.
@@ -366,7 +373,7 @@ impl Hub {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.parts.engine.is_settled()
-            && self.connections.delivery.is_at_rest()
+            && self.connections.is_at_rest()
             && self
                 .connections
                 .slab
@@ -383,13 +390,5 @@ impl Hub {
     /// The engine, for the server's own commands.
     pub const fn engine_mut(&mut self) -> &mut Engine {
         &mut self.parts.engine
-    }
-
-    /// Brings the log to rest. Nothing can be submitted afterwards.
-    ///
-    /// # Errors
-    /// See [`Writer::close`].
-    pub fn close(&mut self) -> Result<(), LogError> {
-        self.parts.writer.close()
     }
 }

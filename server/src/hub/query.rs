@@ -12,7 +12,7 @@ use protocol::{
 };
 
 use super::{
-    Hub, HubParts, Job, Work,
+    Hub, HubParts, Job, Transport, Work,
     turn::{PAGE_WORK, QUERY_WORK, SEARCH_WORK},
 };
 use crate::{
@@ -30,7 +30,7 @@ pub(super) struct Asker {
     pub(super) now: Now,
 }
 
-impl Hub {
+impl<T: Transport> Hub<T> {
     /// Answers a query, or has the shell do what it takes to answer it. Its answer waits for the disk, and until
     /// then counts as unread by whoever asked.
     pub(super) fn query_within(&mut self, asker: Asker, query: &CommandBytes<'_>, work: &mut Work) {

@@ -19,7 +19,7 @@ use protocol::{
 };
 
 use super::{
-    Hub, Work,
+    Hub, Transport, Work,
     turn::{Heard, QUERY_WORK},
 };
 use crate::{
@@ -54,7 +54,7 @@ pub(super) struct Arrivals {
     announced_at: u64,
 }
 
-impl Hub {
+impl<T: Transport> Hub<T> {
     /// Takes somebody's signal. It is answered only if it cannot be.
     pub(super) fn handle_signal(
         &mut self,

@@ -3,7 +3,7 @@
 //! Counted in plain numbers as things happen, copied out when somebody keeps stats. Deliberately
 //! absent: where they go (`health`).
 
-use super::Hub;
+use super::{Hub, Transport};
 use crate::{
     health::{Requests, Serving},
     session::{Action, RequestKind},
@@ -24,7 +24,7 @@ impl Requests {
     }
 }
 
-impl Hub {
+impl<T: Transport> Hub<T> {
     /// How it stands with everything that lives on the thread that serves.
     pub(crate) fn stats(&self) -> Serving {
         let (engine, connections) = (&self.parts.engine, &self.connections);

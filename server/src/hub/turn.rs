@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use protocol::{Code, Refusal};
 
-use super::{Hub, Job, query::Asker};
+use super::{Hub, Transport, query::Asker};
 use crate::{
     engine::{Ask, Origin, PREFETCHED},
     session::{Action, PendingRequest, RequestKind, ServerFacts},
@@ -132,7 +132,7 @@ pub(super) struct Heard {
     pub(super) now: Now,
 }
 
-impl Hub {
+impl<T: Transport> Hub<T> {
     /// Takes bytes in from a connection and acts on whole frames for as long as its turn lasts: `work`
     /// is what it did before, and grows. Returns how it goes on; jobs wait for [`Hub::poll_job`]. What
     /// it was shown and has not considered it shows itself the next time.
@@ -298,11 +298,7 @@ impl Hub {
             ),
             RequestKind::Auth { key, request } => {
                 work.spend(AUTH_WORK);
-                self.jobs.push_back(Job::Auth {
-                    origin,
-                    key,
-                    request,
-                });
+                self.authenticate(at.now, origin, key, request);
             }
             RequestKind::TooLate => {
                 self.refuse(origin, Refusal::new(Code::SESSION_ENDED));

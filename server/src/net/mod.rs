@@ -4,13 +4,15 @@
 
 pub mod tcp;
 mod turns;
+pub mod write_pool;
 
 use std::{cell::RefCell, io, sync::Arc, time::Duration};
 
 use rustix::net::Shutdown;
 use tokio::net::TcpStream;
 
-use crate::hub::LineOptions;
+use self::write_pool::WritePool;
+use crate::hub::{LineOptions, Transport};
 
 /// Bytes read at once from one connection: the deepest pipeline of short requests in one system call. The
 /// rest of a longer one stays in the socket until its connection's next turn.
@@ -100,30 +102,6 @@ impl Link {
         }
     }
 
-    /// Sends as much as fits now.
-    ///
-    /// # Errors
-    /// `WouldBlock` when nothing fits; anything else when the peer is gone.
-    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match &*self.0 {
-            Socket::Tcp(stream) => stream.try_write(bytes),
-            #[cfg(test)]
-            Socket::Pipe(pipe) => pipe.try_write(bytes),
-        }
-    }
-
-    /// Says that nothing more is sent; what was sent still arrives.
-    pub fn finish(&self) {
-        // The peer may have ended it already, which is what we want.
-        let _already_gone = self.end(Shutdown::Write);
-    }
-
-    /// Ends the conversation both ways; whoever reads from the link sees its end.
-    pub fn shutdown(&self) {
-        // The peer may have ended it already, which is what we want.
-        let _already_gone = self.end(Shutdown::Both);
-    }
-
     fn end(&self, how: Shutdown) -> rustix::io::Result<()> {
         match &*self.0 {
             Socket::Tcp(stream) => rustix::net::shutdown(stream, how),
@@ -159,6 +137,28 @@ impl Link {
                 done => return done.map(|len| Read { len, has_waited }),
             }
         }
+    }
+}
+
+impl Transport for Link {
+    type Writers = WritePool;
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match &*self.0 {
+            Socket::Tcp(stream) => stream.try_write(bytes),
+            #[cfg(test)]
+            Socket::Pipe(pipe) => pipe.try_write(bytes),
+        }
+    }
+
+    fn finish(&self) {
+        // The peer may have ended it already, which is what we want.
+        let _already_gone = self.end(Shutdown::Write);
+    }
+
+    fn shutdown(&self) {
+        // The peer may have ended it already, which is what we want.
+        let _already_gone = self.end(Shutdown::Both);
     }
 }
 

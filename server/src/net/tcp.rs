@@ -24,7 +24,7 @@ use crate::{
     hub::{Flow, Hub, Job, READ_WORK, Work},
     log::{LogError, LogReader},
     net::{Complaints, Dialect, Link, READ_BYTES, Read, turns::Turns},
-    writer::Synced,
+    writer::{Synced, Writer},
 };
 
 /// How often clocks are looked at: the precision of holds that end and of timeouts.
@@ -41,12 +41,12 @@ const DRAIN_STEP: Duration = Duration::from_millis(5);
 /// Opens another view of the durable records, for work that takes long.
 pub type OpenReader = dyn Fn() -> Result<Box<dyn LogReader>, LogError>;
 
-/// What every task of the server shares.
-pub struct TcpServer {
+/// What a server over TCP is made of.
+pub struct TcpParts {
     /// The engine and the conversations.
-    pub hub: Rc<RefCell<Hub>>,
-    /// Wakes the turn: something is to be synced or sent.
-    pub turn: Notify,
+    pub hub: Hub<Link>,
+    /// The thread that syncs.
+    pub writer: Writer,
     /// Wakes the delivery: others are to be told something.
     pub delivery: Arc<Notify>,
     /// Finds out who people are.
@@ -55,6 +55,27 @@ pub struct TcpServer {
     pub clock: Rc<Clock>,
     /// Opens readers for jobs.
     pub open_reader: Box<OpenReader>,
+    /// How it all stands.
+    pub stats: Arc<Stats>,
+}
+
+impl std::fmt::Debug for TcpParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TcpParts").finish_non_exhaustive()
+    }
+}
+
+/// What every task of the server shares.
+pub struct TcpServer {
+    /// The engine and the conversations.
+    pub hub: Rc<RefCell<Hub<Link>>>,
+    /// Wakes the turn: something is to be synced or sent.
+    pub turn: Notify,
+    writer: RefCell<Writer>,
+    delivery: Arc<Notify>,
+    authenticator: Authenticator,
+    clock: Rc<Clock>,
+    open_reader: Box<OpenReader>,
     stats: Arc<Stats>,
     turns: Turns,
     input: RefCell<Vec<u8>>,
@@ -69,24 +90,27 @@ impl std::fmt::Debug for TcpServer {
 impl TcpServer {
     /// A shell around a hub.
     #[must_use]
-    pub fn new(
-        hub: Hub,
-        authenticator: Authenticator,
-        clock: Rc<Clock>,
-        open_reader: Box<OpenReader>,
-        stats: Arc<Stats>,
-    ) -> Self {
+    pub fn new(parts: TcpParts) -> Self {
         Self {
-            delivery: hub.delivery(),
-            hub: Rc::new(RefCell::new(hub)),
+            hub: Rc::new(RefCell::new(parts.hub)),
             turn: Notify::new(),
-            authenticator,
-            clock,
-            open_reader,
-            stats,
+            writer: RefCell::new(parts.writer),
+            delivery: parts.delivery,
+            authenticator: parts.authenticator,
+            clock: parts.clock,
+            open_reader: parts.open_reader,
+            stats: parts.stats,
             turns: Turns::default(),
             input: RefCell::new(vec![0; READ_BYTES]),
         }
+    }
+
+    /// Brings the log to rest. Nothing can be submitted afterwards.
+    ///
+    /// # Errors
+    /// See [`Writer::close`].
+    pub fn close(&self) -> Result<(), LogError> {
+        self.writer.borrow_mut().close()
     }
 
     /// Accepts connections until it is dropped.
@@ -212,14 +236,8 @@ impl TcpServer {
 
     async fn run_job(self: Rc<Self>, job: Job) {
         match job {
-            Job::Auth {
-                origin,
-                key,
-                request,
-            } => {
-                self.authenticator
-                    .run(&self.hub, origin, key, request)
-                    .await;
+            Job::Auth { origin, key, shown } => {
+                self.authenticator.run(&self.hub, origin, key, shown).await;
             }
             Job::Replay { origin, upto } => self.replay(origin, upto).await,
         }
@@ -248,8 +266,7 @@ impl TcpServer {
             self.turn.notified().await;
             // To the end of the queue: everybody who is ready now shares this batch.
             task::yield_now().await;
-            self.hub.borrow_mut().sync_next(self.clock.now());
-            self.flush();
+            self.end_turn();
             if self.turns.let_on() {
                 self.turn.notify_one();
             }
@@ -259,9 +276,8 @@ impl TcpServer {
     /// Lets go of what each synced batch held back.
     pub async fn release_synced(self: Rc<Self>, mut synced: mpsc::Receiver<Synced>) {
         while let Some(batch) = synced.recv().await {
-            let now = self.clock.now();
-            self.hub.borrow_mut().handle_synced(now, batch);
-            self.flush();
+            self.hub.borrow_mut().handle_synced(batch);
+            self.end_turn();
         }
     }
 
@@ -298,8 +314,9 @@ impl TcpServer {
     }
 
     /// Answers leave first; then what they mean for others is to be told.
-    fn flush(self: &Rc<Self>) {
-        let blocked = self.hub.borrow_mut().flush(self.clock.now());
+    fn end_turn(self: &Rc<Self>) {
+        let sync = |batch| self.writer.borrow().sync(batch);
+        let blocked = (self.hub.borrow_mut()).end_turn(self.clock.now(), sync);
         self.wait_for(blocked);
         if self.hub.borrow().has_deliveries() {
             self.delivery.notify_one();

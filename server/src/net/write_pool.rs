@@ -20,7 +20,9 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::net::Link;
+use crate::hub::{Done, Transport as _, WriteMany, Written};
+
+use super::Link;
 
 /// Links from which on help is worth what it costs to call for it.
 const LINKS_WORTHWHILE: usize = 32;
@@ -33,7 +35,7 @@ const LOOKS_MAX: usize = 200;
 const HANDS_MAX: usize = 4;
 
 /// See the head of this file.
-pub(crate) struct WritePool {
+pub struct WritePool {
     /// Threads that write, when it is worth it, the hub's among them. Asked for once: the system looks
     /// into files for it.
     count: usize,
@@ -47,22 +49,6 @@ pub(crate) struct WritePool {
     rounds: Vec<(Vec<u64>, Arc<Round>)>,
     /// Told when a helper was the last of a round.
     done: Arc<Notify>,
-}
-
-/// What a link took of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Written {
-    /// Whose link it is.
-    pub(crate) id: u64,
-    /// Bytes of the frame; none if the link is full, or gone.
-    pub(crate) taken: usize,
-}
-
-/// A round that everybody was written to.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Done {
-    pub(crate) frame: Box<[u8]>,
-    pub(crate) written: Vec<Written>,
 }
 
 /// One frame for some links.
@@ -96,7 +82,8 @@ impl fmt::Debug for WritePool {
 
 impl WritePool {
     /// As many threads as said, at least one, which is the hub's.
-    pub(crate) fn new(count: usize) -> Self {
+    #[must_use]
+    pub fn new(count: usize) -> Self {
         Self {
             count,
             worthwhile: LINKS_WORTHWHILE,
@@ -106,24 +93,33 @@ impl WritePool {
         }
     }
 
-    /// How many threads write, when it is worth it.
-    pub(crate) const fn count(&self) -> usize {
-        self.count
-    }
-
     /// What tells that a round has come out behind the hub's back.
-    pub(crate) fn done(&self) -> Arc<Notify> {
+    #[must_use]
+    pub fn done(&self) -> Arc<Notify> {
         Arc::clone(&self.done)
     }
 
-    /// Whether so many links are worth a round.
-    pub(crate) const fn is_worthwhile(&self, links: usize) -> bool {
+    fn helpers(&mut self) -> &[SyncSender<Arc<Round>>] {
+        self.helpers.get_or_insert_with(|| {
+            let helpers = (1..self.count).map(|nth| spawn_worker(nth, &self.done));
+            helpers.collect::<Result<_, _>>().unwrap_or_else(|error| {
+                tracing::warn!(%error, "no threads to help with telling many; one does it all");
+                Vec::new()
+            })
+        })
+    }
+}
+
+impl WriteMany<Link> for WritePool {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn is_worthwhile(&self, links: usize) -> bool {
         1 < self.count && self.worthwhile <= links
     }
 
-    /// Begins to write a frame to links, each with its connection's id. The round before has no links
-    /// left that nobody took.
-    pub(crate) fn begin(&mut self, ids: Vec<u64>, links: Vec<Link>, frame: &[u8]) {
+    fn begin(&mut self, ids: Vec<u64>, links: Vec<Link>, frame: &[u8]) {
         debug_assert!(!self.has_untaken() && ids.len() == links.len());
         let round = Arc::new(Round {
             frame: frame.into(),
@@ -139,20 +135,17 @@ impl WritePool {
         self.rounds.push((ids, round));
     }
 
-    /// Writes to some of the links that nobody took, `limit` at most. Returns to how many.
-    pub(crate) fn write(&self, limit: usize) -> usize {
+    fn write(&self, limit: usize) -> usize {
         let newest = self.rounds.last();
         newest.map_or(0, |(_, round)| round.write(limit).written)
     }
 
-    /// Whether there are links that nobody took.
-    pub(crate) fn has_untaken(&self) -> bool {
+    fn has_untaken(&self) -> bool {
         let newest = self.rounds.last();
         newest.is_some_and(|(_, round)| round.has_untaken())
     }
 
-    /// A round of which every link was written to.
-    pub(crate) fn take_done(&mut self) -> Option<Done> {
+    fn take_done(&mut self) -> Option<Done> {
         let place = self.rounds.iter().position(|(_, round)| round.is_done())?;
         let (ids, round) = self.rounds.remove(place);
         let taken = round.frame.len();
@@ -166,24 +159,12 @@ impl WritePool {
         Some(Done { frame, written })
     }
 
-    /// Whether the hub has something to do here.
-    pub(crate) fn has_work(&self) -> bool {
+    fn has_work(&self) -> bool {
         self.has_untaken() || self.rounds.iter().any(|(_, round)| round.is_done())
     }
 
-    /// Whether nobody is being written to.
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.rounds.is_empty()
-    }
-
-    fn helpers(&mut self) -> &[SyncSender<Arc<Round>>] {
-        self.helpers.get_or_insert_with(|| {
-            let helpers = (1..self.count).map(|nth| spawn_worker(nth, &self.done));
-            helpers.collect::<Result<_, _>>().unwrap_or_else(|error| {
-                tracing::warn!(%error, "no threads to help with telling many; one does it all");
-                Vec::new()
-            })
-        })
     }
 }
 
@@ -288,8 +269,7 @@ impl WritePool {
 mod tests {
     use std::thread;
 
-    use super::{LINKS_WORTHWHILE, WritePool, Written};
-    use crate::net::Link;
+    use super::{Done, LINKS_WORTHWHILE, Link, WriteMany as _, WritePool, Written};
 
     /// Everything that was begun, when it is out.
     fn finish(write_pool: &mut WritePool) -> Vec<Written> {
@@ -337,7 +317,7 @@ mod tests {
         assert!(!write_pool.has_work() && !write_pool.is_empty());
         write_pool.begin(vec![3], vec![Link::pipe()], b"two");
         assert_eq!(write_pool.write(9), 1);
-        let written = |done: super::Done| done.written.iter().map(|one| one.id).collect();
+        let written = |done: Done| done.written.iter().map(|one| one.id).collect();
         let next = |write_pool: &mut WritePool| write_pool.take_done().map(written);
         assert_eq!(next(&mut write_pool), Some(vec![3]));
         assert_eq!(next(&mut write_pool), None);
