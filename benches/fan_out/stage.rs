@@ -245,7 +245,7 @@ fn serve() -> Result<()> {
         durability: Durability::Full,
         accept_loss_after: None,
         trust_clock: false,
-        new_secret: false,
+        new_secret: true,
         password_cost: PasswordCost::TEST,
         connections_max: 19_000,
         timeouts: SessionTimeouts::default(),
