@@ -15,6 +15,7 @@ mod lines;
 mod log;
 mod lost;
 mod mixtures;
+mod one_thread;
 mod promises;
 mod restart;
 mod support;
