@@ -297,7 +297,7 @@ impl World {
             Event::Synced => {
                 let batch = self.syncing.take().expect("a batch is on its way");
                 let proof = commit(&mut self.log, &batch).expect("memory takes it");
-                self.hub.handle_synced((proof, batch));
+                self.hub.handle_synced(&proof, batch);
             }
             Event::Tick => {
                 self.hub.handle_timeout(self.now());

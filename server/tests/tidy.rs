@@ -16,22 +16,31 @@ const PURE: [&str; 13] = [
     "server/src/audit.rs",
     "server/src/feed.rs",
     "server/src/presence.rs",
-    "server/src/connections/backlog.rs",
-    "server/src/connections/subscribers.rs",
-    "server/src/connections/outbox.rs",
-    "server/src/connections/recent.rs",
+    "server/src/time_base.rs",
+    "server/src/fair.rs",
+    "server/src/hub",
+    "server/src/connections",
 ];
 
-const FORBIDDEN: [&str; 9] = [
+/// Rooms of ours that are not: whoever names them could read a clock through them, or wait. A test may.
+const SHELLS: [&str; 5] = ["clock::", "net::", "serve::", "writer::", "hashing::"];
+
+/// Keys of long ago stand in a file without a name, which nobody else sees.
+const SPILLS: &str = "keys/segment.rs";
+
+const FORBIDDEN: [&str; 12] = [
     "tokio",
     "std::net",
     "std::thread",
+    "thread::",
     "std::fs",
+    "File::",
     "SystemTime",
     "Instant",
     "rand::",
+    "getrandom",
+    "rustix",
     "rusqlite",
-    "clock::",
 ];
 
 fn root() -> PathBuf {
@@ -82,8 +91,15 @@ fn pure_rooms_name_nothing_of_the_outside() {
         assert!(!files.is_empty(), "{room} is gone; name its new place here");
         for file in files {
             let code = code(&read(&file));
-            for word in FORBIDDEN.iter().filter(|word| code.contains(**word)) {
-                offences.push(format!("{} names {word}", file.display()));
+            let is_test = file.ends_with("tests.rs");
+            let shells = SHELLS.iter().filter(|_| !is_test);
+            for word in shells
+                .chain(&FORBIDDEN)
+                .filter(|word| code.contains(**word))
+            {
+                if *word != "File::" || !file.ends_with(SPILLS) {
+                    offences.push(format!("{} names {word}", file.display()));
+                }
             }
         }
     }

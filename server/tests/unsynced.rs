@@ -249,8 +249,8 @@ impl Room {
     /// Lets the disk finish one batch.
     fn sync(&mut self) {
         self.gate.send(()).expect("the log is there");
-        let synced = self.synced.blocking_recv().expect("the writer goes on");
-        self.hub.borrow_mut().handle_synced(synced);
+        let (proof, batch) = self.synced.blocking_recv().expect("the writer goes on");
+        self.hub.borrow_mut().handle_synced(&proof, batch);
         self.turn();
     }
 

@@ -28,7 +28,7 @@ use slab::Slab;
 pub use self::transport::{Alone, Done, Transport, WriteMany, Written};
 
 pub(crate) use self::pressure::CONNECTIONS_BYTES_MAX;
-pub use self::pressure::HELD_BYTES_MAX;
+pub use self::pressure::{HELD_BYTES_MAX, READ_BYTES};
 #[cfg(test)]
 pub(crate) use self::pressure::{OUTBOUND_BYTES_MAX, UNREAD_BYTES_MAX};
 

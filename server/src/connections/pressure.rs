@@ -9,10 +9,7 @@
 use protocol::{Code, Refusal};
 
 use super::{Connection, Connections, Transport, delivery::ITEMS_BYTES_MAX, id_of};
-use crate::{
-    engine::{BATCH_BYTES_MAX, READS_BYTES_MAX},
-    net::READ_BYTES,
-};
+use crate::engine::{BATCH_BYTES_MAX, READS_BYTES_MAX};
 
 /// What everything that passes through may hold of the memory, all connections together: 256 MiB, so that a
 /// machine of 1 GiB keeps room for a state of ten million bookings' worth of rows, whoever comes. Of it, two
@@ -36,6 +33,10 @@ pub(crate) const UNREAD_BYTES_MAX: usize = 64 * 1_024;
 
 /// The least share, with very many connections: the answers of a whole pipeline.
 const UNREAD_BYTES_MIN: usize = 4 * 1_024;
+
+/// Bytes read at once from one connection: the deepest pipeline of short requests in one system call. The
+/// rest of a longer one stays in the socket until its connection's next turn.
+pub const READ_BYTES: usize = 16 * 1_024;
 
 /// The least that is read at once.
 const READ_BYTES_MIN: usize = 1_024;

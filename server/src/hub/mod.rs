@@ -14,7 +14,9 @@ mod signals;
 mod stats;
 mod turn;
 
-pub use crate::connections::{Alone, Done, HELD_BYTES_MAX, Transport, WriteMany, Written};
+pub use crate::connections::{
+    Alone, Done, HELD_BYTES_MAX, READ_BYTES, Transport, WriteMany, Written,
+};
 pub use lines::{LineOptions, NonceSeed};
 pub use turn::{Flow, READ_WORK, ROUND_WORK, TURN_WORK, Work};
 
@@ -28,11 +30,10 @@ use crate::{
     connections::Connections,
     engine::{Ask, BUSY_RETRY_MS, Busy, Engine, Origin, Released, Submitted},
     health::Requests,
-    log::{Batch, Head, LogError, LogReader},
+    log::{Batch, Committed, Head, LogError, LogReader},
     presence::{Presence, Writers},
     session::{Session, SessionTimeouts},
     time_base::Now,
-    writer::Synced,
 };
 
 /// What a hub is made of.
@@ -256,8 +257,8 @@ impl<T: Transport> Hub<T> {
     }
 
     /// A batch is durable: what waited for it is let go of at the end of the turn.
-    pub fn handle_synced(&mut self, (proof, batch): Synced) {
-        let released = self.parts.engine.handle_committed(&proof, batch);
+    pub fn handle_synced(&mut self, proof: &Committed, batch: Batch) {
+        let released = self.parts.engine.handle_committed(proof, batch);
         debug_assert!(
             self.released.is_none(),
             "one batch at a time is on its way, and the turn ends before the next"

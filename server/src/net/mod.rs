@@ -14,10 +14,6 @@ use tokio::net::TcpStream;
 use self::write_pool::WritePool;
 use crate::hub::{LineOptions, Transport};
 
-/// Bytes read at once from one connection: the deepest pipeline of short requests in one system call. The
-/// rest of a longer one stays in the socket until its connection's next turn.
-pub const READ_BYTES: usize = 16 * 1_024;
-
 /// What is spoken on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {

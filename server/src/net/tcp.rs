@@ -21,9 +21,9 @@ use crate::{
     clock::{Clock, Monotonic},
     engine::Origin,
     health::{Serving, Stats},
-    hub::{Flow, Hub, Job, READ_WORK, Work},
+    hub::{Flow, Hub, Job, READ_BYTES, READ_WORK, Work},
     log::{LogError, LogReader},
-    net::{Complaints, Dialect, Link, READ_BYTES, Read, turns::Turns},
+    net::{Complaints, Dialect, Link, Read, turns::Turns},
     writer::{Synced, Writer},
 };
 
@@ -275,8 +275,8 @@ impl TcpServer {
 
     /// Lets go of what each synced batch held back.
     pub async fn release_synced(self: Rc<Self>, mut synced: mpsc::Receiver<Synced>) {
-        while let Some(batch) = synced.recv().await {
-            self.hub.borrow_mut().handle_synced(batch);
+        while let Some((proof, batch)) = synced.recv().await {
+            self.hub.borrow_mut().handle_synced(&proof, batch);
             self.end_turn();
         }
     }

@@ -14,7 +14,7 @@ use protocol::{
 };
 
 use super::{
-    Classic, Language, Me, PAGE_LEN, PendingRequest, USERS_MAX,
+    Classic, ClassicRequest, Language, Me, PAGE_LEN, USERS_MAX,
     told::{self, Told, say_system, time_of_day},
 };
 use crate::line::{Desk, Directory, Place, outbound::Outbound};
@@ -71,27 +71,27 @@ impl Classic {
 
     /// Whether an authentication is unanswered.
     pub(in crate::line) fn is_entering(&self) -> bool {
-        let is_auth = |asked: &PendingRequest| {
-            matches!(asked, PendingRequest::Register | PendingRequest::LogIn(_))
+        let is_auth = |asked: &ClassicRequest| {
+            matches!(asked, ClassicRequest::Register | ClassicRequest::LogIn(_))
         };
         self.asked.iter().any(|(_, asked)| is_auth(asked))
     }
 
-    fn answered(&mut self, number: u64) -> PendingRequest {
+    fn answered(&mut self, number: u64) -> ClassicRequest {
         let place = self.asked.iter().position(|asked| asked.0 == number);
-        place.map_or(PendingRequest::Nothing, |place| self.asked.remove(place).1)
+        place.map_or(ClassicRequest::Nothing, |place| self.asked.remove(place).1)
     }
 
     fn accepted(
         &mut self,
-        asked: PendingRequest,
+        asked: ClassicRequest,
         opened: Option<accounts::Answer>,
         answer: Option<presence::Answer>,
         desk: &mut Desk<'_>,
     ) {
         match asked {
-            PendingRequest::Register => told::succeed(self.language.registered(), desk.out),
-            PendingRequest::LogIn(name) => {
+            ClassicRequest::Register => told::succeed(self.language.registered(), desk.out),
+            ClassicRequest::LogIn(name) => {
                 if let Some(accounts::Answer::SessionOpened(opened)) = opened {
                     // As it was registered, which is how others see it.
                     let name = desk.directory.name(opened.user).map_or(name, str::to_owned);
@@ -103,26 +103,26 @@ impl Classic {
                         session: opened.session,
                     });
                     let subscribe = Subscribe { from: None };
-                    self.query(PendingRequest::Nothing, &subscribe.into(), desk.asks);
+                    self.query(ClassicRequest::Nothing, &subscribe.into(), desk.asks);
                     self.list_users(
                         UserId::NOBODY,
-                        PendingRequest::Users { wanted: false },
+                        ClassicRequest::Users { wanted: false },
                         desk.asks,
                     );
                 }
             }
-            PendingRequest::Create(room) | PendingRequest::Join(room) => {
+            ClassicRequest::Create(room) | ClassicRequest::Join(room) => {
                 say_system(&self.language.in_room(&room), None, desk.out);
             }
-            PendingRequest::Leave(room) => {
+            ClassicRequest::Leave(room) => {
                 say_system(&self.language.left_room(&room), None, desk.out);
             }
-            PendingRequest::Users { wanted } => {
+            ClassicRequest::Users { wanted } => {
                 if let Some(presence::Answer::Presences(page)) = answer {
                     self.listed(&page.people, wanted, desk);
                 }
             }
-            PendingRequest::Said { .. } | PendingRequest::Nothing => {}
+            ClassicRequest::Said { .. } | ClassicRequest::Nothing => {}
         }
     }
 
@@ -134,7 +134,7 @@ impl Classic {
         }
         match people.last() {
             Some(last) if self.users.len() < USERS_MAX && usize::from(PAGE_LEN) <= people.len() => {
-                self.list_users(last.user, PendingRequest::Users { wanted }, desk.asks);
+                self.list_users(last.user, ClassicRequest::Users { wanted }, desk.asks);
             }
             Some(_) | None => {
                 let users = std::mem::take(&mut self.users);
@@ -144,31 +144,31 @@ impl Classic {
         }
     }
 
-    fn refused(&mut self, asked: PendingRequest, refusal: &Refusal, desk: &mut Desk<'_>) {
+    fn refused(&mut self, asked: ClassicRequest, refusal: &Refusal, desk: &mut Desk<'_>) {
         match asked {
-            PendingRequest::Register | PendingRequest::LogIn(_) => {
+            ClassicRequest::Register | ClassicRequest::LogIn(_) => {
                 let message = self.language.refusal(refusal, None);
                 told::fail(&message, refusal.code.name(), desk.out);
             }
             // Somebody else made the room meanwhile.
-            PendingRequest::Create(name) if refusal.code == Code::ROOM_NAME_TAKEN => {
+            ClassicRequest::Create(name) if refusal.code == Code::ROOM_NAME_TAKEN => {
                 self.join(refusal.value, name, desk.asks);
             }
-            PendingRequest::Users { wanted: false } => self.users.clear(),
-            PendingRequest::Users { wanted: true } => {
+            ClassicRequest::Users { wanted: false } => self.users.clear(),
+            ClassicRequest::Users { wanted: true } => {
                 self.users.clear();
                 self.refuse(refusal, None, desk.out);
             }
-            PendingRequest::Said { about, key } => {
+            ClassicRequest::Said { about, key } => {
                 self.echoes.retain(|echo| *echo != key);
                 self.refuse(refusal, about.as_deref(), desk.out);
             }
-            PendingRequest::Create(room)
-            | PendingRequest::Join(room)
-            | PendingRequest::Leave(room) => {
+            ClassicRequest::Create(room)
+            | ClassicRequest::Join(room)
+            | ClassicRequest::Leave(room) => {
                 self.refuse(refusal, Some(&room), desk.out);
             }
-            PendingRequest::Nothing => {}
+            ClassicRequest::Nothing => {}
         }
     }
 

@@ -65,7 +65,7 @@ pub(super) struct Classic {
     /// Requests so far.
     number: u64,
     me: Option<Me>,
-    asked: Vec<(u64, PendingRequest)>,
+    asked: Vec<(u64, ClassicRequest)>,
     /// People of a list that is not complete yet.
     users: Vec<String>,
     /// Whether people came or went since the client was told who is there.
@@ -94,7 +94,7 @@ struct Me {
 
 /// What an answer will be about.
 #[derive(Debug)]
-enum PendingRequest {
+enum ClassicRequest {
     Register,
     LogIn(String),
     Create(String),
@@ -192,10 +192,10 @@ impl Classic {
         match said {
             Said::Register(Credentials { name, password }) => {
                 let request = AuthRequest::Register { name, password };
-                self.authenticate(PendingRequest::Register, request, frames);
+                self.authenticate(ClassicRequest::Register, request, frames);
             }
             Said::LogIn(Credentials { name, password }) => {
-                let asked = PendingRequest::LogIn(name.clone());
+                let asked = ClassicRequest::LogIn(name.clone());
                 self.authenticate(asked, AuthRequest::LogIn { name, password }, frames);
             }
             Said::Public(message) => self.send(Target::Public, None, message, frames),
@@ -224,14 +224,14 @@ impl Classic {
                 Some(room) => self.join(room, name, frames),
                 None => {
                     let create = CreateRoom { name: name.clone() };
-                    self.command(PendingRequest::Create(name), &create.into(), frames);
+                    self.command(ClassicRequest::Create(name), &create.into(), frames);
                 }
             },
             Said::Leave(name) => {
                 let leave = LeaveRoom {
                     room: room(&name, directory)?,
                 };
-                self.command(PendingRequest::Leave(name), &leave.into(), frames);
+                self.command(ClassicRequest::Leave(name), &leave.into(), frames);
             }
             Said::UserList => self.want_users(frames),
             Said::Typing { recipient, on } => {
@@ -243,7 +243,7 @@ impl Classic {
         Ok(())
     }
 
-    fn authenticate(&mut self, asked: PendingRequest, request: AuthRequest, frames: &mut Vec<u8>) {
+    fn authenticate(&mut self, asked: ClassicRequest, request: AuthRequest, frames: &mut Vec<u8>) {
         let (correlation, key) = self.next(asked);
         Request::Auth {
             correlation,
@@ -264,7 +264,7 @@ impl Classic {
             }
         }
         let text = text.into();
-        let asked = PendingRequest::Said { about, key };
+        let asked = ClassicRequest::Said { about, key };
         self.command(asked, &Send { to, text }.into(), frames);
     }
 
@@ -272,14 +272,14 @@ impl Classic {
     fn want_users(&mut self, frames: &mut Vec<u8>) {
         let mut asked = self.asked.iter_mut().map(|(_, asked)| asked);
         let under_way = asked.find_map(|asked| match asked {
-            PendingRequest::Users { wanted } => Some(wanted),
+            ClassicRequest::Users { wanted } => Some(wanted),
             _other => None,
         });
         match under_way {
             Some(wanted) => *wanted = true,
             None => self.list_users(
                 UserId::NOBODY,
-                PendingRequest::Users { wanted: true },
+                ClassicRequest::Users { wanted: true },
                 frames,
             ),
         }
@@ -294,7 +294,7 @@ impl Classic {
     /// many people that is; 0 if nothing was asked.
     pub(super) fn refresh_users(&mut self, now: u64, asks: &mut Vec<u8>) -> usize {
         let is_asked =
-            |(_, asked): &(u64, PendingRequest)| matches!(asked, PendingRequest::Users { .. });
+            |(_, asked): &(u64, ClassicRequest)| matches!(asked, ClassicRequest::Users { .. });
         let is_due = self.is_list_stale && self.listed_at.saturating_add(LIST_MS) <= now;
         if !is_due || self.asked.iter().any(is_asked) {
             return 0;
@@ -302,7 +302,7 @@ impl Classic {
         (self.is_list_stale, self.listed_at) = (false, now);
         self.list_users(
             UserId::NOBODY,
-            PendingRequest::Users { wanted: false },
+            ClassicRequest::Users { wanted: false },
             asks,
         );
         self.listed_len.max(1)
@@ -310,23 +310,23 @@ impl Classic {
 
     fn join(&mut self, room: u64, name: String, frames: &mut Vec<u8>) {
         self.command(
-            PendingRequest::Join(name),
+            ClassicRequest::Join(name),
             &JoinRoom { room }.into(),
             frames,
         );
     }
 
-    fn list_users(&mut self, after: UserId, asked: PendingRequest, frames: &mut Vec<u8>) {
+    fn list_users(&mut self, after: UserId, asked: ClassicRequest, frames: &mut Vec<u8>) {
         let limit = PAGE_LEN;
         let list = presence::Query::from(ListPresence { after, limit });
         self.query(asked, &list, frames);
     }
 
-    fn command(&mut self, asked: PendingRequest, command: &chat::Command, frames: &mut Vec<u8>) {
+    fn command(&mut self, asked: ClassicRequest, command: &chat::Command, frames: &mut Vec<u8>) {
         self.command_of(asked, command, frames);
     }
 
-    fn command_of(&mut self, asked: PendingRequest, command: &impl Word, frames: &mut Vec<u8>) {
+    fn command_of(&mut self, asked: ClassicRequest, command: &impl Word, frames: &mut Vec<u8>) {
         let (correlation, key) = self.next(asked);
         let (kind, schema) = command.kind();
         let mut body = Vec::new();
@@ -341,7 +341,7 @@ impl Classic {
         .encode(frames);
     }
 
-    fn query(&mut self, asked: PendingRequest, query: &presence::Query, frames: &mut Vec<u8>) {
+    fn query(&mut self, asked: ClassicRequest, query: &presence::Query, frames: &mut Vec<u8>) {
         let (correlation, _no_key) = self.next(asked);
         let (kind, schema) = query.kind();
         let mut body = Vec::new();
@@ -356,7 +356,7 @@ impl Classic {
     }
 
     /// The number and the key of the next request.
-    fn next(&mut self, asked: PendingRequest) -> (u64, Key) {
+    fn next(&mut self, asked: ClassicRequest) -> (u64, Key) {
         self.number += 1;
         self.asked.push((self.number, asked));
         (self.number, self.key())
@@ -399,7 +399,7 @@ impl Classic {
             (self.moved, self.moved_at) = (self.read, now);
             let (session, seq) = (me.session, self.moved);
             let command = accounts::Command::from(MoveCursor { session, seq });
-            self.command_of(PendingRequest::Nothing, &command, asks);
+            self.command_of(ClassicRequest::Nothing, &command, asks);
         }
     }
 
