@@ -6,65 +6,27 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 use protocol::{
-    Kind, Outcome as Logged, OwnedRecord, Refusal, UserId,
-    words::{accounts, agenda, chat as chat_words},
+    Kind, Outcome as Logged, OwnedRecord, Refusal,
+    words::{accounts, agenda, chat as chat_words, sales as sales_words},
 };
 use reports::record::{LawRecord, Verdict};
 
-use crate::operation::{Call, Observed, Operation, Outcome, Slot};
+use crate::operation::{Call, Operation, Outcome, Slot};
 
 use super::{
-    catalogue, chat,
-    durable_acks::{Counts, DurableAcks},
-    erasure_complete,
-    finding::{Concluded, Finding, OperationId, Wanted},
-    laws::{FIRST_LAWS, LAWS, Laws},
-    ledger::{Decided, Ledger, asked, asked_by, asked_bytes, asked_target},
-    model_agrees::place_of,
+    chat::Owed,
+    durable_acks::Counts,
+    finding::{Concluded, Finding, Needs, OperationId, Topic, Wanted},
+    law::{self, Ended, LogKnown, Recalled, Slots, StateHashes, Visitors},
+    laws::Laws,
+    ledger::{Decided, Ledger, asked, asked_bytes, asked_target},
+    model::Place,
     people::{is_entering, is_of_server},
-    presence, sales,
+    record,
+    registry::{ABOUTS, LAWS, about},
     slot_history::{Part, SlotHistory, is_of_slot},
     window::Window,
 };
-
-/// The laws that speak of nothing but slots.
-const OF_SLOTS: [&str; 5] = [
-    "no-double-booking",
-    "refusals-justified",
-    "someone-wins",
-    "no-lost-cancel",
-    "linearizable",
-];
-
-/// The laws that are judged by what the run's own people were told, and by nothing else.
-const WITHOUT_LOG: [&str; 18] = [
-    "no-lost-cancel",
-    "real-time-order",
-    "session-order",
-    "idempotent-answers",
-    "shown-once",
-    "one-order",
-    "fifo-per-sender",
-    "causal-order",
-    "read-your-messages",
-    "watermarks-rise",
-    "cursors-independent",
-    "presence-accurate",
-    "presence-complete",
-    "last-seen-rises",
-    "presence-epochs",
-    "no-resurrection",
-    "sales-conserved",
-    "sales-one-snapshot",
-];
-
-/// The same, where nobody else may have done something.
-const WITHOUT_LOG_AND_VISITORS: [&str; 4] = [
-    "no-double-booking",
-    "refusals-justified",
-    "sales-bounded",
-    "sales-monotone",
-];
 
 /// What became of commands, by the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,113 +47,113 @@ pub struct Tally {
     pub visitors: u64,
 }
 
+/// What the log says became of a command of the agenda or of the accounts.
+enum Outcomes {
+    Agenda(Result<agenda::Event, Refusal>),
+    Account(accounts::Event),
+    /// Of another system.
+    Other,
+    /// It cannot be read.
+    Unreadable,
+}
+
 impl Laws {
     /// One record of the log, from the first to the last, after the run.
     pub fn handle_record(&mut self, record: &OwnedRecord) {
         let command = agenda::Command::decode(record.kind, record.schema, &record.body).ok();
-        let ours = record.seq.0 > self.began_at;
-        // Only the run's own records can have its keys.
-        let minted = ours
-            .then(|| self.options.mint.verify(&record.key))
-            .flatten();
-        self.people.handle_record(record, &self.options.mint);
-        self.log_chained.handle_record(record);
-        self.handle_keys(record, command.as_ref(), minted);
-        self.model_agrees.handle_follow_up(record, command.as_ref());
-        let refused = match Logged::decode(&record.outcome) {
-            Ok(Logged::Refused(refusal)) => {
-                self.handle_refused(record, command.as_ref(), refusal);
-                Some(refusal.code)
-            }
-            Ok(Logged::Accepted { kind, schema, body }) => {
-                self.handle_accepted(record, command.as_ref(), (kind, schema, body));
-                None
-            }
-            Err(_) => {
-                self.model_agrees.handle_undecodable(record);
-                None
-            }
-        };
+        let sales = record::Decided::<sales_words::Command>::of(record);
+        let minted = self.minted(record);
+        let is_asked = self.admit_record(record, command.as_ref(), minted);
+        let holder = minted.and_then(|(client, _)| self.world.known_user(client));
+        let (refused, outcome) = outcome_of(record, command.is_some());
         let asked = asked_of(record, command.as_ref());
         let decided = Decided {
             minted,
             refused,
             asked,
         };
-        if let (Some(earlier), Some(by)) = (self.ledger.push(record, decided), minted) {
-            self.log_chained.handle_twice(record, earlier, by);
-            self.idempotent_answers.handle_twice(record, earlier, by);
+        let earlier = self.world.ledger.push(record, decided);
+        let given = match &command {
+            Some(agenda::Command::Promote(promote)) => Some(promote.slot),
+            Some(_) | None => None,
+        };
+        let owed = self.world.agenda.unpaid(given);
+        self.tell(&law::Logged {
+            record,
+            minted,
+            holder,
+            earlier,
+            is_asked,
+            agenda: match (&command, &outcome) {
+                (Some(command), Outcomes::Agenda(outcome)) => Some((command, outcome)),
+                _of_another_system => None,
+            },
+            sales: sales.as_ref(),
+            is_unreadable: matches!(outcome, Outcomes::Unreadable),
+            owed,
+        });
+        // The client is who the log says, where nobody told of them before.
+        if let (true, Some((client, _)), None) = (is_asked, minted, holder) {
+            self.handle_client(client, record.actor);
         }
-        self.model_agrees.handle_position(record.seq.0, &self.users);
-        self.chat.handle_record(record, minted);
-        self.catalogue.handle_record(record, &self.users);
-        self.sales.handle_record(record, minted);
-        self.erasure.handle_record(record, minted);
-        if record.seq.0 == self.began_at {
-            self.held_before = self.model_agrees.held_slots();
+        self.apply_agenda(record, command.as_ref(), &outcome);
+        self.apply_catalogue(record);
+        self.apply_sales(record, sales.as_ref());
+        self.apply_chat(record, minted);
+        if record.seq.0 == self.world.began_at {
+            self.world.held_before = self.world.agenda.held_slots();
         }
     }
 
-    /// Whose key is it, and may it be there?
-    fn handle_keys(
+    /// Which of the run's operations asked for a record: only its own can have its keys.
+    fn minted(&self, record: &OwnedRecord) -> Option<OperationId> {
+        let ours = record.seq.0 > self.world.began_at;
+        let mint = &self.world.options.mint;
+        ours.then(|| mint.verify(&record.key)).flatten()
+    }
+
+    /// Sets a visitor's record aside. Returns whether somebody of the run must have asked for it.
+    fn admit_record(
         &mut self,
         record: &OwnedRecord,
         command: Option<&agenda::Command>,
         minted: Option<OperationId>,
-    ) {
-        if minted.is_none() && record.actor != UserId::NOBODY {
-            self.log_chained.handle_stranger(record);
-        }
+    ) -> bool {
+        let world = &mut self.world;
+        world.people.handle_record(record, &world.options.mint);
         // What the server does by itself has no key of ours.
-        if record.seq.0 <= self.began_at || is_of_server(record, command) {
-            return;
+        if record.seq.0 <= world.began_at || is_of_server(record, command) {
+            return false;
         }
-        if minted.is_none() && self.people.is_of_visitor(record) {
-            return self.people.set_aside(record);
+        if minted.is_none() && world.people.is_of_visitor(record) {
+            world.people.set_aside(record);
+            return false;
         }
         // Anybody may try to log in as anybody, at any time.
-        if is_entering(record) {
-            return;
-        }
-        let index = minted.and_then(|(client, _)| usize::try_from(client).ok());
-        let user = index.and_then(|index| self.users.get(index).copied().flatten());
-        self.no_phantom.handle_record(record, minted, user);
-        if let (Some((client, _)), None) = (minted, user) {
-            self.handle_client(client, record.actor);
-        }
+        !is_entering(record)
     }
 
-    fn handle_refused(
+    fn apply_agenda(
         &mut self,
         record: &OwnedRecord,
         command: Option<&agenda::Command>,
-        refusal: Refusal,
+        outcome: &Outcomes,
     ) {
-        if let Some(command) = command {
-            self.model_agrees
-                .handle_record(record, command, &Err(refusal));
-        }
-    }
-
-    fn handle_accepted(
-        &mut self,
-        record: &OwnedRecord,
-        command: Option<&agenda::Command>,
-        (kind, schema, body): (Kind, u8, &[u8]),
-    ) {
-        if let Some(command) = command {
-            match agenda::Event::decode(kind, schema, body) {
-                Ok(event) => {
-                    let is_asked = |slot| self.slots.contains_key(&slot);
-                    self.people.handle_agenda(record, &event, is_asked);
-                    self.model_agrees.handle_record(record, command, &Ok(event));
-                }
-                Err(_) => self.model_agrees.handle_undecodable(record),
+        let world = &mut self.world;
+        match (command, outcome) {
+            (Some(command), Outcomes::Agenda(Ok(event))) => {
+                let is_asked = |slot| world.slots.contains_key(&slot);
+                world.people.handle_agenda(record, event, is_asked);
+                world.agenda.apply(&Place::of(record), command, event);
             }
-        } else if let Ok(event) = accounts::Event::decode(kind, schema, body) {
-            self.model_agrees.handle_account(&place_of(record), &event);
+            (None, Outcomes::Account(event)) => {
+                world.agenda.apply_account(&Place::of(record), event);
+            }
+            _changes_no_agenda => {}
         }
-        self.people.handle_accepted(record);
+        if !matches!(outcome, Outcomes::Agenda(Err(_)) | Outcomes::Unreadable) {
+            world.people.handle_accepted(record);
+        }
     }
 
     /// The state hash of the live server and of a replay of its log: position and hash.
@@ -200,15 +162,8 @@ impl Laws {
         live: Option<(u64, u128)>,
         replayed: Option<(u64, u128)>,
     ) {
-        self.live_at = live.map(|(seq, _)| seq);
-        self.replay_determinism.handle_hashes(live, replayed);
-    }
-
-    /// What a client's bookings were read to be when the run had drained: a read like any other,
-    /// whose operation is the driver's own. To be told before the log.
-    pub fn handle_final_bookings(&mut self, operation: &Operation, observed: &Observed) {
-        self.no_lost_cancel.handle_read(operation, observed);
-        self.model_agrees.handle_read(operation, observed);
+        self.world.live_at = live.map(|(seq, _)| seq);
+        self.tell(&StateHashes { live, replayed });
     }
 
     /// Judges, and says what each law found, in the order of [`LAWS`]. `history` is asked for as
@@ -227,30 +182,20 @@ impl Laws {
         mut self,
         history: impl Fn() -> H,
     ) -> (Vec<LawRecord>, Tally) {
-        self.excuse();
-        self.chat.judge(&self.options.mint, &self.users);
-        self.presence.judge();
-        self.erasure.judge();
+        self.world.held_before.extend(self.world.people.slots());
+        self.tell(&Visitors);
+        self.end_presence();
         let mut unseen = Unseen::default();
         for operation in history() {
-            self.handle_operation(&operation, &mut unseen);
+            self.recall(&operation, &mut unseen);
         }
-        for late in std::mem::take(&mut self.late) {
-            self.durable_acks.check(&late, &self.ledger);
-        }
-        if let Some(seq) = self.live_at {
-            self.durable_acks.check_live(seq, &self.ledger);
-        }
-        self.real_time_order.sweep(&self.ledger);
+        self.tell(&LogKnown);
         let tally = self.tally();
-        let durable_acks = std::mem::replace(&mut self.durable_acks, DurableAcks::new());
-        let durable_acks = durable_acks.conclude(&self.ledger);
         // Its memory is the slots' now.
-        self.ledger = Ledger::new(0);
+        self.world.ledger = Ledger::new(0);
         self.judge_slots(&history, &unseen);
-        let required = self.options.required.clone();
-        let findings = self.findings(durable_acks);
-        let told = tell(findings, &required, &history);
+        let required = self.world.options.required.clone();
+        let told = tell(self.findings(), &required, &history);
         let unknown = required
             .iter()
             .filter(|name| !LAWS.contains(&name.as_str()));
@@ -266,12 +211,14 @@ impl Laws {
         history: impl Fn() -> H,
     ) -> (Vec<LawRecord>, Tally) {
         // What visitors did is in the log as well.
-        let may_be_visited = !self.options.is_alone;
+        let may_be_visited = !self.world.options.is_alone;
         let (mut laws, _tally) = self.conclude_with_tally(history);
         for law in &mut laws {
-            let name = law.name.as_str();
-            let stands = WITHOUT_LOG.contains(&name)
-                || (!may_be_visited && WITHOUT_LOG_AND_VISITORS.contains(&name));
+            let stands = match about(law).map(|about| about.needs) {
+                Some(Needs::Answers) => true,
+                Some(Needs::AnswersUnvisited) => !may_be_visited,
+                Some(Needs::Log) | None => false,
+            };
             if !stands && law.verdict != Verdict::Unknown {
                 *law = LawRecord {
                     verdict: Verdict::Unknown,
@@ -286,21 +233,10 @@ impl Laws {
         (laws, Tally::default())
     }
 
-    /// What the run's own calls do not explain is no violation where visitors explain it; whether
-    /// they do, the laws of the log say.
-    fn excuse(&mut self) {
-        let people = &self.people;
-        self.held_before.extend(people.slots());
-        (self.refusals_justified).excuse(|subject| people.has_changed(subject));
-        (self.no_double_booking).excuse(|subject| people.has_ended(subject));
-        self.sales.excuse(|subject| people.has_changed(subject));
-    }
-
     /// This client, and the other devices of its person.
     fn clients_like(&self, client: u32) -> impl Iterator<Item = u32> {
-        let index = usize::try_from(client).unwrap_or(usize::MAX);
-        let user = self.users.get(index).copied().flatten();
-        let all = (0..).zip(&self.users);
+        let user = self.world.known_user(client);
+        let all = (0..).zip(&self.world.users);
         let devices = all.filter(move |(_, known)| user.is_some() && **known == user);
         devices.map(|(device, _)| device).chain([client])
     }
@@ -311,12 +247,12 @@ impl Laws {
             lost,
             found,
             absent,
-        } = self.durable_acks.counts();
-        let (set_aside, visitors) = self.people.set_aside_so_far();
+        } = self.registry.durable_acks.counts();
+        let (set_aside, visitors) = self.world.people.set_aside_so_far();
         Tally {
             acknowledged,
             lost,
-            doubled: self.idempotent_answers.doubled(),
+            doubled: self.registry.idempotent_answers.doubled(),
             found,
             absent,
             set_aside,
@@ -331,49 +267,33 @@ impl Laws {
         unseen: &Unseen,
     ) {
         // The ledger's share.
-        let bytes_max = self.options.memory_bytes_max / 4;
+        let bytes_max = self.world.options.memory_bytes_max / 4;
         for part in Part::all(unseen.of_slots, bytes_max) {
             let mut slots = SlotHistory::new(part, bytes_max);
             for operation in history() {
                 // What an erasure gave back nobody cancelled: the model has such slots.
                 if unseen.parted.contains(&operation.client) {
-                    self.held_before.extend(operation.call.slot());
+                    self.world.held_before.extend(operation.call.slot());
                 }
                 let won = unseen.won.contains(&(operation.client, operation.counter));
                 slots.push(&operation, won);
             }
             slots.sort();
-            self.someone_wins.judge(&slots, &self.held_before);
-            self.linearizable.judge(&slots, &self.held_before);
+            self.tell(&Slots { history: &slots });
         }
     }
 
     /// One operation of the history, when the whole log is known.
-    fn handle_operation(&mut self, operation: &Operation, unseen: &mut Unseen) {
+    fn recall(&mut self, operation: &Operation, unseen: &mut Unseen) {
         unseen.of_slots += u64::from(is_of_slot(operation));
         if operation.call == Call::EraseMe {
             unseen.parted.extend(self.clients_like(operation.client));
         }
-        self.ledger.note(operation);
-        if !self.ledger.is_empty() {
-            self.durable_acks.check(operation, &self.ledger);
-        }
-        let found = self.ledger.find((operation.client, operation.counter));
-        let own = found.and_then(|seq| self.ledger.get(seq).map(|entry| (seq, entry)));
-        if let Some((seq, entry)) = own {
-            let key = || (self.options.mint).mint(operation.client, operation.counter);
-            if let Some(asked) = asked_by(&operation.call, key) {
-                self.no_phantom.handle_pair(operation, seq, &entry, asked);
-            }
-        }
-        if let Some((seq, entry)) = own
-            && seq == operation.seq
-        {
-            self.model_agrees.handle_pair(operation, &entry);
-        }
-        if let Call::Sales(call) = operation.call {
-            self.sales.handle_operation(operation, &call);
-        }
+        let ledger = &mut self.world.ledger;
+        ledger.note(operation);
+        let found = ledger.find((operation.client, operation.counter));
+        let own = found.and_then(|seq| ledger.get(seq).map(|entry| (seq, entry)));
+        self.tell(&Recalled { operation, own });
         let is_unseen = match operation.outcome {
             Outcome::Timeout | Outcome::Unknown => true,
             // An earlier attempt may have been heard.
@@ -385,49 +305,49 @@ impl Laws {
         }
     }
 
-    /// What each law found; of a system that nobody asked anything of, only if it must be judged.
-    fn findings(self, durable_acks: Finding) -> Vec<Finding> {
-        let first: [Finding; FIRST_LAWS.len()] = [
-            self.no_double_booking.conclude(),
-            self.refusals_justified.conclude(),
-            self.someone_wins.conclude(),
-            self.no_lost_cancel.conclude(),
-            durable_acks,
-            self.no_phantom.conclude(),
-            self.real_time_order.conclude(),
-            self.session_order.conclude(),
-            self.idempotent_answers.conclude(),
-            self.log_chained.conclude(),
-            self.replay_determinism.conclude(),
-            self.model_agrees.conclude(),
-            self.linearizable.conclude(),
-        ];
-        let required = &self.options.required;
-        let asked = |laws: &[&str], is_exercised| {
-            is_exercised || required.iter().any(|name| laws.contains(&name.as_str()))
+    /// What each law found; of what nobody had to do with, only if it must be judged.
+    fn findings(self) -> Vec<Finding> {
+        let Self { world, registry } = self;
+        let ended = Ended {
+            world: &world,
+            chat: Owed::of(&world),
         };
-        let of_chat = asked(&chat::LAWS, self.chat.is_exercised());
-        let of_pushes = asked(&chat::PUSH_LAWS, self.chat.has_other_pushes());
-        let (chat, pushes) = self.chat.conclude();
-        let presence =
-            asked(&presence::LAWS, self.presence.is_exercised()).then(|| self.presence.conclude());
-        let catalogue = asked(&catalogue::LAWS, self.catalogue.is_exercised())
-            .then(|| self.catalogue.conclude());
-        let sales = asked(&sales::LAWS, self.sales.is_exercised()).then(|| self.sales.conclude());
-        let erasure = asked(&erasure_complete::LAWS, self.erasure.is_exercised())
-            .then(|| self.erasure.conclude());
-        let agenda = asked(&OF_SLOTS, !self.slots.is_empty());
-        first
-            .into_iter()
-            .filter(|finding| agenda || !OF_SLOTS.contains(&finding.name()))
-            .chain(chat.into_iter().filter(|_| of_chat))
-            .chain(pushes.into_iter().filter(|_| of_pushes))
-            .chain(presence.into_iter().flatten())
-            .chain(catalogue.into_iter().flatten())
-            .chain(sales.into_iter().flatten())
-            .chain(erasure.into_iter().flatten())
-            .collect()
+        let is_required = |finding: &Finding, topic| {
+            let mut alike = ABOUTS.iter().filter(|about| match topic {
+                Topic::Itself => about.name == finding.name(),
+                _shared => about.topic == topic,
+            });
+            alike
+                .any(|about| (world.options.required.iter()).any(|required| required == about.name))
+        };
+        let mut findings = registry.conclude(&ended);
+        findings.retain(|finding| {
+            let topic = finding.topic();
+            let is_exercised = world.is_exercised(topic) && !finding.is_left_out();
+            is_exercised || is_required(finding, topic)
+        });
+        findings
     }
+}
+
+/// Why a record says that its command was refused, if it does, and what else it says.
+fn outcome_of(record: &OwnedRecord, is_agenda: bool) -> (Option<protocol::Code>, Outcomes) {
+    match Logged::decode(&record.outcome) {
+        Ok(Logged::Refused(refusal)) => (Some(refusal.code), Outcomes::Agenda(Err(refusal))),
+        Ok(Logged::Accepted { kind, schema, body }) => {
+            (None, event_of((kind, schema, body), is_agenda))
+        }
+        Err(_) => (None, Outcomes::Unreadable),
+    }
+}
+
+fn event_of((kind, schema, body): (Kind, u8, &[u8]), is_agenda: bool) -> Outcomes {
+    if is_agenda {
+        let event = agenda::Event::decode(kind, schema, body);
+        return event.map_or(Outcomes::Unreadable, |event| Outcomes::Agenda(Ok(event)));
+    }
+    let event = accounts::Event::decode(kind, schema, body);
+    event.map_or(Outcomes::Other, Outcomes::Account)
 }
 
 /// What the history tells while it streams by.

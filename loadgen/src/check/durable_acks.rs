@@ -5,28 +5,27 @@
 
 use crate::operation::{Operation, Outcome};
 
-use super::finding::{About, Finding, Violation, Witness, call_text, outcome_text};
-use super::ledger::{Entry, Ledger};
-use super::real_time_order::is_write;
-
-const ABOUT: About = About {
-    name: "durable-acks",
-    demands: "Whatever was answered stands in the log at that position, and the log up to there is what it was.",
-    confidence: "certificate: position and chain hash of every answer against the log",
+use super::{
+    finding::{About, Finding, Needs, Topic, Violation, Witness, call_text, outcome_text},
+    law::{Ended, Law, LogKnown, Recalled},
+    laws::LawOptions,
+    ledger::{Entry, Ledger},
+    real_time_order::is_write,
+    world::World,
 };
 
 /// What became of commands, by the log.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Counts {
-    pub(super) acknowledged: u64,
-    pub(super) lost: u64,
-    pub(super) found: u64,
-    pub(super) absent: u64,
+pub(crate) struct Counts {
+    pub(crate) acknowledged: u64,
+    pub(crate) lost: u64,
+    pub(crate) found: u64,
+    pub(crate) absent: u64,
 }
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct DurableAcks {
+pub(crate) struct DurableAcks {
     decisions: u64,
     reads: u64,
     resolved: u64,
@@ -37,8 +36,16 @@ pub(super) struct DurableAcks {
     finding: Finding,
 }
 
-impl DurableAcks {
-    pub(super) const fn new() -> Self {
+impl Law for DurableAcks {
+    const ABOUT: About = About {
+        name: "durable-acks",
+        demands: "Whatever was answered stands in the log at that position, and the log up to there is what it was.",
+        confidence: "certificate: position and chain hash of every answer against the log",
+        topic: Topic::Everything,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             decisions: 0,
             reads: 0,
@@ -46,12 +53,46 @@ impl DurableAcks {
             found: 0,
             lost: 0,
             absent: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_history(&mut self, recalled: &Recalled<'_>, world: &World) {
+        if !world.ledger.is_empty() {
+            self.check(recalled.operation, &world.ledger);
+        }
+    }
+
+    fn on_log_known(&mut self, _: &LogKnown, world: &World) {
+        let ledger = &world.ledger;
+        for late in &world.late {
+            self.check(late, ledger);
+        }
+        if let Some(seq) = world.live_at {
+            self.check_live(seq, ledger);
+        }
+        if ledger.is_empty() {
+            self.finding = Finding::new(Self::ABOUT);
+            self.finding.doubt("the log was not read");
+        }
+        if ledger.is_overflowed() {
+            self.finding
+                .doubt("the log is larger than the memory budget");
+        }
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding.count_needed("decisions", self.decisions);
+        self.finding.count("reads", self.reads);
+        self.finding
+            .count("unanswered operations found in the log", self.resolved);
+        self.finding
+    }
+}
+
+impl DurableAcks {
     /// One operation of the history, when the whole log is known.
-    pub(super) fn check(&mut self, operation: &Operation, ledger: &Ledger) {
+    fn check(&mut self, operation: &Operation, ledger: &Ledger) {
         match operation.outcome {
             Outcome::Ok | Outcome::Refused(_) => self.check_answer(operation, ledger),
             Outcome::Error(_) => self.check_error(operation, ledger),
@@ -132,7 +173,7 @@ impl DurableAcks {
     }
 
     /// Decisions held against the log and those it lacks; unanswered commands it has and lacks.
-    pub(super) const fn counts(&self) -> Counts {
+    pub(crate) const fn counts(&self) -> Counts {
         Counts {
             acknowledged: self.decisions,
             lost: self.lost,
@@ -142,7 +183,7 @@ impl DurableAcks {
     }
 
     /// The position that the live state was read at, before the crash: it was shown to somebody too.
-    pub(super) fn check_live(&mut self, seq: u64, ledger: &Ledger) {
+    fn check_live(&mut self, seq: u64, ledger: &Ledger) {
         if ledger.is_empty() || ledger.is_overflowed() || ledger.get(seq).is_some() {
             return;
         }
@@ -159,22 +200,6 @@ impl DurableAcks {
             order: "the log was read after the state was shown",
             expected: "the record in the log".to_owned(),
         });
-    }
-
-    pub(super) fn conclude(mut self, ledger: &Ledger) -> Finding {
-        if ledger.is_empty() {
-            self.finding = Finding::new(ABOUT);
-            self.finding.doubt("the log was not read");
-        }
-        if ledger.is_overflowed() {
-            self.finding
-                .doubt("the log is larger than the memory budget");
-        }
-        self.finding.count_needed("decisions", self.decisions);
-        self.finding.count("reads", self.reads);
-        self.finding
-            .count("unanswered operations found in the log", self.resolved);
-        self.finding
     }
 }
 

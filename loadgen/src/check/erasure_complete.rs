@@ -14,19 +14,18 @@ use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 use protocol::{OwnedRecord, UserId, words::sales::Part};
 
-use crate::operation::{ChatSeen, Operation, SalesCall, SalesSeen, ShownEntry, Words};
+use crate::operation::{
+    Call, ChatSeen, LinkChange, Observed, Operation, Outcome, Push, SalesCall, SalesSeen,
+    ShownEntry, Words,
+};
 
-use super::finding::{About, Finding, OperationId, Violation, Witness};
-use super::log_chained::of_record;
-use super::record::{erased, is_accepted};
-
-/// The names of these laws.
-pub(super) const LAWS: [&str; 1] = ["erasure-complete"];
-
-const ABOUT: About = About {
-    name: "erasure-complete",
-    demands: "Whoever was erased is shown to nobody from there on, neither their words nor themselves, and does nothing; everybody else's words stay.",
-    confidence: "certificate: positions of answers and connections against the erasure in the log",
+use super::{
+    finding::{About, Finding, Needs, OperationId, Topic, Violation, Witness},
+    law::{Completed, Ended, Invoked, Law, Linked, Logged, Pushed},
+    laws::LawOptions,
+    log_chained::of_record,
+    record::{erased, is_accepted},
+    world::World,
 };
 
 /// What was shown of somebody.
@@ -94,7 +93,7 @@ struct Erasure {
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct ErasureComplete {
+pub(crate) struct ErasureComplete {
     /// Who asked to be erased.
     asked: HashSet<UserId, FixedState>,
     /// Of them: the last time that each sort of thing was shown.
@@ -110,8 +109,16 @@ pub(super) struct ErasureComplete {
     finding: Finding,
 }
 
-impl ErasureComplete {
-    pub(super) fn new() -> Self {
+impl Law for ErasureComplete {
+    const ABOUT: About = About {
+        name: "erasure-complete",
+        demands: "Whoever was erased is shown to nobody from there on, neither their words nor themselves, and does nothing; everybody else's words stay.",
+        confidence: "certificate: positions of answers and connections against the erasure in the log",
+        topic: Topic::Itself,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             asked: HashSet::with_hasher(FixedState::with_seed(0)),
             last: BTreeMap::new(),
@@ -121,27 +128,72 @@ impl ErasureComplete {
             records: 0,
             texts: 0,
             lists: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    /// Whether there is anything to judge: somebody asked for it, or lost their words without.
-    pub(super) fn is_exercised(&self) -> bool {
-        !self.asked.is_empty() || !self.wordless.is_empty()
+    fn on_invoke(&mut self, invoked: &Invoked<'_>, _: &World) {
+        if *invoked.call == Call::EraseMe {
+            self.asked.insert(invoked.user);
+        }
     }
 
-    /// Somebody is about to ask to be erased.
-    pub(super) fn handle_invoke(&mut self, user: UserId) {
-        self.asked.insert(user);
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        let operation = completed.operation;
+        if operation.outcome != Outcome::Ok {
+            return;
+        }
+        match (&operation.call, completed.observed) {
+            (Call::Chat(_), Observed::Chat(seen)) => self.handle_chat(operation, seen),
+            (Call::Sales(call), Observed::Sales(seen)) => self.handle_sales(operation, call, seen),
+            _shows_nobody => {}
+        }
     }
 
-    /// A client is told of pushes again; what it is told of from before is read for it now.
-    pub(super) fn handle_subscribed(&mut self, client: u32, newest: u64) {
-        self.newest.insert(client, newest);
+    fn on_push(&mut self, pushed: &Pushed<'_>, _: &World) {
+        if let Push::Entry(entry) = pushed.push {
+            self.handle_push(pushed.client, entry);
+        }
     }
 
+    fn on_link(&mut self, linked: &Linked, _: &World) {
+        if let LinkChange::Subscribed { newest, .. } = linked.change {
+            // What it is told of from before is read for it now.
+            self.newest.insert(linked.client, newest);
+        }
+    }
+
+    fn on_record(&mut self, logged: &Logged<'_>, _: &World) {
+        self.handle_record(logged.record, logged.minted);
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        // Nobody asked for it, nor lost their words without.
+        if self.asked.is_empty() && self.wordless.is_empty() {
+            self.finding.leave_out();
+        }
+        self.judge();
+        if self.records == 0 {
+            self.finding.doubt("the log was not read");
+        }
+        // The log of a server that is not this run's alone has others, of before.
+        let ours = self
+            .asked
+            .iter()
+            .filter(|user| self.erasures.contains_key(*user));
+        let erased = u64::try_from(ours.count()).unwrap_or(u64::MAX);
+        self.finding.count_needed("people erased", erased);
+        self.finding
+            .count_needed("texts shown without their words", self.texts);
+        self.finding
+            .count("lists they could have been on", self.lists);
+        self.finding
+    }
+}
+
+impl ErasureComplete {
     /// An answer of the chat or of presence.
-    pub(super) fn handle_chat(&mut self, operation: &Operation, seen: &ChatSeen) {
+    fn handle_chat(&mut self, operation: &Operation, seen: &ChatSeen) {
         let sighting = Sighting::of(operation);
         match seen {
             ChatSeen::History(entries) => {
@@ -160,12 +212,7 @@ impl ErasureComplete {
     }
 
     /// An answer of the sales.
-    pub(super) fn handle_sales(
-        &mut self,
-        operation: &Operation,
-        call: &SalesCall,
-        seen: &SalesSeen,
-    ) {
+    fn handle_sales(&mut self, operation: &Operation, call: &SalesCall, seen: &SalesSeen) {
         let sighting = Sighting::of(operation);
         let of = |part: &Part| UserId(part.of);
         match (call, seen) {
@@ -181,7 +228,7 @@ impl ErasureComplete {
 
     /// An entry was pushed. Only who subscribed behind an erasure must not be told the words: what
     /// was on its way before then may arrive late.
-    pub(super) fn handle_push(&mut self, client: u32, entry: &ShownEntry) {
+    fn handle_push(&mut self, client: u32, entry: &ShownEntry) {
         let sighting = Sighting {
             seq: self.newest.get(&client).copied().unwrap_or(0),
             client,
@@ -222,7 +269,7 @@ impl ErasureComplete {
     }
 
     /// One record of the log, and who minted its key.
-    pub(super) fn handle_record(&mut self, record: &OwnedRecord, minted: Option<OperationId>) {
+    fn handle_record(&mut self, record: &OwnedRecord, minted: Option<OperationId>) {
         self.records += 1;
         if let Some(erasure) = self.erasures.get(&record.actor)
             && is_accepted(record)
@@ -245,7 +292,7 @@ impl ErasureComplete {
     }
 
     /// Judges what was shown, when the whole log is known.
-    pub(super) fn judge(&mut self) {
+    fn judge(&mut self) {
         let Self {
             last,
             wordless,
@@ -273,25 +320,6 @@ impl ErasureComplete {
                 expected: "the words they said".to_owned(),
             });
         }
-    }
-
-    /// To be asked when it has judged.
-    pub(super) fn conclude(mut self) -> [Finding; LAWS.len()] {
-        if self.records == 0 {
-            self.finding.doubt("the log was not read");
-        }
-        // The log of a server that is not this run's alone has others, of before.
-        let ours = self
-            .asked
-            .iter()
-            .filter(|user| self.erasures.contains_key(*user));
-        let erased = u64::try_from(ours.count()).unwrap_or(u64::MAX);
-        self.finding.count_needed("people erased", erased);
-        self.finding
-            .count_needed("texts shown without their words", self.texts);
-        self.finding
-            .count("lists they could have been on", self.lists);
-        [self.finding]
     }
 }
 

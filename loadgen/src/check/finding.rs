@@ -19,14 +19,14 @@ const TOLD_MAX: usize = 5;
 const WITNESSES_MAX: usize = 6;
 
 /// An operation by its client and its client's counter.
-pub(super) type OperationId = (u32, u32);
+pub(crate) type OperationId = (u32, u32);
 
 /// Operations looked up by identity.
-pub(super) type Wanted = BTreeMap<OperationId, Option<Operation>>;
+pub(crate) type Wanted = BTreeMap<OperationId, Option<Operation>>;
 
 /// One thing a violation points at.
 #[derive(Debug, Clone)]
-pub(super) enum Witness {
+pub(crate) enum Witness {
     /// An operation in full.
     Operation(Operation),
     /// An operation by identity.
@@ -37,7 +37,7 @@ pub(super) enum Witness {
 
 impl Witness {
     /// A record of the log, or of what the server pushed.
-    pub(super) fn told(who: String, what: String, answer: String, seq: u64) -> Self {
+    pub(crate) fn told(who: String, what: String, answer: String, seq: u64) -> Self {
         Self::Told(WitnessRecord {
             client: who,
             call: what,
@@ -51,42 +51,70 @@ impl Witness {
 
 /// One violation, not yet rendered.
 #[derive(Debug, Clone)]
-pub(super) struct Violation {
-    pub(super) sentence: String,
-    pub(super) witnesses: Vec<Witness>,
-    pub(super) order: &'static str,
-    pub(super) expected: String,
+pub(crate) struct Violation {
+    pub(crate) sentence: String,
+    pub(crate) witnesses: Vec<Witness>,
+    pub(crate) order: &'static str,
+    pub(crate) expected: String,
 }
 
 /// What a law is, in words.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct About {
-    pub(super) name: &'static str,
-    pub(super) demands: &'static str,
-    pub(super) confidence: &'static str,
+pub(crate) struct About {
+    pub(crate) name: &'static str,
+    pub(crate) demands: &'static str,
+    pub(crate) confidence: &'static str,
+    pub(crate) topic: Topic,
+    pub(crate) needs: Needs,
+}
+
+/// What a law is about: where nobody had to do with it, its laws are left out unless one is required.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Topic {
+    /// The log, and every answer whatever it is about.
+    Everything,
+    /// Slots, and nothing but them.
+    Slots,
+    Chat,
+    Presence,
+    Catalogue,
+    Sales,
+    /// Something that no other law is about: it says so itself ([`Finding::leave_out`]).
+    Itself,
+}
+
+/// What a law cannot be judged without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// What the run's own people were told, and nothing else.
+    Answers,
+    /// The same; and where others may have used the server, the log, which has what they did.
+    AnswersUnvisited,
+    Log,
 }
 
 /// What one law found so far.
 #[derive(Debug)]
-pub(super) struct Finding {
+pub(crate) struct Finding {
     about: About,
     counts: Vec<(&'static str, u64)>,
     violations: Vec<(Option<Subject>, Violation)>,
     violation_count: u64,
     scope: Scope,
     unknown: Option<String>,
+    is_left_out: bool,
 }
 
 /// A law's verdict, and for each violation that it tells what is to be looked at around it.
 #[derive(Debug)]
-pub(super) struct Concluded {
-    pub(super) record: LawRecord,
-    pub(super) windows: Vec<Option<Window>>,
+pub(crate) struct Concluded {
+    pub(crate) record: LawRecord,
+    pub(crate) windows: Vec<Option<Window>>,
 }
 
 impl Concluded {
     /// The verdict, when the windows have seen the history.
-    pub(super) fn finish(mut self) -> LawRecord {
+    pub(crate) fn finish(mut self) -> LawRecord {
         for (violation, window) in self.record.violations.iter_mut().zip(self.windows) {
             violation.window = window.map(Window::records).unwrap_or_default();
         }
@@ -95,7 +123,7 @@ impl Concluded {
 }
 
 impl Finding {
-    pub(super) const fn new(about: About) -> Self {
+    pub(crate) const fn new(about: About) -> Self {
         Self {
             about,
             counts: Vec::new(),
@@ -103,16 +131,32 @@ impl Finding {
             violation_count: 0,
             scope: Scope::new(),
             unknown: None,
+            is_left_out: false,
         }
     }
 
+    /// Nobody had to do with what this law is about.
+    pub(crate) const fn leave_out(&mut self) {
+        self.is_left_out = true;
+    }
+
+    /// Whether nobody had to do with it, as the law says itself.
+    pub(crate) const fn is_left_out(&self) -> bool {
+        self.is_left_out
+    }
+
     /// The name of its law.
-    pub(super) const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         self.about.name
     }
 
+    /// What its law is about.
+    pub(crate) const fn topic(&self) -> Topic {
+        self.about.topic
+    }
+
     /// How far its law is, which has looked at so many of these.
-    pub(super) const fn progress(&self, what: &'static str, count: u64) -> LawProgress {
+    pub(crate) const fn progress(&self, what: &'static str, count: u64) -> LawProgress {
         LawProgress {
             name: self.about.name,
             what,
@@ -122,12 +166,12 @@ impl Finding {
     }
 
     /// Counts a violation; `tell` is asked for it only while there is room.
-    pub(super) fn convict(&mut self, tell: impl FnOnce() -> Violation) {
+    pub(crate) fn convict(&mut self, tell: impl FnOnce() -> Violation) {
         self.convict_of(None, tell);
     }
 
     /// The same, of something that its operations do not name.
-    pub(super) fn convict_of(
+    pub(crate) fn convict_of(
         &mut self,
         subject: Option<Subject>,
         tell: impl FnOnce() -> Violation,
@@ -144,7 +188,7 @@ impl Finding {
     }
 
     /// Takes back violations about things that somebody outside the run changed.
-    pub(super) fn excuse(&mut self, is_excused: impl Fn(Subject) -> bool) {
+    pub(crate) fn excuse(&mut self, is_excused: impl Fn(Subject) -> bool) {
         let looked_at = self.violations.len();
         (self.violations).retain(|(subject, _)| !subject.is_some_and(&is_excused));
         let excused = looked_at - self.violations.len();
@@ -164,17 +208,17 @@ impl Finding {
     }
 
     /// The law cannot be judged, whatever else was seen. The first reason stays.
-    pub(super) fn doubt(&mut self, reason: impl Into<String>) {
+    pub(crate) fn doubt(&mut self, reason: impl Into<String>) {
         self.unknown.get_or_insert_with(|| reason.into());
     }
 
     /// Notes how much was exercised.
-    pub(super) fn count(&mut self, what: &'static str, count: u64) {
+    pub(crate) fn count(&mut self, what: &'static str, count: u64) {
         self.counts.push((what, count));
     }
 
     /// Notes what was exercised, and doubts the law when it is nothing.
-    pub(super) fn count_needed(&mut self, what: &'static str, count: u64) {
+    pub(crate) fn count_needed(&mut self, what: &'static str, count: u64) {
         self.count(what, count);
         if count == 0 {
             self.doubt(format!("nothing was exercised: 0 {what}"));
@@ -182,7 +226,7 @@ impl Finding {
     }
 
     /// The operations to look up in the history.
-    pub(super) fn want(&self, wanted: &mut Wanted) {
+    pub(crate) fn want(&self, wanted: &mut Wanted) {
         for (_, violation) in self.violations.iter().take(TOLD_MAX) {
             for witness in &violation.witnesses {
                 if let Witness::Asked(id) = witness {
@@ -193,7 +237,7 @@ impl Finding {
     }
 
     /// The verdict.
-    pub(super) fn conclude(self, required: &[String], wanted: &Wanted) -> Concluded {
+    pub(crate) fn conclude(self, required: &[String], wanted: &Wanted) -> Concluded {
         let verdict = match (self.violation_count, &self.unknown) {
             (1.., _) => Verdict::Invalid,
             (0, Some(_)) => Verdict::Unknown,
@@ -285,7 +329,7 @@ fn witness(witness: &Witness, wanted: &Wanted) -> WitnessRecord {
     }
 }
 
-pub(super) fn of_operation(operation: &Operation) -> WitnessRecord {
+pub(crate) fn of_operation(operation: &Operation) -> WitnessRecord {
     let answered = !matches!(operation.outcome, Outcome::Timeout | Outcome::Unknown);
     WitnessRecord {
         client: format!("client {}", operation.client),
@@ -298,23 +342,23 @@ pub(super) fn of_operation(operation: &Operation) -> WitnessRecord {
 }
 
 /// A slot as people say it.
-pub(super) fn slot_text(slot: Slot) -> String {
+pub(crate) fn slot_text(slot: Slot) -> String {
     slot_id_text(slot.unpack())
 }
 
 /// A slot as people say it.
-pub(super) fn slot_id_text(id: SlotId) -> String {
+pub(crate) fn slot_id_text(id: SlotId) -> String {
     format!("slot {} of agenda {} on day {}", id.slot, id.agenda, id.day)
 }
 
 /// An instant as people say it.
-pub(super) fn time_text(at: Nanos) -> String {
+pub(crate) fn time_text(at: Nanos) -> String {
     let millis = at / 1_000_000;
     format!("{}.{:03} s", millis / 1_000, millis % 1_000)
 }
 
 /// An outcome as people say it.
-pub(super) fn outcome_text(outcome: Outcome) -> String {
+pub(crate) fn outcome_text(outcome: Outcome) -> String {
     match outcome {
         Outcome::Ok => "ok".to_owned(),
         Outcome::Refused(code) => format!("refused: {}", code.name()),
@@ -325,7 +369,7 @@ pub(super) fn outcome_text(outcome: Outcome) -> String {
 }
 
 /// A question was refused that everybody may ask who asked it.
-pub(super) fn refused_question(operation: &Operation, code: Code) -> Violation {
+pub(crate) fn refused_question(operation: &Operation, code: Code) -> Violation {
     Violation {
         sentence: format!(
             "`{}` of client {} was refused as {} at position {}, where it is not so",
@@ -341,12 +385,12 @@ pub(super) fn refused_question(operation: &Operation, code: Code) -> Violation {
 }
 
 /// What the log keeps of an outcome, as people say it.
-pub(super) fn decided_text(refused: Option<Code>) -> String {
+pub(crate) fn decided_text(refused: Option<Code>) -> String {
     outcome_text(refused.map_or(Outcome::Ok, Outcome::Refused))
 }
 
 /// A call as people say it.
-pub(super) fn call_text(call: &Call) -> String {
+pub(crate) fn call_text(call: &Call) -> String {
     let name = Call::NAMES[call.index()];
     match call {
         Call::Reserve { slot } | Call::JoinWaitlist { slot } | Call::LeaveWaitlist { slot } => {

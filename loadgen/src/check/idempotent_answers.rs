@@ -10,18 +10,17 @@ use protocol::{Code, OwnedRecord};
 
 use crate::operation::{LawProgress, Operation, Outcome};
 
-use super::finding::{About, Finding, OperationId, Violation, Witness, outcome_text};
-use super::log_chained::of_record;
-
-const ABOUT: About = About {
-    name: "idempotent-answers",
-    demands: "A retry gets the answer the first attempt got, and has no effect of its own; a key is for one command only.",
-    confidence: "certificate: every answer to a key compared, and the log searched for keys",
+use super::{
+    finding::{About, Finding, Needs, OperationId, Topic, Violation, Witness, outcome_text},
+    law::{Completed, Duplicate, Ended, Law, Logged, Reused},
+    laws::LawOptions,
+    log_chained::of_record,
+    world::World,
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct IdempotentAnswers {
+pub(crate) struct IdempotentAnswers {
     duplicates: u64,
     retried: u64,
     reused: u64,
@@ -29,19 +28,68 @@ pub(super) struct IdempotentAnswers {
     finding: Finding,
 }
 
-impl IdempotentAnswers {
-    pub(super) const fn new() -> Self {
+impl Law for IdempotentAnswers {
+    const ABOUT: About = About {
+        name: "idempotent-answers",
+        demands: "A retry gets the answer the first attempt got, and has no effect of its own; a key is for one command only.",
+        confidence: "certificate: every answer to a key compared, and the log searched for keys",
+        topic: Topic::Everything,
+        needs: Needs::Answers,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             duplicates: 0,
             retried: 0,
             reused: 0,
             doubled: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        self.handle_complete(completed.operation);
+    }
+
+    fn on_duplicate(&mut self, duplicate: &Duplicate<'_>, _: &World) {
+        let Duplicate {
+            first,
+            outcome,
+            seq,
+            hash,
+        } = *duplicate;
+        self.handle_duplicate(first, outcome, seq, hash);
+    }
+
+    fn on_reused(&mut self, reused: &Reused<'_>, _: &World) {
+        self.handle_reused(reused.first, reused.outcome);
+    }
+
+    fn on_record(&mut self, logged: &Logged<'_>, _: &World) {
+        if let (Some(earlier), Some(by)) = (logged.earlier, logged.minted) {
+            self.handle_twice(logged.record, earlier, by);
+        }
+    }
+
+    fn progress(&self, _: &World) -> Option<LawProgress> {
+        Some(self.finding.progress("retries answered", self.duplicates))
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        let retries = self.duplicates + self.retried;
+        self.finding.count_needed("retries answered", retries);
+        self.finding.count("answers compared", self.duplicates);
+        self.finding.count(
+            "keys refused that were used for something else",
+            self.reused,
+        );
+        self.finding
+    }
+}
+
+impl IdempotentAnswers {
     /// The first answer to an operation.
-    pub(super) fn handle_complete(&mut self, operation: &Operation) {
+    fn handle_complete(&mut self, operation: &Operation) {
         self.retried += u64::from(operation.attempts > 1 && operation.outcome.is_decided());
         if operation.outcome == Outcome::Error(Code::KEY_REUSED) {
             self.convict(
@@ -53,13 +101,7 @@ impl IdempotentAnswers {
     }
 
     /// A further answer to the same key.
-    pub(super) fn handle_duplicate(
-        &mut self,
-        first: &Operation,
-        outcome: Outcome,
-        seq: u64,
-        hash: u64,
-    ) {
+    fn handle_duplicate(&mut self, first: &Operation, outcome: Outcome, seq: u64, hash: u64) {
         if outcome == Outcome::Error(Code::KEY_REUSED) {
             self.convict(
                 first,
@@ -92,7 +134,7 @@ impl IdempotentAnswers {
     }
 
     /// Another command under a key that was used: what became of it.
-    pub(super) fn handle_reused(&mut self, first: &Operation, outcome: Outcome) {
+    fn handle_reused(&mut self, first: &Operation, outcome: Outcome) {
         // Whatever else it was refused for, it was not considered.
         self.reused += u64::from(outcome == Outcome::Error(Code::KEY_REUSED));
         if outcome.is_decided() {
@@ -105,7 +147,7 @@ impl IdempotentAnswers {
     }
 
     /// One record of an operation that has one already.
-    pub(super) fn handle_twice(&mut self, record: &OwnedRecord, earlier: u64, by: OperationId) {
+    fn handle_twice(&mut self, record: &OwnedRecord, earlier: u64, by: OperationId) {
         self.doubled += 1;
         self.finding.convict(|| Violation {
             sentence: format!(
@@ -128,23 +170,7 @@ impl IdempotentAnswers {
     }
 
     /// Commands that the log has twice.
-    pub(super) const fn doubled(&self) -> u64 {
+    pub(crate) const fn doubled(&self) -> u64 {
         self.doubled
-    }
-
-    /// How far it is.
-    pub(super) const fn progress(&self) -> LawProgress {
-        self.finding.progress("retries answered", self.duplicates)
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        let retries = self.duplicates + self.retried;
-        self.finding.count_needed("retries answered", retries);
-        self.finding.count("answers compared", self.duplicates);
-        self.finding.count(
-            "keys refused that were used for something else",
-            self.reused,
-        );
-        self.finding
     }
 }

@@ -17,22 +17,22 @@ use super::finding::OperationId;
 use super::pages::Pages;
 
 /// Nobody of this run.
-pub(super) const STRANGER: u32 = u32::MAX;
+pub(crate) const STRANGER: u32 = u32::MAX;
 
 /// One record, as far as answers are held against it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// The first eight bytes of the chain hash.
-    pub(super) hash: u64,
+    pub(crate) hash: u64,
     /// When its command was sent; `Nanos::MAX` until the history told.
-    pub(super) sent_at: Nanos,
+    pub(crate) sent_at: Nanos,
     /// The earliest instant at which anybody was shown this position.
-    pub(super) shown_at: Nanos,
+    pub(crate) shown_at: Nanos,
     /// Who minted its key; [`STRANGER`] when nobody of this run did.
-    pub(super) client: u32,
-    pub(super) counter: u32,
+    pub(crate) client: u32,
+    pub(crate) counter: u32,
     /// A digest of the command; see [`asked`].
-    pub(super) asked: u32,
+    pub(crate) asked: u32,
     /// Why it was refused; 0 when it was accepted.
     refused: u16,
     present: bool,
@@ -55,7 +55,7 @@ impl Default for Entry {
 
 impl Entry {
     /// Why it was refused, if it was.
-    pub(super) const fn refused(&self) -> Option<Code> {
+    pub(crate) const fn refused(&self) -> Option<Code> {
         match self.refused {
             0 => None,
             code => Some(Code(code)),
@@ -65,15 +65,15 @@ impl Entry {
 
 /// What the laws learned of a record on its way in.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Decided {
-    pub(super) minted: Option<OperationId>,
-    pub(super) refused: Option<Code>,
-    pub(super) asked: u32,
+pub(crate) struct Decided {
+    pub(crate) minted: Option<OperationId>,
+    pub(crate) refused: Option<Code>,
+    pub(crate) asked: u32,
 }
 
 /// All records.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     entries: Pages<Entry>,
     /// By client and counter, which are dense: how far behind `first` the record is, from 1; 0 for
     /// none.
@@ -86,7 +86,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(bytes_max: u64) -> Self {
+    pub(crate) fn new(bytes_max: u64) -> Self {
         Self {
             // An entry takes ten times as much as its number, whose list may be half empty.
             entries: Pages::new(bytes_max / 12 * 10),
@@ -99,7 +99,7 @@ impl Ledger {
     }
 
     /// Takes one record in. Returns the position of an earlier record of the same operation.
-    pub(super) fn push(&mut self, record: &OwnedRecord, decided: Decided) -> Option<u64> {
+    pub(crate) fn push(&mut self, record: &OwnedRecord, decided: Decided) -> Option<u64> {
         let seq = record.seq.0;
         if self.last == 0 {
             self.first = seq;
@@ -156,7 +156,7 @@ impl Ledger {
     }
 
     /// Notes what the history says of the record an answer shows.
-    pub(super) fn note(&mut self, operation: &Operation) {
+    pub(crate) fn note(&mut self, operation: &Operation) {
         if operation.outcome.is_decided()
             && let Some(entry) = self.entries.slot(operation.seq)
         {
@@ -170,12 +170,12 @@ impl Ledger {
     }
 
     /// The record at a position.
-    pub(super) fn get(&self, seq: u64) -> Option<Entry> {
+    pub(crate) fn get(&self, seq: u64) -> Option<Entry> {
         self.entries.get(seq).filter(|entry| entry.present)
     }
 
     /// The position of an operation's record.
-    pub(super) fn find(&self, (client, counter): OperationId) -> Option<u64> {
+    pub(crate) fn find(&self, (client, counter): OperationId) -> Option<u64> {
         let numbers = self.by_id.get(usize::try_from(client).ok()?)?;
         match numbers.get(usize::try_from(counter).ok()?) {
             None | Some(0) => None,
@@ -184,47 +184,47 @@ impl Ledger {
     }
 
     /// Every position there may be a record at.
-    pub(super) const fn seqs(&self) -> std::ops::RangeInclusive<u64> {
+    pub(crate) const fn seqs(&self) -> std::ops::RangeInclusive<u64> {
         self.first..=self.last
     }
 
     /// Whether there was no log at all.
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.last == 0
     }
 
     /// Whether records lie beyond the memory budget.
-    pub(super) const fn is_overflowed(&self) -> bool {
+    pub(crate) const fn is_overflowed(&self) -> bool {
         self.overflowed
     }
 }
 
 /// The part of a hash that operations keep.
-pub(super) fn short(hash: &[u8; 32]) -> u64 {
+pub(crate) fn short(hash: &[u8; 32]) -> u64 {
     hash.first_chunk()
         .map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 /// A digest of what a command asks: its number, what it is about, and for how long.
-pub(super) fn asked(number: u8, subject: u64, seconds: u32) -> u32 {
+pub(crate) fn asked(number: u8, subject: u64, seconds: u32) -> u32 {
     let mixed = fold(fold(u64::from(number), subject), u64::from(seconds));
     u32::try_from(mixed >> 32).unwrap_or(0)
 }
 
 /// A digest of a command by its bytes.
-pub(super) fn asked_bytes(kind: Kind, body: &[u8]) -> u32 {
+pub(crate) fn asked_bytes(kind: Kind, body: &[u8]) -> u32 {
     let digest = short(blake3::hash(body).as_bytes());
     asked(kind.number(), fold(u64::from(kind.system()), digest), 0)
 }
 
 /// A digest of a message: its text is sealed in the log, and only whom it is for can be compared.
-pub(super) fn asked_target(to: Target) -> u32 {
+pub(crate) fn asked_target(to: Target) -> u32 {
     asked(chat::SYSTEM, to.number(), 0)
 }
 
 /// The digest of a call under this key, as [`asked`], [`asked_bytes`] and [`asked_target`] make it of
 /// its record. `None` for what only asks, and for a cursor, which belongs to a session.
-pub(super) fn asked_by(call: &Call, key: impl FnOnce() -> Key) -> Option<u32> {
+pub(crate) fn asked_by(call: &Call, key: impl FnOnce() -> Key) -> Option<u32> {
     match *call {
         Call::Reserve { slot } => Some(asked(2, slot.0, 0)),
         Call::Cancel { booking, .. } => Some(asked(3, booking, 0)),
@@ -247,7 +247,7 @@ pub(super) fn asked_by(call: &Call, key: impl FnOnce() -> Key) -> Option<u32> {
 }
 
 /// Folds one more number into a digest.
-pub(super) const fn fold(digest: u64, more: u64) -> u64 {
+pub(crate) const fn fold(digest: u64, more: u64) -> u64 {
     let mixed = (digest ^ more).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed ^ mixed >> 29)
         .wrapping_mul(0xbf58_476d_1ce4_e5b9)

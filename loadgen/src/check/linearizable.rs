@@ -10,16 +10,15 @@ use protocol::Code;
 
 use crate::operation::{Outcome, Slot};
 
-use super::finding::{About, Finding, Violation, slot_text};
-use super::linearizability::{Found, Model, Timed, search};
-use super::slot_history::{CANCEL, RESERVE, SlotHistory, SlotOperation};
-use super::someone_wins::is_race;
-use super::subject::Subject;
-
-const ABOUT: About = About {
-    name: "linearizable",
-    demands: "Some order of the calls, true to real time, explains every answer on each slot.",
-    confidence: "complete search, slot by slot, blind to the log",
+use super::{
+    finding::{About, Finding, Needs, Topic, Violation, slot_text},
+    law::{Ended, Law, Slots},
+    laws::LawOptions,
+    linearizability::{Found, Model, Timed, search},
+    slot_history::{CANCEL, RESERVE, SlotHistory, SlotOperation},
+    someone_wins::is_race,
+    subject::Subject,
+    world::World,
 };
 
 /// A slot as people outside can know it: who holds it, by booking; 0 for one nobody was told of.
@@ -103,7 +102,7 @@ fn cancel(state: &Holders, asked: &Asked) -> Option<Holders> {
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct Linearizable {
+pub(crate) struct Linearizable {
     capacity: u32,
     steps_max: u64,
     slots: u64,
@@ -113,8 +112,17 @@ pub(super) struct Linearizable {
     finding: Finding,
 }
 
-impl Linearizable {
-    pub(super) const fn new(capacity: u32, steps_max: u64) -> Self {
+impl Law for Linearizable {
+    const ABOUT: About = About {
+        name: "linearizable",
+        demands: "Some order of the calls, true to real time, explains every answer on each slot.",
+        confidence: "complete search, slot by slot, blind to the log",
+        topic: Topic::Slots,
+        needs: Needs::Log,
+    };
+
+    fn new(options: &LawOptions) -> Self {
+        let (capacity, steps_max) = (options.capacity, options.search_steps_max);
         Self {
             capacity,
             steps_max,
@@ -122,12 +130,26 @@ impl Linearizable {
             races: 0,
             operations: 0,
             skipped: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_slots(&mut self, slots: &Slots<'_>, world: &World) {
+        self.judge(slots.history, &world.held_before);
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding.count_needed("slots searched", self.slots);
+        self.finding.count("of them raced for", self.races);
+        self.finding.count("operations", self.operations);
+        self.finding.count("slots left to the model", self.skipped);
+        self.finding
+    }
+}
+
+impl Linearizable {
     /// Searches every slot; `held` says which were held when the run began.
-    pub(super) fn judge(&mut self, history: &SlotHistory, held: &HashSet<Slot, FixedState>) {
+    fn judge(&mut self, history: &SlotHistory, held: &HashSet<Slot, FixedState>) {
         history.doubt(&mut self.finding);
         for operations in history.slots() {
             let Some(first) = operations.first() else {
@@ -164,14 +186,6 @@ impl Linearizable {
                     .convict_of(subject, || told(slot, &timed, &longest, stuck));
             }
         }
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding.count_needed("slots searched", self.slots);
-        self.finding.count("of them raced for", self.races);
-        self.finding.count("operations", self.operations);
-        self.finding.count("slots left to the model", self.skipped);
-        self.finding
     }
 }
 

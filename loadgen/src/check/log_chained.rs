@@ -7,17 +7,16 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use protocol::{ChainHash, Outcome, OwnedRecord, UserId, record::chain, words::accounts};
 
-use super::finding::{About, Finding, OperationId, Violation, Witness};
-
-const ABOUT: About = About {
-    name: "log-chained",
-    demands: "The log has no gap, every hash follows from what stands before it, its clock never falls and no key is there twice.",
-    confidence: "certificate: every record read and hashed again",
+use super::{
+    finding::{About, Finding, Needs, OperationId, Topic, Violation, Witness},
+    law::{Ended, Law, Logged},
+    laws::LawOptions,
+    world::World,
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct LogChained {
+pub(crate) struct LogChained {
     last: Option<(u64, u64, ChainHash)>,
     scratch: Vec<u8>,
     /// Actor and key, and where: of records that this run did not ask for.
@@ -26,19 +25,44 @@ pub(super) struct LogChained {
     finding: Finding,
 }
 
-impl LogChained {
-    pub(super) fn new() -> Self {
+impl Law for LogChained {
+    const ABOUT: About = About {
+        name: "log-chained",
+        demands: "The log has no gap, every hash follows from what stands before it, its clock never falls and no key is there twice.",
+        confidence: "certificate: every record read and hashed again",
+        topic: Topic::Everything,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             last: None,
             scratch: Vec::new(),
             keys: HashMap::with_hasher(FixedState::with_seed(0)),
             records: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_record(&mut self, logged: &Logged<'_>, _: &World) {
+        self.handle_record(logged.record);
+        match (logged.minted, logged.earlier) {
+            (Some(by), Some(earlier)) => self.handle_twice(logged.record, earlier, by),
+            (Some(_), None) => {}
+            (None, _) if logged.record.actor == UserId::NOBODY => {}
+            (None, _) => self.handle_stranger(logged.record),
+        }
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding.count_needed("records", self.records);
+        self.finding
+    }
+}
+
+impl LogChained {
     /// One record, whoever asked for it.
-    pub(super) fn handle_record(&mut self, record: &OwnedRecord) {
+    fn handle_record(&mut self, record: &OwnedRecord) {
         self.records += 1;
         let (seq, recorded_at, hash) = self.last.unwrap_or_else(|| before(record));
         if record.seq.0 != seq + 1 {
@@ -75,7 +99,7 @@ impl LogChained {
     }
 
     /// One record that this run did not ask for: is its key its actor's alone?
-    pub(super) fn handle_stranger(&mut self, record: &OwnedRecord) {
+    fn handle_stranger(&mut self, record: &OwnedRecord) {
         let key = (record.actor.0, record.key.0);
         if let Some(earlier) = self.keys.insert(key, record.seq.0) {
             self.twice(record, earlier);
@@ -83,7 +107,7 @@ impl LogChained {
     }
 
     /// One record of an operation that has one already.
-    pub(super) fn handle_twice(&mut self, record: &OwnedRecord, earlier: u64, by: OperationId) {
+    fn handle_twice(&mut self, record: &OwnedRecord, earlier: u64, by: OperationId) {
         self.finding.convict(|| Violation {
             sentence: format!(
                 "operation {} of client {} is in the log at position {earlier} and again at {}",
@@ -114,11 +138,6 @@ impl LogChained {
             expected,
         });
     }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding.count_needed("records", self.records);
-        self.finding
-    }
 }
 
 /// Whether this is the record of an operator who says that the clock was ahead, at which it may fall.
@@ -134,7 +153,7 @@ fn before(first: &OwnedRecord) -> (u64, u64, ChainHash) {
 }
 
 /// A record as a witness.
-pub(super) fn of_record(record: &OwnedRecord) -> Witness {
+pub(crate) fn of_record(record: &OwnedRecord) -> Witness {
     Witness::told(
         record.actor.to_string(),
         format!("record of kind {:#06x}", record.kind.0),
@@ -145,9 +164,10 @@ pub(super) fn of_record(record: &OwnedRecord) -> Witness {
 
 #[cfg(test)]
 mod tests {
+    use super::{super::finding::Wanted, *};
     use protocol::{Code, Key, Refusal, Seq, outcome};
 
-    use super::{super::finding::Wanted, *};
+    use crate::operation::KeyMint;
 
     /// A record of this instant by `actor` that sets the clock back, or is refused to.
     fn set_back(actor: UserId, recorded_at: u64, is_accepted: bool) -> OwnedRecord {
@@ -177,14 +197,21 @@ mod tests {
 
     /// The violations of a log of these records, in their order.
     fn violations(records: Vec<OwnedRecord>) -> Vec<String> {
-        let (mut law, mut hash) = (LogChained::new(), ChainHash::START);
+        let options = LawOptions::new(KeyMint::new([7; 32]), 1, 1);
+        let (mut law, mut hash) = (LogChained::new(&options), ChainHash::START);
         for (seq, mut record) in (1..).zip(records) {
             record.seq = Seq(seq);
             hash = chain(&hash, &record.record(), &mut Vec::new());
             record.hash = hash;
             law.handle_record(&record);
         }
-        let record = law.conclude().conclude(&[], &Wanted::new()).finish();
+        let world = World::new(options);
+        let ended = Ended {
+            world: &world,
+            chat: None,
+        };
+        let record = law.conclude(&ended).conclude(&[], &Wanted::new());
+        let record = record.finish();
         let violations = record.violations.into_iter();
         violations.map(|it| it.sentence).collect()
     }

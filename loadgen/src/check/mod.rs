@@ -1,8 +1,9 @@
 //! The laws: what must hold of every answer, whatever the load and whatever breaks.
 //!
 //! Operations go in as they happen, then the log, then the recorded history; one verdict a law
-//! comes out. One file a law; `laws` has them all, `online` tells each what it needs while the run
-//! goes on, `conclusion` judges when it is over. Deliberately absent: clocks, sockets, the server's own code.
+//! comes out. One file a law, which says what it listens to (`law`), and one line in `registry`; `world` is
+//! what they share, `online` tells them what happens while the run goes on, `conclusion` judges when it
+//! is over. Deliberately absent: clocks, sockets, the server's own code.
 
 mod catalogue;
 mod chat;
@@ -10,7 +11,9 @@ mod conclusion;
 mod durable_acks;
 mod erasure_complete;
 mod finding;
+mod holders;
 mod idempotent_answers;
+mod law;
 mod laws;
 mod ledger;
 pub mod linearizability;
@@ -30,6 +33,7 @@ mod reads;
 mod real_time_order;
 mod record;
 mod refusals_justified;
+mod registry;
 mod replay_determinism;
 mod rules;
 mod sales;
@@ -39,6 +43,8 @@ mod slot_history;
 mod someone_wins;
 mod subject;
 mod window;
+mod world;
 
 pub use conclusion::Tally;
-pub use laws::{LAWS, LawOptions, Laws};
+pub use laws::{LawOptions, Laws};
+pub use registry::LAWS;

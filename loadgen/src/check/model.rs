@@ -9,7 +9,7 @@
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 use protocol::{
-    Key, Roles, UserId,
+    Key, OwnedRecord, Roles, UserId,
     words::{accounts, agenda as words},
 };
 use words::{Command, Event, SlotId};
@@ -29,59 +29,71 @@ fn map<K, V>() -> Map<K, V> {
 
 /// Where, when and for whom the log has a command.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    pub(super) seq: u64,
-    pub(super) now: u64,
-    pub(super) actor: UserId,
-    pub(super) key: Key,
+pub(crate) struct Place {
+    pub(crate) seq: u64,
+    pub(crate) now: u64,
+    pub(crate) actor: UserId,
+    pub(crate) key: Key,
+}
+
+impl Place {
+    /// Where, when and for whom a record stands.
+    pub(crate) const fn of(record: &OwnedRecord) -> Self {
+        Self {
+            seq: record.seq.0,
+            now: record.recorded_at,
+            actor: record.actor,
+            key: record.key,
+        }
+    }
 }
 
 #[derive(Debug)]
-pub(super) struct AgendaState {
+pub(crate) struct AgendaState {
     opens_minute: u16,
     slot_minutes: u16,
-    pub(super) slots: u16,
+    pub(crate) slots: u16,
     capacity: usize,
     days: Map<u32, Vec<SlotState>>,
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct SlotState {
-    pub(super) held: Vec<(u64, UserId)>,
-    pub(super) waiting: Vec<(UserId, Key)>,
+pub(crate) struct SlotState {
+    pub(crate) held: Vec<(u64, UserId)>,
+    pub(crate) waiting: Vec<(UserId, Key)>,
 }
 
 impl SlotState {
-    pub(super) fn booking_of(&self, user: UserId) -> u64 {
+    pub(crate) fn booking_of(&self, user: UserId) -> u64 {
         let mine = self.held.iter().find(|(_, holder)| *holder == user);
         mine.map_or(0, |(booking, _)| *booking)
     }
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Booking {
-    pub(super) slot: SlotId,
-    pub(super) user: UserId,
+pub(crate) struct Booking {
+    pub(crate) slot: SlotId,
+    pub(crate) user: UserId,
     /// When the hold ends; 0 for none.
-    pub(super) until: u64,
+    pub(crate) until: u64,
     key: Key,
 }
 
 /// The agenda as of the last record.
 #[derive(Debug)]
-pub(super) struct Model {
-    pub(super) agendas: Map<u64, AgendaState>,
-    pub(super) bookings: Map<u64, Booking>,
+pub(crate) struct Model {
+    pub(crate) agendas: Map<u64, AgendaState>,
+    pub(crate) bookings: Map<u64, Booking>,
     by_user: Map<UserId, Vec<u64>>,
     /// People who are admins, or may be one without our having seen why.
-    pub(super) admins: Vec<UserId>,
+    pub(crate) admins: Vec<UserId>,
     people: u64,
     /// Where a place was freed and somebody waits: the next records must give them away.
     owed: Vec<SlotId>,
 }
 
 impl Model {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             agendas: map(),
             bookings: map(),
@@ -93,7 +105,7 @@ impl Model {
     }
 
     /// What the accounts say about who is who.
-    pub(super) fn apply_account(&mut self, place: &Place, event: &accounts::Event) {
+    pub(crate) fn apply_account(&mut self, place: &Place, event: &accounts::Event) {
         match event {
             accounts::Event::Registered(_) => {
                 // How the first admin comes to be is the server's business.
@@ -136,7 +148,7 @@ impl Model {
     }
 
     /// A slot whose freed place should be given away by a record that gives away this one, or none.
-    pub(super) fn unpaid(&mut self, given: Option<SlotId>) -> Option<SlotId> {
+    pub(crate) fn unpaid(&mut self, given: Option<SlotId>) -> Option<SlotId> {
         let mut owed = std::mem::take(&mut self.owed);
         match owed.iter().position(|slot| Some(*slot) == given) {
             Some(at) => {
@@ -149,7 +161,7 @@ impl Model {
     }
 
     /// The slots that anybody holds.
-    pub(super) fn held_slots(&self) -> HashSet<Slot, FixedState> {
+    pub(crate) fn held_slots(&self) -> HashSet<Slot, FixedState> {
         let mut held = HashSet::with_hasher(FixedState::with_seed(0));
         for booking in self.bookings.values() {
             held.extend(Slot::pack(booking.slot));
@@ -157,13 +169,13 @@ impl Model {
         held
     }
 
-    pub(super) fn slot(&self, id: SlotId) -> Option<&SlotState> {
+    pub(crate) fn slot(&self, id: SlotId) -> Option<&SlotState> {
         let day = self.agendas.get(&id.agenda)?.days.get(&id.day)?;
         day.get(usize::from(id.slot))
     }
 
     /// Places in a slot.
-    pub(super) fn capacity(&self, slot: SlotId) -> usize {
+    pub(crate) fn capacity(&self, slot: SlotId) -> usize {
         self.agendas
             .get(&slot.agenda)
             .map_or(0, |agenda| agenda.capacity)
@@ -178,7 +190,7 @@ impl Model {
     }
 
     /// Makes it so, as the log has it.
-    pub(super) fn apply(&mut self, place: &Place, command: &Command, event: &Event) {
+    pub(crate) fn apply(&mut self, place: &Place, command: &Command, event: &Event) {
         match event {
             Event::AgendaOpened(opened) => self.open(place, command, opened.slots),
             Event::Reserved(reserved) => {
@@ -269,7 +281,7 @@ impl Model {
     }
 
     /// The digest of a day as one person sees it; `None` when there is no such agenda.
-    pub(super) fn day(&self, agenda: u64, day: u32, user: UserId) -> Option<DayDigest> {
+    pub(crate) fn day(&self, agenda: u64, day: u32, user: UserId) -> Option<DayDigest> {
         let mut digest = DayDigest::default();
         for (held, waiting, mine) in self.day_slots(agenda, day, user)? {
             digest.push(held, waiting, mine);
@@ -278,7 +290,7 @@ impl Model {
     }
 
     /// The slots of a day as one person sees them: held, waiting, and their own booking, 0 for none.
-    pub(super) fn day_slots(
+    pub(crate) fn day_slots(
         &self,
         agenda: u64,
         day: u32,
@@ -294,13 +306,13 @@ impl Model {
     }
 
     /// The ids of somebody's first `limit` bookings.
-    pub(super) fn booking_ids(&self, user: UserId, limit: usize) -> Vec<u64> {
+    pub(crate) fn booking_ids(&self, user: UserId, limit: usize) -> Vec<u64> {
         let mine = self.by_user.get(&user).map_or(&[][..], Vec::as_slice);
         mine.iter().take(limit).copied().collect()
     }
 
     /// The digest of somebody's first `limit` bookings, and how many they are.
-    pub(super) fn bookings(&self, user: UserId, limit: usize) -> (u64, usize) {
+    pub(crate) fn bookings(&self, user: UserId, limit: usize) -> (u64, usize) {
         let mine = self.by_user.get(&user).map_or(&[][..], Vec::as_slice);
         let page = mine.iter().take(limit);
         let digest = page.fold(0, |digest, booking| match self.bookings.get(booking) {
@@ -312,13 +324,13 @@ impl Model {
 }
 
 impl Booking {
-    pub(super) const fn is_over(&self, now: u64) -> bool {
+    pub(crate) const fn is_over(&self, now: u64) -> bool {
         self.until != 0 && self.until <= now
     }
 }
 
 impl AgendaState {
-    pub(super) fn starts_at(&self, slot: SlotId) -> u64 {
+    pub(crate) fn starts_at(&self, slot: SlotId) -> u64 {
         let minutes =
             u64::from(self.opens_minute) + u64::from(slot.slot) * u64::from(self.slot_minutes);
         u64::from(slot.day) * DAY_MILLIS + minutes * MINUTE_MILLIS
@@ -328,11 +340,11 @@ impl AgendaState {
 /// A day of an agenda, slot by slot, in eight bytes. Whether a slot is past is left out: it hangs
 /// on the instant of the question, which no log holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct DayDigest(pub(super) u64);
+pub(crate) struct DayDigest(pub(crate) u64);
 
 impl DayDigest {
     /// The next slot.
-    pub(super) fn push(&mut self, held: usize, waiting: usize, mine: u64) {
+    pub(crate) fn push(&mut self, held: usize, waiting: usize, mine: u64) {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX) & 0xffff_ffff;
         self.0 = fold(self.0, count(held) << 32 | count(waiting));
         self.0 = fold(self.0, mine);
@@ -340,7 +352,7 @@ impl DayDigest {
 }
 
 /// Folds one booking into the digest of a page of them.
-pub(super) fn fold_booking(digest: u64, booking: u64, of: (SlotId, u64, Key)) -> u64 {
+pub(crate) fn fold_booking(digest: u64, booking: u64, of: (SlotId, u64, Key)) -> u64 {
     let (slot, until, key) = of;
     let place = u64::from(slot.day) << 16 | u64::from(slot.slot);
     let (low, high) = key.0.split_at(8);

@@ -6,23 +6,24 @@
 //! budget.
 
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashSet, hash_map::Entry};
+use hashbrown::{HashMap, hash_map::Entry};
 use protocol::{
     Code, OwnedRecord, Refusal, UserId,
-    words::agenda::{Command, Event},
+    words::agenda::{Command, Event, SlotId},
 };
 
 use crate::operation::{Call, Observed, Operation, Outcome, Slot};
 
-use super::finding::{About, Finding, Violation, Witness, call_text, decided_text, outcome_text};
-use super::ledger::Entry as Logged;
-use super::log_chained::of_record;
-use super::model::{DayDigest, Model, Place, fold_booking};
-
-const ABOUT: About = About {
-    name: "model-agrees",
-    demands: "Every decision and every read is what an independent model of the agenda says at that position.",
-    confidence: "certificate: the log replayed through a model of our own",
+use super::{
+    finding::{
+        About, Finding, Needs, Topic, Violation, Witness, call_text, decided_text, outcome_text,
+    },
+    law::{Applied, Completed, Ended, Law, Logged, Read, Recalled},
+    laws::LawOptions,
+    ledger,
+    log_chained::of_record,
+    model::{DayDigest, Model, Place, fold_booking},
+    world::World,
 };
 
 /// Reads kept in one piece, so that growing never copies what is there.
@@ -30,7 +31,7 @@ const PIECE_LEN: usize = 8_192;
 
 /// A read, and a digest of what it showed.
 #[derive(Debug, Clone, Copy)]
-struct Read {
+struct Kept {
     seq: u64,
     digest: u64,
     /// The day that was read; `Slot(u64::MAX)` for one's own bookings.
@@ -60,13 +61,12 @@ enum Page {
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct ModelAgrees {
-    model: Model,
+pub(crate) struct ModelAgrees {
     /// By digest.
     shown: HashMap<u64, Page, FixedState>,
-    pieces: Vec<Vec<Read>>,
+    pieces: Vec<Vec<Kept>>,
     pieces_max: usize,
-    reads: std::iter::Peekable<std::vec::IntoIter<Read>>,
+    reads: std::iter::Peekable<std::vec::IntoIter<Kept>>,
     sorted: bool,
     page_len: usize,
     decisions: u64,
@@ -76,11 +76,19 @@ pub(super) struct ModelAgrees {
     finding: Finding,
 }
 
-impl ModelAgrees {
-    pub(super) fn new(page_len: u16, bytes_max: u64) -> Self {
-        let piece = u64::try_from(PIECE_LEN * size_of::<Read>()).unwrap_or(u64::MAX);
+impl Law for ModelAgrees {
+    const ABOUT: About = About {
+        name: "model-agrees",
+        demands: "Every decision and every read is what an independent model of the agenda says at that position.",
+        confidence: "certificate: the log replayed through a model of our own",
+        topic: Topic::Everything,
+        needs: Needs::Log,
+    };
+
+    fn new(options: &LawOptions) -> Self {
+        let (page_len, bytes_max) = (options.page_len, options.share());
+        let piece = u64::try_from(PIECE_LEN * size_of::<Kept>()).unwrap_or(u64::MAX);
         Self {
-            model: Model::new(),
             shown: HashMap::with_hasher(FixedState::with_seed(0)),
             pieces: Vec::new(),
             pieces_max: usize::try_from(bytes_max / piece).unwrap_or(usize::MAX),
@@ -91,12 +99,63 @@ impl ModelAgrees {
             answers: 0,
             compared: 0,
             skipped: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_read(&mut self, read: &Read<'_>, _: &World) {
+        self.handle_read(read.operation, read.observed);
+    }
+
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        let operation = completed.operation;
+        if let (Call::ListSlots { .. } | Call::MyBookings, Outcome::Refused(code)) =
+            (operation.call, operation.outcome)
+        {
+            self.handle_refused_read(operation, code);
+        }
+    }
+
+    fn on_record(&mut self, logged: &Logged<'_>, world: &World) {
+        self.handle_follow_up(logged.record, logged.owed);
+        if logged.is_unreadable {
+            self.handle_undecodable(logged.record);
+        }
+        if let Some(decided) = logged.agenda {
+            self.handle_record(logged.record, decided, &world.agenda);
+        }
+    }
+
+    fn on_applied(&mut self, applied: &Applied<'_>, world: &World) {
+        self.handle_position(applied.record.seq.0, world);
+    }
+
+    fn on_history(&mut self, recalled: &Recalled<'_>, _: &World) {
+        if let Some((seq, entry)) = recalled.own
+            && seq == recalled.operation.seq
+        {
+            self.handle_pair(recalled.operation, &entry);
+        }
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.sort();
+        let beyond = u64::try_from(self.reads.len()).unwrap_or(u64::MAX);
+        self.finding
+            .count_needed("decisions replayed", self.decisions);
+        self.finding
+            .count("answers held against the log", self.answers);
+        self.finding.count("reads compared", self.compared);
+        let skipped = self.skipped + beyond;
+        self.finding
+            .count("reads that could not be compared", skipped);
+        self.finding
+    }
+}
+
+impl ModelAgrees {
     /// A read came back: its digest is kept.
-    pub(super) fn handle_read(&mut self, operation: &Operation, observed: &Observed) {
+    fn handle_read(&mut self, operation: &Operation, observed: &Observed) {
         let Some((digest, count)) = digest(observed) else {
             return;
         };
@@ -106,7 +165,7 @@ impl ModelAgrees {
             vacant.insert(page(observed));
         }
         let slot = operation.call.slot().unwrap_or(BOOKINGS);
-        self.keep(Read {
+        self.keep(Kept {
             seq: operation.seq,
             digest,
             slot,
@@ -117,8 +176,8 @@ impl ModelAgrees {
     }
 
     /// A read was refused: a question is answered like any other, and refusing it may hide everything.
-    pub(super) fn handle_refused_read(&mut self, operation: &Operation, code: Code) {
-        self.keep(Read {
+    fn handle_refused_read(&mut self, operation: &Operation, code: Code) {
+        self.keep(Kept {
             seq: operation.seq,
             digest: u64::from(code.0),
             slot: operation.call.slot().unwrap_or(BOOKINGS),
@@ -128,7 +187,7 @@ impl ModelAgrees {
         });
     }
 
-    fn keep(&mut self, read: Read) {
+    fn keep(&mut self, read: Kept) {
         if self
             .pieces
             .last()
@@ -147,30 +206,15 @@ impl ModelAgrees {
         }
     }
 
-    /// What the accounts say about who is who.
-    pub(super) fn handle_account(
-        &mut self,
-        place: &Place,
-        event: &protocol::words::accounts::Event,
-    ) {
-        self.model.apply_account(place, event);
-    }
-
-    /// The slots that anybody holds, as of the last record.
-    pub(super) fn held_slots(&self) -> HashSet<Slot, FixedState> {
-        self.model.held_slots()
-    }
-
     /// One record of the agenda.
-    pub(super) fn handle_record(
+    fn handle_record(
         &mut self,
         record: &OwnedRecord,
-        command: &Command,
-        logged: &Result<Event, Refusal>,
+        (command, logged): (&Command, &Result<Event, Refusal>),
+        model: &Model,
     ) {
         self.decisions += 1;
-        let place = place_of(record);
-        let expected = self.model.expect(&place, command, logged);
+        let expected = model.expect(&Place::of(record), command, logged);
         if !expected.allows(logged) {
             let told = match logged {
                 Ok(_) => "accepted",
@@ -192,18 +236,11 @@ impl ModelAgrees {
             );
             self.convict_record(record, sentence, "refused with server-only".to_owned());
         }
-        if let Ok(event) = logged {
-            self.model.apply(&place, command, event);
-        }
     }
 
     /// Before each record: is it the one that must follow the last?
-    pub(super) fn handle_follow_up(&mut self, record: &OwnedRecord, command: Option<&Command>) {
-        let given = match command {
-            Some(Command::Promote(promote)) => Some(promote.slot),
-            Some(_) | None => None,
-        };
-        if let Some(owed) = self.model.unpaid(given) {
+    fn handle_follow_up(&mut self, record: &OwnedRecord, owed: Option<SlotId>) {
+        if let Some(owed) = owed {
             let sentence = format!(
                 "a place of slot {} of agenda {} on day {} was freed at position {} with people waiting, and the next record does not give it to them",
                 owed.slot,
@@ -220,7 +257,7 @@ impl ModelAgrees {
     }
 
     /// A record whose outcome is no word that this command can be answered with.
-    pub(super) fn handle_undecodable(&mut self, record: &OwnedRecord) {
+    fn handle_undecodable(&mut self, record: &OwnedRecord) {
         let sentence = format!("the outcome at position {} cannot be read", record.seq);
         self.convict_record(record, sentence, "an event or a refusal".to_owned());
     }
@@ -235,12 +272,11 @@ impl ModelAgrees {
     }
 
     /// After each record: every read that reflects exactly this position.
-    pub(super) fn handle_position(&mut self, seq: u64, users: &[Option<UserId>]) {
+    fn handle_position(&mut self, seq: u64, world: &World) {
         self.sort();
         while let Some(read) = self.reads.next_if(|read| read.seq <= seq) {
-            let index = usize::try_from(read.client).unwrap_or(usize::MAX);
-            match users.get(index).copied().flatten() {
-                Some(user) if read.seq == seq => self.check(&read, user),
+            match world.known_user(read.client) {
+                Some(user) if read.seq == seq => self.check(&read, user, &world.agenda),
                 // Its position has no record; durable-acks tells that.
                 Some(_) | None => self.skipped += 1,
             }
@@ -256,7 +292,7 @@ impl ModelAgrees {
         }
     }
 
-    fn check(&mut self, read: &Read, user: UserId) {
+    fn check(&mut self, read: &Kept, user: UserId, model: &Model) {
         let day = read.slot.unpack();
         // Day 0 asks for today, which no log can tell.
         if read.slot != BOOKINGS && day.day == 0 {
@@ -265,19 +301,18 @@ impl ModelAgrees {
         }
         self.compared += 1;
         if read.count == REFUSED {
-            return self.check_refused(read);
+            return self.check_refused(read, model);
         }
         let agrees = if read.slot == BOOKINGS {
-            let (digest, count) = self.model.bookings(user, self.page_len);
+            let (digest, count) = model.bookings(user, self.page_len);
             digest == read.digest && usize::try_from(read.count) == Ok(count)
         } else {
-            let model = self.model.day(day.agenda, day.day, user);
-            model == Some(DayDigest(read.digest))
+            model.day(day.agenda, day.day, user) == Some(DayDigest(read.digest))
         };
         if !agrees {
             let (client, counter, seq) = (read.client, read.counter, read.seq);
             let shown = self.shown.get(&read.digest);
-            let (wrong, expected) = apart(&self.model, read.slot, (user, self.page_len), shown)
+            let (wrong, expected) = apart(model, read.slot, (user, self.page_len), shown)
                 .unwrap_or_else(|| {
                     let nothing = "exactly what the records up to that position make";
                     (String::new(), nothing.to_owned())
@@ -299,12 +334,12 @@ impl ModelAgrees {
     }
 
     /// A question that was refused. How far ahead days may lie only the server says.
-    fn check_refused(&mut self, read: &Read) {
+    fn check_refused(&mut self, read: &Kept, model: &Model) {
         let code = Code(u16::try_from(read.digest).unwrap_or(u16::MAX));
         let day = read.slot.unpack();
         let is_right = read.slot != BOOKINGS
             && match code {
-                Code::UNKNOWN_AGENDA => !self.model.agendas.contains_key(&day.agenda),
+                Code::UNKNOWN_AGENDA => !model.agendas.contains_key(&day.agenda),
                 Code::DAY_OUT_OF_RANGE => true,
                 _other => false,
             };
@@ -329,7 +364,7 @@ impl ModelAgrees {
     }
 
     /// An answered decision and its record.
-    pub(super) fn handle_pair(&mut self, operation: &Operation, entry: &Logged) {
+    fn handle_pair(&mut self, operation: &Operation, entry: &ledger::Entry) {
         let answered = match operation.outcome {
             Outcome::Ok => None,
             Outcome::Refused(code) => Some(code),
@@ -349,30 +384,6 @@ impl ModelAgrees {
                 expected: decided_text(entry.refused()),
             });
         }
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.sort();
-        let beyond = u64::try_from(self.reads.len()).unwrap_or(u64::MAX);
-        self.finding
-            .count_needed("decisions replayed", self.decisions);
-        self.finding
-            .count("answers held against the log", self.answers);
-        self.finding.count("reads compared", self.compared);
-        let skipped = self.skipped + beyond;
-        self.finding
-            .count("reads that could not be compared", skipped);
-        self.finding
-    }
-}
-
-/// Where, when and for whom a record stands.
-pub(super) const fn place_of(record: &OwnedRecord) -> Place {
-    Place {
-        seq: record.seq.0,
-        now: record.recorded_at,
-        actor: record.actor,
-        key: record.key,
     }
 }
 

@@ -5,15 +5,14 @@
 
 use protocol::words::agenda::SlotView;
 
-use crate::operation::{LawProgress, Nanos, Observed, Operation};
+use crate::operation::{Call, LawProgress, Nanos, Observed, Operation, Outcome};
 
-use super::finding::{About, Finding, OperationId, Violation, Witness};
-use super::pages::Pages;
-
-const ABOUT: About = About {
-    name: "no-lost-cancel",
-    demands: "A booking whose cancel was acknowledged is in no answer to a question asked later.",
-    confidence: "definite interval: every violation told really happened",
+use super::{
+    finding::{About, Finding, Needs, OperationId, Topic, Violation, Witness},
+    law::{Completed, Ended, Law, Read},
+    laws::LawOptions,
+    pages::Pages,
+    world::World,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,25 +24,58 @@ struct Cancelled {
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct NoLostCancel {
+pub(crate) struct NoLostCancel {
     cancelled: Pages<Cancelled>,
     cancels: u64,
     reads: u64,
     finding: Finding,
 }
 
-impl NoLostCancel {
-    pub(super) fn new(bytes_max: u64) -> Self {
+impl Law for NoLostCancel {
+    const ABOUT: About = About {
+        name: "no-lost-cancel",
+        demands: "A booking whose cancel was acknowledged is in no answer to a question asked later.",
+        confidence: "definite interval: every violation told really happened",
+        topic: Topic::Slots,
+        needs: Needs::Answers,
+    };
+
+    fn new(options: &LawOptions) -> Self {
+        let bytes_max = options.share();
         Self {
             cancelled: Pages::new(bytes_max),
             cancels: 0,
             reads: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        let operation = completed.operation;
+        if let (Call::Cancel { booking, .. }, Outcome::Ok) = (operation.call, operation.outcome) {
+            self.handle_cancelled(booking, operation);
+        }
+    }
+
+    fn on_read(&mut self, read: &Read<'_>, _: &World) {
+        self.handle_read(read.operation, read.observed);
+    }
+
+    fn progress(&self, _: &World) -> Option<LawProgress> {
+        Some(self.finding.progress("reads", self.reads))
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding
+            .count_needed("cancels acknowledged", self.cancels);
+        self.finding.count_needed("reads", self.reads);
+        self.finding
+    }
+}
+
+impl NoLostCancel {
     /// A cancel was acknowledged.
-    pub(super) fn handle_cancelled(&mut self, booking: u64, operation: &Operation) {
+    fn handle_cancelled(&mut self, booking: u64, operation: &Operation) {
         self.cancels += 1;
         let by = (operation.client, operation.counter);
         let after = operation.completed_at.saturating_add(1);
@@ -56,7 +88,7 @@ impl NoLostCancel {
     }
 
     /// A read came back.
-    pub(super) fn handle_read(&mut self, operation: &Operation, observed: &Observed) {
+    fn handle_read(&mut self, operation: &Operation, observed: &Observed) {
         self.reads += 1;
         match observed {
             Observed::Nothing | Observed::Chat(_) | Observed::Catalogue(_) | Observed::Sales(_) => {
@@ -88,17 +120,5 @@ impl NoLostCancel {
                 expected: format!("booking {booking} absent"),
             });
         }
-    }
-
-    /// How far it is.
-    pub(super) const fn progress(&self) -> LawProgress {
-        self.finding.progress("reads", self.reads)
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("cancels acknowledged", self.cancels);
-        self.finding.count_needed("reads", self.reads);
-        self.finding
     }
 }

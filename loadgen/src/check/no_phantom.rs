@@ -8,60 +8,73 @@ use protocol::{OwnedRecord, UserId};
 
 use crate::operation::Operation;
 
-use super::finding::{About, Finding, OperationId, Violation, Witness};
-use super::ledger::Entry;
-use super::log_chained::of_record;
-
-const ABOUT: About = About {
-    name: "no-phantom",
-    demands: "Nothing is in the log that nobody asked for, and nothing other than what they asked.",
-    confidence: "certificate: keys that only this run could mint",
+use super::{
+    finding::{About, Finding, Needs, OperationId, Topic, Violation, Witness},
+    law::{Ended, Law, Logged, Recalled},
+    laws::LawOptions,
+    ledger::{Entry, asked_by},
+    log_chained::of_record,
+    world::World,
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct NoPhantom {
-    /// By client: operations sent.
-    attempted: Vec<u32>,
+pub(crate) struct NoPhantom {
     records: u64,
     compared: u64,
     finding: Finding,
 }
 
-impl NoPhantom {
-    pub(super) fn new(clients: u32) -> Self {
+impl Law for NoPhantom {
+    const ABOUT: About = About {
+        name: "no-phantom",
+        demands: "Nothing is in the log that nobody asked for, and nothing other than what they asked.",
+        confidence: "certificate: keys that only this run could mint",
+        topic: Topic::Everything,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
-            attempted: vec![0; usize::try_from(clients).unwrap_or(0)],
             records: 0,
             compared: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    /// A call is about to be sent.
-    pub(super) fn handle_invoke(&mut self, client: u32, counter: u32) {
-        let index = usize::try_from(client).unwrap_or(usize::MAX);
-        if self.attempted.len() <= index {
-            self.attempted.resize(index + 1, 0);
+    fn on_record(&mut self, logged: &Logged<'_>, world: &World) {
+        if logged.is_asked {
+            self.handle_record(logged.record, logged.minted, logged.holder, world);
         }
-        let sent = &mut self.attempted[index];
-        *sent = (*sent).max(counter.saturating_add(1));
     }
 
-    /// Whether an operation was sent, or is about to be.
-    pub(super) fn has_sent(&self, (client, counter): OperationId) -> bool {
-        let index = usize::try_from(client).unwrap_or(usize::MAX);
-        self.attempted
-            .get(index)
-            .is_some_and(|sent| counter < *sent)
+    fn on_history(&mut self, recalled: &Recalled<'_>, world: &World) {
+        let Some((seq, entry)) = recalled.own else {
+            return;
+        };
+        let operation = recalled.operation;
+        let key = || (world.options.mint).mint(operation.client, operation.counter);
+        if let Some(asked) = asked_by(&operation.call, key) {
+            self.handle_pair(operation, seq, &entry, asked);
+        }
     }
 
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding
+            .count_needed("records of this run", self.records);
+        self.finding.count("commands compared", self.compared);
+        self.finding
+    }
+}
+
+impl NoPhantom {
     /// A record that somebody asked for after the run began.
-    pub(super) fn handle_record(
+    fn handle_record(
         &mut self,
         record: &OwnedRecord,
         minted: Option<OperationId>,
         holder: Option<UserId>,
+        world: &World,
     ) {
         self.records += 1;
         let Some((client, counter)) = minted else {
@@ -72,7 +85,7 @@ impl NoPhantom {
             self.convict(record, what, "no such record");
             return;
         };
-        if !self.has_sent((client, counter)) {
+        if !world.has_sent((client, counter)) {
             let what = format!(
                 "the record at position {} is of operation {counter} of client {client}, which was never sent",
                 record.seq
@@ -89,13 +102,7 @@ impl NoPhantom {
     }
 
     /// An operation and its record: do they say the same?
-    pub(super) fn handle_pair(
-        &mut self,
-        operation: &Operation,
-        seq: u64,
-        entry: &Entry,
-        asked: u32,
-    ) {
+    fn handle_pair(&mut self, operation: &Operation, seq: u64, entry: &Entry, asked: u32) {
         self.compared += 1;
         if entry.asked != asked {
             self.finding.convict(|| Violation {
@@ -117,12 +124,5 @@ impl NoPhantom {
             order: "log order",
             expected: expected.to_owned(),
         });
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("records of this run", self.records);
-        self.finding.count("commands compared", self.compared);
-        self.finding
     }
 }

@@ -1,38 +1,44 @@
-//! While the run goes on: every call, answer, push and change of a connection, told to the laws that
-//! need it.
+//! While the run goes on: every call, answer, push and change of a connection, as an event that every
+//! law is told of.
 //!
-//! What the driver sees goes in, in the order in which it happens; each law is told only what it needs,
-//! so that what a law costs is seen here. What they found so far comes out. Deliberately absent:
-//! the log and the history (`conclusion`).
+//! What the driver sees goes in, in the order in which it happens; here `World` is brought up to date and
+//! the laws are told. What they found so far comes out. Deliberately absent: the log and the history
+//! (`conclusion`).
 
 use protocol::{Code, words::presence::Signal};
 
 use crate::operation::{
-    Call, ChatCall, ChatSeen, LawProgress, LinkChange, Nanos, News, Observed, Observer, Operation,
-    Outcome, Push, SalesCall, Slot,
+    Call, ChatSeen, LawProgress, LinkChange, Nanos, News, Observed, Observer, Operation, Outcome,
+    Push, Slot,
 };
 
 use super::{
-    chat::Known,
-    laws::{LAWS, Laws},
-    no_double_booking::Promotion,
+    holders::Held,
+    law::{Completed, Crowded, Duplicate, Fault, Invoked, Linked, Pushed, Read, Reused},
+    laws::Laws,
     presence,
+    registry::LAWS,
 };
 
 impl Laws {
     /// Something was broken on purpose at `now`: laws that stand on time stand back for a while.
     pub fn handle_fault(&mut self, now: Nanos) {
-        self.presence.handle_fault(now);
+        self.world.presence.note_fault(now);
+        self.tell(&Fault);
     }
 
     /// A retry under the key of `first` was answered with this as well.
     pub fn handle_duplicate(&mut self, first: &Operation, outcome: Outcome, seq: u64, hash: u64) {
-        self.idempotent_answers
-            .handle_duplicate(first, outcome, seq, hash);
+        self.tell(&Duplicate {
+            first,
+            outcome,
+            seq,
+            hash,
+        });
         if outcome.is_decided() {
-            self.real_time_order.raise(seq);
+            self.world.floor = self.world.floor.max(seq);
             if !first.outcome.is_decided() {
-                self.late.push(Operation {
+                self.world.late.push(Operation {
                     outcome,
                     seq,
                     hash,
@@ -42,183 +48,169 @@ impl Laws {
         }
     }
 
-    /// Somebody tried to get a place and heard of it, or gave up hearing.
-    fn handle_attempted(&mut self, slot: Slot, operation: &Operation, seconds: Option<u32>) {
-        let index = self.index(slot);
-        match operation.outcome {
-            Outcome::Ok => (self.no_double_booking).handle_booked(index, operation, seconds),
-            Outcome::Refused(code) => {
-                if code == Code::SLOT_TAKEN {
-                    self.refusals_justified.handle_taken(index, operation);
-                }
-                self.handle_lost(index, operation);
+    /// What a client's bookings were read to be when the run had drained: a read like any other,
+    /// whose operation is the driver's own. To be told before the log.
+    pub fn handle_final_bookings(&mut self, operation: &Operation, observed: &Observed) {
+        self.tell(&Read {
+            operation,
+            observed,
+        });
+    }
+
+    /// The number of the slot of which this call may take or free a place, if it was not refused to.
+    fn slot_of(&mut self, call: &Call, outcome: Option<Outcome>) -> Option<usize> {
+        match *call {
+            Call::Reserve { slot }
+            | Call::Hold { slot, .. }
+            | Call::JoinWaitlist { slot }
+            | Call::Cancel { slot, .. } => Some(self.world.slot_index(slot)),
+            Call::Confirm { slot, .. } if outcome.is_some() => Some(self.world.slot_index(slot)),
+            Call::LeaveWaitlist { slot } if outcome == Some(Outcome::Ok) => {
+                Some(self.world.slot_index(slot))
             }
-            Outcome::Error(_) => self.handle_lost(index, operation),
-            Outcome::Timeout | Outcome::Unknown => {}
+            Call::Confirm { .. }
+            | Call::LeaveWaitlist { .. }
+            | Call::ListSlots { .. }
+            | Call::MyBookings
+            | Call::EraseMe
+            | Call::Chat(_)
+            | Call::Catalogue(_)
+            | Call::Sales(_) => None,
         }
     }
 
-    /// An attempt that came to nothing, unless an earlier try of it may have been heard.
-    fn handle_lost(&mut self, index: usize, operation: &Operation) {
-        if operation.outcome.is_decided() || operation.attempts <= 1 {
-            self.refusals_justified
-                .handle_gone(index, operation.completed_at);
-        }
-    }
-
-    fn handle_cancel(&mut self, slot: Slot, booking: u64, operation: &Operation) {
-        let index = self.index(slot);
-        match operation.outcome {
-            Outcome::Ok => {
-                self.no_double_booking.handle_gone(index, booking);
-                self.refusals_justified
-                    .handle_gone(index, operation.completed_at);
-                self.no_lost_cancel.handle_cancelled(booking, operation);
+    /// What a finished call of the agenda says about who holds its slot.
+    fn hold_slot(&mut self, operation: &Operation, index: usize) {
+        let holders = &mut self.world.holders;
+        let crowd = match (operation.call, operation.outcome) {
+            (Call::Reserve { .. }, Outcome::Ok) => holders.book(index, operation, None),
+            (Call::Hold { seconds, .. }, Outcome::Ok) => {
+                holders.book(index, operation, Some(seconds))
             }
-            Outcome::Refused(_) | Outcome::Error(_) | Outcome::Timeout | Outcome::Unknown => {}
-        }
-    }
-
-    fn handle_confirm(&mut self, slot: Slot, booking: u64, outcome: Outcome) {
-        let index = self.index(slot);
-        match outcome {
-            Outcome::Ok => self.no_double_booking.handle_confirmed(index, booking),
+            (Call::Cancel { booking, .. }, Outcome::Ok) => {
+                holders.free(index, booking);
+                None
+            }
+            (Call::Confirm { booking, .. }, Outcome::Ok) => {
+                holders.confirm(index, booking);
+                None
+            }
             // It ended by its deadline; whether anybody still stands in its place is not known.
-            Outcome::Refused(Code::UNKNOWN_BOOKING) => {
-                self.no_double_booking.handle_over(index, booking);
+            (Call::Confirm { booking, .. }, Outcome::Refused(Code::UNKNOWN_BOOKING)) => {
+                holders.end(index, booking);
+                None
             }
-            Outcome::Refused(_) | Outcome::Error(_) | Outcome::Timeout | Outcome::Unknown => {}
-        }
+            _changes_no_holder => None,
+        };
+        self.tell_crowd(operation.call.slot(), crowd);
     }
 
-    fn handle_chat(&mut self, operation: &Operation, call: &ChatCall, observed: &Observed) {
-        let seen = match observed {
-            Observed::Chat(seen) => Some(seen),
-            Observed::Nothing
-            | Observed::Slots(_)
-            | Observed::Bookings(_)
-            | Observed::Catalogue(_)
-            | Observed::Sales(_) => None,
-        };
-        if let (Outcome::Ok, Some(seen)) = (operation.outcome, seen) {
-            self.erasure.handle_chat(operation, seen);
-            if let ChatSeen::Presences(list) = seen {
-                self.presence.handle_list(operation, list);
-            }
+    fn tell_crowd(&mut self, slot: Option<Slot>, crowd: Option<(Held, Vec<Held>)>) {
+        if let (Some(slot), Some((new, others))) = (slot, crowd) {
+            self.tell(&Crowded {
+                slot,
+                others: &others,
+                new: &new,
+            });
         }
-        let known = Known {
-            mint: &self.options.mint,
-            users: &self.users,
-            began_at: self.began_at,
-            sent: &self.no_phantom,
-            people: &self.people,
-        };
-        self.chat.handle_complete(operation, call, seen, &known);
-    }
-
-    fn handle_sales(&mut self, operation: &Operation, call: &SalesCall, observed: &Observed) {
-        if let (Outcome::Ok, Observed::Sales(seen)) = (operation.outcome, observed) {
-            self.erasure.handle_sales(operation, call, seen);
-        }
-        let user = self.user(operation.client);
-        self.sales.handle_complete(user, operation, call, observed);
     }
 
     /// Somebody is about to ask to be erased, on one of their devices.
-    fn handle_parting(&mut self, client: u32) {
-        let user = self.user(client);
-        self.erasure.handle_invoke(user);
-        self.no_double_booking.handle_parting(client);
-        for (other, known) in (0..).zip(&self.users) {
+    fn part(&mut self, client: u32) {
+        let user = self.world.user(client);
+        self.world.holders.part(client);
+        for (other, known) in (0..).zip(&self.world.users) {
             if *known == Some(user) {
-                self.no_double_booking.handle_parting(other);
+                self.world.holders.part(other);
             }
         }
     }
 
-    fn handle_read(&mut self, operation: &Operation, observed: &Observed) {
-        match operation.outcome {
-            Outcome::Ok => {
-                self.no_lost_cancel.handle_read(operation, observed);
-                self.model_agrees.handle_read(operation, observed);
+    /// What an answer showed, kept until it can be compared or shown to more laws.
+    fn show(&mut self, operation: &Operation, observed: &Observed) {
+        match (&operation.call, observed) {
+            (Call::ListSlots { .. } | Call::MyBookings, _) if operation.outcome == Outcome::Ok => {
+                self.tell(&Read {
+                    operation,
+                    observed,
+                });
             }
-            Outcome::Refused(code) => self.model_agrees.handle_refused_read(operation, code),
-            Outcome::Error(_) | Outcome::Timeout | Outcome::Unknown => {}
+            (Call::Chat(call), Observed::Chat(seen)) if operation.outcome == Outcome::Ok => {
+                if let ChatSeen::Presences(list) = seen {
+                    self.show_presences(operation, list);
+                }
+                self.show_chat(operation, call, seen);
+            }
+            (Call::Catalogue(call), Observed::Catalogue(seen))
+                if operation.outcome == Outcome::Ok =>
+            {
+                self.world.catalogue.keep(operation, call, seen);
+            }
+            (Call::Sales(call), _) => {
+                let seen = match observed {
+                    Observed::Sales(seen) => Some(seen),
+                    _shows_no_figure => None,
+                };
+                let user = self.world.user(operation.client);
+                self.world.sales.keep(user, operation, call, seen);
+            }
+            _shows_nothing => {}
+        }
+        if matches!(operation.call, Call::Chat(_)) {
+            self.world.chat.own.handle_complete(operation);
         }
     }
 }
 
 impl Observer for Laws {
     fn handle_invoke(&mut self, client: u32, counter: u32, call: &Call, now: Nanos) -> u64 {
-        self.session_order.handle_invoke(client, counter);
-        self.no_phantom.handle_invoke(client, counter);
-        match *call {
-            Call::Reserve { slot } | Call::Hold { slot, .. } | Call::JoinWaitlist { slot } => {
-                let index = self.index(slot);
-                self.refusals_justified.handle_attempt(index);
+        let id = (client, counter);
+        self.world.note_sent(id);
+        let slot = self.slot_of(call, None);
+        match call {
+            Call::Cancel { booking, .. } => {
+                if let Some(index) = slot {
+                    self.world.holders.cancel(index, *booking, now);
+                }
             }
-            Call::Cancel { slot, booking } => {
-                let index = self.index(slot);
-                (self.no_double_booking).handle_cancel_invoke(index, booking, now);
-            }
-            Call::Confirm { .. }
+            Call::Chat(call) => self.world.chat.note_invoke(id, call),
+            Call::Catalogue(_) => self.world.catalogue.note_invoke(),
+            Call::Sales(_) => self.world.sales.note_invoke(),
+            Call::EraseMe => self.part(client),
+            Call::Reserve { .. }
+            | Call::Hold { .. }
+            | Call::JoinWaitlist { .. }
+            | Call::Confirm { .. }
             | Call::LeaveWaitlist { .. }
             | Call::ListSlots { .. }
             | Call::MyBookings => {}
-            Call::Chat(call) => {
-                let user = self.user(client);
-                (self.chat).handle_invoke((client, counter), (user, &call), now);
-            }
-            Call::Catalogue(call) => {
-                let user = self.user(client);
-                self.catalogue.handle_invoke(user, &call);
-            }
-            Call::Sales(call) => {
-                let user = self.user(client);
-                self.sales.handle_invoke((client, counter), user, &call);
-            }
-            Call::EraseMe => self.handle_parting(client),
         }
-        self.real_time_order.floor()
+        let user = self.world.user(client);
+        self.tell(&Invoked {
+            id,
+            user,
+            call,
+            slot,
+            now,
+        });
+        self.world.floor
     }
 
     fn handle_complete(&mut self, operation: &Operation, observed: &Observed) {
-        self.session_order.handle_complete(operation);
-        self.idempotent_answers.handle_complete(operation);
+        let slot = self.slot_of(&operation.call, Some(operation.outcome));
+        let user = self.world.user(operation.client);
+        self.tell(&Completed {
+            operation,
+            observed,
+            user,
+            slot,
+        });
         if operation.outcome.is_decided() {
-            self.real_time_order.handle_answer(operation);
+            self.world.floor = self.world.floor.max(operation.seq);
         }
-        match operation.call {
-            Call::Reserve { slot } => self.handle_attempted(slot, operation, None),
-            Call::Hold { slot, seconds } => self.handle_attempted(slot, operation, Some(seconds)),
-            Call::JoinWaitlist { slot } => {
-                if !matches!(
-                    operation.outcome,
-                    Outcome::Ok | Outcome::Timeout | Outcome::Unknown
-                ) {
-                    let index = self.index(slot);
-                    self.handle_lost(index, operation);
-                }
-            }
-            Call::LeaveWaitlist { slot } => {
-                if operation.outcome == Outcome::Ok {
-                    let index = self.index(slot);
-                    (self.refusals_justified).handle_gone(index, operation.completed_at);
-                }
-            }
-            Call::Cancel { slot, booking } => self.handle_cancel(slot, booking, operation),
-            Call::Confirm { slot, booking } => {
-                self.handle_confirm(slot, booking, operation.outcome);
-            }
-            Call::ListSlots { .. } | Call::MyBookings => self.handle_read(operation, observed),
-            Call::Chat(call) => self.handle_chat(operation, &call, observed),
-            Call::Catalogue(call) => {
-                let user = self.user(operation.client);
-                (self.catalogue).handle_complete(user, operation, &call, observed);
-            }
-            Call::Sales(call) => self.handle_sales(operation, &call, observed),
-            // What follows from it is in the log.
-            Call::EraseMe => {}
+        match slot {
+            Some(index) => self.hold_slot(operation, index),
+            None => self.show(operation, observed),
         }
     }
 
@@ -227,45 +219,39 @@ impl Observer for Laws {
     }
 
     fn handle_reused(&mut self, first: &Operation, outcome: Outcome) {
-        self.idempotent_answers.handle_reused(first, outcome);
+        self.tell(&Reused { first, outcome });
     }
 
     fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos) {
-        let floor = self.real_time_order.floor();
-        self.session_order.handle_push(client, seq);
-        self.real_time_order.raise(seq);
+        let floor = self.world.floor;
+        let mut freed = None;
         match *push {
             Push::Promoted { slot } => {
-                let index = self.index(slot);
-                let promotion = Promotion {
-                    client,
-                    booking: seq,
-                    now,
-                };
-                (self.no_double_booking).handle_promoted(index, slot, promotion);
+                let index = self.world.slot_index(slot);
+                let crowd = self.world.holders.promote(index, (client, seq), now);
+                self.tell_crowd(Some(slot), crowd);
             }
             Push::Expired { booking, slot } => {
-                let index = self.index(slot);
-                if self.no_double_booking.handle_gone(index, booking) {
-                    self.refusals_justified.handle_gone(index, now);
-                }
+                let index = self.world.slot_index(slot);
+                freed = self.world.holders.free(index, booking).then_some(index);
             }
-            Push::Entry(ref entry) => self.erasure.handle_push(client, entry),
-            Push::Receipt { .. } => {}
+            Push::Entry(_) | Push::Receipt { .. } => {}
         }
-        let known = Known {
-            mint: &self.options.mint,
-            users: &self.users,
-            began_at: self.began_at,
-            sent: &self.no_phantom,
-            people: &self.people,
-        };
-        (self.chat).handle_push(client, (seq, push), (now, floor), &known);
+        self.tell(&Pushed {
+            client,
+            seq,
+            push,
+            freed,
+            now,
+            floor,
+        });
+        self.world.floor = floor.max(seq);
+        self.show_push(client, seq, push);
     }
 
     fn handle_signal(&mut self, client: u32, signal: &Signal, now: Nanos) {
         match signal {
-            Signal::WatchPresence(watch) => self.presence.handle_watch(client, &watch.users, now),
+            Signal::WatchPresence(watch) => self.watch_presence(client, &watch.users, now),
             Signal::Typing(_) => {}
         }
     }
@@ -285,7 +271,7 @@ impl Observer for Laws {
                     epoch,
                     at: now,
                 };
-                self.presence.handle_news(client, news);
+                self.show_news(client, news);
             }
             // Who is writing is true while it lasts: no law speaks of it.
             News::Typing { .. } => {}
@@ -293,42 +279,32 @@ impl Observer for Laws {
     }
 
     fn handle_link(&mut self, client: u32, change: LinkChange, now: Nanos) {
-        let user = self.user(client);
-        if let LinkChange::Subscribed { from, newest } = change {
-            self.session_order.handle_subscribed(client, from);
-            self.erasure.handle_subscribed(client, newest);
-        }
-        self.chat.handle_link(client, change, now);
-        self.presence.handle_link(client, user, change, now);
+        let user = self.world.user(client);
+        let ended = self.link_presence(client, user, change, now);
+        self.tell(&Linked {
+            client,
+            user,
+            change,
+            ended,
+            now,
+        });
+        self.world.chat.note_link(client, change);
     }
 
     fn handle_fault(&mut self, now: Nanos) {
         Self::handle_fault(self, now);
     }
 
+    /// Unless `is_settled`, what did not come is late and not lost.
     fn handle_drained(&mut self, client: u32, seq: u64, is_settled: bool) {
-        self.chat.handle_drained(client, seq, is_settled);
+        self.world.chat.mailbox.drain(client, seq, is_settled);
     }
 
     /// Those that looked at something or are required; then the required ones that the log decides.
     fn progress(&self) -> Vec<LawProgress> {
-        let first = [
-            self.no_double_booking.progress(),
-            self.refusals_justified.progress(),
-            self.no_lost_cancel.progress(),
-            self.real_time_order.progress(),
-            self.session_order.progress(),
-            self.idempotent_answers.progress(),
-        ];
-        let systems = [
-            self.chat.progress(),
-            self.presence.progress(),
-            self.catalogue.progress(),
-            self.sales.progress(),
-        ];
-        let required = &self.options.required;
+        let required = &self.world.options.required;
         let is_required = |name: &str| required.iter().any(|required| required == name);
-        let online = first.into_iter().chain(systems.into_iter().flatten());
+        let online = self.registry.progress(&self.world).into_iter();
         let mut told: Vec<LawProgress> = online
             .filter(|law| 0 < law.count || is_required(law.name))
             .collect();

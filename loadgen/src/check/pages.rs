@@ -8,14 +8,14 @@ const PAGE_LEN: usize = 4_096;
 
 /// One `T` for each log position, default until set.
 #[derive(Debug)]
-pub(super) struct Pages<T> {
+pub(crate) struct Pages<T> {
     pages: Vec<Option<Box<[T]>>>,
     pages_max: usize,
 }
 
 impl<T: Copy + Default> Pages<T> {
     /// Empty; never larger than `bytes_max`.
-    pub(super) fn new(bytes_max: u64) -> Self {
+    pub(crate) fn new(bytes_max: u64) -> Self {
         let bytes = u64::try_from(PAGE_LEN * size_of::<T>()).unwrap_or(u64::MAX);
         Self {
             pages: Vec::new(),
@@ -24,7 +24,7 @@ impl<T: Copy + Default> Pages<T> {
     }
 
     /// The entry at `seq`; `None` beyond the budget.
-    pub(super) fn slot(&mut self, seq: u64) -> Option<&mut T> {
+    pub(crate) fn slot(&mut self, seq: u64) -> Option<&mut T> {
         let at = usize::try_from(seq).ok()?;
         let page = at / PAGE_LEN;
         if self.pages_max <= page {
@@ -39,7 +39,7 @@ impl<T: Copy + Default> Pages<T> {
     }
 
     /// The entry at `seq`, if any of its page was ever set.
-    pub(super) fn get(&self, seq: u64) -> Option<T> {
+    pub(crate) fn get(&self, seq: u64) -> Option<T> {
         let at = usize::try_from(seq).ok()?;
         let page = self.pages.get(at / PAGE_LEN)?.as_ref()?;
         page.get(at % PAGE_LEN).copied()

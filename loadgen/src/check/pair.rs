@@ -8,7 +8,7 @@ use reports::record::{OrderReason, PairRecord, WitnessRecord};
 use super::finding::time_text;
 
 /// The reasons for each operation and the next one told.
-pub(super) fn pairs(operations: &[WitnessRecord]) -> Vec<PairRecord> {
+pub(crate) fn pairs(operations: &[WitnessRecord]) -> Vec<PairRecord> {
     let neighbours = (0..).zip(operations.windows(2));
     let pair = |(index, pair): (u32, &[WitnessRecord])| {
         let [one, other] = pair else { return None };

@@ -24,7 +24,7 @@ fn set<T>() -> Set<T> {
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(super) struct People {
+pub(crate) struct People {
     /// Whether the server is this run's alone: nobody may visit it.
     is_alone: bool,
     ours: Set<UserId>,
@@ -42,7 +42,7 @@ pub(super) struct People {
 }
 
 impl People {
-    pub(super) fn new(is_alone: bool) -> Self {
+    pub(crate) fn new(is_alone: bool) -> Self {
         Self {
             is_alone,
             ours: set(),
@@ -56,20 +56,20 @@ impl People {
     }
 
     /// Somebody is one of the run's people.
-    pub(super) fn admit(&mut self, user: UserId) {
+    pub(crate) fn admit(&mut self, user: UserId) {
         self.others.remove(&user);
         self.ours.insert(user);
     }
 
     /// Whether somebody is one of the run's people, as far as is known before the log is read: on a
     /// server that is the run's alone, everybody is.
-    pub(super) fn is_ours(&self, user: UserId) -> bool {
+    pub(crate) fn is_ours(&self, user: UserId) -> bool {
         self.is_alone || self.ours.contains(&user)
     }
 
     /// One record, before any law sees it: somebody may be registered by it. The run's own people
     /// are known by the keys of its set-up, also where nobody told who they are.
-    pub(super) fn handle_record(&mut self, record: &OwnedRecord, mint: &KeyMint) {
+    pub(crate) fn handle_record(&mut self, record: &OwnedRecord, mint: &KeyMint) {
         if record.kind != REGISTER {
             return;
         }
@@ -82,7 +82,7 @@ impl People {
     }
 
     /// Whether a record is a visitor's: what they did, or that they came.
-    pub(super) fn is_of_visitor(&self, record: &OwnedRecord) -> bool {
+    pub(crate) fn is_of_visitor(&self, record: &OwnedRecord) -> bool {
         if self.is_alone {
             return false;
         }
@@ -93,7 +93,7 @@ impl People {
     }
 
     /// A record of the run's time is a visitor's, and no law asks who wanted it.
-    pub(super) fn set_aside(&mut self, record: &OwnedRecord) {
+    pub(crate) fn set_aside(&mut self, record: &OwnedRecord) {
         self.records += 1;
         let who = if record.actor == UserId::NOBODY {
             UserId(record.seq.0)
@@ -106,7 +106,7 @@ impl People {
     }
 
     /// Something of the agenda happened; `is_asked` says whether anybody of the run asked for a slot.
-    pub(super) fn handle_agenda(
+    pub(crate) fn handle_agenda(
         &mut self,
         record: &OwnedRecord,
         event: &agenda::Event,
@@ -140,7 +140,7 @@ impl People {
     }
 
     /// Something was accepted that is not of the agenda.
-    pub(super) fn handle_accepted(&mut self, record: &OwnedRecord) {
+    pub(crate) fn handle_accepted(&mut self, record: &OwnedRecord) {
         if record.kind.system() != sales::SYSTEM || !self.is_of_visitor(record) {
             return;
         }
@@ -152,13 +152,13 @@ impl People {
     }
 
     /// Slots that visitors changed.
-    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         self.slots.iter().copied()
     }
 
     /// Whether visitors changed what answers about this depend on, so that the run's own operations
     /// alone do not explain them.
-    pub(super) fn has_changed(&self, subject: Subject) -> bool {
+    pub(crate) fn has_changed(&self, subject: Subject) -> bool {
         match subject {
             Subject::Slot(slot) => self.slots.contains(&slot),
             Subject::Store(store) => self.stores.contains(&store),
@@ -167,12 +167,12 @@ impl People {
     }
 
     /// Whether a visitor ended a booking of this slot.
-    pub(super) fn has_ended(&self, subject: Subject) -> bool {
+    pub(crate) fn has_ended(&self, subject: Subject) -> bool {
         matches!(subject, Subject::Slot(slot) if self.ended.contains(&slot))
     }
 
     /// How many records were set aside, and of how many people.
-    pub(super) fn set_aside_so_far(&self) -> (u64, u64) {
+    pub(crate) fn set_aside_so_far(&self) -> (u64, u64) {
         let people = u64::try_from(self.visitors.len()).unwrap_or(u64::MAX);
         (self.records, people)
     }
@@ -184,7 +184,7 @@ const REGISTER: protocol::Kind = protocol::Kind::new(accounts::SYSTEM, 1);
 const ENTERING: [protocol::Kind; 2] = [REGISTER, protocol::Kind::new(accounts::SYSTEM, 2)];
 
 /// Whether the server did this by itself.
-pub(super) fn is_of_server(record: &OwnedRecord, command: Option<&agenda::Command>) -> bool {
+pub(crate) fn is_of_server(record: &OwnedRecord, command: Option<&agenda::Command>) -> bool {
     use agenda::Command;
     const REHASH: protocol::Kind = protocol::Kind::new(accounts::SYSTEM, 6);
     let of_agenda = matches!(
@@ -196,6 +196,6 @@ pub(super) fn is_of_server(record: &OwnedRecord, command: Option<&agenda::Comman
 
 /// Whether nobody is asked who wanted this: anybody may try to log in as anybody, and the server
 /// makes sessions of that by itself.
-pub(super) fn is_entering(record: &OwnedRecord) -> bool {
+pub(crate) fn is_entering(record: &OwnedRecord) -> bool {
     ENTERING.contains(&record.kind)
 }

@@ -5,7 +5,7 @@
 
 /// What was read, by the position it reflects.
 #[derive(Debug)]
-pub(super) struct Reads<T> {
+pub(crate) struct Reads<T> {
     kept: Vec<(u64, T)>,
     /// Bytes that are left for more.
     bytes_left: u64,
@@ -16,7 +16,7 @@ pub(super) struct Reads<T> {
 
 impl<T> Reads<T> {
     /// None yet; never more than `bytes_max` hold.
-    pub(super) fn new(bytes_max: u64) -> Self {
+    pub(crate) fn new(bytes_max: u64) -> Self {
         Self {
             kept: Vec::new(),
             bytes_left: bytes_max,
@@ -26,12 +26,12 @@ impl<T> Reads<T> {
     }
 
     /// Keeps a read of the state at `seq`.
-    pub(super) fn keep(&mut self, seq: u64, read: T) {
+    pub(crate) fn keep(&mut self, seq: u64, read: T) {
         self.keep_with(seq, read, 0);
     }
 
     /// Keeps one that points at so many bytes more.
-    pub(super) fn keep_with(&mut self, seq: u64, read: T, more: usize) {
+    pub(crate) fn keep_with(&mut self, seq: u64, read: T, more: usize) {
         let bytes = u64::try_from(size_of::<(u64, T)>() + more).unwrap_or(u64::MAX);
         match self.bytes_left.checked_sub(bytes) {
             Some(left) => {
@@ -44,7 +44,7 @@ impl<T> Reads<T> {
 
     /// The next read that reflects exactly `seq`. Those of positions that no record has are passed
     /// over.
-    pub(super) fn next_at(&mut self, seq: u64) -> Option<T> {
+    pub(crate) fn next_at(&mut self, seq: u64) -> Option<T> {
         if !self.is_sorted {
             // Stable, so that reads of one position come out in a settled order.
             self.kept.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
@@ -60,7 +60,7 @@ impl<T> Reads<T> {
     }
 
     /// Reads that were not compared: beyond the budget, or of positions that no record has.
-    pub(super) fn skipped(&self) -> u64 {
+    pub(crate) fn skipped(&self) -> u64 {
         let beyond = u64::try_from(self.kept.len()).unwrap_or(u64::MAX);
         self.skipped + beyond
     }

@@ -7,44 +7,60 @@
 
 use crate::operation::{Call, LawProgress, Nanos, Operation};
 
-use super::finding::{About, Finding, Violation, Witness, call_text, time_text};
-use super::ledger::Ledger;
-
-const ABOUT: About = About {
-    name: "real-time-order",
-    demands: "What is asked after an answer was seen takes effect after it, for everybody at once.",
-    confidence: "certificate: positions in the log against the order of calls",
+use super::{
+    finding::{About, Finding, Needs, Topic, Violation, Witness, call_text, time_text},
+    law::{Completed, Ended, Law, LogKnown},
+    laws::LawOptions,
+    ledger::Ledger,
+    world::World,
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct RealTimeOrder {
-    floor: u64,
+pub(crate) struct RealTimeOrder {
     answers: u64,
     finding: Finding,
 }
 
-impl RealTimeOrder {
-    pub(super) const fn new() -> Self {
+impl Law for RealTimeOrder {
+    const ABOUT: About = About {
+        name: "real-time-order",
+        demands: "What is asked after an answer was seen takes effect after it, for everybody at once.",
+        confidence: "certificate: positions in the log against the order of calls",
+        topic: Topic::Everything,
+        needs: Needs::Answers,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
-            floor: 0,
             answers: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    /// The highest position anybody has been shown.
-    pub(super) const fn floor(&self) -> u64 {
-        self.floor
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        if completed.operation.outcome.is_decided() {
+            self.handle_answer(completed.operation);
+        }
     }
 
-    /// Position `seq` was shown to somebody.
-    pub(super) fn raise(&mut self, seq: u64) {
-        self.floor = self.floor.max(seq);
+    fn on_log_known(&mut self, _: &LogKnown, world: &World) {
+        self.sweep(&world.ledger);
     }
 
+    fn progress(&self, _: &World) -> Option<LawProgress> {
+        Some(self.finding.progress("answers", self.answers))
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding.count_needed("answers", self.answers);
+        self.finding
+    }
+}
+
+impl RealTimeOrder {
     /// A decision or a read came back.
-    pub(super) fn handle_answer(&mut self, operation: &Operation) {
+    fn handle_answer(&mut self, operation: &Operation) {
         self.answers += 1;
         let write = is_write(&operation.call);
         let late = if write {
@@ -55,11 +71,10 @@ impl RealTimeOrder {
         if late {
             self.finding.convict(|| stale(operation, write));
         }
-        self.raise(operation.seq);
     }
 
     /// After the run: no command stands in the log before something that was over when it was sent.
-    pub(super) fn sweep(&mut self, ledger: &Ledger) {
+    fn sweep(&mut self, ledger: &Ledger) {
         let mut earliest = (Nanos::MAX, 0);
         for seq in ledger.seqs().rev() {
             let Some(entry) = ledger.get(seq) else {
@@ -83,19 +98,10 @@ impl RealTimeOrder {
             }
         }
     }
-    /// How far it is.
-    pub(super) const fn progress(&self) -> LawProgress {
-        self.finding.progress("answers", self.answers)
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding.count_needed("answers", self.answers);
-        self.finding
-    }
 }
 
 /// Whether this call is a command with a record of its own.
-pub(super) const fn is_write(call: &Call) -> bool {
+pub(crate) const fn is_write(call: &Call) -> bool {
     !call.is_query()
 }
 

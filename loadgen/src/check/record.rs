@@ -8,7 +8,7 @@ use protocol::{
 };
 
 /// A word that can be read off a record.
-pub(super) trait FromRecord: Sized {
+pub(crate) trait FromRecord: Sized {
     /// Reads it; an error if the record is another system's.
     fn from_record(record: &OwnedRecord) -> Result<Self, WordError>;
 }
@@ -29,7 +29,7 @@ from_record!(
 );
 
 /// Whether what was asked took effect.
-pub(super) fn is_accepted(record: &OwnedRecord) -> bool {
+pub(crate) fn is_accepted(record: &OwnedRecord) -> bool {
     matches!(
         Outcome::decode(&record.outcome),
         Ok(Outcome::Accepted { .. })
@@ -37,7 +37,7 @@ pub(super) fn is_accepted(record: &OwnedRecord) -> bool {
 }
 
 /// Who was erased here, if somebody was.
-pub(super) fn erased(record: &OwnedRecord) -> Option<UserId> {
+pub(crate) fn erased(record: &OwnedRecord) -> Option<UserId> {
     let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(&record.outcome) else {
         return None;
     };
@@ -46,7 +46,7 @@ pub(super) fn erased(record: &OwnedRecord) -> Option<UserId> {
 }
 
 /// Whose roles were set here, and which they are, if any were.
-pub(super) fn roles_set(record: &OwnedRecord) -> Option<(UserId, Roles)> {
+pub(crate) fn roles_set(record: &OwnedRecord) -> Option<(UserId, Roles)> {
     let Ok(Outcome::Accepted { kind, schema, body }) = Outcome::decode(&record.outcome) else {
         return None;
     };
@@ -58,15 +58,15 @@ pub(super) fn roles_set(record: &OwnedRecord) -> Option<(UserId, Roles)> {
 
 /// What became of a command.
 #[derive(Debug)]
-pub(super) struct Decided<C> {
-    pub(super) command: C,
+pub(crate) struct Decided<C> {
+    pub(crate) command: C,
     /// Whether it took effect.
-    pub(super) accepted: bool,
+    pub(crate) accepted: bool,
 }
 
 impl<C: FromRecord> Decided<C> {
     /// The command of a record, if it is one of this set.
-    pub(super) fn of(record: &OwnedRecord) -> Option<Self> {
+    pub(crate) fn of(record: &OwnedRecord) -> Option<Self> {
         let command = C::from_record(record).ok()?;
         Some(Self {
             command,

@@ -4,15 +4,14 @@
 //! over, people waiting. A refusal is justified when at some instant of its call the others could
 //! have filled the slot. Whatever may still take effect counts, so there is never a false alarm.
 
-use crate::operation::{LawProgress, Nanos, Operation};
+use crate::operation::{Call, LawProgress, Nanos, Operation, Outcome};
+use protocol::Code;
 
-use super::finding::{About, Finding, Violation, Witness, slot_text};
-use super::subject::Subject;
-
-const ABOUT: About = About {
-    name: "refusals-justified",
-    demands: "A slot is refused as taken only if others held it or were taking it meanwhile.",
-    confidence: "definite interval: every violation told really happened",
+use super::{
+    finding::{About, Finding, Needs, Topic, Violation, Witness, slot_text},
+    law::{Completed, Ended, Invoked, Law, Pushed, Visitors},
+    laws::LawOptions,
+    world::World,
 };
 
 /// Everybody who may hold one slot.
@@ -25,46 +24,118 @@ struct Suitors {
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct RefusalsJustified {
+pub(crate) struct RefusalsJustified {
     capacity: u32,
     slots: Vec<Suitors>,
     refusals: u64,
     finding: Finding,
 }
 
-impl RefusalsJustified {
-    pub(super) const fn new(capacity: u32) -> Self {
+impl Law for RefusalsJustified {
+    const ABOUT: About = About {
+        name: "refusals-justified",
+        demands: "A slot is refused as taken only if others held it or were taking it meanwhile.",
+        confidence: "definite interval: every violation told really happened",
+        topic: Topic::Slots,
+        needs: Needs::AnswersUnvisited,
+    };
+
+    fn new(options: &LawOptions) -> Self {
+        let capacity = options.capacity;
         Self {
             capacity,
             slots: Vec::new(),
             refusals: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    /// A slot was seen for the first time.
-    pub(super) fn handle_slot(&mut self) {
-        self.slots.push(Suitors::default());
+    fn on_invoke(&mut self, invoked: &Invoked<'_>, _: &World) {
+        if let (Call::Reserve { .. } | Call::Hold { .. } | Call::JoinWaitlist { .. }, Some(index)) =
+            (invoked.call, invoked.slot)
+        {
+            self.handle_attempt(index);
+        }
+    }
+
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        let (operation, Some(index)) = (completed.operation, completed.slot) else {
+            return;
+        };
+        match (operation.call, operation.outcome) {
+            (
+                Call::Reserve { .. } | Call::Hold { .. } | Call::JoinWaitlist { .. },
+                Outcome::Refused(_) | Outcome::Error(_),
+            ) => {
+                let is_wait = matches!(operation.call, Call::JoinWaitlist { .. });
+                if !is_wait && operation.outcome == Outcome::Refused(Code::SLOT_TAKEN) {
+                    self.handle_taken(index, operation);
+                }
+                self.handle_lost(index, operation);
+            }
+            (Call::Cancel { .. } | Call::LeaveWaitlist { .. }, Outcome::Ok) => {
+                self.handle_gone(index, operation.completed_at);
+            }
+            _leaves_it_open => {}
+        }
+    }
+
+    fn on_push(&mut self, pushed: &Pushed<'_>, _: &World) {
+        if let Some(index) = pushed.freed {
+            self.handle_gone(index, pushed.now);
+        }
+    }
+
+    /// Slots that a visitor may have held meanwhile.
+    fn on_visitors(&mut self, _: &Visitors, world: &World) {
+        self.finding
+            .excuse(|subject| world.people.has_changed(subject));
+    }
+
+    fn progress(&self, _: &World) -> Option<LawProgress> {
+        Some(self.finding.progress("refusals", self.refusals))
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding.count_needed("refusals", self.refusals);
+        self.finding
+    }
+}
+
+impl RefusalsJustified {
+    fn suitors(&mut self, index: usize) -> &mut Suitors {
+        if self.slots.len() <= index {
+            self.slots.resize(index + 1, Suitors::default());
+        }
+        &mut self.slots[index]
+    }
+
+    /// An attempt that came to nothing, unless an earlier try of it may have been heard.
+    fn handle_lost(&mut self, index: usize, operation: &Operation) {
+        if operation.outcome.is_decided() || operation.attempts <= 1 {
+            self.handle_gone(index, operation.completed_at);
+        }
     }
 
     /// Somebody tries for the slot.
-    pub(super) fn handle_attempt(&mut self, index: usize) {
-        self.slots[index].count += 1;
+    fn handle_attempt(&mut self, index: usize) {
+        self.suitors(index).count += 1;
     }
 
     /// One possible holder fewer: definitely refused, or definitely over.
-    pub(super) fn handle_gone(&mut self, index: usize, now: Nanos) {
-        let suitors = &mut self.slots[index];
-        if self.capacity < suitors.count {
+    fn handle_gone(&mut self, index: usize, now: Nanos) {
+        let capacity = self.capacity;
+        let suitors = self.suitors(index);
+        if capacity < suitors.count {
             suitors.crowded_at = suitors.crowded_at.max(Some(now));
         }
         suitors.count = suitors.count.saturating_sub(1);
     }
 
     /// An attempt was refused because the slot is taken; it still counts as one itself.
-    pub(super) fn handle_taken(&mut self, index: usize, operation: &Operation) {
+    fn handle_taken(&mut self, index: usize, operation: &Operation) {
         self.refusals += 1;
-        let suitors = self.slots[index];
+        let suitors = *self.suitors(index);
         let crowded = self.capacity < suitors.count
             || suitors.crowded_at.is_some_and(|at| operation.sent_at <= at);
         if !crowded {
@@ -72,21 +143,6 @@ impl RefusalsJustified {
             self.finding
                 .convict(|| violation(operation, capacity, others));
         }
-    }
-
-    /// Slots that a visitor may have held meanwhile.
-    pub(super) fn excuse(&mut self, is_excused: impl Fn(Subject) -> bool) {
-        self.finding.excuse(is_excused);
-    }
-
-    /// How far it is.
-    pub(super) const fn progress(&self) -> LawProgress {
-        self.finding.progress("refusals", self.refusals)
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding.count_needed("refusals", self.refusals);
-        self.finding
     }
 }
 

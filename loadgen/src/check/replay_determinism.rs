@@ -2,36 +2,57 @@
 //!
 //! Two state hashes go in, of the live server and of a replay of its log, each with its position.
 
-use super::finding::{About, Finding, Violation, Witness};
-
-const ABOUT: About = About {
-    name: "replay-determinism",
-    demands: "Replaying the log gives the state the server really had.",
-    confidence: "certificate: hashes of both states at one position",
+use super::{
+    finding::{About, Finding, Needs, Topic, Violation, Witness},
+    law::{Ended, Law, StateHashes},
+    laws::LawOptions,
+    world::World,
 };
 
 /// A state hash and the position it holds at.
-pub(super) type StateAt = (u64, u128);
+pub(crate) type StateAt = (u64, u128);
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct ReplayDeterminism {
+pub(crate) struct ReplayDeterminism {
     compared: u64,
     missing: &'static str,
     finding: Finding,
 }
 
-impl ReplayDeterminism {
-    pub(super) const fn new() -> Self {
+impl Law for ReplayDeterminism {
+    const ABOUT: About = About {
+        name: "replay-determinism",
+        demands: "Replaying the log gives the state the server really had.",
+        confidence: "certificate: hashes of both states at one position",
+        topic: Topic::Everything,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             compared: 0,
             missing: "no state hashes were read",
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_state_hashes(&mut self, hashes: &StateHashes, _: &World) {
+        self.handle_hashes(hashes.live, hashes.replayed);
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding.count("states compared", self.compared);
+        if self.compared == 0 {
+            self.finding.doubt(self.missing);
+        }
+        self.finding
+    }
+}
+
+impl ReplayDeterminism {
     /// Both hashes, as far as they could be read.
-    pub(super) fn handle_hashes(&mut self, live: Option<StateAt>, replayed: Option<StateAt>) {
+    fn handle_hashes(&mut self, live: Option<StateAt>, replayed: Option<StateAt>) {
         let (live, replayed) = match (live, replayed) {
             (Some(live), Some(replayed)) => (live, replayed),
             (None, _) => return self.missing = "the hash of the live state could not be read",
@@ -53,14 +74,6 @@ impl ReplayDeterminism {
                 expected: "equal hashes".to_owned(),
             });
         }
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding.count("states compared", self.compared);
-        if self.compared == 0 {
-            self.finding.doubt(self.missing);
-        }
-        self.finding
     }
 }
 

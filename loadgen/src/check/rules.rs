@@ -14,7 +14,7 @@ const HOLD_SECONDS_MAX: u32 = 3_600;
 
 /// What may be answered to a command: an event, or any of some refusals.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Expected {
+pub(crate) struct Expected {
     event: Option<Event>,
     refusals: [Option<Code>; 4],
 }
@@ -56,7 +56,7 @@ impl Expected {
     }
 
     /// Whether this is what may be answered.
-    pub(super) fn allows(&self, logged: &Result<Event, Refusal>) -> bool {
+    pub(crate) fn allows(&self, logged: &Result<Event, Refusal>) -> bool {
         match logged {
             Ok(event) => self.event.as_ref() == Some(event),
             Err(refusal) => self.refusals.contains(&Some(refusal.code)),
@@ -64,7 +64,7 @@ impl Expected {
     }
 
     /// What may be answered, for people.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let event = self.event.as_ref().map(event_text);
         let refusals = self.refusals.iter().flatten();
         let refusals = refusals.map(|code| format!("refused with {}", code.name()));
@@ -104,7 +104,7 @@ fn event_text(event: &Event) -> String {
 impl Model {
     /// What may be answered to `command`. `logged` is only looked at for limits of the server's
     /// own that no description states.
-    pub(super) fn expect(
+    pub(crate) fn expect(
         &self,
         place: &Place,
         command: &Command,

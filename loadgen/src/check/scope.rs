@@ -19,7 +19,7 @@ const LOOKED_AT_MAX: u64 = 10_000;
 
 /// What is known of them so far.
 #[derive(Debug)]
-pub(super) struct Scope {
+pub(crate) struct Scope {
     looked_at: u64,
     clients: BTreeSet<u32>,
     subjects: BTreeMap<Subject, u64>,
@@ -28,7 +28,7 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             looked_at: 0,
             clients: BTreeSet::new(),
@@ -39,12 +39,12 @@ impl Scope {
     }
 
     /// Whether another one is looked at.
-    pub(super) const fn has_room(&self) -> bool {
+    pub(crate) const fn has_room(&self) -> bool {
         self.looked_at < LOOKED_AT_MAX
     }
 
     /// One more violation.
-    pub(super) fn note(&mut self, subject: Option<Subject>, violation: &Violation) {
+    pub(crate) fn note(&mut self, subject: Option<Subject>, violation: &Violation) {
         self.looked_at += 1;
         if let Some(subject) = subject {
             *self.subjects.entry(subject).or_default() += 1;
@@ -73,7 +73,7 @@ impl Scope {
     }
 
     /// The figures; nothing where there is no violation.
-    pub(super) fn record(&self) -> Option<ScopeRecord> {
+    pub(crate) fn record(&self) -> Option<ScopeRecord> {
         let count = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
         let worst = self.subjects.iter().max_by_key(|(_, count)| **count);
         (0 < self.looked_at).then(|| ScopeRecord {

@@ -3,15 +3,14 @@
 //! Each client's own floor is noted when it asks; the answer must not come from before it. Pushes
 //! count as seen. The same test as real-time order, for one client alone and across reconnects.
 
-use crate::operation::{LawProgress, Operation};
+use crate::operation::{LawProgress, LinkChange, Operation};
 
-use super::finding::{About, Finding, Violation, Witness, call_text, time_text};
-use super::real_time_order::is_write;
-
-const ABOUT: About = About {
-    name: "session-order",
-    demands: "A client reads its own writes, and nothing it is shown is older than what it saw before.",
-    confidence: "certificate: positions in the log against the order of the client's own calls",
+use super::{
+    finding::{About, Finding, Needs, Topic, Violation, Witness, call_text, time_text},
+    law::{Completed, Ended, Invoked, Law, Linked, Pushed},
+    laws::LawOptions,
+    real_time_order::is_write,
+    world::World,
 };
 
 #[derive(Debug, Default)]
@@ -25,7 +24,7 @@ struct Session {
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct SessionOrder {
+pub(crate) struct SessionOrder {
     sessions: Vec<Session>,
     answers: u64,
     follow_ups: u64,
@@ -33,8 +32,17 @@ pub(super) struct SessionOrder {
     finding: Finding,
 }
 
-impl SessionOrder {
-    pub(super) fn new(clients: u32) -> Self {
+impl Law for SessionOrder {
+    const ABOUT: About = About {
+        name: "session-order",
+        demands: "A client reads its own writes, and nothing it is shown is older than what it saw before.",
+        confidence: "certificate: positions in the log against the order of the client's own calls",
+        topic: Topic::Everything,
+        needs: Needs::Answers,
+    };
+
+    fn new(options: &LawOptions) -> Self {
+        let clients = options.clients;
         let mut sessions = Vec::new();
         sessions.resize_with(usize::try_from(clients).unwrap_or(0), Session::default);
         Self {
@@ -42,10 +50,43 @@ impl SessionOrder {
             answers: 0,
             follow_ups: 0,
             pushes: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_invoke(&mut self, invoked: &Invoked<'_>, _: &World) {
+        let (client, counter) = invoked.id;
+        self.handle_invoke(client, counter);
+    }
+
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        self.handle_complete(completed.operation);
+    }
+
+    fn on_push(&mut self, pushed: &Pushed<'_>, _: &World) {
+        self.handle_push(pushed.client, pushed.seq);
+    }
+
+    fn on_link(&mut self, linked: &Linked, _: &World) {
+        if let LinkChange::Subscribed { from, .. } = linked.change {
+            self.handle_subscribed(linked.client, from);
+        }
+    }
+
+    fn progress(&self, _: &World) -> Option<LawProgress> {
+        Some(self.finding.progress("answers", self.answers))
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding
+            .count_needed("answers after an earlier answer", self.follow_ups);
+        self.finding.count("answers", self.answers);
+        self.finding.count("pushes", self.pushes);
+        self.finding
+    }
+}
+
+impl SessionOrder {
     fn session(&mut self, client: u32) -> &mut Session {
         let index = usize::try_from(client).unwrap_or(usize::MAX);
         if self.sessions.len() <= index {
@@ -55,13 +96,13 @@ impl SessionOrder {
     }
 
     /// A call is about to be sent.
-    pub(super) fn handle_invoke(&mut self, client: u32, counter: u32) {
+    fn handle_invoke(&mut self, client: u32, counter: u32) {
         let session = self.session(client);
         session.open.push((counter, session.shown));
     }
 
     /// A call is over, whatever became of it.
-    pub(super) fn handle_complete(&mut self, operation: &Operation) {
+    fn handle_complete(&mut self, operation: &Operation) {
         let session = self.session(operation.client);
         let open = |(counter, _): &(u32, u64)| *counter == operation.counter;
         let Some(at) = session.open.iter().position(open) else {
@@ -82,13 +123,13 @@ impl SessionOrder {
     }
 
     /// A connection goes on from behind `from`: what lies behind that may be pushed again.
-    pub(super) fn handle_subscribed(&mut self, client: u32, from: u64) {
+    fn handle_subscribed(&mut self, client: u32, from: u64) {
         let session = self.session(client);
         session.pushed = session.pushed.min(from);
     }
 
     /// A push arrived.
-    pub(super) fn handle_push(&mut self, client: u32, seq: u64) {
+    fn handle_push(&mut self, client: u32, seq: u64) {
         self.pushes += 1;
         let session = self.session(client);
         let last = session.pushed;
@@ -109,18 +150,6 @@ impl SessionOrder {
                 expected: format!("a position beyond {last}"),
             });
         }
-    }
-    /// How far it is.
-    pub(super) const fn progress(&self) -> LawProgress {
-        self.finding.progress("answers", self.answers)
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("answers after an earlier answer", self.follow_ups);
-        self.finding.count("answers", self.answers);
-        self.finding.count("pushes", self.pushes);
-        self.finding
     }
 }
 

@@ -10,28 +10,28 @@ use super::ledger::fold;
 
 /// One operation on one slot.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SlotOperation {
-    pub(super) slot: Slot,
-    pub(super) sent_at: Nanos,
-    pub(super) completed_at: Nanos,
+pub(crate) struct SlotOperation {
+    pub(crate) slot: Slot,
+    pub(crate) sent_at: Nanos,
+    pub(crate) completed_at: Nanos,
     /// The booking it is about, or the one it made; 0 for none.
-    pub(super) booking: u64,
-    pub(super) id: OperationId,
+    pub(crate) booking: u64,
+    pub(crate) id: OperationId,
     /// The index of the call's name.
-    pub(super) call: u8,
-    pub(super) outcome: Outcome,
+    pub(crate) call: u8,
+    pub(crate) outcome: Outcome,
     /// No answer came, and the log says that it was accepted.
-    pub(super) won_unseen: bool,
+    pub(crate) won_unseen: bool,
 }
 
 impl SlotOperation {
     /// Whether an answer decided it.
-    pub(super) const fn is_decided(&self) -> bool {
+    pub(crate) const fn is_decided(&self) -> bool {
         self.outcome.is_decided()
     }
 
     /// The operation, told.
-    pub(super) const fn witness(&self) -> Witness {
+    pub(crate) const fn witness(&self) -> Witness {
         Witness::Asked(self.id)
     }
 }
@@ -39,14 +39,14 @@ impl SlotOperation {
 /// Which slots of a history are looked at together: all, or one of several parts, so that a
 /// history of any length fits into the budget.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Part {
+pub(crate) struct Part {
     number: u64,
     of: u64,
 }
 
 impl Part {
     /// As many parts as it takes for this many operations to fit into `bytes_max`, one by one.
-    pub(super) fn all(operations: u64, bytes_max: u64) -> impl Iterator<Item = Self> {
+    pub(crate) fn all(operations: u64, bytes_max: u64) -> impl Iterator<Item = Self> {
         let each = u64::try_from(size_of::<SlotOperation>()).unwrap_or(64);
         // No part is just as large as the others.
         let of = (operations * each * 5 / 4)
@@ -61,7 +61,7 @@ impl Part {
 }
 
 /// Whether a law of slots looks at this operation.
-pub(super) const fn is_of_slot(operation: &Operation) -> bool {
+pub(crate) const fn is_of_slot(operation: &Operation) -> bool {
     target(&operation.call).is_some()
 }
 
@@ -84,7 +84,7 @@ const fn target(call: &Call) -> Option<(Slot, Option<u64>)> {
 
 /// All of them.
 #[derive(Debug)]
-pub(super) struct SlotHistory {
+pub(crate) struct SlotHistory {
     operations: Vec<SlotOperation>,
     part: Part,
     len_max: usize,
@@ -92,7 +92,7 @@ pub(super) struct SlotHistory {
 }
 
 impl SlotHistory {
-    pub(super) fn new(part: Part, bytes_max: u64) -> Self {
+    pub(crate) fn new(part: Part, bytes_max: u64) -> Self {
         let each = u64::try_from(size_of::<SlotOperation>()).unwrap_or(64);
         Self {
             operations: Vec::new(),
@@ -103,7 +103,7 @@ impl SlotHistory {
     }
 
     /// Takes an operation in, unless it is about no single slot or was never considered.
-    pub(super) fn push(&mut self, operation: &Operation, won_unseen: bool) {
+    pub(crate) fn push(&mut self, operation: &Operation, won_unseen: bool) {
         let Some((slot, booking)) = target(&operation.call) else {
             return;
         };
@@ -132,19 +132,19 @@ impl SlotHistory {
     }
 
     /// Sorts by slot, then by call; to be done once, when all are in.
-    pub(super) fn sort(&mut self) {
+    pub(crate) fn sort(&mut self) {
         self.operations
             .sort_unstable_by_key(|operation| (operation.slot, operation.sent_at, operation.id));
     }
 
     /// Slot by slot.
-    pub(super) fn slots(&self) -> impl Iterator<Item = &[SlotOperation]> {
+    pub(crate) fn slots(&self) -> impl Iterator<Item = &[SlotOperation]> {
         self.operations
             .chunk_by(|one, other| one.slot == other.slot)
     }
 
     /// Doubts a law that needed more of them than there was room for.
-    pub(super) fn doubt(&self, finding: &mut Finding) {
+    pub(crate) fn doubt(&self, finding: &mut Finding) {
         if self.overflowed {
             finding.doubt("there were more operations than the memory budget holds");
         }
@@ -152,6 +152,6 @@ impl SlotHistory {
 }
 
 /// See [`Call::NAMES`].
-pub(super) const RESERVE: u8 = 0;
+pub(crate) const RESERVE: u8 = 0;
 /// See [`Call::NAMES`].
-pub(super) const CANCEL: u8 = 1;
+pub(crate) const CANCEL: u8 = 1;

@@ -9,42 +9,59 @@
 use hashbrown::HashSet;
 use protocol::Code;
 
-use super::finding::{About, Finding, Violation, slot_text};
-use super::slot_history::{RESERVE, SlotHistory, SlotOperation};
-use super::subject::Subject;
-use crate::operation::{Outcome, Slot};
-
-const ABOUT: About = About {
-    name: "someone-wins",
-    demands: "Of all who try for a free slot, as many get a place as there are places.",
-    confidence: "certificate: winners counted slot by slot over the whole run",
+use super::{
+    finding::{About, Finding, Needs, Topic, Violation, slot_text},
+    law::{Ended, Law, Slots},
+    laws::LawOptions,
+    slot_history::{RESERVE, SlotHistory, SlotOperation},
+    subject::Subject,
+    world::World,
 };
+use crate::operation::{Outcome, Slot};
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct SomeoneWins {
+pub(crate) struct SomeoneWins {
     capacity: u32,
     slots: u64,
     races: u64,
     finding: Finding,
 }
 
-impl SomeoneWins {
-    pub(super) const fn new(capacity: u32) -> Self {
+impl Law for SomeoneWins {
+    const ABOUT: About = About {
+        name: "someone-wins",
+        demands: "Of all who try for a free slot, as many get a place as there are places.",
+        confidence: "certificate: winners counted slot by slot over the whole run",
+        topic: Topic::Slots,
+        needs: Needs::Log,
+    };
+
+    fn new(options: &LawOptions) -> Self {
+        let capacity = options.capacity;
         Self {
             capacity,
             slots: 0,
             races: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_slots(&mut self, slots: &Slots<'_>, world: &World) {
+        self.judge(slots.history, &world.held_before);
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding
+            .count_needed("slots only ever reserved", self.slots);
+        self.finding.count("of them raced for", self.races);
+        self.finding
+    }
+}
+
+impl SomeoneWins {
     /// Judges every slot; `held` says which were held when the run began.
-    pub(super) fn judge(
-        &mut self,
-        history: &SlotHistory,
-        held: &HashSet<Slot, foldhash::fast::FixedState>,
-    ) {
+    fn judge(&mut self, history: &SlotHistory, held: &HashSet<Slot, foldhash::fast::FixedState>) {
         history.doubt(&mut self.finding);
         for operations in history.slots() {
             let Some(first) = operations.first() else {
@@ -85,13 +102,6 @@ impl SomeoneWins {
             });
         }
     }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("slots only ever reserved", self.slots);
-        self.finding.count("of them raced for", self.races);
-        self.finding
-    }
 }
 
 /// Only attempts to reserve, that won, lost to others, or may yet have done either.
@@ -105,7 +115,7 @@ fn is_plain(op: &SlotOperation) -> bool {
 }
 
 /// Whether two people tried at once.
-pub(super) fn is_race(operations: &[SlotOperation]) -> bool {
+pub(crate) fn is_race(operations: &[SlotOperation]) -> bool {
     operations
         .windows(2)
         .any(|pair| pair[0].id.0 != pair[1].id.0 && pair[1].sent_at < pair[0].completed_at)

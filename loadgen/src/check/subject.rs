@@ -8,7 +8,7 @@ use super::finding::slot_text;
 
 /// One thing that operations are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Subject {
+pub(crate) enum Subject {
     Slot(Slot),
     Conversation(u64),
     Item(u64),
@@ -17,7 +17,7 @@ pub(super) enum Subject {
 
 impl Subject {
     /// What a call is about; nothing where that is many things, or the asker alone.
-    pub(super) const fn of(call: &Call) -> Option<Self> {
+    pub(crate) const fn of(call: &Call) -> Option<Self> {
         match call {
             Call::Reserve { slot }
             | Call::Cancel { slot, .. }
@@ -33,7 +33,7 @@ impl Subject {
     }
 
     /// As people say it.
-    pub(super) fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         match self {
             Self::Slot(slot) => slot_text(slot),
             Self::Conversation(PUBLIC) => "the public conversation".to_owned(),

@@ -21,7 +21,7 @@ const AFTER: usize = 3;
 
 /// A window on the history.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(crate) struct Window {
     subject: Subject,
     from: Nanos,
     to: Nanos,
@@ -34,7 +34,7 @@ pub(super) struct Window {
 
 impl Window {
     /// Around these operations, if it is known what they are about and when they were.
-    pub(super) fn around(subject: Option<Subject>, operations: &[Operation]) -> Option<Self> {
+    pub(crate) fn around(subject: Option<Subject>, operations: &[Operation]) -> Option<Self> {
         Some(Self {
             subject: subject?,
             from: operations.iter().map(|op| op.sent_at).min()?,
@@ -49,7 +49,7 @@ impl Window {
     }
 
     /// One operation of the history.
-    pub(super) fn handle(&mut self, operation: &Operation) {
+    pub(crate) fn handle(&mut self, operation: &Operation) {
         let is_told = || self.told.contains(&(operation.client, operation.counter));
         if Subject::of(&operation.call) != Some(self.subject) || is_told() {
             return;
@@ -67,7 +67,7 @@ impl Window {
     }
 
     /// What was seen, in the order of the calls.
-    pub(super) fn records(self) -> Vec<WitnessRecord> {
+    pub(crate) fn records(self) -> Vec<WitnessRecord> {
         let mut all: Vec<Operation> = self.before.into();
         all.extend(self.during);
         all.extend(self.after);

@@ -5,38 +5,57 @@
 
 use protocol::OwnedRecord;
 
-use super::{Shown, What, model::Model};
-use crate::check::finding::{About, Finding, Violation, Witness};
-
-const ABOUT: About = About {
-    name: "favourite-registers",
-    demands: "Every addition and removal of a favourite says truly whether it changed anything.",
-    confidence: "certificate: the log replayed through a model of our own",
+use super::{Shown, What, doubt_skipped, model::Model};
+use crate::check::{
+    finding::{About, Finding, Needs, Topic, Violation, Witness},
+    law::{CatalogueShown, Ended, Law},
+    laws::LawOptions,
+    world::World,
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct FavouriteRegisters {
+pub(crate) struct FavouriteRegisters {
     compared: u64,
     finding: Finding,
 }
 
-impl FavouriteRegisters {
-    pub(super) const fn new() -> Self {
+impl Law for FavouriteRegisters {
+    const ABOUT: About = About {
+        name: "favourite-registers",
+        demands: "Every addition and removal of a favourite says truly whether it changed anything.",
+        confidence: "certificate: the log replayed through a model of our own",
+        topic: Topic::Catalogue,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             compared: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_catalogue_shown(&mut self, shown: &CatalogueShown<'_>, world: &World) {
+        self.check(
+            &world.catalogue.model,
+            shown.record,
+            shown.shown,
+            shown.before,
+        );
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        self.finding
+            .count_needed("additions and removals compared", self.compared);
+        doubt_skipped(&mut self.finding, ended.world);
+        self.finding
+    }
+}
+
+impl FavouriteRegisters {
     /// An answer, and whether the item was on the list before its record.
-    pub(super) fn check(
-        &mut self,
-        model: &Model,
-        record: &OwnedRecord,
-        shown: &Shown,
-        before: Option<bool>,
-    ) {
+    fn check(&mut self, model: &Model, record: &OwnedRecord, shown: &Shown, before: Option<bool>) {
         let What::Changed {
             item,
             adds,
@@ -78,11 +97,5 @@ impl FavouriteRegisters {
             order: "log order",
             expected: "what the records up to that position make of it".to_owned(),
         });
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("additions and removals compared", self.compared);
-        self.finding
     }
 }

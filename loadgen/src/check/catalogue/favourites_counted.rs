@@ -2,38 +2,60 @@
 
 use protocol::{OwnedRecord, UserId};
 
-use super::{Shown, What, model::Model};
-use crate::check::finding::{About, Finding, Violation, Witness};
-use crate::operation::LawProgress;
-
-const ABOUT: About = About {
-    name: "favourites-counted",
-    demands: "The number of favourites in an answer is how many there are at its position.",
-    confidence: "certificate: the log replayed through a model of our own",
+use super::{Shown, What, doubt_skipped, model::Model};
+use crate::check::{
+    finding::{About, Finding, Needs, Topic, Violation, Witness},
+    law::{CatalogueShown, Ended, Law},
+    laws::LawOptions,
+    world::World,
 };
+use crate::operation::LawProgress;
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct FavouritesCounted {
+pub(crate) struct FavouritesCounted {
     compared: u64,
     finding: Finding,
 }
 
-impl FavouritesCounted {
-    pub(super) const fn new() -> Self {
+impl Law for FavouritesCounted {
+    const ABOUT: About = About {
+        name: "favourites-counted",
+        demands: "The number of favourites in an answer is how many there are at its position.",
+        confidence: "certificate: the log replayed through a model of our own",
+        topic: Topic::Catalogue,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             compared: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn check(
-        &mut self,
-        model: &Model,
-        user: UserId,
-        record: &OwnedRecord,
-        shown: &Shown,
-    ) {
+    fn on_catalogue_shown(&mut self, shown: &CatalogueShown<'_>, world: &World) {
+        self.check(
+            &world.catalogue.model,
+            shown.user,
+            shown.record,
+            shown.shown,
+        );
+    }
+
+    fn progress(&self, _: &World) -> Option<LawProgress> {
+        Some(self.finding.progress("numbers compared", self.compared))
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        self.finding.count_needed("numbers compared", self.compared);
+        doubt_skipped(&mut self.finding, ended.world);
+        self.finding
+    }
+}
+
+impl FavouritesCounted {
+    fn check(&mut self, model: &Model, user: UserId, record: &OwnedRecord, shown: &Shown) {
         let count = match shown.what {
             What::Changed { count, .. } | What::Listed { count, .. } => count,
             What::Found { .. } => return,
@@ -51,15 +73,5 @@ impl FavouritesCounted {
                 expected: format!("{there_are}"),
             });
         }
-    }
-
-    /// How far it is.
-    pub(super) const fn progress(&self) -> LawProgress {
-        self.finding.progress("numbers compared", self.compared)
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding.count_needed("numbers compared", self.compared);
-        self.finding
     }
 }

@@ -7,41 +7,55 @@ use std::collections::BTreeMap;
 
 use protocol::{OwnedRecord, UserId};
 
-use super::{Shown, What};
-use crate::check::finding::{About, Finding, Violation, Witness};
-
-const ABOUT: About = About {
-    name: "favourites-idempotent",
-    demands: "Adding a favourite that is there, or removing one that is not, changes nothing.",
-    confidence: "certificate: consecutive answers to one person, in the order of the log",
+use super::{Shown, What, doubt_skipped};
+use crate::check::{
+    finding::{About, Finding, Needs, Topic, Violation, Witness},
+    law::{CatalogueShown, Ended, Law},
+    laws::LawOptions,
+    world::World,
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct FavouritesIdempotent {
+pub(crate) struct FavouritesIdempotent {
     /// What everybody was told last: which item, whether it was added, how many there were.
     last: BTreeMap<UserId, (u64, bool, u32)>,
     repeated: u64,
     finding: Finding,
 }
 
-impl FavouritesIdempotent {
-    pub(super) const fn new() -> Self {
+impl Law for FavouritesIdempotent {
+    const ABOUT: About = About {
+        name: "favourites-idempotent",
+        demands: "Adding a favourite that is there, or removing one that is not, changes nothing.",
+        confidence: "certificate: consecutive answers to one person, in the order of the log",
+        topic: Topic::Catalogue,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             last: BTreeMap::new(),
             repeated: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_catalogue_shown(&mut self, shown: &CatalogueShown<'_>, _: &World) {
+        self.check(shown.user, shown.record, shown.shown, shown.before);
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        self.finding
+            .count_needed("additions and removals repeated", self.repeated);
+        doubt_skipped(&mut self.finding, ended.world);
+        self.finding
+    }
+}
+
+impl FavouritesIdempotent {
     /// An answer, and whether the item was on the list before its record.
-    pub(super) fn check(
-        &mut self,
-        user: UserId,
-        record: &OwnedRecord,
-        shown: &Shown,
-        before: Option<bool>,
-    ) {
+    fn check(&mut self, user: UserId, record: &OwnedRecord, shown: &Shown, before: Option<bool>) {
         let What::Changed {
             item,
             adds,
@@ -72,11 +86,5 @@ impl FavouritesIdempotent {
                 expected: "nothing changed".to_owned(),
             });
         }
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("additions and removals repeated", self.repeated);
-        self.finding
     }
 }

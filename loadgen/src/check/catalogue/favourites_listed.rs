@@ -5,42 +5,70 @@
 
 use protocol::{Code, OwnedRecord, UserId};
 
-use super::{Shown, What, model::Model};
+use super::{Shown, What, doubt_skipped, model::Model};
 use crate::{
-    check::finding::{About, Finding, Violation, Witness, refused_question},
-    operation::Operation,
-};
-
-const ABOUT: About = About {
-    name: "favourites-listed",
-    demands: "A list of favourites is exactly what the records up to its position make of it.",
-    confidence: "certificate: the log replayed through a model of our own",
+    check::{
+        finding::{About, Finding, Needs, Topic, Violation, Witness, refused_question},
+        law::{CatalogueShown, Completed, Ended, Law},
+        laws::LawOptions,
+        world::World,
+    },
+    operation::{Call, CatalogueCall, Operation, Outcome},
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct FavouritesListed {
+pub(crate) struct FavouritesListed {
     compared: u64,
     items: u64,
     finding: Finding,
 }
 
-impl FavouritesListed {
-    pub(super) const fn new() -> Self {
+impl Law for FavouritesListed {
+    const ABOUT: About = About {
+        name: "favourites-listed",
+        demands: "A list of favourites is exactly what the records up to its position make of it.",
+        confidence: "certificate: the log replayed through a model of our own",
+        topic: Topic::Catalogue,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             compared: 0,
             items: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn check(
-        &mut self,
-        model: &Model,
-        user: UserId,
-        record: &OwnedRecord,
-        shown: &Shown,
-    ) {
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        let operation = completed.operation;
+        if let (Call::Catalogue(CatalogueCall::ListFavourites {}), Outcome::Refused(code)) =
+            (&operation.call, operation.outcome)
+        {
+            self.handle_refused(operation, code);
+        }
+    }
+
+    fn on_catalogue_shown(&mut self, shown: &CatalogueShown<'_>, world: &World) {
+        self.check(
+            &world.catalogue.model,
+            shown.user,
+            shown.record,
+            shown.shown,
+        );
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        self.finding.count_needed("lists compared", self.compared);
+        self.finding.count("items looked at", self.items);
+        doubt_skipped(&mut self.finding, ended.world);
+        self.finding
+    }
+}
+
+impl FavouritesListed {
+    fn check(&mut self, model: &Model, user: UserId, record: &OwnedRecord, shown: &Shown) {
         let What::Listed { digest, items, .. } = &shown.what else {
             return;
         };
@@ -66,13 +94,7 @@ impl FavouritesListed {
     }
 
     /// A question that was refused, which nothing justifies.
-    pub(super) fn handle_refused(&mut self, operation: &Operation, code: Code) {
+    fn handle_refused(&mut self, operation: &Operation, code: Code) {
         self.finding.convict(|| refused_question(operation, code));
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding.count_needed("lists compared", self.compared);
-        self.finding.count("items looked at", self.items);
-        self.finding
     }
 }

@@ -1,44 +1,28 @@
-//! The laws of the catalogue, F1 to F6: who is told what.
+//! What the laws of the catalogue share, F1 to F6, and when they are told.
 //!
-//! Answers go in as they come, then the log through a model of our own; one finding a law comes
-//! out. Favourites are the point: an item of one person's list is a register, the list is a set.
+//! Answers go in as they come, then the log through a model of our own; each answer comes out again where
+//! the model is at its position. Favourites are the point: an item of one person's list is a register, the list is a set.
 //! Deliberately absent: the rules of who may rename what, which no law of the catalogue speaks of.
 
-mod favourite_registers;
-mod favourites_counted;
-mod favourites_idempotent;
-mod favourites_listed;
-mod model;
-mod no_resurrection;
-mod searches_agree;
+pub(crate) mod favourite_registers;
+pub(crate) mod favourites_counted;
+pub(crate) mod favourites_idempotent;
+pub(crate) mod favourites_listed;
+pub(crate) mod model;
+pub(crate) mod no_resurrection;
+pub(crate) mod searches_agree;
 
-use protocol::{OwnedRecord, UserId, words::catalogue::Command};
+use protocol::{OwnedRecord, words::catalogue::Command};
 
-use self::{
-    favourite_registers::FavouriteRegisters,
-    favourites_counted::FavouritesCounted,
-    favourites_idempotent::FavouritesIdempotent,
-    favourites_listed::FavouritesListed,
-    model::Model,
-    no_resurrection::NoResurrection,
-    searches_agree::{SearchesAgree, digest_of},
+use self::{model::Model, searches_agree::digest_of};
+use super::{
+    finding::Finding, law::CatalogueShown, laws::Laws, reads::Reads, record::Decided, world::World,
 };
-use super::{finding::Finding, reads::Reads, record::Decided};
-use crate::operation::{CatalogueCall, CatalogueSeen, LawProgress, Observed, Operation, Outcome};
-
-/// The names of these laws, in the order of their verdicts.
-pub(super) const LAWS: [&str; 6] = [
-    "favourite-registers",
-    "favourites-listed",
-    "favourites-idempotent",
-    "favourites-counted",
-    "no-resurrection",
-    "searches-agree",
-];
+use crate::operation::{CatalogueCall, CatalogueSeen, Operation};
 
 /// An answer about favourites or items, kept until the model is where it says it was.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     client: u32,
     counter: u32,
     what: What,
@@ -46,7 +30,7 @@ pub(super) struct Shown {
 
 /// What an answer said.
 #[derive(Debug)]
-pub(super) enum What {
+pub(crate) enum What {
     /// An item was added or removed: whether that changed anything, and how many there are.
     Changed {
         item: u64,
@@ -70,80 +54,40 @@ pub(super) enum What {
     },
 }
 
-/// Every law of the catalogue.
+/// What the laws of the catalogue share.
 #[derive(Debug)]
-pub(super) struct CatalogueLaws {
-    model: Model,
-    shown: Reads<Shown>,
-    registers: FavouriteRegisters,
-    listed: FavouritesListed,
-    idempotent: FavouritesIdempotent,
-    counted: FavouritesCounted,
-    no_resurrection: NoResurrection,
-    searches: SearchesAgree,
+pub(crate) struct CatalogueState {
+    pub(crate) model: Model,
+    pub(crate) shown: Reads<Shown>,
     operations: u64,
 }
 
-impl CatalogueLaws {
-    pub(super) fn new(bytes_max: u64) -> Self {
+impl CatalogueState {
+    pub(crate) fn new(bytes_max: u64) -> Self {
         Self {
             model: Model::default(),
             shown: Reads::new(bytes_max),
-            registers: FavouriteRegisters::new(),
-            listed: FavouritesListed::new(),
-            idempotent: FavouritesIdempotent::new(),
-            counted: FavouritesCounted::new(),
-            no_resurrection: NoResurrection::new(),
-            searches: SearchesAgree::new(),
             operations: 0,
         }
     }
 
-    /// How far the laws are that are judged while the run goes on.
-    pub(super) fn progress(&self) -> Vec<LawProgress> {
-        vec![self.counted.progress(), self.no_resurrection.progress()]
-    }
-
     /// Whether anybody asked anything of the catalogue.
-    pub(super) const fn is_exercised(&self) -> bool {
+    pub(crate) const fn is_exercised(&self) -> bool {
         0 < self.operations
     }
 
-    pub(super) fn handle_invoke(&mut self, user: UserId, call: &CatalogueCall) {
+    /// A call is about to be sent.
+    pub(crate) const fn note_invoke(&mut self) {
         self.operations += 1;
-        if let CatalogueCall::AddFavourite { item } = *call {
-            self.no_resurrection.handle_add(user, item);
-        }
     }
 
-    pub(super) fn handle_complete(
+    /// An accepted answer, until the model is where it says it was.
+    pub(crate) fn keep(
         &mut self,
-        user: UserId,
         operation: &Operation,
         call: &CatalogueCall,
-        observed: &Observed,
+        seen: &CatalogueSeen,
     ) {
-        self.no_resurrection
-            .handle_complete(user, operation, call, observed);
-        if let Outcome::Refused(code) = operation.outcome {
-            // Every person may ask both, in the words that runs ask.
-            match call {
-                CatalogueCall::SearchItems { .. } => self.searches.handle_refused(operation, code),
-                CatalogueCall::ListFavourites {} => self.listed.handle_refused(operation, code),
-                CatalogueCall::RegisterItem { .. }
-                | CatalogueCall::RenameItem { .. }
-                | CatalogueCall::RetypeItem { .. }
-                | CatalogueCall::RemoveItem { .. }
-                | CatalogueCall::AddFavourite { .. }
-                | CatalogueCall::RemoveFavourite { .. } => {}
-            }
-        }
-        if operation.outcome != Outcome::Ok {
-            return;
-        }
-        let Observed::Catalogue(seen) = observed else {
-            return;
-        };
         let what = match (call, seen) {
             (CatalogueCall::AddFavourite { item }, CatalogueSeen::Favourite(changed, count)) => {
                 What::Changed {
@@ -189,49 +133,34 @@ impl CatalogueLaws {
         };
         self.shown.keep_with(operation.seq, shown, more);
     }
+}
 
+impl Laws {
     /// One record of the log, decoded if it is the catalogue's.
-    pub(super) fn handle_record(&mut self, record: &OwnedRecord, users: &[Option<UserId>]) {
+    pub(crate) fn apply_catalogue(&mut self, record: &OwnedRecord) {
         let before = match Decided::<Command>::of(record) {
-            Some(decided) => self.model.apply(record, &decided),
+            Some(decided) => self.world.catalogue.model.apply(record, &decided),
             None => None,
         };
-        while let Some(shown) = self.shown.next_at(record.seq.0) {
-            let index = usize::try_from(shown.client).unwrap_or(usize::MAX);
-            let Some(user) = users.get(index).copied().flatten() else {
-                continue;
-            };
-            self.registers.check(&self.model, record, &shown, before);
-            self.idempotent.check(user, record, &shown, before);
-            self.counted.check(&self.model, user, record, &shown);
-            self.listed.check(&self.model, user, record, &shown);
-            self.searches.check(&self.model, record, &shown);
+        while let Some(shown) = self.world.catalogue.shown.next_at(record.seq.0) {
+            if let Some(user) = self.world.known_user(shown.client) {
+                self.tell(&CatalogueShown {
+                    shown: &shown,
+                    user,
+                    record,
+                    before,
+                });
+            }
         }
     }
+}
 
-    /// The findings, in the order of [`LAWS`].
-    pub(super) fn conclude(self) -> [Finding; LAWS.len()] {
-        let skipped = self.shown.skipped();
-        let mut compared = [
-            self.registers.conclude(),
-            self.listed.conclude(),
-            self.idempotent.conclude(),
-            self.counted.conclude(),
-            self.searches.conclude(),
-        ];
-        if 0 < skipped {
-            let why = format!("{skipped} answers could not be compared with the log");
-            compared.iter_mut().for_each(|law| law.doubt(why.clone()));
-        }
-        let [registers, listed, idempotent, counted, searches] = compared;
-        let no_resurrection = self.no_resurrection.conclude();
-        [
-            registers,
-            listed,
-            idempotent,
-            counted,
-            no_resurrection,
-            searches,
-        ]
+/// Answers that no model was at leave a law in doubt.
+pub(crate) fn doubt_skipped(finding: &mut Finding, world: &World) {
+    let skipped = world.catalogue.shown.skipped();
+    if 0 < skipped {
+        finding.doubt(format!(
+            "{skipped} answers could not be compared with the log"
+        ));
     }
 }

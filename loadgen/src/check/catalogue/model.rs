@@ -13,7 +13,7 @@ use crate::{check::record::Decided, operation::word_text};
 
 /// Items and favourites.
 #[derive(Debug, Default)]
-pub(super) struct Model {
+pub(crate) struct Model {
     /// The name of each item, as it searches.
     items: BTreeMap<u64, String>,
     /// Items in the order of their names: those whose name begins with a word, and the others.
@@ -33,7 +33,7 @@ struct List {
 impl Model {
     /// Applies one decided command. For a favourite added or removed: whether the item was on the
     /// list before.
-    pub(super) fn apply(
+    pub(crate) fn apply(
         &mut self,
         record: &OwnedRecord,
         decided: &Decided<Command>,
@@ -94,7 +94,7 @@ impl Model {
 
     /// The items with one of our words in their name, by name and id, up to `upto` or all of them
     /// for 0.
-    pub(super) fn found(&self, word: &str, upto: u64) -> Vec<u64> {
+    pub(crate) fn found(&self, word: &str, upto: u64) -> Vec<u64> {
         let last = self.items.get(&upto).map(|name| (name.as_str(), upto));
         let is_within =
             |place: &&(String, u64)| last.is_none_or(|last| (place.0.as_str(), place.1) <= last);
@@ -107,22 +107,22 @@ impl Model {
     }
 
     /// Whether there is this item.
-    pub(super) fn has_item(&self, item: u64) -> bool {
+    pub(crate) fn has_item(&self, item: u64) -> bool {
         self.items.contains_key(&item)
     }
 
     /// How many favourites somebody has.
-    pub(super) fn count(&self, user: UserId) -> usize {
+    pub(crate) fn count(&self, user: UserId) -> usize {
         self.lists.get(&user).map_or(0, |list| list.items.len())
     }
 
     /// The digest of somebody's favourites.
-    pub(super) fn digest(&self, user: UserId) -> u64 {
+    pub(crate) fn digest(&self, user: UserId) -> u64 {
         self.lists.get(&user).map_or(0, |list| list.digest)
     }
 
     /// Whether an item is among somebody's favourites.
-    pub(super) fn has(&self, user: UserId, item: u64) -> bool {
+    pub(crate) fn has(&self, user: UserId, item: u64) -> bool {
         self.lists
             .get(&user)
             .is_some_and(|list| list.items.contains(&item))

@@ -9,14 +9,15 @@ use hashbrown::HashMap;
 use protocol::UserId;
 
 use crate::{
-    check::finding::{About, Finding, OperationId, Violation, Witness},
-    operation::{CatalogueCall, CatalogueSeen, LawProgress, Nanos, Observed, Operation, Outcome},
-};
-
-const ABOUT: About = About {
-    name: "no-resurrection",
-    demands: "An item that was removed, from a list or from the catalogue, is in no list asked for later.",
-    confidence: "definite interval: every violation told really happened",
+    check::{
+        finding::{About, Finding, Needs, OperationId, Topic, Violation, Witness},
+        law::{Completed, Ended, Invoked, Law},
+        laws::LawOptions,
+        world::World,
+    },
+    operation::{
+        Call, CatalogueCall, CatalogueSeen, LawProgress, Nanos, Observed, Operation, Outcome,
+    },
 };
 
 /// Everybody, where one person is meant otherwise.
@@ -40,7 +41,7 @@ struct Additions {
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct NoResurrection {
+pub(crate) struct NoResurrection {
     /// By person ([`ALL`] for an item removed from the catalogue) and item.
     gone: HashMap<(UserId, u64), Gone, FixedState>,
     additions: HashMap<(UserId, u64), Additions, FixedState>,
@@ -49,24 +50,63 @@ pub(super) struct NoResurrection {
     finding: Finding,
 }
 
-impl NoResurrection {
-    pub(super) fn new() -> Self {
+impl Law for NoResurrection {
+    const ABOUT: About = About {
+        name: "no-resurrection",
+        demands: "An item that was removed, from a list or from the catalogue, is in no list asked for later.",
+        confidence: "definite interval: every violation told really happened",
+        topic: Topic::Catalogue,
+        needs: Needs::Answers,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             gone: HashMap::with_hasher(FixedState::with_seed(0)),
             additions: HashMap::with_hasher(FixedState::with_seed(0)),
             removals: 0,
             lists: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_invoke(&mut self, invoked: &Invoked<'_>, _: &World) {
+        if let Call::Catalogue(CatalogueCall::AddFavourite { item }) = *invoked.call {
+            self.handle_add(invoked.user, item);
+        }
+    }
+
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        if let Call::Catalogue(call) = &completed.operation.call {
+            let Completed {
+                user,
+                operation,
+                observed,
+                ..
+            } = *completed;
+            self.handle_complete(user, operation, call, observed);
+        }
+    }
+
+    fn progress(&self, _: &World) -> Option<LawProgress> {
+        Some(self.finding.progress("removals", self.removals))
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding
+            .count_needed("removals acknowledged", self.removals);
+        self.finding.count_needed("lists", self.lists);
+        self.finding
+    }
+}
+
+impl NoResurrection {
     /// Somebody is about to add an item again: from now on it may be there.
-    pub(super) fn handle_add(&mut self, user: UserId, item: u64) {
+    fn handle_add(&mut self, user: UserId, item: u64) {
         self.gone.remove(&(user, item));
         self.additions.entry((user, item)).or_default().open += 1;
     }
 
-    pub(super) fn handle_complete(
+    fn handle_complete(
         &mut self,
         user: UserId,
         operation: &Operation,
@@ -137,17 +177,5 @@ impl NoResurrection {
                 });
             }
         }
-    }
-
-    /// How far it is.
-    pub(super) const fn progress(&self) -> LawProgress {
-        self.finding.progress("removals", self.removals)
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("removals acknowledged", self.removals);
-        self.finding.count_needed("lists", self.lists);
-        self.finding
     }
 }

@@ -5,39 +5,67 @@
 
 use protocol::{Code, OwnedRecord};
 
-use super::{Shown, What, model::Model};
+use super::{Shown, What, doubt_skipped, model::Model};
 use crate::{
     check::{
-        finding::{About, Finding, Violation, Witness, refused_question},
+        finding::{About, Finding, Needs, Topic, Violation, Witness, refused_question},
+        law::{CatalogueShown, Completed, Ended, Law},
+        laws::LawOptions,
         ledger::fold,
+        world::World,
     },
-    operation::{Operation, word_text},
-};
-
-const ABOUT: About = About {
-    name: "searches-agree",
-    demands: "A search shows every item with the word in its name, and no other, in the order of their names.",
-    confidence: "certificate: the log replayed through a model of our own",
+    operation::{Call, CatalogueCall, Operation, Outcome, word_text},
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct SearchesAgree {
+pub(crate) struct SearchesAgree {
     compared: u64,
     items: u64,
     finding: Finding,
 }
 
-impl SearchesAgree {
-    pub(super) const fn new() -> Self {
+impl Law for SearchesAgree {
+    const ABOUT: About = About {
+        name: "searches-agree",
+        demands: "A search shows every item with the word in its name, and no other, in the order of their names.",
+        confidence: "certificate: the log replayed through a model of our own",
+        topic: Topic::Catalogue,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             compared: 0,
             items: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn check(&mut self, model: &Model, record: &OwnedRecord, shown: &Shown) {
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        let operation = completed.operation;
+        if let (Call::Catalogue(CatalogueCall::SearchItems { .. }), Outcome::Refused(code)) =
+            (&operation.call, operation.outcome)
+        {
+            self.handle_refused(operation, code);
+        }
+    }
+
+    fn on_catalogue_shown(&mut self, shown: &CatalogueShown<'_>, world: &World) {
+        self.check(&world.catalogue.model, shown.record, shown.shown);
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        self.finding
+            .count_needed("searches compared", self.compared);
+        self.finding.count("items found", self.items);
+        doubt_skipped(&mut self.finding, ended.world);
+        self.finding
+    }
+}
+
+impl SearchesAgree {
+    fn check(&mut self, model: &Model, record: &OwnedRecord, shown: &Shown) {
         let What::Found {
             word,
             len,
@@ -78,19 +106,12 @@ impl SearchesAgree {
     }
 
     /// A question that was refused, which nothing justifies.
-    pub(super) fn handle_refused(&mut self, operation: &Operation, code: Code) {
+    fn handle_refused(&mut self, operation: &Operation, code: Code) {
         self.finding.convict(|| refused_question(operation, code));
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("searches compared", self.compared);
-        self.finding.count("items found", self.items);
-        self.finding
     }
 }
 
 /// Of items in their order.
-pub(super) fn digest_of(items: &[u64]) -> u64 {
+pub(crate) fn digest_of(items: &[u64]) -> u64 {
     items.iter().fold(0, |digest, item| fold(digest, *item))
 }

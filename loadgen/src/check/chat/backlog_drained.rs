@@ -13,32 +13,56 @@ use super::{
     model::Model,
     tell::{entry_text, logged},
 };
-use crate::check::finding::{About, Finding, Violation};
-
-const ABOUT: About = About {
-    name: "backlog-drained",
-    demands: "When the load is over and has been waited for, nobody is behind.",
-    confidence: "certificate: the last position shown against the last one in the log that is for the client",
+use crate::check::{
+    finding::{About, Finding, Needs, Topic, Violation},
+    law::{Ended, Law},
+    laws::LawOptions,
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct BacklogDrained {
+pub(crate) struct BacklogDrained {
     clients: u64,
     unsettled: u64,
     finding: Finding,
 }
 
-impl BacklogDrained {
-    pub(super) const fn new() -> Self {
+impl Law for BacklogDrained {
+    const ABOUT: About = About {
+        name: "backlog-drained",
+        demands: "When the load is over and has been waited for, nobody is behind.",
+        confidence: "certificate: the last position shown against the last one in the log that is for the client",
+        topic: Topic::Chat,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             clients: 0,
             unsettled: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn judge(&mut self, links: &[Link], model: &Model, users: &[Option<UserId>]) {
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        let world = ended.world;
+        if let Some(owed) = ended.owed(&mut self.finding) {
+            self.judge(&owed.links, &world.chat.model, &world.users);
+        }
+        self.finding
+            .count_needed("clients that were waited for", self.clients);
+        if 0 < self.unsettled {
+            self.finding.doubt(format!(
+                "{} clients were behind when waiting ended, and things were still being shown",
+                self.unsettled
+            ));
+        }
+        self.finding
+    }
+}
+
+impl BacklogDrained {
+    fn judge(&mut self, links: &[Link], model: &Model, users: &[Option<UserId>]) {
         for link in links.iter().filter(|link| link.drained != 0) {
             let Some(user) = user_of(users, link.client) else {
                 continue;
@@ -76,21 +100,5 @@ impl BacklogDrained {
             order: "real time: the driver had waited for everything up to here",
             expected: format!("position {seq} shown"),
         });
-    }
-
-    pub(super) fn doubt(&mut self, why: &str) {
-        self.finding.doubt(why);
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("clients that were waited for", self.clients);
-        if 0 < self.unsettled {
-            self.finding.doubt(format!(
-                "{} clients were behind when waiting ended, and things were still being shown",
-                self.unsettled
-            ));
-        }
-        self.finding
     }
 }

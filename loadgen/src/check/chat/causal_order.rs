@@ -8,43 +8,75 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::{
-    check::finding::{About, Finding, OperationId, Violation, Witness},
-    operation::{Operation, Outcome},
-};
-
-const ABOUT: About = About {
-    name: "causal-order",
-    demands: "What somebody says stands behind everything they had been shown, in whatever conversation.",
-    confidence: "certificate: positions shown to the client before it asked",
+    check::{
+        finding::{About, Finding, Needs, OperationId, Topic, Violation, Witness},
+        law::{Completed, Ended, Invoked, Law},
+        laws::LawOptions,
+        world::World,
+    },
+    operation::{Call, Operation, Outcome},
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct CausalOrder {
+pub(crate) struct CausalOrder {
     /// By command under way: the highest position its client had been pushed.
     open: HashMap<OperationId, u64, FixedState>,
     answers: u64,
     finding: Finding,
 }
 
-impl CausalOrder {
-    pub(super) const fn new() -> Self {
+impl Law for CausalOrder {
+    const ABOUT: About = About {
+        name: "causal-order",
+        demands: "What somebody says stands behind everything they had been shown, in whatever conversation.",
+        confidence: "certificate: positions shown to the client before it asked",
+        topic: Topic::Chat,
+        needs: Needs::Answers,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             open: HashMap::with_hasher(FixedState::with_seed(0)),
             answers: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_invoke(&mut self, invoked: &Invoked<'_>, world: &World) {
+        if let Call::Chat(call) = invoked.call
+            && !call.is_query()
+        {
+            let link = world.chat.mailbox.link(invoked.id.0);
+            self.handle_invoke(invoked.id, link.map_or(0, |link| link.pushed));
+        }
+    }
+
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        if matches!(completed.operation.call, Call::Chat(_)) {
+            self.handle_complete(completed.operation);
+        }
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding.count_needed(
+            "commands by somebody who had been shown something",
+            self.answers,
+        );
+        self.finding
+    }
+}
+
+impl CausalOrder {
     /// A command is about to be sent by somebody who was shown everything up to `seen`.
-    pub(super) fn handle_invoke(&mut self, id: OperationId, seen: u64) {
+    fn handle_invoke(&mut self, id: OperationId, seen: u64) {
         if seen != 0 {
             self.open.insert(id, seen);
         }
     }
 
     /// It is over.
-    pub(super) fn handle_complete(&mut self, operation: &Operation) {
+    fn handle_complete(&mut self, operation: &Operation) {
         let id = (operation.client, operation.counter);
         let Some(seen) = self.open.remove(&id) else {
             return;
@@ -72,13 +104,5 @@ impl CausalOrder {
                 expected: format!("a position beyond {seen}"),
             });
         }
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding.count_needed(
-            "commands by somebody who had been shown something",
-            self.answers,
-        );
-        self.finding
     }
 }

@@ -8,14 +8,13 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::{
-    check::finding::{About, Finding, Violation, Witness},
-    operation::{Nanos, Operation},
-};
-
-const ABOUT: About = About {
-    name: "cursors-independent",
-    demands: "A device's cursor never falls, and no other device moves it.",
-    confidence: "certificate: where each connection goes on from, against the client's own positions",
+    check::{
+        finding::{About, Finding, Needs, Topic, Violation, Witness},
+        law::{Completed, Ended, Invoked, Law, Linked},
+        laws::LawOptions,
+        world::World,
+    },
+    operation::{Call, ChatCall, LinkChange, Nanos, Operation, Outcome},
 };
 
 /// One device.
@@ -30,35 +29,74 @@ struct Device {
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct CursorsIndependent {
+pub(crate) struct CursorsIndependent {
     devices: HashMap<u32, Device, FixedState>,
     returns: u64,
     finding: Finding,
 }
 
-impl CursorsIndependent {
-    pub(super) const fn new() -> Self {
+impl Law for CursorsIndependent {
+    const ABOUT: About = About {
+        name: "cursors-independent",
+        demands: "A device's cursor never falls, and no other device moves it.",
+        confidence: "certificate: where each connection goes on from, against the client's own positions",
+        topic: Topic::Chat,
+        needs: Needs::Answers,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             devices: HashMap::with_hasher(FixedState::with_seed(0)),
             returns: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_invoke(&mut self, invoked: &Invoked<'_>, _: &World) {
+        if let Call::Chat(ChatCall::MoveCursor { seq }) = *invoked.call {
+            self.handle_move(invoked.id.0, seq);
+        }
+    }
+
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        let operation = completed.operation;
+        if let (Call::Chat(ChatCall::MoveCursor { seq }), Outcome::Ok) =
+            (operation.call, operation.outcome)
+        {
+            self.handle_moved(operation, seq);
+        }
+    }
+
+    fn on_link(&mut self, linked: &Linked, world: &World) {
+        if let LinkChange::Subscribed { from, newest } = linked.change {
+            let link = world.chat.mailbox.link(linked.client);
+            let pushed = link.map_or(0, |link| link.pushed);
+            self.handle_subscribed(linked.client, (from, newest), pushed, linked.now);
+        }
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding
+            .count_needed("devices that came back", self.returns);
+        self.finding
+    }
+}
+
+impl CursorsIndependent {
     /// A device asks for its cursor to be moved: from now on it may be there.
-    pub(super) fn handle_move(&mut self, client: u32, seq: u64) {
+    fn handle_move(&mut self, client: u32, seq: u64) {
         let device = self.devices.entry(client).or_default();
         device.high = device.high.max(seq);
     }
 
     /// Its cursor was moved.
-    pub(super) fn handle_moved(&mut self, operation: &Operation, seq: u64) {
+    fn handle_moved(&mut self, operation: &Operation, seq: u64) {
         let device = self.devices.entry(operation.client).or_default();
         device.low = device.low.max(seq);
     }
 
     /// A device goes on from `from`, having been pushed everything up to `pushed` before.
-    pub(super) fn handle_subscribed(
+    fn handle_subscribed(
         &mut self,
         client: u32,
         (from, newest): (u64, u64),
@@ -103,11 +141,5 @@ impl CursorsIndependent {
             order: "session: what this device was shown and asked for before",
             expected,
         });
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("devices that came back", self.returns);
-        self.finding
     }
 }

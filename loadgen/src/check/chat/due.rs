@@ -17,16 +17,16 @@ use super::{
 
 /// What one client is due of one conversation.
 #[derive(Debug, Default)]
-pub(super) struct Due {
-    pub(super) must: Vec<Range>,
-    pub(super) may: Vec<Range>,
+pub(crate) struct Due {
+    pub(crate) must: Vec<Range>,
+    pub(crate) may: Vec<Range>,
 }
 
 /// All of it.
-pub(super) type Dues = BTreeMap<Pair, Due>;
+pub(crate) type Dues = BTreeMap<Pair, Due>;
 
 /// What all these connections had to show.
-pub(super) fn dues(model: &Model, links: &[Link], users: &[Option<UserId>]) -> Dues {
+pub(crate) fn dues(model: &Model, links: &[Link], users: &[Option<UserId>]) -> Dues {
     let mut dues = Dues::new();
     for link in links {
         let Some(user) = user_of(users, link.client) else {
@@ -51,7 +51,7 @@ pub(super) fn dues(model: &Model, links: &[Link], users: &[Option<UserId>]) -> D
 }
 
 /// The entries of a stay that stand behind `from` and not beyond `upto`.
-pub(super) fn range_of(model: &Model, stay: &Stay, from: u64, upto: u64) -> Range {
+pub(crate) fn range_of(model: &Model, stay: &Stay, from: u64, upto: u64) -> Range {
     let begins = stay.begins.max(from.saturating_add(1));
     let (first, last) = model.between(stay.conversation, begins, stay.ends.min(upto));
     Range {
@@ -61,13 +61,13 @@ pub(super) fn range_of(model: &Model, stay: &Stay, from: u64, upto: u64) -> Rang
 }
 
 /// Who a client is.
-pub(super) fn user_of(users: &[Option<UserId>], client: u32) -> Option<UserId> {
+pub(crate) fn user_of(users: &[Option<UserId>], client: u32) -> Option<UserId> {
     let index = usize::try_from(client).unwrap_or(usize::MAX);
     users.get(index).copied().flatten()
 }
 
 /// Sorts ranges and joins those that touch.
-pub(super) fn merge(ranges: &mut Vec<Range>) {
+pub(crate) fn merge(ranges: &mut Vec<Range>) {
     ranges.sort_unstable();
     let mut merged: Vec<Range> = Vec::with_capacity(ranges.len());
     for range in ranges.drain(..) {
@@ -80,7 +80,7 @@ pub(super) fn merge(ranges: &mut Vec<Range>) {
 }
 
 /// What of `due` is not in `shown`; both merged.
-pub(super) fn missing(due: &[Range], shown: &[Range]) -> Vec<Range> {
+pub(crate) fn missing(due: &[Range], shown: &[Range]) -> Vec<Range> {
     let mut missing = Vec::new();
     for range in due {
         let mut first = range.first;

@@ -11,19 +11,19 @@ use crate::{check::ledger::fold, operation::ShownEntry};
 
 /// What stands at an index, as it was shown first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) seq: u64,
+pub(crate) struct Seen {
+    pub(crate) seq: u64,
     /// See [`digest`].
-    pub(super) digest: u64,
+    pub(crate) digest: u64,
     /// Who was shown it first.
-    pub(super) by: u32,
+    pub(crate) by: u32,
     /// How many clients it was pushed to, each counted once.
-    pub(super) pushed: u32,
+    pub(crate) pushed: u32,
 }
 
 /// Whether it was shown before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(crate) enum Sight {
     First,
     Same,
     /// Something else was.
@@ -34,15 +34,15 @@ pub(super) enum Sight {
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(super) struct Entries {
+pub(crate) struct Entries {
     seen: HashMap<(u64, u64), Seen, FixedState>,
     len_max: usize,
     overflowed: bool,
-    pub(super) compared: u64,
+    pub(crate) compared: u64,
 }
 
 impl Entries {
-    pub(super) fn new(bytes_max: u64) -> Self {
+    pub(crate) fn new(bytes_max: u64) -> Self {
         let one = u64::try_from(size_of::<((u64, u64), Seen)>()).unwrap_or(u64::MAX);
         Self {
             seen: HashMap::with_hasher(FixedState::with_seed(0)),
@@ -54,7 +54,7 @@ impl Entries {
     }
 
     /// Somebody was shown an entry; `is_new` if it was pushed to them and never before.
-    pub(super) fn note(&mut self, client: u32, entry: &ShownEntry, is_new: bool) -> Sight {
+    pub(crate) fn note(&mut self, client: u32, entry: &ShownEntry, is_new: bool) -> Sight {
         let at = (entry.conversation, entry.index);
         let digest = digest(&entry.key, entry.author);
         if let Some(seen) = self.seen.get_mut(&at) {
@@ -81,24 +81,24 @@ impl Entries {
     }
 
     /// What was shown at an index of a conversation.
-    pub(super) fn get(&self, conversation: u64, index: u64) -> Option<Seen> {
+    pub(crate) fn get(&self, conversation: u64, index: u64) -> Option<Seen> {
         self.seen.get(&(conversation, index)).copied()
     }
 
     /// Everything that was shown, by conversation and index.
-    pub(super) fn all(&self) -> Vec<((u64, u64), Seen)> {
+    pub(crate) fn all(&self) -> Vec<((u64, u64), Seen)> {
         let mut all: Vec<_> = self.seen.iter().map(|(at, seen)| (*at, *seen)).collect();
         all.sort_unstable_by_key(|(at, _)| *at);
         all
     }
 
-    pub(super) const fn is_overflowed(&self) -> bool {
+    pub(crate) const fn is_overflowed(&self) -> bool {
         self.overflowed
     }
 }
 
 /// Which entry it is: the key of its command and who gave it.
-pub(super) fn digest(key: &Key, author: UserId) -> u64 {
+pub(crate) fn digest(key: &Key, author: UserId) -> u64 {
     let (low, high) = key.0.split_at(8);
     let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
     fold(fold(fold(1, number(low)), number(high)), author.0)

@@ -13,17 +13,15 @@ use super::{
     model::{Model, Said},
     tell::{asked, entry_text, logged},
 };
-use crate::check::finding::{About, Finding, Violation};
-
-const ABOUT: About = About {
-    name: "everybody-has-it",
-    demands: "Each entry was shown to as many clients as it was for.",
-    confidence: "certificate: clients counted by entry, against the log",
+use crate::check::{
+    finding::{About, Finding, Needs, Topic, Violation},
+    law::{Ended, Law},
+    laws::LawOptions,
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct EverybodyHasIt {
+pub(crate) struct EverybodyHasIt {
     entries: u64,
     copies: u64,
     finding: Finding,
@@ -32,16 +30,40 @@ pub(super) struct EverybodyHasIt {
 /// How many clients begin and cease to be among those an entry is for, by index.
 type Steps = BTreeMap<u64, (i64, i64)>;
 
-impl EverybodyHasIt {
-    pub(super) const fn new() -> Self {
+impl Law for EverybodyHasIt {
+    const ABOUT: About = About {
+        name: "everybody-has-it",
+        demands: "Each entry was shown to as many clients as it was for.",
+        confidence: "certificate: clients counted by entry, against the log",
+        topic: Topic::Chat,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             entries: 0,
             copies: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn judge(&mut self, dues: &Dues, entries: &Entries, model: &Model) {
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        let owed = ended.owed(&mut self.finding);
+        let entries = ended.entries(&mut self.finding);
+        if let Some(owed) = owed
+            && !entries.is_overflowed()
+        {
+            self.judge(&owed.dues, entries, &ended.world.chat.model);
+        }
+        self.finding
+            .count_needed("entries that were for somebody", self.entries);
+        self.finding.count("copies shown", self.copies);
+        self.finding
+    }
+}
+
+impl EverybodyHasIt {
+    fn judge(&mut self, dues: &Dues, entries: &Entries, model: &Model) {
         let mut by_conversation: BTreeMap<u64, Steps> = BTreeMap::new();
         for ((_, conversation), due) in dues {
             let steps = by_conversation.entry(*conversation).or_default();
@@ -82,17 +104,6 @@ impl EverybodyHasIt {
             order: "log order: who was in the conversation at this position",
             expected: format!("{must} clients"),
         });
-    }
-
-    pub(super) fn doubt(&mut self, why: &str) {
-        self.finding.doubt(why);
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("entries that were for somebody", self.entries);
-        self.finding.count("copies shown", self.copies);
-        self.finding
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{check::ledger::fold, operation::ShownEntry};
 
 /// How an entry came to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arrival {
+pub(crate) enum Arrival {
     /// The next one of its conversation, or the first one ever.
     Next,
     /// Later than the next one.
@@ -32,7 +32,7 @@ pub(super) enum Arrival {
 
 impl Arrival {
     /// Whether the client had not been shown it before.
-    pub(super) const fn is_new(self) -> bool {
+    pub(crate) const fn is_new(self) -> bool {
         match self {
             Self::Next | Self::Skipped(_) => true,
             Self::Late { .. }
@@ -46,57 +46,57 @@ impl Arrival {
 
 /// A break in what a client was shown: right only if what lies between was not for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Skip {
-    pub(super) client: u32,
-    pub(super) conversation: u64,
+pub(crate) struct Skip {
+    pub(crate) client: u32,
+    pub(crate) conversation: u64,
     /// The index that was to come, and the one that came.
-    pub(super) expected: u64,
-    pub(super) got: u64,
+    pub(crate) expected: u64,
+    pub(crate) got: u64,
     /// Where the one that came stands in the log.
-    pub(super) seq: u64,
+    pub(crate) seq: u64,
     /// The connection it came on goes on from here, and began when this was the newest position.
-    pub(super) from: u64,
-    pub(super) newest: u64,
+    pub(crate) from: u64,
+    pub(crate) newest: u64,
 }
 
 /// One connection of a client, as far as pushes go.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Link {
-    pub(super) client: u32,
-    pub(super) is_up: bool,
+pub(crate) struct Link {
+    pub(crate) client: u32,
+    pub(crate) is_up: bool,
     /// Whether anybody told when it began; what was shown without that tells its own beginning.
-    pub(super) is_told: bool,
+    pub(crate) is_told: bool,
     /// Pushes follow from behind this position.
-    pub(super) from: u64,
+    pub(crate) from: u64,
     /// The newest position when they began.
-    pub(super) newest: u64,
+    pub(crate) newest: u64,
     /// Position of the first entry shown on it; 0 for none.
-    pub(super) first: u64,
+    pub(crate) first: u64,
     /// The highest position of an entry shown on it.
-    pub(super) high: u64,
+    pub(crate) high: u64,
     /// The highest position of anything pushed on it.
-    pub(super) pushed: u64,
+    pub(crate) pushed: u64,
     /// The highest position of an entry shown on any connection before it.
-    pub(super) before: u64,
+    pub(crate) before: u64,
     /// Up to here, says the driver, it was waited for.
-    pub(super) drained: u64,
+    pub(crate) drained: u64,
     /// Up to here, until nothing was on its way any more: what had not come is lost and not late.
-    pub(super) settled: u64,
+    pub(crate) settled: u64,
     /// Entries of before it began, and the sum of their hashes.
-    pub(super) missed: u64,
-    pub(super) missed_sum: u64,
+    pub(crate) missed: u64,
+    pub(crate) missed_sum: u64,
 }
 
 impl Link {
     /// The last position whose entries this connection must have shown: the feed is in the order
     /// of the log, so that whatever came says that all before it has come. A connection to which
     /// nothing came is owed up to where it was waited for.
-    pub(super) fn upto(&self) -> u64 {
+    pub(crate) fn upto(&self) -> u64 {
         self.pushed.max(self.settled)
     }
 
     /// From where on, and what was the newest then.
-    pub(super) const fn start(&self) -> (u64, u64) {
+    pub(crate) const fn start(&self) -> (u64, u64) {
         if self.is_told {
             (self.from, self.newest)
         } else {
@@ -107,9 +107,9 @@ impl Link {
 
 /// Entries `first` to `next`, the latter not included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Range {
-    pub(super) first: u64,
-    pub(super) next: u64,
+pub(crate) struct Range {
+    pub(crate) first: u64,
+    pub(crate) next: u64,
 }
 
 impl Range {
@@ -119,11 +119,11 @@ impl Range {
 }
 
 /// Whose range of which conversation.
-pub(super) type Pair = (u32, u64);
+pub(crate) type Pair = (u32, u64);
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(super) struct Mailbox {
+pub(crate) struct Mailbox {
     /// By client: the connection it has, or had last.
     links: Vec<Link>,
     past: Vec<Link>,
@@ -132,12 +132,12 @@ pub(super) struct Mailbox {
     /// How many past connections and closed ranges are kept.
     len_max: usize,
     overflowed: bool,
-    pub(super) shown: u64,
-    pub(super) redelivered: u64,
+    pub(crate) shown: u64,
+    pub(crate) redelivered: u64,
 }
 
 impl Mailbox {
-    pub(super) fn new(bytes_max: u64) -> Self {
+    pub(crate) fn new(bytes_max: u64) -> Self {
         let one = u64::try_from(size_of::<Link>()).unwrap_or(u64::MAX);
         Self {
             links: Vec::new(),
@@ -164,13 +164,13 @@ impl Mailbox {
     }
 
     /// The connection that a client has, or had last.
-    pub(super) fn link(&self, client: u32) -> Option<&Link> {
+    pub(crate) fn link(&self, client: u32) -> Option<&Link> {
         self.links
             .get(usize::try_from(client).unwrap_or(usize::MAX))
     }
 
     /// A client's connection is its own again, and pushes follow from behind `from`.
-    pub(super) fn begin(&mut self, client: u32, from: u64, newest: u64) {
+    pub(crate) fn begin(&mut self, client: u32, from: u64, newest: u64) {
         let last = *self.link_mut(client);
         if last.is_told || last.pushed != 0 {
             self.keep_past(last);
@@ -194,18 +194,18 @@ impl Mailbox {
         }
     }
 
-    pub(super) fn end(&mut self, client: u32) {
+    pub(crate) fn end(&mut self, client: u32) {
         self.link_mut(client).is_up = false;
     }
 
     /// Something with a position was pushed, an entry or not; told after [`Self::show`].
-    pub(super) fn push(&mut self, client: u32, seq: u64) {
+    pub(crate) fn push(&mut self, client: u32, seq: u64) {
         let link = self.link_mut(client);
         link.pushed = link.pushed.max(seq);
     }
 
     /// Everything up to `seq` was waited for, until nobody was told anything or it took too long.
-    pub(super) fn drain(&mut self, client: u32, seq: u64, is_settled: bool) {
+    pub(crate) fn drain(&mut self, client: u32, seq: u64, is_settled: bool) {
         let link = self.link_mut(client);
         if link.is_up {
             link.drained = link.drained.max(seq);
@@ -215,7 +215,7 @@ impl Mailbox {
     }
 
     /// An entry was pushed.
-    pub(super) fn show(&mut self, client: u32, entry: &ShownEntry) -> Arrival {
+    pub(crate) fn show(&mut self, client: u32, entry: &ShownEntry) -> Arrival {
         let pair = (client, entry.conversation);
         let link = *self.link_mut(client);
         if link.is_told && entry.seq <= link.from {
@@ -266,7 +266,7 @@ impl Mailbox {
     }
 
     /// Every connection there was, in a settled order.
-    pub(super) fn all_links(&self) -> Vec<Link> {
+    pub(crate) fn all_links(&self) -> Vec<Link> {
         let is_used = |link: &&Link| link.is_told || link.first != 0;
         let mut links: Vec<Link> = (self.past.iter().chain(&self.links))
             .filter(is_used)
@@ -277,7 +277,7 @@ impl Mailbox {
     }
 
     /// Everything that was shown, by client and conversation, rising.
-    pub(super) fn all_ranges(&self) -> Vec<(Pair, Range)> {
+    pub(crate) fn all_ranges(&self) -> Vec<(Pair, Range)> {
         let open = self.open.iter().map(|(pair, range)| (*pair, *range));
         let mut ranges: Vec<_> = open.chain(self.closed.iter().copied()).collect();
         ranges.sort_unstable();
@@ -285,12 +285,12 @@ impl Mailbox {
     }
 
     /// Clients times conversations.
-    pub(super) fn pairs(&self) -> u64 {
+    pub(crate) fn pairs(&self) -> u64 {
         u64::try_from(self.open.len()).unwrap_or(u64::MAX)
     }
 
     /// Whether something was not kept.
-    pub(super) const fn is_overflowed(&self) -> bool {
+    pub(crate) const fn is_overflowed(&self) -> bool {
         self.overflowed
     }
 }
@@ -331,6 +331,6 @@ const fn one(index: u64) -> Range {
 }
 
 /// What a position adds to a sum that stands for a set of positions.
-pub(super) const fn seq_hash(seq: u64) -> u64 {
+pub(crate) const fn seq_hash(seq: u64) -> u64 {
     fold(0x6d61_696c, seq)
 }

@@ -18,33 +18,33 @@ use crate::check::{finding::OperationId, ledger::STRANGER, record::Decided};
 
 /// One entry.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Said {
-    pub(super) seq: u64,
+pub(crate) struct Said {
+    pub(crate) seq: u64,
     client: u32,
     counter: u32,
 }
 
 impl Said {
     /// The operation that made it, if it is this run's.
-    pub(super) fn id(&self) -> Option<OperationId> {
+    pub(crate) fn id(&self) -> Option<OperationId> {
         (self.client != STRANGER).then_some((self.client, self.counter))
     }
 }
 
 /// Somebody's time in a conversation: from the first position that is for them to the last.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stay {
-    pub(super) conversation: u64,
-    pub(super) begins: u64,
-    pub(super) ends: u64,
+pub(crate) struct Stay {
+    pub(crate) conversation: u64,
+    pub(crate) begins: u64,
+    pub(crate) ends: u64,
 }
 
 /// How far somebody marked: delivered, read.
-pub(super) type Marks = (u64, u64);
+pub(crate) type Marks = (u64, u64);
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(super) struct Model {
+pub(crate) struct Model {
     lines: HashMap<u64, Vec<Said>, FixedState>,
     private: HashMap<(UserId, UserId), u64, FixedState>,
     stays: HashMap<UserId, Vec<Stay>, FixedState>,
@@ -58,7 +58,7 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(bytes_max: u64) -> Self {
+    pub(crate) fn new(bytes_max: u64) -> Self {
         let one = u64::try_from(size_of::<Said>()).unwrap_or(u64::MAX);
         Self {
             lines: HashMap::with_hasher(FixedState::with_seed(0)),
@@ -74,17 +74,17 @@ impl Model {
     }
 
     /// A record of any system.
-    pub(super) const fn handle_record(&mut self) {
+    pub(crate) const fn handle_record(&mut self) {
         self.records += 1;
     }
 
     /// Whether there is a log to judge by, and all of it was kept.
-    pub(super) const fn is_whole(&self) -> bool {
+    pub(crate) const fn is_whole(&self) -> bool {
         0 < self.records && !self.overflowed
     }
 
     /// Applies one decided command. For one that is an entry: of which conversation, at which index.
-    pub(super) fn apply(
+    pub(crate) fn apply(
         &mut self,
         record: &OwnedRecord,
         decided: &Decided<Command>,
@@ -209,34 +209,34 @@ impl Model {
     }
 
     /// The entries of a conversation; entry n is at n - 1.
-    pub(super) fn line(&self, conversation: u64) -> &[Said] {
+    pub(crate) fn line(&self, conversation: u64) -> &[Said] {
         self.lines.get(&conversation).map_or(&[], Vec::as_slice)
     }
 
     /// One entry.
-    pub(super) fn said(&self, conversation: u64, index: u64) -> Option<&Said> {
+    pub(crate) fn said(&self, conversation: u64, index: u64) -> Option<&Said> {
         let at = usize::try_from(index.checked_sub(1)?).ok()?;
         self.line(conversation).get(at)
     }
 
     /// The last index of a conversation.
-    pub(super) fn last(&self, conversation: u64) -> u64 {
+    pub(crate) fn last(&self, conversation: u64) -> u64 {
         number(self.line(conversation).len())
     }
 
     /// How far somebody marked; whoever never did in the public one is nowhere yet.
-    pub(super) fn marks(&self, conversation: u64, user: UserId) -> Marks {
+    pub(crate) fn marks(&self, conversation: u64, user: UserId) -> Marks {
         let marks = self.marks.get(&(conversation, user));
         marks.copied().unwrap_or_default()
     }
 
     /// Whether the members of a conversation are told how far each other is.
-    pub(super) fn shows_receipts(&self, conversation: u64) -> bool {
+    pub(crate) fn shows_receipts(&self, conversation: u64) -> bool {
         self.small.contains(&conversation)
     }
 
     /// When somebody was where. Everybody is in the public conversation from their beginning.
-    pub(super) fn stays(&self, user: UserId) -> impl Iterator<Item = Stay> + '_ {
+    pub(crate) fn stays(&self, user: UserId) -> impl Iterator<Item = Stay> + '_ {
         let public = Stay {
             conversation: PUBLIC,
             begins: user.0,
@@ -248,7 +248,7 @@ impl Model {
 
     /// The first and the last index that stand from `from` to `to` in the log; nothing if the first
     /// is above the last.
-    pub(super) fn between(&self, conversation: u64, from: u64, to: u64) -> (u64, u64) {
+    pub(crate) fn between(&self, conversation: u64, from: u64, to: u64) -> (u64, u64) {
         let line = self.line(conversation);
         let before = line.partition_point(|said| said.seq < from);
         let upto = line.partition_point(|said| said.seq <= to);
@@ -256,7 +256,7 @@ impl Model {
     }
 
     /// The positions of a page of a conversation, as a question about it describes them.
-    pub(super) fn page(&self, wanted: &ReadHistory) -> Vec<u64> {
+    pub(crate) fn page(&self, wanted: &ReadHistory) -> Vec<u64> {
         let line = self.line(wanted.conversation);
         let from = usize::try_from(wanted.from).unwrap_or(usize::MAX);
         let limit = usize::from(wanted.limit);

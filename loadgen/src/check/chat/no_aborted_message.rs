@@ -11,41 +11,73 @@ use hashbrown::HashSet;
 use protocol::UserId;
 
 use super::{
-    Known,
     due::user_of,
-    entries::{Entries, digest},
+    entries::{Entries, Sight, digest},
     tell::{entry_text, of_push, shown_at},
 };
 use crate::{
-    check::finding::{About, Finding, OperationId, Violation, Witness},
-    operation::{KeyMint, Operation, Outcome, ShownEntry},
-};
-
-const ABOUT: About = About {
-    name: "no-aborted-message",
-    demands: "Nothing that was refused is shown to anybody.",
-    confidence: "certificate: identities of refused commands against everything shown",
+    check::{
+        finding::{About, Finding, Needs, OperationId, Topic, Violation, Witness},
+        law::{Completed, Ended, Law, Sighted},
+        laws::LawOptions,
+        world::World,
+    },
+    operation::{Call, ChatCall, KeyMint, Operation, Outcome, ShownEntry},
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct NoAbortedMessage {
+pub(crate) struct NoAbortedMessage {
     refused: HashSet<OperationId, FixedState>,
     shown: u64,
     finding: Finding,
 }
 
-impl NoAbortedMessage {
-    pub(super) const fn new() -> Self {
+impl Law for NoAbortedMessage {
+    const ABOUT: About = About {
+        name: "no-aborted-message",
+        demands: "Nothing that was refused is shown to anybody.",
+        confidence: "certificate: identities of refused commands against everything shown",
+        topic: Topic::Chat,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             refused: HashSet::with_hasher(FixedState::with_seed(0)),
             shown: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        if let Call::Chat(call) = &completed.operation.call
+            && is_entry(call)
+        {
+            self.handle_complete(completed.operation);
+        }
+    }
+
+    fn on_sight(&mut self, sighted: &Sighted<'_>, world: &World) {
+        if sighted.sight != Sight::Same {
+            self.check_first(sighted.client, sighted.entry, &world.options.mint);
+        }
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        let world = ended.world;
+        let entries = ended.entries(&mut self.finding);
+        self.sweep(entries, &world.options.mint, &world.users);
+        let refused = u64::try_from(self.refused.len()).unwrap_or(u64::MAX);
+        self.finding.count_needed("entries shown", self.shown);
+        self.finding.count("commands refused", refused);
+        self.finding
+    }
+}
+
+impl NoAbortedMessage {
     /// A command that would have been an entry is over.
-    pub(super) fn handle_complete(&mut self, operation: &Operation) {
+    fn handle_complete(&mut self, operation: &Operation) {
         let is_refused = match operation.outcome {
             Outcome::Refused(_) => true,
             // An earlier attempt may have been heard.
@@ -58,12 +90,12 @@ impl NoAbortedMessage {
     }
 
     /// An entry that nobody was shown before.
-    pub(super) fn check_first(&mut self, client: u32, entry: &ShownEntry, known: &Known<'_>) {
+    fn check_first(&mut self, client: u32, entry: &ShownEntry, mint: &KeyMint) {
         self.shown += 1;
         if self.refused.is_empty() {
             return;
         }
-        let Some(id) = known.mint.verify(&entry.key) else {
+        let Some(id) = mint.verify(&entry.key) else {
             return;
         };
         if self.refused.contains(&id) {
@@ -81,7 +113,7 @@ impl NoAbortedMessage {
     }
 
     /// Everything that was shown, when all refusals are known: whether one came after its message.
-    pub(super) fn sweep(&mut self, entries: &Entries, mint: &KeyMint, users: &[Option<UserId>]) {
+    fn sweep(&mut self, entries: &Entries, mint: &KeyMint, users: &[Option<UserId>]) {
         let digest_of = |id: &OperationId| {
             let author = user_of(users, id.0)?;
             Some((digest(&mint.mint(id.0, id.1), author), *id))
@@ -107,15 +139,28 @@ impl NoAbortedMessage {
             });
         }
     }
+}
 
-    pub(super) fn doubt(&mut self, why: &str) {
-        self.finding.doubt(why);
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        let refused = u64::try_from(self.refused.len()).unwrap_or(u64::MAX);
-        self.finding.count_needed("entries shown", self.shown);
-        self.finding.count("commands refused", refused);
-        self.finding
+/// Whether a command of this sort, accepted, is an entry of a conversation.
+const fn is_entry(call: &ChatCall) -> bool {
+    match call {
+        ChatCall::Send { .. }
+        | ChatCall::CreateGroup { .. }
+        | ChatCall::AddMember { .. }
+        | ChatCall::RemoveMember { .. }
+        | ChatCall::LeaveGroup { .. }
+        | ChatCall::RenameGroup { .. } => true,
+        ChatCall::CreateRoom {}
+        | ChatCall::JoinRoom { .. }
+        | ChatCall::LeaveRoom { .. }
+        | ChatCall::MarkDelivered { .. }
+        | ChatCall::MarkRead { .. }
+        | ChatCall::MoveCursor { .. }
+        | ChatCall::ListConversations {}
+        | ChatCall::ListPending {}
+        | ChatCall::ListRooms {}
+        | ChatCall::ListMembers { .. }
+        | ChatCall::ReadHistory { .. }
+        | ChatCall::ListPresence {} => false,
     }
 }

@@ -13,37 +13,70 @@ use super::{
     tell::{entry_text, logged, shown_at},
 };
 use crate::{
-    check::finding::{About, Finding, Violation, Witness},
-    operation::{Operation, ShownEntry},
-};
-
-const ABOUT: About = About {
-    name: "no-gap",
-    demands: "Entries are shown one after the other, and none is left out.",
-    confidence: "certificate: indices shown, and the log where one was left out",
+    check::{
+        finding::{About, Finding, Needs, Topic, Violation, Witness},
+        law::{Arrived, Completed, Ended, Law},
+        laws::LawOptions,
+        world::World,
+    },
+    operation::{ChatSeen, Observed, Operation, Outcome, ShownEntry},
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct NoGap {
+pub(crate) struct NoGap {
     skips: Vec<Skip>,
     skips_max: usize,
     pages: u64,
     finding: Finding,
 }
 
-impl NoGap {
-    pub(super) fn new(bytes_max: u64) -> Self {
+impl Law for NoGap {
+    const ABOUT: About = About {
+        name: "no-gap",
+        demands: "Entries are shown one after the other, and none is left out.",
+        confidence: "certificate: indices shown, and the log where one was left out",
+        topic: Topic::Chat,
+        needs: Needs::Log,
+    };
+
+    fn new(options: &LawOptions) -> Self {
+        let bytes_max = options.chat_share();
         let one = u64::try_from(size_of::<Skip>()).unwrap_or(u64::MAX);
         Self {
             skips: Vec::new(),
             skips_max: usize::try_from(bytes_max / one).unwrap_or(usize::MAX),
             pages: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn check(&mut self, arrival: Arrival) {
+    fn on_arrival(&mut self, arrived: &Arrived<'_>, _: &World) {
+        self.check(arrived.arrival);
+    }
+
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        if let (Outcome::Ok, Observed::Chat(ChatSeen::History(entries))) =
+            (completed.operation.outcome, completed.observed)
+        {
+            self.check_page(completed.operation, entries);
+        }
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        let world = ended.world;
+        if ended.owed(&mut self.finding).is_some() {
+            self.judge(&world.chat.model, &world.users);
+        }
+        let shown = world.chat.mailbox.shown;
+        self.finding.count_needed("entries shown", shown);
+        self.finding.count("pages of history", self.pages);
+        self.finding
+    }
+}
+
+impl NoGap {
+    fn check(&mut self, arrival: Arrival) {
         if let Arrival::Skipped(skip) = arrival {
             if self.skips.len() < self.skips_max {
                 self.skips.push(skip);
@@ -55,7 +88,7 @@ impl NoGap {
     }
 
     /// A page of history, in either direction.
-    pub(super) fn check_page(&mut self, operation: &Operation, entries: &[ShownEntry]) {
+    fn check_page(&mut self, operation: &Operation, entries: &[ShownEntry]) {
         self.pages += 1;
         for pair in entries.windows(2) {
             let [one, other] = pair else { continue };
@@ -76,7 +109,7 @@ impl NoGap {
     }
 
     /// Whether what was left out was for somebody else.
-    pub(super) fn judge(&mut self, model: &Model, users: &[Option<UserId>]) {
+    fn judge(&mut self, model: &Model, users: &[Option<UserId>]) {
         for skip in std::mem::take(&mut self.skips) {
             let Some(user) = user_of(users, skip.client) else {
                 continue;
@@ -115,15 +148,5 @@ impl NoGap {
                 expected: entry_text(skip.conversation, index),
             }
         });
-    }
-
-    pub(super) fn doubt(&mut self, why: &str) {
-        self.finding.doubt(why);
-    }
-
-    pub(super) fn conclude(mut self, shown: u64) -> Finding {
-        self.finding.count_needed("entries shown", shown);
-        self.finding.count("pages of history", self.pages);
-        self.finding
     }
 }

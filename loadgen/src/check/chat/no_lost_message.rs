@@ -12,32 +12,50 @@ use super::{
     model::Model,
     tell::{asked, entry_text, logged},
 };
-use crate::check::finding::{About, Finding, Violation};
-
-const ABOUT: About = About {
-    name: "no-lost-message",
-    demands: "Every entry of a conversation is shown to everybody who is in it.",
-    confidence: "certificate: every index shown held against the log, by client and conversation",
+use crate::check::{
+    finding::{About, Finding, Needs, Topic, Violation},
+    law::{Ended, Law},
+    laws::LawOptions,
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct NoLostMessage {
+pub(crate) struct NoLostMessage {
     due: u64,
     pairs: u64,
     finding: Finding,
 }
 
-impl NoLostMessage {
-    pub(super) const fn new() -> Self {
+impl Law for NoLostMessage {
+    const ABOUT: About = About {
+        name: "no-lost-message",
+        demands: "Every entry of a conversation is shown to everybody who is in it.",
+        confidence: "certificate: every index shown held against the log, by client and conversation",
+        topic: Topic::Chat,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             due: 0,
             pairs: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn judge(&mut self, dues: &Dues, shown: &BTreeMap<Pair, Vec<Range>>, model: &Model) {
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        if let Some(owed) = ended.owed(&mut self.finding) {
+            self.judge(&owed.dues, &owed.shown, &ended.world.chat.model);
+        }
+        self.finding.count_needed("entries due", self.due);
+        self.finding
+            .count("clients times conversations", self.pairs);
+        self.finding
+    }
+}
+
+impl NoLostMessage {
+    fn judge(&mut self, dues: &Dues, shown: &BTreeMap<Pair, Vec<Range>>, model: &Model) {
         for (pair, due) in dues {
             self.pairs += 1;
             self.due += due.must.iter().map(|it| it.next - it.first).sum::<u64>();
@@ -69,16 +87,5 @@ impl NoLostMessage {
                 expected: "shown, since the client's person is in the conversation".to_owned(),
             }
         });
-    }
-
-    pub(super) fn doubt(&mut self, why: &str) {
-        self.finding.doubt(why);
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding.count_needed("entries due", self.due);
-        self.finding
-            .count("clients times conversations", self.pairs);
-        self.finding
     }
 }

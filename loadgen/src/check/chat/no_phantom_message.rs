@@ -11,22 +11,20 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::{
-    Known,
-    due::{Dues, merge, missing, user_of},
-    entries::Entries,
+    due::{Dues, merge, missing},
+    entries::{Entries, Sight},
     mailbox::{Pair, Range},
     model::Model,
     tell::{entry_text, of_push, shown_at},
 };
 use crate::{
-    check::finding::{About, Finding, Violation},
+    check::{
+        finding::{About, Finding, Needs, Topic, Violation},
+        law::{Ended, Law, Sighted},
+        laws::LawOptions,
+        world::World,
+    },
     operation::{ShownEntry, Words},
-};
-
-const ABOUT: About = About {
-    name: "no-phantom-message",
-    demands: "Nothing is shown that nobody said, in other words, or to somebody it is not for.",
-    confidence: "certificate: keys that only this run could mint, and the log",
 };
 
 /// Most texts of visitors that are kept.
@@ -34,29 +32,63 @@ const FOREIGN_MAX: usize = 1 << 20;
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct NoPhantomMessage {
+pub(crate) struct NoPhantomMessage {
     entries: u64,
     /// By position: the words of visitors, and who was shown them first.
     foreign: HashMap<u64, (u64, u32), FixedState>,
     finding: Finding,
 }
 
-impl NoPhantomMessage {
-    pub(super) const fn new() -> Self {
+impl Law for NoPhantomMessage {
+    const ABOUT: About = About {
+        name: "no-phantom-message",
+        demands: "Nothing is shown that nobody said, in other words, or to somebody it is not for.",
+        confidence: "certificate: keys that only this run could mint, and the log",
+        topic: Topic::Chat,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             entries: 0,
             foreign: HashMap::with_hasher(FixedState::with_seed(0)),
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_sight(&mut self, sighted: &Sighted<'_>, world: &World) {
+        let Sighted {
+            client,
+            entry,
+            sight,
+        } = *sighted;
+        self.check_text(client, entry, world);
+        if sight != Sight::Same {
+            self.check_first(client, entry, world);
+        }
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        let owed = ended.owed(&mut self.finding);
+        let entries = ended.entries(&mut self.finding);
+        if let Some(owed) = owed {
+            let model = &ended.world.chat.model;
+            self.sweep(entries, model);
+            self.judge(&owed.dues, &owed.shown, model);
+        }
+        self.finding.count_needed("entries shown", self.entries);
+        self.finding
+    }
+}
+
+impl NoPhantomMessage {
     /// A text that was shown: one comparison, made for everybody.
-    pub(super) fn check_text(&mut self, client: u32, entry: &ShownEntry, known: &Known<'_>) {
+    fn check_text(&mut self, client: u32, entry: &ShownEntry, world: &World) {
         let Some(Words::Other(words)) = entry.text else {
             return;
         };
-        if known.people.is_ours(entry.author) {
-            if known.began_at < entry.seq {
+        if world.people.is_ours(entry.author) {
+            if world.began_at < entry.seq {
                 self.convict(client, entry, "in other words than were said");
             }
             return;
@@ -72,20 +104,20 @@ impl NoPhantomMessage {
     }
 
     /// An entry that nobody was shown before.
-    pub(super) fn check_first(&mut self, client: u32, entry: &ShownEntry, known: &Known<'_>) {
-        if entry.seq <= known.began_at {
+    fn check_first(&mut self, client: u32, entry: &ShownEntry, world: &World) {
+        if entry.seq <= world.began_at {
             return;
         }
         self.entries += 1;
-        match known.mint.verify(&entry.key) {
+        match world.options.mint.verify(&entry.key) {
             // The log says whether they said it, under this key: `one-entry-per-index` asks it.
-            None if !known.people.is_ours(entry.author) => {}
+            None if !world.people.is_ours(entry.author) => {}
             None => self.convict(client, entry, "under a key that nobody in this run chose"),
-            Some(id) if !known.sent.has_sent(id) => {
+            Some(id) if !world.has_sent(id) => {
                 self.convict(client, entry, "of an operation that was never sent");
             }
             Some((by, _)) => {
-                let user = user_of(known.users, by);
+                let user = world.known_user(by);
                 if user.is_some_and(|user| user != entry.author) {
                     self.convict(client, entry, "under another person's name");
                 }
@@ -109,7 +141,7 @@ impl NoPhantomMessage {
     }
 
     /// Whether everything shown is in the log.
-    pub(super) fn sweep(&mut self, entries: &Entries, model: &Model) {
+    fn sweep(&mut self, entries: &Entries, model: &Model) {
         for ((conversation, index), seen) in entries.all() {
             if model.said(conversation, index).is_none() {
                 self.finding.convict(|| Violation {
@@ -127,7 +159,7 @@ impl NoPhantomMessage {
     }
 
     /// Whether everything was for those who were shown it.
-    pub(super) fn judge(&mut self, dues: &Dues, shown: &BTreeMap<Pair, Vec<Range>>, model: &Model) {
+    fn judge(&mut self, dues: &Dues, shown: &BTreeMap<Pair, Vec<Range>>, model: &Model) {
         for ((client, conversation), had) in shown {
             let due = dues.get(&(*client, *conversation));
             let mut allowed: Vec<Range> = due.map_or_else(Vec::new, |due| {
@@ -150,14 +182,5 @@ impl NoPhantomMessage {
                 });
             }
         }
-    }
-
-    pub(super) fn doubt(&mut self, why: &str) {
-        self.finding.doubt(why);
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding.count_needed("entries shown", self.entries);
-        self.finding
     }
 }

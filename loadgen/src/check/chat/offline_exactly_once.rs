@@ -11,34 +11,57 @@ use super::{
     mailbox::{Link, seq_hash},
     model::Model,
 };
-use crate::check::finding::{About, Finding, Violation, Witness};
-
-const ABOUT: About = About {
-    name: "offline-exactly-once",
-    demands: "What was said while somebody was away is shown to them on return, each entry once.",
-    confidence: "certificate: number and sum of hashes of what was shown, against the log",
+use crate::check::{
+    finding::{About, Finding, Needs, Topic, Violation, Witness},
+    law::{Ended, Law},
+    laws::LawOptions,
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct OfflineExactlyOnce {
+pub(crate) struct OfflineExactlyOnce {
     returns: u64,
     entries: u64,
     unclear: u64,
     finding: Finding,
 }
 
-impl OfflineExactlyOnce {
-    pub(super) const fn new() -> Self {
+impl Law for OfflineExactlyOnce {
+    const ABOUT: About = About {
+        name: "offline-exactly-once",
+        demands: "What was said while somebody was away is shown to them on return, each entry once.",
+        confidence: "certificate: number and sum of hashes of what was shown, against the log",
+        topic: Topic::Chat,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             returns: 0,
             entries: 0,
             unclear: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn judge(&mut self, links: &[Link], model: &Model, users: &[Option<UserId>]) {
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        let world = ended.world;
+        if let Some(owed) = ended.owed(&mut self.finding) {
+            self.judge(&owed.links, &world.chat.model, &world.users);
+        }
+        self.finding
+            .count_needed("returns to something missed", self.returns);
+        self.finding.count("entries missed", self.entries);
+        self.finding.count(
+            "returns left out, since a conversation was left meanwhile",
+            self.unclear,
+        );
+        self.finding
+    }
+}
+
+impl OfflineExactlyOnce {
+    fn judge(&mut self, links: &[Link], model: &Model, users: &[Option<UserId>]) {
         for link in links {
             let is_over = link.is_told && link.newest <= link.upto();
             if let Some(user) = user_of(users, link.client).filter(|_| is_over) {
@@ -83,20 +106,5 @@ impl OfflineExactlyOnce {
                 expected: format!("{due} entries, each once"),
             });
         }
-    }
-
-    pub(super) fn doubt(&mut self, why: &str) {
-        self.finding.doubt(why);
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("returns to something missed", self.returns);
-        self.finding.count("entries missed", self.entries);
-        self.finding.count(
-            "returns left out, since a conversation was left meanwhile",
-            self.unclear,
-        );
-        self.finding
     }
 }

@@ -11,34 +11,60 @@ use super::{
     tell::{entry_text, logged, shown, shown_at},
 };
 use crate::{
-    check::finding::{About, Finding, Violation},
+    check::{
+        finding::{About, Finding, Needs, Topic, Violation},
+        law::{Ended, EntryLogged, Law, Sighted},
+        laws::LawOptions,
+        world::World,
+    },
     operation::ShownEntry,
-};
-
-const ABOUT: About = About {
-    name: "one-entry-per-index",
-    demands: "At one index of a conversation everybody is shown the same entry, at the same position.",
-    confidence: "certificate: every entry shown compared with the first one shown there, and with the log",
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct OneEntryPerIndex {
+pub(crate) struct OneEntryPerIndex {
     shown: u64,
     logged: u64,
     finding: Finding,
 }
 
-impl OneEntryPerIndex {
-    pub(super) const fn new() -> Self {
+impl Law for OneEntryPerIndex {
+    const ABOUT: About = About {
+        name: "one-entry-per-index",
+        demands: "At one index of a conversation everybody is shown the same entry, at the same position.",
+        confidence: "certificate: every entry shown compared with the first one shown there, and with the log",
+        topic: Topic::Chat,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             shown: 0,
             logged: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn check(&mut self, client: u32, entry: &ShownEntry, sight: Sight) {
+    fn on_sight(&mut self, sighted: &Sighted<'_>, _: &World) {
+        self.check(sighted.client, sighted.entry, sighted.sight);
+    }
+
+    fn on_entry(&mut self, logged: &EntryLogged<'_>, world: &World) {
+        self.handle_entry(logged.at, logged.record, &world.chat.entries);
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        let compared = ended.entries(&mut self.finding).compared;
+        self.finding.count_needed("entries shown", self.shown);
+        self.finding
+            .count("compared with what others were shown", compared);
+        self.finding.count("entries of the log", self.logged);
+        self.finding
+    }
+}
+
+impl OneEntryPerIndex {
+    fn check(&mut self, client: u32, entry: &ShownEntry, sight: Sight) {
         self.shown += 1;
         if let Sight::Other(seen) = sight {
             self.finding.convict(|| differ(client, entry, seen));
@@ -46,7 +72,7 @@ impl OneEntryPerIndex {
     }
 
     /// An entry of the log, by our own count at this index.
-    pub(super) fn handle_entry(&mut self, at: (u64, u64), record: &OwnedRecord, entries: &Entries) {
+    fn handle_entry(&mut self, at: (u64, u64), record: &OwnedRecord, entries: &Entries) {
         self.logged += 1;
         let Some(seen) = entries.get(at.0, at.1) else {
             return;
@@ -65,18 +91,6 @@ impl OneEntryPerIndex {
                 expected: "the entry of the log".to_owned(),
             });
         }
-    }
-
-    pub(super) fn doubt(&mut self, why: &str) {
-        self.finding.doubt(why);
-    }
-
-    pub(super) fn conclude(mut self, compared: u64) -> Finding {
-        self.finding.count_needed("entries shown", self.shown);
-        self.finding
-            .count("compared with what others were shown", compared);
-        self.finding.count("entries of the log", self.logged);
-        self.finding
     }
 }
 

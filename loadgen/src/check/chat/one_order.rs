@@ -9,30 +9,51 @@ use super::{
     tell::{entry_text, of_push},
 };
 use crate::{
-    check::finding::{About, Finding, Violation},
+    check::{
+        finding::{About, Finding, Needs, Topic, Violation},
+        law::{Arrived, Ended, Law},
+        laws::LawOptions,
+        world::World,
+    },
     operation::ShownEntry,
-};
-
-const ABOUT: About = About {
-    name: "one-order",
-    demands: "Every client is shown entries in the order of the log, within a conversation and across them.",
-    confidence: "certificate: positions and indices in the order shown",
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct OneOrder {
+pub(crate) struct OneOrder {
     finding: Finding,
 }
 
-impl OneOrder {
-    pub(super) const fn new() -> Self {
+impl Law for OneOrder {
+    const ABOUT: About = About {
+        name: "one-order",
+        demands: "Every client is shown entries in the order of the log, within a conversation and across them.",
+        confidence: "certificate: positions and indices in the order shown",
+        topic: Topic::Chat,
+        needs: Needs::Answers,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn check(&mut self, client: u32, entry: &ShownEntry, arrival: Arrival) {
+    fn on_arrival(&mut self, arrived: &Arrived<'_>, _: &World) {
+        self.check(arrived.client, arrived.entry, arrived.arrival);
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        let mailbox = &ended.world.chat.mailbox;
+        let (shown, pairs) = (mailbox.shown, mailbox.pairs());
+        self.finding.count_needed("entries shown", shown);
+        self.finding.count("clients times conversations", pairs);
+        self.finding
+    }
+}
+
+impl OneOrder {
+    fn check(&mut self, client: u32, entry: &ShownEntry, arrival: Arrival) {
         let what = || entry_text(entry.conversation, entry.index);
         let (sentence, expected) = match arrival {
             Arrival::Late { after } => (
@@ -60,11 +81,5 @@ impl OneOrder {
             expected,
             ..of_push(sentence, client, entry)
         });
-    }
-
-    pub(super) fn conclude(mut self, shown: u64, pairs: u64) -> Finding {
-        self.finding.count_needed("entries shown", shown);
-        self.finding.count("clients times conversations", pairs);
-        self.finding
     }
 }

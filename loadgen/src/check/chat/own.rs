@@ -15,16 +15,16 @@ use crate::{check::finding::OperationId, operation::Operation};
 
 /// A message that stands.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stands {
-    pub(super) index: u64,
-    pub(super) by: OperationId,
+pub(crate) struct Stands {
+    pub(crate) index: u64,
+    pub(crate) by: OperationId,
     /// When that was known, by our own count.
     at: u64,
 }
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(super) struct Own {
+pub(crate) struct Own {
     last: HashMap<(u32, u64), Stands, FixedState>,
     private: HashMap<(u32, UserId), u64, FixedState>,
     /// By call under way: when it was sent, by our own count.
@@ -33,7 +33,7 @@ pub(super) struct Own {
 }
 
 impl Own {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             last: HashMap::with_hasher(FixedState::with_seed(0)),
             private: HashMap::with_hasher(FixedState::with_seed(0)),
@@ -43,18 +43,18 @@ impl Own {
     }
 
     /// A call is about to be sent.
-    pub(super) fn handle_invoke(&mut self, id: OperationId) {
+    pub(crate) fn handle_invoke(&mut self, id: OperationId) {
         self.count += 1;
         self.open.insert(id, self.count);
     }
 
     /// A call is over, and everything was asked about it.
-    pub(super) fn handle_complete(&mut self, operation: &Operation) {
+    pub(crate) fn handle_complete(&mut self, operation: &Operation) {
         self.open.remove(&(operation.client, operation.counter));
     }
 
     /// A client's message stands at this index of this conversation.
-    pub(super) fn note(&mut self, operation: &Operation, to: Target, at: (u64, u64)) {
+    pub(crate) fn note(&mut self, operation: &Operation, to: Target, at: (u64, u64)) {
         let (conversation, index) = at;
         if let Target::Person(user) = to {
             self.private.insert((operation.client, user), conversation);
@@ -75,7 +75,7 @@ impl Own {
     }
 
     /// The conversation that a client means, if it knows it.
-    pub(super) fn conversation(&self, client: u32, to: Target) -> Option<u64> {
+    pub(crate) fn conversation(&self, client: u32, to: Target) -> Option<u64> {
         match to {
             Target::Public => Some(PUBLIC),
             Target::Conversation(id) => Some(id),
@@ -84,7 +84,7 @@ impl Own {
     }
 
     /// The last message of the client's that it knew to stand in a conversation when it sent this.
-    pub(super) fn before(&self, operation: &Operation, conversation: u64) -> Option<Stands> {
+    pub(crate) fn before(&self, operation: &Operation, conversation: u64) -> Option<Stands> {
         let last = self.last.get(&(operation.client, conversation))?;
         let sent = self.open.get(&(operation.client, operation.counter))?;
         (last.at < *sent).then_some(*last)

@@ -20,20 +20,14 @@ use protocol::{
 use super::{due::user_of, mailbox::Link, model::Model, tell::conversation_text};
 use crate::{
     check::{
-        finding::{About, Finding, OperationId, Violation, Witness},
+        finding::{About, Finding, Needs, OperationId, Topic, Violation, Witness},
+        law::{Applied, Ended, Invoked, Law, Linked, Pushed},
+        laws::LawOptions,
         ledger::fold,
+        world::World,
     },
-    operation::{Nanos, Push, Slot},
+    operation::{Call, ChatCall, LinkChange, Nanos, Push, Slot},
     shown::QUIET,
-};
-
-/// The name of this law.
-pub(super) const LAWS: [&str; 1] = ["pushes-complete"];
-
-const ABOUT: About = About {
-    name: "pushes-complete",
-    demands: "Every end of a hold, promotion and receipt is pushed once to each whom it is for, as the log has it, and to nobody else.",
-    confidence: "certificate: every such push held against the log, by connection",
 };
 
 /// Something of the log that is pushed.
@@ -79,7 +73,7 @@ type LinkId = (u32, u32);
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct PushesComplete {
+pub(crate) struct PushesComplete {
     /// By client: how many connections it has had.
     links: HashMap<u32, u32, FixedState>,
     got: Vec<(LinkId, Event)>,
@@ -97,8 +91,17 @@ pub(super) struct PushesComplete {
     finding: Finding,
 }
 
-impl PushesComplete {
-    pub(super) fn new(bytes_max: u64) -> Self {
+impl Law for PushesComplete {
+    const ABOUT: About = About {
+        name: "pushes-complete",
+        demands: "Every end of a hold, promotion and receipt is pushed once to each whom it is for, as the log has it, and to nobody else.",
+        confidence: "certificate: every such push held against the log, by connection",
+        topic: Topic::Itself,
+        needs: Needs::Log,
+    };
+
+    fn new(options: &LawOptions) -> Self {
+        let bytes_max = options.chat_share();
         let one = u64::try_from(size_of::<(LinkId, Event)>()).unwrap_or(u64::MAX);
         Self {
             links: HashMap::with_hasher(FixedState::with_seed(0)),
@@ -111,30 +114,71 @@ impl PushesComplete {
             marks: HashMap::with_hasher(FixedState::with_seed(0)),
             owed: 0,
             receipts: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_invoke(&mut self, invoked: &Invoked<'_>, _: &World) {
+        if let Call::Chat(ChatCall::MarkDelivered { .. } | ChatCall::MarkRead { .. }) = invoked.call
+        {
+            self.handle_mark(invoked.id, invoked.now);
+        }
+    }
+
+    fn on_link(&mut self, linked: &Linked, _: &World) {
+        if let LinkChange::Subscribed { .. } = linked.change {
+            *self.links.entry(linked.client).or_default() += 1;
+        }
+    }
+
+    fn on_push(&mut self, pushed: &Pushed<'_>, world: &World) {
+        let client = pushed.client;
+        let newest = world
+            .chat
+            .mailbox
+            .link(client)
+            .map_or(0, |link| link.newest);
+        let link = (client, newest, pushed.floor);
+        self.handle_push(link, (pushed.seq, pushed.push), pushed.now);
+    }
+
+    fn on_applied(&mut self, applied: &Applied<'_>, world: &World) {
+        let said = (applied.chat, applied.minted);
+        self.handle_record(applied.record, &world.chat.model, said);
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        if !self.is_exercised() {
+            self.finding.leave_out();
+        }
+        let world = ended.world;
+        if let Some(owed) = ended.owed(&mut self.finding)
+            && !world.chat.mailbox.is_overflowed()
+        {
+            self.judge(&owed.links, &world.chat.model, &world.users);
+        }
+        self.finding.count_needed("pushes due", self.owed);
+        self.finding.count("of them receipts", self.receipts);
+        self.finding
+    }
+}
+
+impl PushesComplete {
     /// Whether anything of the sort was pushed, or had to be.
-    pub(super) fn is_exercised(&self) -> bool {
+    fn is_exercised(&self) -> bool {
         !self.got.is_empty() || !self.personal.is_empty() || !self.marks.is_empty()
     }
 
     /// Somebody is about to mark something.
-    pub(super) fn handle_mark(&mut self, id: OperationId, now: Nanos) {
+    fn handle_mark(&mut self, id: OperationId, now: Nanos) {
         if self.asked.len() < self.got_max {
             self.asked.insert(id, now);
         }
     }
 
-    /// A client's connection begins.
-    pub(super) fn handle_subscribed(&mut self, client: u32) {
-        *self.links.entry(client).or_default() += 1;
-    }
-
     /// Something was pushed on the connection of a client that began when `newest` was the newest
     /// position, and `floor` is the highest position that anybody was shown before.
-    pub(super) fn handle_push(
+    fn handle_push(
         &mut self,
         (client, newest, floor): (u32, u64, u64),
         (seq, push): (u64, &Push),
@@ -156,7 +200,7 @@ impl PushesComplete {
     }
 
     /// One record of the log, which the model has applied.
-    pub(super) fn handle_record(
+    fn handle_record(
         &mut self,
         record: &OwnedRecord,
         model: &Model,
@@ -201,7 +245,7 @@ impl PushesComplete {
     }
 
     /// Holds every connection against the log.
-    pub(super) fn judge(&mut self, links: &[Link], model: &Model, users: &[Option<UserId>]) {
+    fn judge(&mut self, links: &[Link], model: &Model, users: &[Option<UserId>]) {
         if self.overflowed {
             return self
                 .finding
@@ -315,16 +359,6 @@ impl PushesComplete {
             order: "log order: pushes come in it, each once",
             expected: expected.to_owned(),
         });
-    }
-
-    pub(super) fn doubt(&mut self, why: &str) {
-        self.finding.doubt(why);
-    }
-
-    pub(super) fn conclude(mut self) -> [Finding; LAWS.len()] {
-        self.finding.count_needed("pushes due", self.owed);
-        self.finding.count("of them receipts", self.receipts);
-        [self.finding]
     }
 }
 

@@ -6,33 +6,62 @@
 
 use super::{own::Own, tell::conversation_text};
 use crate::{
-    check::finding::{About, Finding, Violation, Witness},
-    operation::{ChatCall, Operation, ShownEntry},
-};
-
-const ABOUT: About = About {
-    name: "read-your-messages",
-    demands: "A client finds its own message in everything it reads of the conversation later.",
-    confidence: "certificate: indices answered to the client before it read",
+    check::{
+        finding::{About, Finding, Needs, Topic, Violation, Witness},
+        law::{Completed, Ended, Law},
+        laws::LawOptions,
+        world::World,
+    },
+    operation::{Call, ChatCall, ChatSeen, Observed, Operation, Outcome, ShownEntry},
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct ReadYourMessages {
+pub(crate) struct ReadYourMessages {
     reads: u64,
     finding: Finding,
 }
 
-impl ReadYourMessages {
-    pub(super) const fn new() -> Self {
+impl Law for ReadYourMessages {
+    const ABOUT: About = About {
+        name: "read-your-messages",
+        demands: "A client finds its own message in everything it reads of the conversation later.",
+        confidence: "certificate: indices answered to the client before it read",
+        topic: Topic::Chat,
+        needs: Needs::Answers,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             reads: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_complete(&mut self, completed: &Completed<'_>, world: &World) {
+        let (operation, own) = (completed.operation, &world.chat.own);
+        let (Call::Chat(call), Outcome::Ok) = (&operation.call, operation.outcome) else {
+            return;
+        };
+        match completed.observed {
+            Observed::Chat(ChatSeen::History(entries)) => {
+                self.check_page(operation, call, entries, own);
+            }
+            Observed::Chat(ChatSeen::Conversations(list)) => self.check_list(operation, list, own),
+            _shows_no_conversation => {}
+        }
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding
+            .count_needed("reads after a message of the reader's own", self.reads);
+        self.finding
+    }
+}
+
+impl ReadYourMessages {
     /// A page of history.
-    pub(super) fn check_page(
+    fn check_page(
         &mut self,
         operation: &Operation,
         call: &ChatCall,
@@ -59,12 +88,7 @@ impl ReadYourMessages {
     }
 
     /// The last entries of the reader's conversations.
-    pub(super) fn check_list(
-        &mut self,
-        operation: &Operation,
-        list: &[(u64, u64, u64, u64)],
-        own: &Own,
-    ) {
+    fn check_list(&mut self, operation: &Operation, list: &[(u64, u64, u64, u64)], own: &Own) {
         for (conversation, last, _, _) in list {
             self.check(operation, (*conversation, *last, u64::MAX), own);
         }
@@ -94,11 +118,5 @@ impl ReadYourMessages {
                 expected: format!("entry {} and what is behind it", own.index),
             });
         }
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("reads after a message of the reader's own", self.reads);
-        self.finding
     }
 }

@@ -12,32 +12,55 @@ use super::{
     tell::{entry_text, logged, of_push},
 };
 use crate::{
-    check::finding::{About, Finding, Violation, Witness},
+    check::{
+        finding::{About, Finding, Needs, Topic, Violation, Witness},
+        law::{Arrived, Ended, Law},
+        laws::LawOptions,
+        world::World,
+    },
     operation::ShownEntry,
-};
-
-const ABOUT: About = About {
-    name: "resume-at-cursor",
-    demands: "A connection goes on with the first entry behind its cursor, and with none before it.",
-    confidence: "certificate: positions shown against the cursor, and the log",
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct ResumeAtCursor {
+pub(crate) struct ResumeAtCursor {
     links: u64,
     finding: Finding,
 }
 
-impl ResumeAtCursor {
-    pub(super) const fn new() -> Self {
+impl Law for ResumeAtCursor {
+    const ABOUT: About = About {
+        name: "resume-at-cursor",
+        demands: "A connection goes on with the first entry behind its cursor, and with none before it.",
+        confidence: "certificate: positions shown against the cursor, and the log",
+        topic: Topic::Chat,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             links: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn check(&mut self, client: u32, entry: &ShownEntry, arrival: Arrival) {
+    fn on_arrival(&mut self, arrived: &Arrived<'_>, _: &World) {
+        self.check(arrived.client, arrived.entry, arrived.arrival);
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        let world = ended.world;
+        if let Some(owed) = ended.owed(&mut self.finding) {
+            self.judge(&owed.links, &world.chat.model, &world.users);
+        }
+        self.finding
+            .count_needed("connections that were shown something", self.links);
+        self.finding
+    }
+}
+
+impl ResumeAtCursor {
+    fn check(&mut self, client: u32, entry: &ShownEntry, arrival: Arrival) {
         if let Arrival::Stale { from } = arrival {
             self.finding.convict(|| {
                 let what = entry_text(entry.conversation, entry.index);
@@ -54,7 +77,7 @@ impl ResumeAtCursor {
     }
 
     /// Whether a connection began with the entry it had to begin with.
-    pub(super) fn judge(&mut self, links: &[Link], model: &Model, users: &[Option<UserId>]) {
+    fn judge(&mut self, links: &[Link], model: &Model, users: &[Option<UserId>]) {
         for link in links.iter().filter(|link| link.is_told && link.first != 0) {
             let Some(user) = user_of(users, link.client) else {
                 continue;
@@ -95,15 +118,5 @@ impl ResumeAtCursor {
             order: "log order",
             expected: format!("position {seq} first"),
         });
-    }
-
-    pub(super) fn doubt(&mut self, why: &str) {
-        self.finding.doubt(why);
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("connections that were shown something", self.links);
-        self.finding
     }
 }

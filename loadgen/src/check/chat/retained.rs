@@ -5,22 +5,21 @@
 
 use protocol::words::chat::{Direction, ReadHistory};
 
-use super::{mailbox::seq_hash, model::Model, tell::conversation_text};
+use super::{Kept, mailbox::seq_hash, model::Model, tell::conversation_text};
 use crate::{
-    check::finding::{About, Finding, OperationId, Violation, Witness},
+    check::{
+        finding::{About, Finding, Needs, OperationId, Topic, Violation, Witness},
+        law::{ChatShown, Ended, Law},
+        laws::LawOptions,
+        world::World,
+    },
     operation::{ChatCall, ShownEntry},
-};
-
-const ABOUT: About = About {
-    name: "retained",
-    demands: "Every page of a conversation is whole, however old: nothing said is ever dropped.",
-    confidence: "certificate: pages compared with the log at the position they state",
 };
 
 /// A page of history as it was read: what was asked, and a digest of what came.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Page {
-    pub(super) id: OperationId,
+pub(crate) struct Page {
+    pub(crate) id: OperationId,
     wanted: ReadHistory,
     len: usize,
     digest: u64,
@@ -28,7 +27,7 @@ pub(super) struct Page {
 
 impl Page {
     /// The page that an answer to this call is; `None` if the call asks for none.
-    pub(super) fn of(id: OperationId, call: &ChatCall, entries: &[ShownEntry]) -> Option<Self> {
+    pub(crate) fn of(id: OperationId, call: &ChatCall, entries: &[ShownEntry]) -> Option<Self> {
         let ChatCall::ReadHistory {
             conversation,
             from,
@@ -59,23 +58,55 @@ impl Page {
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct Retained {
+pub(crate) struct Retained {
     pages: u64,
     entries: u64,
     finding: Finding,
 }
 
-impl Retained {
-    pub(super) const fn new() -> Self {
+impl Law for Retained {
+    const ABOUT: About = About {
+        name: "retained",
+        demands: "Every page of a conversation is whole, however old: nothing said is ever dropped.",
+        confidence: "certificate: pages compared with the log at the position they state",
+        topic: Topic::Chat,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             pages: 0,
             entries: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_chat_shown(&mut self, shown: &ChatShown<'_>, world: &World) {
+        let model = &world.chat.model;
+        match shown.kept {
+            Kept::Page(page) => self.check_page(model, page),
+            Kept::Last(by, conversation, last) => {
+                self.check_last(model, *by, (*conversation, *last));
+            }
+            Kept::Marks(..) => {}
+        }
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        let skipped = ended.world.chat.kept.skipped();
+        self.finding.count_needed("pages read", self.pages);
+        self.finding.count("entries on them", self.entries);
+        if 0 < skipped {
+            self.finding
+                .doubt(format!("{skipped} pages and lists were not compared"));
+        }
+        self.finding
+    }
+}
+
+impl Retained {
     /// The model is where this page was read.
-    pub(super) fn check_page(&mut self, model: &Model, page: &Page) {
+    fn check_page(&mut self, model: &Model, page: &Page) {
         let kept = model.page(&page.wanted);
         self.pages += 1;
         self.entries += u64::try_from(kept.len()).unwrap_or(0);
@@ -97,7 +128,7 @@ impl Retained {
     }
 
     /// The model is where this last entry was told.
-    pub(super) fn check_last(&mut self, model: &Model, by: OperationId, (of, last): (u64, u64)) {
+    fn check_last(&mut self, model: &Model, by: OperationId, (of, last): (u64, u64)) {
         let kept = model.last(of);
         if last != kept {
             let what = conversation_text(of);
@@ -116,16 +147,6 @@ impl Retained {
             order: "log order: what stands up to the position of the answer",
             expected,
         });
-    }
-
-    pub(super) fn conclude(mut self, skipped: u64) -> Finding {
-        self.finding.count_needed("pages read", self.pages);
-        self.finding.count("entries on them", self.entries);
-        if 0 < skipped {
-            self.finding
-                .doubt(format!("{skipped} pages and lists were not compared"));
-        }
-        self.finding
     }
 }
 

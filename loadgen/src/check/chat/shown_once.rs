@@ -8,30 +8,52 @@ use super::{
     tell::{entry_text, of_push},
 };
 use crate::{
-    check::finding::{About, Finding, Violation},
+    check::{
+        finding::{About, Finding, Needs, Topic, Violation},
+        law::{Arrived, Ended, Law},
+        laws::LawOptions,
+        world::World,
+    },
     operation::ShownEntry,
-};
-
-const ABOUT: About = About {
-    name: "shown-once",
-    demands: "No connection is shown an entry twice.",
-    confidence: "certificate: indices shown, by client and conversation",
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct ShownOnce {
+pub(crate) struct ShownOnce {
     finding: Finding,
 }
 
-impl ShownOnce {
-    pub(super) const fn new() -> Self {
+impl Law for ShownOnce {
+    const ABOUT: About = About {
+        name: "shown-once",
+        demands: "No connection is shown an entry twice.",
+        confidence: "certificate: indices shown, by client and conversation",
+        topic: Topic::Chat,
+        needs: Needs::Answers,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn check(&mut self, client: u32, entry: &ShownEntry, arrival: Arrival) {
+    fn on_arrival(&mut self, arrived: &Arrived<'_>, _: &World) {
+        self.check(arrived.client, arrived.entry, arrived.arrival);
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        let mailbox = &ended.world.chat.mailbox;
+        let (shown, redelivered) = (mailbox.shown, mailbox.redelivered);
+        self.finding.count_needed("entries shown", shown);
+        self.finding
+            .count("shown again after a reconnect behind them", redelivered);
+        self.finding
+    }
+}
+
+impl ShownOnce {
+    fn check(&mut self, client: u32, entry: &ShownEntry, arrival: Arrival) {
         if arrival == Arrival::Repeated {
             self.finding.convict(|| {
                 let what = entry_text(entry.conversation, entry.index);
@@ -43,12 +65,5 @@ impl ShownOnce {
                 }
             });
         }
-    }
-
-    pub(super) fn conclude(mut self, shown: u64, redelivered: u64) -> Finding {
-        self.finding.count_needed("entries shown", shown);
-        self.finding
-            .count("shown again after a reconnect behind them", redelivered);
-        self.finding
     }
 }

@@ -14,12 +14,12 @@ use crate::check::finding::OperationId;
 
 /// What somebody was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Word<V> {
+pub(crate) struct Word<V> {
     /// Where it is so.
-    pub(super) seq: u64,
+    pub(crate) seq: u64,
     /// By which operation, or to which client.
-    pub(super) by: OperationId,
-    pub(super) value: V,
+    pub(crate) by: OperationId,
+    pub(crate) value: V,
 }
 
 /// Equal words.
@@ -38,13 +38,13 @@ struct Runs<V> {
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(super) struct Steady<K, V> {
+pub(crate) struct Steady<K, V> {
     runs: HashMap<K, Runs<V>, FixedState>,
-    pub(super) told: u64,
+    pub(crate) told: u64,
 }
 
 impl<K: Ord + Hash + Copy, V: PartialEq + Copy> Steady<K, V> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             runs: HashMap::with_hasher(FixedState::with_seed(0)),
             told: 0,
@@ -52,7 +52,7 @@ impl<K: Ord + Hash + Copy, V: PartialEq + Copy> Steady<K, V> {
     }
 
     /// Somebody was told this of a thing. What must be compared because of it.
-    pub(super) fn note(
+    pub(crate) fn note(
         &mut self,
         of: K,
         word: Word<V>,
@@ -76,7 +76,7 @@ impl<K: Ord + Hash + Copy, V: PartialEq + Copy> Steady<K, V> {
     }
 
     /// Nothing more is told: the last words, which must be compared too, by what they are of.
-    pub(super) fn finish(&mut self) -> Vec<(K, Word<V>)> {
+    pub(crate) fn finish(&mut self) -> Vec<(K, Word<V>)> {
         let none = HashMap::with_hasher(FixedState::with_seed(0));
         let runs = std::mem::replace(&mut self.runs, none);
         let lasts = runs.into_iter().map(|(of, runs)| (of, runs.newest.end()));

@@ -9,45 +9,67 @@ use hashbrown::HashMap;
 use protocol::UserId;
 
 use super::{model::Marks, tell::conversation_text};
-use crate::check::finding::{About, Finding, Violation, Witness};
-use crate::operation::LawProgress;
-
-const ABOUT: About = About {
-    name: "watermarks-rise",
-    demands: "How far something was delivered and read never falls, and nothing is read that was not delivered.",
-    confidence: "certificate: watermarks by the positions they are told at",
+use crate::check::{
+    finding::{About, Finding, Needs, Topic, Violation, Witness},
+    law::{Ended, Law, Marked},
+    laws::LawOptions,
+    world::World,
 };
+use crate::operation::LawProgress;
 
 /// What somebody was told of somebody's watermarks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// The client that was told.
-    pub(super) client: u32,
+    pub(crate) client: u32,
     /// Where this is so.
-    pub(super) seq: u64,
-    pub(super) marks: Marks,
+    pub(crate) seq: u64,
+    pub(crate) marks: Marks,
 }
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct WatermarksRise {
+pub(crate) struct WatermarksRise {
     /// The newest word, by conversation and person.
     newest: HashMap<(u64, UserId), Told, FixedState>,
     told: u64,
     finding: Finding,
 }
 
-impl WatermarksRise {
-    pub(super) const fn new() -> Self {
+impl Law for WatermarksRise {
+    const ABOUT: About = About {
+        name: "watermarks-rise",
+        demands: "How far something was delivered and read never falls, and nothing is read that was not delivered.",
+        confidence: "certificate: watermarks by the positions they are told at",
+        topic: Topic::Chat,
+        needs: Needs::Answers,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             newest: HashMap::with_hasher(FixedState::with_seed(0)),
             told: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_marks(&mut self, marked: &Marked, _: &World) {
+        self.check(marked.whose, marked.told);
+    }
+
+    fn progress(&self, _: &World) -> Option<LawProgress> {
+        Some(self.finding.progress("watermarks told", self.told))
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding.count_needed("watermarks told", self.told);
+        self.finding
+    }
+}
+
+impl WatermarksRise {
     /// Somebody was told this.
-    pub(super) fn check(&mut self, whose: (u64, UserId), told: Told) {
+    fn check(&mut self, whose: (u64, UserId), told: Told) {
         self.told += 1;
         let (delivered, read) = told.marks;
         if delivered < read {
@@ -84,20 +106,10 @@ impl WatermarksRise {
             expected: "watermarks that never fall".to_owned(),
         });
     }
-
-    /// How far it is.
-    pub(super) const fn progress(&self) -> LawProgress {
-        self.finding.progress("watermarks told", self.told)
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding.count_needed("watermarks told", self.told);
-        self.finding
-    }
 }
 
 /// What a client was told of somebody's watermarks.
-pub(super) fn witness(conversation: u64, user: UserId, told: Told) -> Witness {
+pub(crate) fn witness(conversation: u64, user: UserId, told: Told) -> Witness {
     let (delivered, read) = told.marks;
     Witness::told(
         format!("client {}", told.client),

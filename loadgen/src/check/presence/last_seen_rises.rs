@@ -10,14 +10,13 @@ use protocol::UserId;
 
 use super::Sighting;
 use crate::{
-    check::finding::{About, Finding, Violation},
+    check::{
+        finding::{About, Finding, Needs, Topic, Violation},
+        law::{Ended, Fault, Law, Present},
+        laws::LawOptions,
+        world::World,
+    },
     operation::{LawProgress, Nanos},
-};
-
-const ABOUT: About = About {
-    name: "last-seen-rises",
-    demands: "When somebody was last seen never falls, and is never in the future.",
-    confidence: "certificate: instants in the order each client was told them",
 };
 
 /// Nanoseconds in a millisecond.
@@ -25,7 +24,7 @@ const MS: u64 = 1_000_000;
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct LastSeenRises {
+pub(crate) struct LastSeenRises {
     slack: Nanos,
     /// The wall clock when the run began, milliseconds since 1970-01-01 UTC.
     wall_at_start: Option<u64>,
@@ -35,19 +34,58 @@ pub(super) struct LastSeenRises {
     finding: Finding,
 }
 
-impl LastSeenRises {
-    pub(super) const fn new(slack: Nanos, wall_at_start: Option<u64>) -> Self {
+impl Law for LastSeenRises {
+    const ABOUT: About = About {
+        name: "last-seen-rises",
+        demands: "When somebody was last seen never falls, and is never in the future.",
+        confidence: "certificate: instants in the order each client was told them",
+        topic: Topic::Presence,
+        needs: Needs::Answers,
+    };
+
+    fn new(options: &LawOptions) -> Self {
+        let (slack, wall_at_start) = (options.presence_slack, options.wall_at_start);
         Self {
             slack,
             wall_at_start,
             listed: BTreeMap::new(),
             told: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_presence(&mut self, present: &Present, _: &World) {
+        let (sighting, last_seen) = (present.sighting, present.last_seen);
+        match &present.news {
+            Some((news, last)) if present.is_settled => {
+                // News of one epoch may overtake each other.
+                let earlier = last.filter(|last| last.epoch < news.epoch);
+                let before = earlier.map(|last| last.last_seen);
+                self.check_news(sighting, last_seen, before);
+            }
+            Some(_) => {}
+            None => self.check_list(sighting, last_seen),
+        }
+    }
+
+    /// The server may begin anew, and has then seen nobody.
+    fn on_fault(&mut self, _: &Fault, _: &World) {
+        self.listed.clear();
+    }
+
+    fn progress(&self, _: &World) -> Option<LawProgress> {
+        Some(self.finding.progress("instants told", self.told))
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding.count_needed("instants told", self.told);
+        self.finding
+    }
+}
+
+impl LastSeenRises {
     /// News that hold, after news that said `before`.
-    pub(super) fn check_news(&mut self, sighting: Sighting, last_seen: u64, before: Option<u64>) {
+    fn check_news(&mut self, sighting: Sighting, last_seen: u64, before: Option<u64>) {
         self.told += 1;
         self.check_future(sighting, last_seen);
         if let Some(before) = before.filter(|before| last_seen < *before) {
@@ -56,7 +94,7 @@ impl LastSeenRises {
     }
 
     /// What a list said.
-    pub(super) fn check_list(&mut self, sighting: Sighting, last_seen: u64) {
+    fn check_list(&mut self, sighting: Sighting, last_seen: u64) {
         self.told += 1;
         self.check_future(sighting, last_seen);
         let whose = (sighting.viewer, sighting.user);
@@ -69,11 +107,6 @@ impl LastSeenRises {
             }
         }
         self.listed.insert(whose, (last_seen, sighting.to));
-    }
-
-    /// The server may begin anew, and has then seen nobody.
-    pub(super) fn handle_fault(&mut self) {
-        self.listed.clear();
     }
 
     fn check_future(&mut self, sighting: Sighting, last_seen: u64) {
@@ -100,15 +133,5 @@ impl LastSeenRises {
             order: "session: what this client was told before",
             expected,
         });
-    }
-
-    /// How far it is.
-    pub(super) const fn progress(&self) -> LawProgress {
-        self.finding.progress("instants told", self.told)
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding.count_needed("instants told", self.told);
-        self.finding
     }
 }

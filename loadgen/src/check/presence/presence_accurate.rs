@@ -6,21 +6,20 @@
 
 use protocol::UserId;
 
-use super::{Sighting, roll::Roll};
+use super::{Sighting, roll::Seat};
 use crate::{
-    check::finding::{About, Finding, Violation, time_text},
-    operation::Nanos,
-};
-
-const ABOUT: About = About {
-    name: "presence-accurate",
-    demands: "Nobody is shown to be here who has been gone for longer than it takes to notice.",
-    confidence: "definite interval: connections by the harness's clock, widened by what noticing may take",
+    check::{
+        finding::{About, Finding, Needs, Topic, Violation, time_text},
+        law::{Ended, Fault, Law, Linked, Present},
+        laws::LawOptions,
+        world::World,
+    },
+    operation::{LinkChange, Nanos},
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct PresenceAccurate {
+pub(crate) struct PresenceAccurate {
     slack: Nanos,
     /// People shown to be here who were not, yet: the first time each was.
     early: Vec<Sighting>,
@@ -28,19 +27,54 @@ pub(super) struct PresenceAccurate {
     finding: Finding,
 }
 
-impl PresenceAccurate {
-    pub(super) const fn new(slack: Nanos) -> Self {
+impl Law for PresenceAccurate {
+    const ABOUT: About = About {
+        name: "presence-accurate",
+        demands: "Nobody is shown to be here who has been gone for longer than it takes to notice.",
+        confidence: "definite interval: connections by the harness's clock, widened by what noticing may take",
+        topic: Topic::Presence,
+        needs: Needs::Answers,
+    };
+
+    fn new(options: &LawOptions) -> Self {
+        let slack = options.presence_slack;
         Self {
             slack,
             early: Vec::new(),
             sightings: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_presence(&mut self, present: &Present, _: &World) {
+        if present.is_settled && present.sighting.online {
+            self.check(present.seat, present.sighting);
+        }
+    }
+
+    fn on_link(&mut self, linked: &Linked, _: &World) {
+        if let LinkChange::Subscribed { .. } = linked.change {
+            self.handle_begun(linked.user, linked.now);
+        }
+    }
+
+    /// What is not settled is not judged.
+    fn on_fault(&mut self, _: &Fault, _: &World) {
+        self.early.clear();
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        self.judge(ended.world.presence.now);
+        self.finding
+            .count_needed("times somebody was shown to be here", self.sightings);
+        self.finding
+    }
+}
+
+impl PresenceAccurate {
     /// Somebody was shown to be here.
-    pub(super) fn check(&mut self, roll: &Roll, sighting: Sighting) {
-        let Some(seat) = roll.seat(sighting.user) else {
+    fn check(&mut self, seat: Option<Seat>, sighting: Sighting) {
+        let Some(seat) = seat else {
             return;
         };
         self.sightings += 1;
@@ -52,7 +86,7 @@ impl PresenceAccurate {
     }
 
     /// Somebody is here now: who saw them a moment ago saw them come.
-    pub(super) fn handle_begun(&mut self, user: UserId, now: Nanos) {
+    fn handle_begun(&mut self, user: UserId, now: Nanos) {
         let Some(at) = self.early.iter().position(|early| early.user == user) else {
             return;
         };
@@ -60,11 +94,6 @@ impl PresenceAccurate {
         if early.to.saturating_add(self.slack) < now {
             self.convict(early);
         }
-    }
-
-    /// Something was broken on purpose: what is not settled is not judged.
-    pub(super) fn handle_fault(&mut self) {
-        self.early.clear();
     }
 
     fn convict(&mut self, sighting: Sighting) {
@@ -83,17 +112,11 @@ impl PresenceAccurate {
     }
 
     /// The run is over at `now`.
-    pub(super) fn judge(&mut self, now: Nanos) {
+    fn judge(&mut self, now: Nanos) {
         for early in std::mem::take(&mut self.early) {
             if early.to.saturating_add(self.slack) < now {
                 self.convict(early);
             }
         }
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("times somebody was shown to be here", self.sightings);
-        self.finding
     }
 }

@@ -7,19 +7,18 @@
 
 use super::{News, roll::Seat};
 use crate::{
-    check::finding::{About, Finding, Violation, Witness, time_text},
+    check::{
+        finding::{About, Finding, Needs, Topic, Violation, Witness, time_text},
+        law::{Ended, Fault, Law, Watched},
+        laws::LawOptions,
+        world::World,
+    },
     operation::Nanos,
-};
-
-const ABOUT: About = About {
-    name: "presence-complete",
-    demands: "Whoever watches somebody is told in time that they are gone.",
-    confidence: "definite interval: connections by the harness's clock, widened by what noticing may take",
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct PresenceComplete {
+pub(crate) struct PresenceComplete {
     slack: Nanos,
     /// Absences before this are not judged: something was broken on purpose.
     quiet_until: Nanos,
@@ -27,22 +26,43 @@ pub(super) struct PresenceComplete {
     finding: Finding,
 }
 
-impl PresenceComplete {
-    pub(super) const fn new(slack: Nanos) -> Self {
+impl Law for PresenceComplete {
+    const ABOUT: About = About {
+        name: "presence-complete",
+        demands: "Whoever watches somebody is told in time that they are gone.",
+        confidence: "definite interval: connections by the harness's clock, widened by what noticing may take",
+        topic: Topic::Presence,
+        needs: Needs::Answers,
+    };
+
+    fn new(options: &LawOptions) -> Self {
+        let slack = options.presence_slack;
         Self {
             slack,
             quiet_until: 0,
             absences: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) const fn handle_fault(&mut self, until: Nanos) {
-        self.quiet_until = until;
+    fn on_watched(&mut self, watched: &Watched, _: &World) {
+        self.check(watched.watcher, &watched.last, watched.seat, watched.now);
     }
 
+    fn on_fault(&mut self, _: &Fault, world: &World) {
+        self.quiet_until = world.presence.quiet_until;
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding
+            .count_needed("times somebody who was watched was gone", self.absences);
+        self.finding
+    }
+}
+
+impl PresenceComplete {
     /// What a watcher knew until `now` of somebody whose connections are these.
-    pub(super) fn check(&mut self, watcher: u32, last: &News, seat: Option<Seat>, now: Nanos) {
+    fn check(&mut self, watcher: u32, last: &News, seat: Option<Seat>, now: Nanos) {
         let Some((gone_at, until)) = seat.and_then(|seat| seat.absence(now)) else {
             return;
         };
@@ -68,11 +88,5 @@ impl PresenceComplete {
                 expected: format!("news of it within {}", time_text(self.slack)),
             });
         }
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("times somebody who was watched was gone", self.absences);
-        self.finding
     }
 }

@@ -8,14 +8,13 @@ use protocol::UserId;
 
 use super::{News, Sighting, roll::Seat};
 use crate::{
-    check::finding::{About, Finding, Violation, time_text},
+    check::{
+        finding::{About, Finding, Needs, Topic, Violation, time_text},
+        law::{Ended, Fault, Law, Linked, Present},
+        laws::LawOptions,
+        world::World,
+    },
     operation::{LawProgress, Nanos},
-};
-
-const ABOUT: About = About {
-    name: "presence-epochs",
-    demands: "News of an old going never hide somebody who is here, and one epoch says one thing.",
-    confidence: "definite interval: connections by the harness's clock, widened by what noticing may take",
 };
 
 /// Most news that wait at once; far more than people go within the slack.
@@ -23,7 +22,7 @@ const DOUBTS_MAX: usize = 65_536;
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct PresenceEpochs {
+pub(crate) struct PresenceEpochs {
     slack: Nanos,
     /// People shown to be gone who seem to be here.
     doubts: Vec<Sighting>,
@@ -31,18 +30,62 @@ pub(super) struct PresenceEpochs {
     finding: Finding,
 }
 
-impl PresenceEpochs {
-    pub(super) const fn new(slack: Nanos) -> Self {
+impl Law for PresenceEpochs {
+    const ABOUT: About = About {
+        name: "presence-epochs",
+        demands: "News of an old going never hide somebody who is here, and one epoch says one thing.",
+        confidence: "definite interval: connections by the harness's clock, widened by what noticing may take",
+        topic: Topic::Presence,
+        needs: Needs::Answers,
+    };
+
+    fn new(options: &LawOptions) -> Self {
+        let slack = options.presence_slack;
         Self {
             slack,
             doubts: Vec::new(),
             told: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_presence(&mut self, present: &Present, _: &World) {
+        let sighting = present.sighting;
+        if let Some((news, Some(last))) = &present.news {
+            self.check_pair(sighting, last, news);
+        }
+        match (present.is_settled, sighting.online) {
+            (true, true) => self.check_here(sighting),
+            (true, false) => self.check_gone(sighting, present.seat),
+            (false, _) => {}
+        }
+    }
+
+    fn on_link(&mut self, linked: &Linked, _: &World) {
+        if let Some(user) = linked.ended {
+            self.handle_ended(user, linked.now);
+        }
+    }
+
+    fn on_fault(&mut self, _: &Fault, _: &World) {
+        self.doubts.clear();
+    }
+
+    fn progress(&self, _: &World) -> Option<LawProgress> {
+        Some(self.finding.progress("comings and goings", self.told))
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        self.judge(ended.world.presence.now);
+        self.finding
+            .count_needed("comings and goings told", self.told);
+        self.finding
+    }
+}
+
+impl PresenceEpochs {
     /// News that follow other news about the same person.
-    pub(super) fn check_pair(&mut self, sighting: Sighting, last: &News, new: &News) {
+    fn check_pair(&mut self, sighting: Sighting, last: &News, new: &News) {
         if last.epoch == new.epoch && last.online != new.online {
             let how = format!("both here and gone in epoch {}", new.epoch);
             self.convict(sighting, &how);
@@ -50,7 +93,7 @@ impl PresenceEpochs {
     }
 
     /// Somebody was shown to be gone.
-    pub(super) fn check_gone(&mut self, sighting: Sighting, seat: Option<Seat>) {
+    fn check_gone(&mut self, sighting: Sighting, seat: Option<Seat>) {
         self.told += 1;
         let since = seat.and_then(|seat| seat.here_since());
         let is_here = since.is_some_and(|since| since.saturating_add(self.slack) < sighting.from);
@@ -60,7 +103,7 @@ impl PresenceEpochs {
     }
 
     /// Somebody was shown to be here: whoever was shown otherwise soon before was shown it in time.
-    pub(super) fn check_here(&mut self, sighting: Sighting) {
+    fn check_here(&mut self, sighting: Sighting) {
         self.told += 1;
         if self.doubts.is_empty() {
             return;
@@ -70,7 +113,7 @@ impl PresenceEpochs {
     }
 
     /// A connection of somebody's ended.
-    pub(super) fn handle_ended(&mut self, user: UserId, now: Nanos) {
+    fn handle_ended(&mut self, user: UserId, now: Nanos) {
         if !self.doubts.is_empty() {
             self.settle(now, |doubt| doubt.user == user);
         }
@@ -89,10 +132,6 @@ impl PresenceEpochs {
         }
     }
 
-    pub(super) fn handle_fault(&mut self) {
-        self.doubts.clear();
-    }
-
     fn convict(&mut self, sighting: Sighting, how: &str) {
         self.finding.convict(|| Violation {
             sentence: format!(
@@ -108,17 +147,7 @@ impl PresenceEpochs {
     }
 
     /// The run is over at `now`.
-    pub(super) fn judge(&mut self, now: Nanos) {
+    fn judge(&mut self, now: Nanos) {
         self.settle(now, |_all| true);
-    }
-    /// How far it is.
-    pub(super) const fn progress(&self) -> LawProgress {
-        self.finding.progress("comings and goings", self.told)
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("comings and goings told", self.told);
-        self.finding
     }
 }

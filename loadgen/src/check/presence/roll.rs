@@ -11,7 +11,7 @@ use crate::operation::Nanos;
 
 /// One person's connections.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Seat {
+pub(crate) struct Seat {
     /// How many there are now.
     up: u32,
     /// Since when there has been at least one, if there is.
@@ -22,18 +22,18 @@ pub(super) struct Seat {
 
 impl Seat {
     /// Whether a connection was there at some instant from `from` to `to`.
-    pub(super) fn was_here(&self, from: Nanos, to: Nanos) -> bool {
+    pub(crate) fn was_here(&self, from: Nanos, to: Nanos) -> bool {
         let now = 0 < self.up && self.since <= to;
         now || self.gone_at.is_some_and(|gone| from <= gone)
     }
 
     /// Since when there has been a connection, if there is one.
-    pub(super) fn here_since(&self) -> Option<Nanos> {
+    pub(crate) fn here_since(&self) -> Option<Nanos> {
         (0 < self.up).then_some(self.since)
     }
 
     /// The last time without a connection: from when to when, which is `now` if it lasts.
-    pub(super) fn absence(&self, now: Nanos) -> Option<(Nanos, Nanos)> {
+    pub(crate) fn absence(&self, now: Nanos) -> Option<(Nanos, Nanos)> {
         let gone_at = self.gone_at?;
         Some((gone_at, if 0 < self.up { self.since } else { now }))
     }
@@ -41,17 +41,17 @@ impl Seat {
 
 /// See the head of this file.
 #[derive(Debug, Default)]
-pub(super) struct Roll {
+pub(crate) struct Roll {
     seats: BTreeMap<UserId, Seat>,
 }
 
 impl Roll {
-    pub(super) fn seat(&self, user: UserId) -> Option<Seat> {
+    pub(crate) fn seat(&self, user: UserId) -> Option<Seat> {
         self.seats.get(&user).copied()
     }
 
     /// A connection of somebody's began.
-    pub(super) fn begin(&mut self, user: UserId, now: Nanos) {
+    pub(crate) fn begin(&mut self, user: UserId, now: Nanos) {
         let seat = self.seats.entry(user).or_default();
         if seat.up == 0 {
             seat.since = now;
@@ -60,7 +60,7 @@ impl Roll {
     }
 
     /// One ended. Returns whether it was the last one.
-    pub(super) fn end(&mut self, user: UserId, now: Nanos) -> bool {
+    pub(crate) fn end(&mut self, user: UserId, now: Nanos) -> bool {
         let Some(seat) = self.seats.get_mut(&user) else {
             return false;
         };

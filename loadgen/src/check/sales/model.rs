@@ -18,7 +18,7 @@ type Days = BTreeMap<u32, Sum>;
 
 /// Every sale that counts.
 #[derive(Debug, Default)]
-pub(super) struct Model {
+pub(crate) struct Model {
     /// The stores of each network.
     networks: BTreeMap<u64, Vec<u64>>,
     stores: BTreeMap<u64, BTreeMap<UserId, Days>>,
@@ -27,7 +27,7 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn apply(&mut self, record: &OwnedRecord, decided: &Decided<Command>) {
+    pub(crate) fn apply(&mut self, record: &OwnedRecord, decided: &Decided<Command>) {
         if !decided.accepted {
             return;
         }
@@ -55,7 +55,7 @@ impl Model {
     }
 
     /// Somebody has these roles from now on, and no others.
-    pub(super) fn set_roles(&mut self, user: UserId, roles: Roles) {
+    pub(crate) fn set_roles(&mut self, user: UserId, roles: Roles) {
         if roles.contains(Roles::MANAGER) {
             self.managers.insert(user);
         } else {
@@ -64,12 +64,12 @@ impl Model {
     }
 
     /// Whether somebody is known to be allowed to ask for figures.
-    pub(super) fn is_manager(&self, user: UserId) -> bool {
+    pub(crate) fn is_manager(&self, user: UserId) -> bool {
         self.managers.contains(&user)
     }
 
     /// What somebody sold who was erased is nobody's, and stays in every total.
-    pub(super) fn forget(&mut self, user: UserId) {
+    pub(crate) fn forget(&mut self, user: UserId) {
         self.managers.remove(&user);
         for sellers in self.stores.values_mut() {
             let sold = sellers.remove(&user).unwrap_or_default();
@@ -82,7 +82,7 @@ impl Model {
     }
 
     /// What must be answered; `None` for a call that asks for no figure.
-    pub(super) fn figure(&self, call: &SalesCall) -> Option<Figure> {
+    pub(crate) fn figure(&self, call: &SalesCall) -> Option<Figure> {
         Some(match *call {
             SalesCall::RecordSale { .. } => return None,
             SalesCall::SellerTotal { seller } => {

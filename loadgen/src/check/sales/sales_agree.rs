@@ -3,31 +3,54 @@
 use protocol::words::sales::Sum;
 
 use super::{Figure, Shown, model::Model};
-use crate::check::finding::{About, Finding, Violation, Witness};
-
-const ABOUT: About = About {
-    name: "sales-agree",
-    demands: "Every figure is what the sales in the log up to its position come to.",
-    confidence: "certificate: the log added up by a model of our own",
+use crate::check::{
+    finding::{About, Finding, Needs, Topic, Violation, Witness},
+    law::{Ended, FigureShown, Law},
+    laws::LawOptions,
+    world::World,
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct SalesAgree {
+pub(crate) struct SalesAgree {
     compared: u64,
     finding: Finding,
 }
 
-impl SalesAgree {
-    pub(super) const fn new() -> Self {
+impl Law for SalesAgree {
+    const ABOUT: About = About {
+        name: "sales-agree",
+        demands: "Every figure is what the sales in the log up to its position come to.",
+        confidence: "certificate: the log added up by a model of our own",
+        topic: Topic::Sales,
+        needs: Needs::Log,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             compared: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_figure(&mut self, figure: &FigureShown<'_>, world: &World) {
+        self.check(&world.sales.model, figure.seq, figure.shown);
+    }
+
+    fn conclude(mut self, ended: &Ended<'_>) -> Finding {
+        let skipped = ended.world.sales.shown.skipped();
+        self.finding.count_needed("figures compared", self.compared);
+        if 0 < skipped {
+            let why = format!("{skipped} figures could not be compared with the log");
+            self.finding.doubt(why);
+        }
+        self.finding
+    }
+}
+
+impl SalesAgree {
     /// A figure, and the model at its position.
-    pub(super) fn check(&mut self, model: &Model, seq: u64, shown: &Shown) {
+    fn check(&mut self, model: &Model, seq: u64, shown: &Shown) {
         let Some(expected) = model.figure(&shown.call) else {
             return;
         };
@@ -49,15 +72,6 @@ impl SalesAgree {
                 expected: text(&expected),
             });
         }
-    }
-
-    pub(super) fn conclude(mut self, skipped: u64) -> Finding {
-        self.finding.count_needed("figures compared", self.compared);
-        if 0 < skipped {
-            let why = format!("{skipped} figures could not be compared with the log");
-            self.finding.doubt(why);
-        }
-        self.finding
     }
 }
 

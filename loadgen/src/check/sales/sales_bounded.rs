@@ -12,16 +12,12 @@ use protocol::{UserId, words::sales::Sum};
 
 use crate::{
     check::{
-        finding::{About, Finding, OperationId, Violation, Witness},
-        subject::Subject,
+        finding::{About, Finding, Needs, OperationId, Topic, Violation, Witness},
+        law::{Completed, Ended, Invoked, Law, Visitors},
+        laws::LawOptions,
+        world::World,
     },
-    operation::{Operation, Outcome, SalesCall},
-};
-
-const ABOUT: About = About {
-    name: "sales-bounded",
-    demands: "A total lies between the sales acknowledged before it was asked for and those tried before it was answered.",
-    confidence: "definite interval: every violation told really happened",
+    operation::{Call, Observed, Operation, Outcome, SalesCall, SalesSeen},
 };
 
 /// What was sold, as far as the clients know.
@@ -33,7 +29,7 @@ struct Bounds {
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct SalesBounded {
+pub(crate) struct SalesBounded {
     stores: BTreeMap<(u64, u32), Bounds>,
     sellers: BTreeMap<UserId, Bounds>,
     /// Of questions under way: what was acknowledged when they were asked.
@@ -42,18 +38,61 @@ pub(super) struct SalesBounded {
     finding: Finding,
 }
 
-impl SalesBounded {
-    pub(super) fn new() -> Self {
+impl Law for SalesBounded {
+    const ABOUT: About = About {
+        name: "sales-bounded",
+        demands: "A total lies between the sales acknowledged before it was asked for and those tried before it was answered.",
+        confidence: "definite interval: every violation told really happened",
+        topic: Topic::Sales,
+        needs: Needs::AnswersUnvisited,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             stores: BTreeMap::new(),
             sellers: BTreeMap::new(),
             open: HashMap::with_hasher(FixedState::with_seed(0)),
             compared: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn handle_invoke(&mut self, id: OperationId, user: UserId, call: &SalesCall) {
+    fn on_invoke(&mut self, invoked: &Invoked<'_>, _: &World) {
+        if let Call::Sales(call) = invoked.call {
+            self.handle_invoke(invoked.id, invoked.user, call);
+        }
+    }
+
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        let operation = completed.operation;
+        let Call::Sales(call) = &operation.call else {
+            return;
+        };
+        self.handle_sale(completed.user, operation, call);
+        match (operation.outcome, completed.observed) {
+            (Outcome::Ok, Observed::Sales(SalesSeen::Total(total, ..))) => {
+                self.check(operation, call, *total);
+            }
+            (Outcome::Ok, Observed::Sales(SalesSeen::Best(..))) => {}
+            _not_answered => self.forget(operation),
+        }
+    }
+
+    /// Stores in which others sold something too.
+    fn on_visitors(&mut self, _: &Visitors, world: &World) {
+        self.finding
+            .excuse(|subject| world.people.has_changed(subject));
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding
+            .count_needed("totals of stores and sellers compared", self.compared);
+        self.finding
+    }
+}
+
+impl SalesBounded {
+    fn handle_invoke(&mut self, id: OperationId, user: UserId, call: &SalesCall) {
         if let SalesCall::RecordSale { store, cents, day } = *call {
             for bounds in self.bounds_of((store, day), user) {
                 bounds.tried += cents;
@@ -64,7 +103,7 @@ impl SalesBounded {
     }
 
     /// What became of a sale.
-    pub(super) fn handle_sale(&mut self, user: UserId, operation: &Operation, call: &SalesCall) {
+    fn handle_sale(&mut self, user: UserId, operation: &Operation, call: &SalesCall) {
         let SalesCall::RecordSale { store, cents, day } = *call else {
             return;
         };
@@ -79,7 +118,7 @@ impl SalesBounded {
         }
     }
 
-    pub(super) fn check(&mut self, operation: &Operation, call: &SalesCall, total: Sum) {
+    fn check(&mut self, operation: &Operation, call: &SalesCall, total: Sum) {
         let id = (operation.client, operation.counter);
         let Some(least) = self.open.remove(&id) else {
             return;
@@ -102,7 +141,7 @@ impl SalesBounded {
     }
 
     /// A question that was not answered.
-    pub(super) fn forget(&mut self, operation: &Operation) {
+    fn forget(&mut self, operation: &Operation) {
         self.open.remove(&(operation.client, operation.counter));
     }
 
@@ -133,16 +172,5 @@ impl SalesBounded {
             | SalesCall::BestSeller { .. }
             | SalesCall::BestStore { .. } => None,
         }
-    }
-
-    /// Stores in which others sold something too.
-    pub(super) fn excuse(&mut self, is_excused: impl Fn(Subject) -> bool) {
-        self.finding.excuse(is_excused);
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("totals of stores and sellers compared", self.compared);
-        self.finding
     }
 }

@@ -12,17 +12,14 @@ use protocol::{
 
 use crate::{
     check::{
-        finding::{About, Finding, OperationId, Violation, Witness},
+        finding::{About, Finding, Needs, OperationId, Topic, Violation, Witness},
+        law::{Ended, Law, Logged, Recalled},
+        laws::LawOptions,
         log_chained::of_record,
         record::Decided,
+        world::World,
     },
-    operation::{Operation, Outcome, SalesCall},
-};
-
-const ABOUT: About = About {
-    name: "sales-exact",
-    demands: "Every acknowledged sale is in the log once, with the cents, the store and the day it was recorded with.",
-    confidence: "certificate: every answered sale against its record, every id of the log compared",
+    operation::{Call, Operation, Outcome, SalesCall},
 };
 
 /// A sale in the log.
@@ -35,7 +32,7 @@ struct Line {
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct SalesExact {
+pub(crate) struct SalesExact {
     /// By who recorded it.
     lines: HashMap<OperationId, Line, FixedState>,
     ids: HashMap<SaleId, u64, FixedState>,
@@ -44,20 +41,48 @@ pub(super) struct SalesExact {
     finding: Finding,
 }
 
-impl SalesExact {
-    pub(super) fn new(bytes_max: u64) -> Self {
+impl Law for SalesExact {
+    const ABOUT: About = About {
+        name: "sales-exact",
+        demands: "Every acknowledged sale is in the log once, with the cents, the store and the day it was recorded with.",
+        confidence: "certificate: every answered sale against its record, every id of the log compared",
+        topic: Topic::Sales,
+        needs: Needs::Log,
+    };
+
+    fn new(options: &LawOptions) -> Self {
+        let bytes_max = options.share();
         let one = u64::try_from(size_of::<(OperationId, Line, SaleId, u64)>()).unwrap_or(u64::MAX);
         Self {
             lines: HashMap::with_hasher(FixedState::with_seed(0)),
             ids: HashMap::with_hasher(FixedState::with_seed(0)),
             lines_max: usize::try_from(bytes_max / one).unwrap_or(usize::MAX),
             compared: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
+    fn on_record(&mut self, logged: &Logged<'_>, _: &World) {
+        if let Some(decided) = logged.sales {
+            self.handle_record(logged.record, decided, logged.minted);
+        }
+    }
+
+    fn on_history(&mut self, recalled: &Recalled<'_>, _: &World) {
+        if let Call::Sales(call) = &recalled.operation.call {
+            self.handle_operation(recalled.operation, call);
+        }
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding.count_needed("sales compared", self.compared);
+        self.finding
+    }
+}
+
+impl SalesExact {
     /// One command of the log, and who minted its key.
-    pub(super) fn handle_record(
+    fn handle_record(
         &mut self,
         record: &OwnedRecord,
         decided: &Decided<Command>,
@@ -97,7 +122,7 @@ impl SalesExact {
     }
 
     /// One operation of the history, when the whole log is known.
-    pub(super) fn handle_operation(&mut self, operation: &Operation, call: &SalesCall) {
+    fn handle_operation(&mut self, operation: &Operation, call: &SalesCall) {
         let (SalesCall::RecordSale { store, cents, day }, Outcome::Ok) = (call, operation.outcome)
         else {
             return;
@@ -129,10 +154,5 @@ impl SalesExact {
                 expected: "the sale as it was recorded".to_owned(),
             });
         }
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding.count_needed("sales compared", self.compared);
-        self.finding
     }
 }

@@ -7,14 +7,13 @@ use hashbrown::HashMap;
 use protocol::words::sales::Sum;
 
 use crate::{
-    check::finding::{About, Finding, OperationId, Violation, Witness},
-    operation::{LawProgress, Operation, SalesCall},
-};
-
-const ABOUT: About = About {
-    name: "sales-monotone",
-    demands: "A total that is asked for after the same total was answered is not lower.",
-    confidence: "definite interval: every violation told really happened",
+    check::{
+        finding::{About, Finding, Needs, OperationId, Topic, Violation, Witness},
+        law::{Completed, Ended, Invoked, Law},
+        laws::LawOptions,
+        world::World,
+    },
+    operation::{Call, LawProgress, Observed, Operation, Outcome, SalesCall, SalesSeen},
 };
 
 /// A question: which one, about what, in which days.
@@ -29,7 +28,7 @@ struct Highest {
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct SalesMonotone {
+pub(crate) struct SalesMonotone {
     highest: HashMap<Question, Highest, FixedState>,
     /// Of questions under way: what had been answered when they were asked.
     open: HashMap<OperationId, Highest, FixedState>,
@@ -37,23 +36,66 @@ pub(super) struct SalesMonotone {
     finding: Finding,
 }
 
-impl SalesMonotone {
-    pub(super) fn new() -> Self {
+impl Law for SalesMonotone {
+    const ABOUT: About = About {
+        name: "sales-monotone",
+        demands: "A total that is asked for after the same total was answered is not lower.",
+        confidence: "definite interval: every violation told really happened",
+        topic: Topic::Sales,
+        needs: Needs::AnswersUnvisited,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             highest: HashMap::with_hasher(FixedState::with_seed(0)),
             open: HashMap::with_hasher(FixedState::with_seed(0)),
             compared: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn handle_invoke(&mut self, id: OperationId, call: &SalesCall) {
+    fn on_invoke(&mut self, invoked: &Invoked<'_>, _: &World) {
+        if let Call::Sales(call) = invoked.call {
+            self.handle_invoke(invoked.id, call);
+        }
+    }
+
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        let operation = completed.operation;
+        let Call::Sales(call) = &operation.call else {
+            return;
+        };
+        match (operation.outcome, completed.observed) {
+            (Outcome::Ok, Observed::Sales(SalesSeen::Total(total, ..))) => {
+                self.check(operation, call, *total);
+            }
+            (Outcome::Ok, Observed::Sales(SalesSeen::Best(..))) => {}
+            _not_answered => self.forget(operation),
+        }
+    }
+
+    fn progress(&self, _: &World) -> Option<LawProgress> {
+        Some(
+            self.finding
+                .progress("totals asked for again", self.compared),
+        )
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding
+            .count_needed("totals asked for again", self.compared);
+        self.finding
+    }
+}
+
+impl SalesMonotone {
+    fn handle_invoke(&mut self, id: OperationId, call: &SalesCall) {
         if let Some(highest) = self.highest.get(&question(call)) {
             self.open.insert(id, *highest);
         }
     }
 
-    pub(super) fn check(&mut self, operation: &Operation, call: &SalesCall, total: Sum) {
+    fn check(&mut self, operation: &Operation, call: &SalesCall, total: Sum) {
         let id = (operation.client, operation.counter);
         if let Some(floor) = self.open.remove(&id) {
             self.compared += 1;
@@ -79,20 +121,8 @@ impl SalesMonotone {
     }
 
     /// A question that was not answered.
-    pub(super) fn forget(&mut self, operation: &Operation) {
+    fn forget(&mut self, operation: &Operation) {
         self.open.remove(&(operation.client, operation.counter));
-    }
-
-    /// How far it is.
-    pub(super) const fn progress(&self) -> LawProgress {
-        self.finding
-            .progress("totals asked for again", self.compared)
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding
-            .count_needed("totals asked for again", self.compared);
-        self.finding
     }
 }
 

@@ -1,34 +1,61 @@
 //! S5, one snapshot: no answer mixes two positions.
 
 use crate::{
-    check::finding::{About, Finding, Violation, Witness},
-    operation::{LawProgress, Operation, SalesSeen},
-};
-
-const ABOUT: About = About {
-    name: "sales-one-snapshot",
-    demands: "A figure and all of its parts reflect one position, the one the answer states.",
-    confidence: "certificate: every position in every answer compared",
+    check::{
+        finding::{About, Finding, Needs, Topic, Violation, Witness},
+        law::{Completed, Ended, Law},
+        laws::LawOptions,
+        world::World,
+    },
+    operation::{LawProgress, Observed, Operation, Outcome, SalesSeen},
 };
 
 /// The law.
 #[derive(Debug)]
-pub(super) struct SalesOneSnapshot {
+pub(crate) struct SalesOneSnapshot {
     figures: u64,
     parts: u64,
     finding: Finding,
 }
 
-impl SalesOneSnapshot {
-    pub(super) const fn new() -> Self {
+impl Law for SalesOneSnapshot {
+    const ABOUT: About = About {
+        name: "sales-one-snapshot",
+        demands: "A figure and all of its parts reflect one position, the one the answer states.",
+        confidence: "certificate: every position in every answer compared",
+        topic: Topic::Sales,
+        needs: Needs::Answers,
+    };
+
+    fn new(_: &LawOptions) -> Self {
         Self {
             figures: 0,
             parts: 0,
-            finding: Finding::new(ABOUT),
+            finding: Finding::new(Self::ABOUT),
         }
     }
 
-    pub(super) fn check(&mut self, operation: &Operation, seen: &SalesSeen) {
+    fn on_complete(&mut self, completed: &Completed<'_>, _: &World) {
+        if let (Outcome::Ok, Observed::Sales(seen)) =
+            (completed.operation.outcome, completed.observed)
+        {
+            self.check(completed.operation, seen);
+        }
+    }
+
+    fn progress(&self, _: &World) -> Option<LawProgress> {
+        Some(self.finding.progress("figures", self.figures))
+    }
+
+    fn conclude(mut self, _: &Ended<'_>) -> Finding {
+        self.finding.count_needed("figures", self.figures);
+        self.finding.count("their parts", self.parts);
+        self.finding
+    }
+}
+
+impl SalesOneSnapshot {
+    fn check(&mut self, operation: &Operation, seen: &SalesSeen) {
         let (reflects, parts) = match seen {
             SalesSeen::Total(_, reflects, parts) => (*reflects, parts.as_slice()),
             SalesSeen::Best(best, reflects) => (*reflects, best.as_slice()),
@@ -48,16 +75,5 @@ impl SalesOneSnapshot {
                 expected: "one position".to_owned(),
             });
         }
-    }
-
-    /// How far it is.
-    pub(super) const fn progress(&self) -> LawProgress {
-        self.finding.progress("figures", self.figures)
-    }
-
-    pub(super) fn conclude(mut self) -> Finding {
-        self.finding.count_needed("figures", self.figures);
-        self.finding.count("their parts", self.parts);
-        self.finding
     }
 }
