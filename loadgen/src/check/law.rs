@@ -11,7 +11,8 @@ use protocol::{
 };
 
 use crate::operation::{
-    Call, LawProgress, LinkChange, Nanos, Observed, Operation, Outcome, Push, ShownEntry, Slot,
+    Answer, Call, LawProgress, LinkChange, Nanos, Observed, Operation, Outcome, Push, ShownEntry,
+    Slot,
 };
 
 use super::{
@@ -39,6 +40,8 @@ pub(crate) trait Law: Sized {
 
     /// A call is about to be sent.
     fn on_invoke(&mut self, _: &Invoked<'_>, _: &World) {}
+    /// A command was answered.
+    fn on_answer(&mut self, _: &Answered<'_>, _: &World) {}
     /// Its outcome is known.
     fn on_complete(&mut self, _: &Completed<'_>, _: &World) {}
     /// A question about the agenda was answered.
@@ -118,6 +121,7 @@ macro_rules! events {
 }
 events! {
     Invoked<'_> => on_invoke,
+    Answered<'_> => on_answer,
     Completed<'_> => on_complete,
     Read<'_> => on_read,
     Duplicate<'_> => on_duplicate,
@@ -153,6 +157,13 @@ pub(crate) struct Invoked<'a> {
     /// The number of the slot that it is for, if it may take or free a place of it.
     pub(crate) slot: Option<usize>,
     pub(crate) now: Nanos,
+}
+
+/// A command that was answered.
+#[derive(Debug)]
+pub(crate) struct Answered<'a> {
+    pub(crate) operation: &'a Operation,
+    pub(crate) answer: &'a Answer,
 }
 
 /// A call that is over.

@@ -5,6 +5,7 @@
 //! what they share, `online` tells them what happens while the run goes on, `conclusion` judges when it
 //! is over. Deliberately absent: clocks, sockets, the server's own code.
 
+mod answers_as_logged;
 mod catalogue;
 mod chat;
 mod conclusion;

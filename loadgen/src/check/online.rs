@@ -8,13 +8,13 @@
 use protocol::{Code, words::presence::Signal};
 
 use crate::operation::{
-    Call, ChatSeen, LawProgress, LinkChange, Nanos, News, Observed, Observer, Operation, Outcome,
-    Push, Slot,
+    Answer, Call, ChatSeen, LawProgress, LinkChange, Nanos, News, Observed, Observer, Operation,
+    Outcome, Push, Slot,
 };
 
 use super::{
     holders::Held,
-    law::{Completed, Crowded, Duplicate, Fault, Invoked, Linked, Pushed, Read, Reused},
+    law::{Answered, Completed, Crowded, Duplicate, Fault, Invoked, Linked, Pushed, Read, Reused},
     laws::Laws,
     presence,
     registry::LAWS,
@@ -156,7 +156,12 @@ impl Laws {
             }
             _shows_nothing => {}
         }
-        if matches!(operation.call, Call::Chat(_)) {
+        if let Call::Chat(call) = &operation.call {
+            let seen = match observed {
+                Observed::Chat(seen) => Some(seen),
+                _shows_no_chat => None,
+            };
+            self.keep_list(operation, call, seen);
             self.world.chat.own.handle_complete(operation);
         }
     }
@@ -194,6 +199,10 @@ impl Observer for Laws {
             now,
         });
         self.world.floor
+    }
+
+    fn handle_answer(&mut self, operation: &Operation, answer: &Answer) {
+        self.tell(&Answered { operation, answer });
     }
 
     fn handle_complete(&mut self, operation: &Operation, observed: &Observed) {

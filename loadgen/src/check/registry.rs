@@ -9,6 +9,7 @@ use reports::record::LawRecord;
 use crate::operation::LawProgress;
 
 use super::{
+    answers_as_logged::AnswersAsLogged,
     catalogue, chat,
     durable_acks::DurableAcks,
     erasure_complete::ErasureComplete,
@@ -120,6 +121,8 @@ laws! {
     sales_one_snapshot: sales::sales_one_snapshot::SalesOneSnapshot,
     sales_exact: sales::sales_exact::SalesExact,
     erasure_complete: ErasureComplete,
+    answers_as_logged: AnswersAsLogged,
+    lists_agree: chat::lists_agree::ListsAgree,
 }
 
 /// The names of all laws, in the order of their verdicts.

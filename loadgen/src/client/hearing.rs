@@ -90,13 +90,16 @@ impl Client {
         let attempts = answer.attempts.min(ATTEMPTS_MAX);
         let position = (answer.seq, answer.hash);
         Ok(match answer.tag {
-            Tag::Call(call) => match finish(call, attempts, position, answer.outcome, now) {
-                Told::Finished(finished) => Told::Finished(Finished {
-                    newest_at_return: self.newest_at_return,
-                    ..finished
-                }),
-                unread => unread,
-            },
+            Tag::Call(call) => {
+                let outcome = (answer.outcome, &mut self.body);
+                match finish(call, attempts, position, outcome, now) {
+                    Told::Finished(finished) => Told::Finished(Finished {
+                        newest_at_return: self.newest_at_return,
+                        ..finished
+                    }),
+                    unread => unread,
+                }
+            }
             Tag::Again { first, sent_at } => {
                 let outcome = outcome(&answer.outcome);
                 tell_again(*first, sent_at, position, outcome, now)
@@ -151,7 +154,7 @@ impl Client {
                 } else {
                     Outcome::Timeout
                 };
-                Unanswered::Call(call.finish_without(outcome, now))
+                Unanswered::Call(Box::new(call.finish_without(outcome, now)))
             }
             Tag::Again { .. } | Tag::Reused { .. } => Unanswered::Duplicate,
             Tag::Standing => {

@@ -8,7 +8,7 @@ use protocol::{ChainHash, Seq, outcome::Outcome as Decided};
 use super::told::{Finished, Told};
 use crate::{
     contention::Entry,
-    operation::{Nanos, Observed, Operation, Outcome},
+    operation::{Answer, Nanos, Observed, Operation, Outcome},
     wire,
 };
 
@@ -48,7 +48,7 @@ pub(super) fn finish(
     mut call: Outstanding,
     attempts: u8,
     position: (Seq, ChainHash),
-    decided: Decided<'_>,
+    (decided, scratch): (Decided<'_>, &mut Vec<u8>),
     now: Nanos,
 ) -> Told {
     call.operation.attempts = attempts;
@@ -66,9 +66,12 @@ pub(super) fn finish(
         }
         Decided::Refused(_) => Observed::Nothing,
     };
+    let is_command = !call.operation.call.is_query();
+    let answer = is_command.then(|| Answer::of(&decided, scratch));
     Told::Finished(Finished {
         operation: complete(call.operation, outcome(&decided), position, now),
         observed,
+        answer,
         run: call.run,
         entry: call.entry,
         // Only what was lost with its connection is sent again.
@@ -107,6 +110,7 @@ impl Outstanding {
             was_cut_off: false,
             operation: complete(self.operation, outcome, nowhere, now),
             observed: Observed::Nothing,
+            answer: None,
             run: self.run,
             entry: self.entry,
             newest_at_return: 0,

@@ -7,7 +7,7 @@ use protocol::words::WordError;
 
 use crate::{
     contention::Entry,
-    operation::{Call, Nanos, News, Observed, Operation, Outcome, Push},
+    operation::{Answer, Call, Nanos, News, Observed, Operation, Outcome, Push},
 };
 
 /// A call and what belongs to it.
@@ -34,6 +34,8 @@ pub struct Finished {
     pub operation: Operation,
     /// What the answer showed.
     pub observed: Observed,
+    /// What the answer says, if it is one to a command.
+    pub answer: Option<Answer>,
     /// As in [`Ask`].
     pub run: u32,
     /// As in [`Ask`].
@@ -97,7 +99,7 @@ pub enum Told {
 #[derive(Debug)]
 pub enum Unanswered {
     /// A call that counts.
-    Call(Finished),
+    Call(Box<Finished>),
     /// A command asked again on purpose, or another one under its key: its first answer has been
     /// counted.
     Duplicate,

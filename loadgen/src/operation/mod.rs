@@ -4,6 +4,7 @@
 //! Times are nanoseconds since the run's start on the generator's monotonic clock.
 //! Deliberately absent: how a call travels (see `target`), who decides what to ask (see `plan`).
 
+mod answer;
 mod calls;
 mod catalogue;
 mod chat;
@@ -18,6 +19,7 @@ use protocol::{
 };
 
 pub use self::{
+    answer::Answer,
     calls::Operand,
     catalogue::{CatalogueCall, CatalogueSeen, WORDS_LEN, item_name, word_text},
     chat::{ChatCall, ChatSeen, ShownEntry, Words, is_text_of, text_of},
@@ -458,6 +460,11 @@ pub trait Observer {
     /// An operation is about to be sent. Returns the floor to note in it: the highest position
     /// anybody has been shown so far.
     fn handle_invoke(&mut self, client: u32, counter: u32, call: &Call, now: Nanos) -> u64;
+
+    /// What the answer to a command says, which is over next.
+    fn handle_answer(&mut self, operation: &Operation, answer: &Answer) {
+        let _nobody_judges_it = (operation, answer);
+    }
 
     /// Its outcome is known. Called once an operation, in the order outcomes become known.
     fn handle_complete(&mut self, operation: &Operation, observed: &Observed);

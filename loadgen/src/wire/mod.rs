@@ -14,7 +14,7 @@ use protocol::{Key, Kind, words::sales::SaleId};
 
 pub use self::{
     command::encode_command,
-    query::encode_query,
+    query::{SCREEN_LEN, encode_query},
     shown::{decode_news, decode_push, observe},
 };
 

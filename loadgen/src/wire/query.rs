@@ -11,7 +11,7 @@ use crate::operation::{Call, CatalogueCall, ChatCall, SalesCall, word_text};
 
 /// Entries wanted of a list that is everybody's (rooms, people, items): what fits a screen. Lists
 /// of one's own are asked for as far as a page goes.
-const SCREEN_LEN: u16 = 50;
+pub const SCREEN_LEN: u16 = 50;
 
 /// Appends the body of the query that a call is. `None` if it is a command.
 #[must_use]

@@ -12,6 +12,7 @@
 //! log nobody register - ok                 a visitor comes; who they are is the record's position
 //! push <client> promoted <slot> <seq> <at>, or expired <slot>/<booking>
 //! again <client>.<counter> <outcome> <seq>
+//! said <client>.<counter> <seq>             its answer says what the log has at this position
 //! reused <client>.<counter> <outcome>      of another command under its key
 //! state <live seq> <live hash> <replayed seq> <replayed hash>
 //! begin <seq>                              where the set-up ends, if it goes on behind the agenda
@@ -150,6 +151,10 @@ pub(crate) fn parse(text: &str) -> Story {
                 }
                 let operation = operation(&story.run, &parts);
                 story.run.operations.push(operation);
+            }
+            "said" => {
+                let said = (pair(parts[0], '.'), number(parts[1]));
+                story.run.said.push(said);
             }
             "log" => log(&mut story.run, &parts),
             "push" => {

@@ -5,7 +5,7 @@
 
 use loadgen::check::{LawOptions, Laws};
 use loadgen::operation::{
-    KeyMint, LinkChange, News, Observed, Observer, Operation, Outcome, Push, Slot,
+    Answer, KeyMint, LinkChange, News, Observed, Observer, Operation, Outcome, Push, Slot,
 };
 use protocol::{
     ChainHash, Key, Kind, OwnedRecord, Refusal, Seq, UserId, outcome,
@@ -55,6 +55,8 @@ pub(crate) struct Run {
     pub(crate) drained: Vec<(u32, u64, bool)>,
     /// The wall clock when the run began.
     pub(crate) wall: Option<u64>,
+    /// Operations that were answered with the outcome at this position of the log.
+    pub(crate) said: Vec<((u32, u32), u64)>,
     pub(crate) again: Vec<Again>,
     /// Operations whose key was used for another command, and what became of that.
     pub(crate) reused: Vec<((u32, u32), Outcome)>,
@@ -82,6 +84,7 @@ impl Run {
             news: Vec::new(),
             drained: Vec::new(),
             wall: None,
+            said: Vec::new(),
             again: Vec::new(),
             reused: Vec::new(),
             records: Vec::new(),
@@ -282,6 +285,16 @@ impl Run {
         moments
     }
 
+    /// Tells the laws what an answer said, if the history has it.
+    fn say(&self, operation: &Operation, laws: &mut Laws) {
+        let id = (operation.client, operation.counter);
+        let said = self.said.iter().find(|(by, _)| *by == id);
+        let record = said.and_then(|(_, at)| self.records.iter().find(|it| it.seq.0 == *at));
+        if let Some(record) = record {
+            laws.handle_answer(operation, &Answer::of_bytes(&record.outcome));
+        }
+    }
+
     /// Tells the laws what happened while it ran, in the order of time.
     fn play(&self, laws: &mut Laws) -> Vec<Operation> {
         let moments = self.moments();
@@ -300,7 +313,10 @@ impl Run {
                     } = history[at];
                     history[at].floor = laws.handle_invoke(client, counter, &call, now);
                 }
-                1 => laws.handle_complete(&history[at], &self.operations[at].1),
+                1 => {
+                    self.say(&history[at], laws);
+                    laws.handle_complete(&history[at], &self.operations[at].1);
+                }
                 2 => {
                     let pushed = &self.pushes[at];
                     laws.handle_push(pushed.client, pushed.seq, &pushed.push, now);

@@ -6,6 +6,7 @@
 //!     sent:<conversation>:<index>                  shown by a message
 //!     entry:<conversation>:<index>:<seq>:<client>.<counter>[:wrong|:gone] ... by a page of history
 //!     of:<conversation>:<last>:<delivered>:<read> ...                     by a list of conversations
+//!     room:<room>:<members>:<1 if the asker is one> ...                   by a list of rooms
 //!     member:<user>:<delivered>:<read> ...         person:<user>:<here>:<last seen> ...
 //! push <client> entry <conversation>:<index>:<client>.<counter>[:wrong|:otherwise|:gone] <seq> <at>
 //! push <client> receipt <conversation>:<user>:<delivered>:<read> <seq> <at>
@@ -76,6 +77,13 @@ pub(crate) fn observed(run: &Run, call: &ChatCall, shown: &[&str]) -> Observed {
         ChatCall::ListConversations {} | ChatCall::ListPending {} => {
             let list = all(shown, "of").map(|of| (of[0], of[1], of[2], of[3]));
             Some(ChatSeen::Conversations(list.collect()))
+        }
+        ChatCall::ListRooms {} => {
+            let list = all(shown, "room").map(|of| {
+                let members = u32::try_from(of[1]).unwrap_or(u32::MAX);
+                (of[0], members, of[2] == 1)
+            });
+            Some(ChatSeen::Rooms(list.collect()))
         }
         ChatCall::ListMembers { .. } => {
             let list = all(shown, "member").map(|of| (UserId(of[0]), of[1], of[2]));

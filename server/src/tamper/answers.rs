@@ -11,7 +11,7 @@ use protocol::{
     Code, Kind, Outcome, Refusal, UserId,
     outcome::{encode_accepted, encode_refused},
     words::{
-        catalogue, chat,
+        agenda, catalogue, chat,
         sales::{self, Part, Sum},
     },
 };
@@ -44,8 +44,10 @@ impl Tamper {
             return Some(forged);
         }
         match kind.system() {
+            agenda::SYSTEM => self.forge_place(word),
             chat::SYSTEM => self
                 .forge_sent(user, at, word)
+                .or_else(|| self.forge_members(word))
                 .or_else(|| self.forge_page(user, word)),
             catalogue::SYSTEM => self
                 .forge_favourite(word)
@@ -77,11 +79,44 @@ impl Tamper {
         None
     }
 
+    fn forge_place(&mut self, word: Word<'_>) -> Option<Vec<u8>> {
+        let Ok(agenda::Event::Reserved(mut reserved)) =
+            agenda::Event::decode(word.0, word.1, word.2)
+        else {
+            return None;
+        };
+        if !self.is_due(PlantedBug::MisnamedSlot) {
+            return None;
+        }
+        reserved.slot.slot += 1;
+        Some(accepted(word, |out| {
+            agenda::Event::from(reserved).encode(out);
+        }))
+    }
+
+    fn forge_members(&mut self, word: Word<'_>) -> Option<Vec<u8>> {
+        let Ok(chat::Answer::Members(mut page)) = chat::Answer::decode(word.0, word.1, word.2)
+        else {
+            return None;
+        };
+        if page.members.is_empty() || !self.is_due(PlantedBug::UnlistedMember) {
+            return None;
+        }
+        page.members.pop();
+        Some(accepted(word, |out| chat::Answer::from(page).encode(out)))
+    }
+
     fn forge_page(&mut self, user: UserId, word: Word<'_>) -> Option<Vec<u8>> {
         let Ok(chat::Answer::History(mut page)) = chat::Answer::decode(word.0, word.1, word.2)
         else {
             return None;
         };
+        if self.is_due(PlantedBug::DeniedHistory) {
+            let of = page.entries.first().map_or(0, |it| it.entry.conversation);
+            let mut outcome = Vec::new();
+            encode_refused(&Refusal::with(Code::NOT_MEMBER, of, 0), &mut outcome);
+            return Some(outcome);
+        }
         let entries = &mut page.entries;
         let len = entries.len();
         let is_falling = entries.is_sorted_by(|one, next| next.entry.index < one.entry.index);

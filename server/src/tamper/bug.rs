@@ -233,6 +233,15 @@ bugs! {
     /// What somebody said goes, although they were not erased.
     WipedWords = "wiped-words", 37,
         "every 37th text on a page of history is shown without its words, as if its author had been erased";
+    /// Somebody is told of another slot than they got.
+    MisnamedSlot = "misnamed-slot", 37,
+        "every 37th place that somebody got is answered with the slot behind it";
+    /// A member is on no list.
+    UnlistedMember = "unlisted-member", 5,
+        "every 5th list of members lacks the last one";
+    /// Somebody may not read what they are in.
+    DeniedHistory = "denied-history", 17,
+        "every 17th page of history is refused as if its reader were no member";
 }
 
 impl fmt::Display for PlantedBug {

@@ -125,6 +125,9 @@ pub(super) const fn place_of(bug: PlantedBug) -> Place {
         PlantedBug::RememberedWords => (Stage::Erasure, "erasure-complete"),
         PlantedBug::LingeringPerson => (Stage::Erasure, "erasure-complete"),
         PlantedBug::WipedWords => (Stage::Erasure, "erasure-complete"),
+        PlantedBug::MisnamedSlot => (Stage::Agenda, "answers-as-logged"),
+        PlantedBug::UnlistedMember => (Stage::Talk, "lists-agree"),
+        PlantedBug::DeniedHistory => (Stage::Talk, "lists-agree"),
     };
     Place { stage, law }
 }

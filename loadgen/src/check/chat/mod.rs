@@ -16,6 +16,7 @@ pub(crate) mod due;
 pub(crate) mod entries;
 pub(crate) mod everybody_has_it;
 pub(crate) mod fifo_per_sender;
+pub(crate) mod lists_agree;
 pub(crate) mod mailbox;
 pub(crate) mod model;
 pub(crate) mod no_aborted_message;
@@ -43,6 +44,7 @@ use protocol::{OwnedRecord, UserId, words::chat::Command};
 use self::{
     due::{Dues, dues, merge},
     entries::Entries,
+    lists_agree::List,
     mailbox::{Arrival, Link, Mailbox, Pair, Range},
     model::{Marks, Model},
     own::Own,
@@ -55,7 +57,7 @@ use super::{
     law::{Applied, Arrived, ChatShown, Ended, EntryLogged, Marked, Sighted},
     laws::Laws,
     reads::Reads,
-    record::Decided,
+    record::{Decided, erased},
     world::World,
 };
 use crate::operation::{ChatCall, ChatSeen, LinkChange, Operation, Push, ShownEntry};
@@ -68,6 +70,8 @@ pub(crate) enum Kept {
     Last(OperationId, u64, u64),
     /// Somebody's watermarks in a conversation.
     Marks(u64, UserId, Told),
+    /// Who and what was on a list, or that there was none for its asker.
+    List(List),
 }
 
 /// What the laws of the chat share.
@@ -156,6 +160,23 @@ impl Laws {
                 }
             }
             ChatSeen::Rooms(_) | ChatSeen::Presences(_) => {}
+        }
+    }
+
+    /// A list of the chat, or that a question of it was refused, until the model is where it was so.
+    pub(crate) fn keep_list(
+        &mut self,
+        operation: &Operation,
+        call: &ChatCall,
+        seen: Option<&ChatSeen>,
+    ) {
+        let Some(user) = self.world.known_user(operation.client) else {
+            return;
+        };
+        if let Some(list) = List::of((operation, user), call, seen) {
+            let more = list.size();
+            let kept = &mut self.world.chat.kept;
+            kept.keep_with(operation.seq, Kept::List(list), more);
         }
     }
 
@@ -279,6 +300,9 @@ impl Laws {
     /// One record of the log, which the models of the other systems have, and who minted its key.
     pub(crate) fn apply_chat(&mut self, record: &OwnedRecord, minted: Option<OperationId>) {
         self.world.chat.model.handle_record();
+        if let Some(user) = erased(record) {
+            self.world.chat.model.forget(user);
+        }
         self.world.chat.finish_words();
         let decided = Decided::<Command>::of(record);
         if let Some(decided) = &decided

@@ -5,7 +5,7 @@
 //! order; only commands are read, never events, so that indices are counted here and compared there.
 //! Deliberately absent: who may do what. What was accepted, happened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
@@ -51,6 +51,11 @@ pub(crate) struct Model {
     marks: HashMap<(u64, UserId), Marks, FixedState>,
     /// Private conversations and groups, whose members are told how far each other is.
     small: HashSet<u64, FixedState>,
+    /// Who is in each room, group and private conversation, and which of them are rooms.
+    members: BTreeMap<u64, BTreeSet<UserId>>,
+    rooms: BTreeSet<u64>,
+    /// Who was erased.
+    gone: BTreeSet<UserId>,
     len: usize,
     len_max: usize,
     overflowed: bool,
@@ -66,6 +71,9 @@ impl Model {
             stays: HashMap::with_hasher(FixedState::with_seed(0)),
             marks: HashMap::with_hasher(FixedState::with_seed(0)),
             small: HashSet::with_hasher(FixedState::with_seed(0)),
+            members: BTreeMap::new(),
+            rooms: BTreeSet::new(),
+            gone: BTreeSet::new(),
             len: 0,
             len_max: usize::try_from(bytes_max / one).unwrap_or(usize::MAX),
             overflowed: false,
@@ -100,6 +108,7 @@ impl Model {
                 self.say(conversation, record, minted)
             }
             Command::CreateRoom(_) => {
+                self.rooms.insert(seq);
                 self.begin(actor, seq, seq, 0);
                 None
             }
@@ -191,6 +200,7 @@ impl Model {
 
     fn begin(&mut self, user: UserId, conversation: u64, begins: u64, last: u64) {
         self.marks.insert((conversation, user), (last, last));
+        self.members.entry(conversation).or_default().insert(user);
         self.stays.entry(user).or_default().push(Stay {
             conversation,
             begins,
@@ -206,6 +216,39 @@ impl Model {
             stay.ends = seq;
         }
         self.marks.remove(&(conversation, user));
+        if let Some(members) = self.members.get_mut(&conversation) {
+            members.remove(&user);
+        }
+    }
+
+    /// Somebody was erased: they are on no list any more.
+    pub(crate) fn forget(&mut self, user: UserId) {
+        self.gone.insert(user);
+        for members in self.members.values_mut() {
+            members.remove(&user);
+        }
+    }
+
+    /// Whether somebody was erased.
+    pub(crate) fn is_gone(&self, user: UserId) -> bool {
+        self.gone.contains(&user)
+    }
+
+    /// Who is in a room, a group or a private conversation; `None` if there is none such.
+    pub(crate) fn members(&self, conversation: u64) -> Option<&BTreeSet<UserId>> {
+        self.members.get(&conversation)
+    }
+
+    /// The rooms there are, the oldest first.
+    pub(crate) fn rooms(&self) -> impl Iterator<Item = u64> + '_ {
+        self.rooms.iter().copied()
+    }
+
+    /// The conversations somebody is in: the public one, and then the oldest first.
+    pub(crate) fn conversations(&self, user: UserId) -> impl Iterator<Item = u64> + '_ {
+        let others = self.members.iter();
+        let others = others.filter(move |(_, members)| members.contains(&user));
+        [PUBLIC].into_iter().chain(others.map(|(id, _)| *id))
     }
 
     /// The entries of a conversation; entry n is at n - 1.

@@ -88,7 +88,7 @@ impl Law for Retained {
             Kept::Last(by, conversation, last) => {
                 self.check_last(model, *by, (*conversation, *last));
             }
-            Kept::Marks(..) => {}
+            Kept::Marks(..) | Kept::List(_) => {}
         }
     }
 

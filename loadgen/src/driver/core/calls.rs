@@ -374,6 +374,9 @@ impl<'a, W: Observer, L: OperationLog> CallEngine<'a, W, L> {
         self.contention.end(finished.entry);
         self.recorder.complete(operation);
         self.log.append(operation, false);
+        if let Some(answer) = &finished.answer {
+            self.watch.handle_answer(operation, answer);
+        }
         self.watch.handle_complete(operation, &finished.observed);
         self.ask_again(operation, now);
         if operation.outcome == Outcome::Ok {
