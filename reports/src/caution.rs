@@ -39,6 +39,9 @@ pub enum Caution {
     DurabilityNotFull {
         durability: String,
     },
+    JudgedByAnswers {
+        level: u8,
+    },
     TimeScaled {
         factor: f64,
     },
@@ -99,6 +102,7 @@ impl fmt::Display for Caution {
             | Self::RateScaled { .. }
             | Self::SharedProcessors { .. }
             | Self::RemoteTarget { .. }
+            | Self::JudgedByAnswers { .. }
             | Self::ThroughProxy
             | Self::NoWarmup => self.fmt_of_setup(f),
             Self::Visitors { .. }
@@ -148,6 +152,11 @@ impl Caution {
                 f,
                 "The server at {target} was not started by this run: times include whatever lies \
                  between, durability is its own claim, and it was not killed to test that claim."
+            ),
+            Self::JudgedByAnswers { level } => write!(
+                f,
+                "Level {level}: the server was judged by its answers and reads alone, under what its \
+                 target file promises for it. A law that they are not enough for is `n/a`."
             ),
             Self::ThroughProxy => write!(
                 f,
@@ -302,7 +311,9 @@ fn of_setup(record: &RunRecord) -> Vec<Caution> {
     if let Some(name) = environment.planted_bug.clone() {
         cautions.push(Caution::PlantedBug { name });
     }
-    if environment.durability != DURABILITY_FULL {
+    if let Some(level) = environment.level {
+        cautions.push(Caution::JudgedByAnswers { level });
+    } else if environment.durability != DURABILITY_FULL {
         let durability = environment.durability.clone();
         cautions.push(Caution::DurabilityNotFull { durability });
     }
@@ -316,7 +327,7 @@ fn of_setup(record: &RunRecord) -> Vec<Caution> {
             factor: scenario.rate_scale,
         });
     }
-    if environment.target != TARGET_EMBEDDED {
+    if environment.target != TARGET_EMBEDDED && environment.level.is_none() {
         cautions.push(Caution::RemoteTarget {
             target: environment.target.clone(),
         });

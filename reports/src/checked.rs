@@ -125,7 +125,7 @@ impl RecheckedRecord {
                 (_, None) if before.required => self.doubts.push(format!(
                     "law `{name}` was required and cannot be judged again: {why}"
                 )),
-                (_, None | Some(Verdict::Valid | Verdict::Unknown)) => {}
+                (_, None | Some(Verdict::Valid | Verdict::Unknown | Verdict::NotApplicable)) => {}
             }
         }
         if self.verdict == Verdict::Valid && !self.doubts.is_empty() {

@@ -173,7 +173,7 @@ fn inconclusive(reason: String) -> Finding {
 /// A broken law counts whether or not the scenario required it; an unanswered one only if it did.
 fn judge_law(law: &LawRecord) -> Option<Finding> {
     match law.verdict {
-        Verdict::Valid => None,
+        Verdict::Valid | Verdict::NotApplicable => None,
         Verdict::Invalid => Some((
             Conclusion::InvariantViolated,
             format!(

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use quick_xml::{Reader, events::BytesStart, events::Event};
 use reports::{
-    record::{RunRecord, Verdict},
+    record::{Conclusion, RunRecord, Verdict},
     render::{csv_header, csv_row, junit},
+    verdict::RunEnd,
 };
 
 use crate::sample;
@@ -139,6 +140,22 @@ fn what_could_not_be_judged_is_an_error_unless_nobody_required_it() {
         ]
     );
     assert_eq!(cases_with(&found, "skipped"), ["real-time-order"]);
+}
+
+#[test]
+fn what_a_server_cannot_be_held_to_fails_nothing_even_if_it_is_required() {
+    let mut record = sample::pass();
+    let law = &mut record.laws[0];
+    (law.verdict, law.required) = (Verdict::NotApplicable, true);
+    law.reason = Some("the server has no log that can be read".to_owned());
+    record.conclude(RunEnd::Complete);
+    assert_eq!(record.verdict.conclusion, Conclusion::Pass);
+    let found = check_junit(&record);
+    assert_eq!(
+        cases_with(&found, "skipped"),
+        [record.laws[0].name.as_str()]
+    );
+    assert!(record.to_json().contains("\"verdict\": \"n/a\""));
 }
 
 #[test]

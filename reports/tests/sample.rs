@@ -215,6 +215,7 @@ fn environment() -> EnvironmentRecord {
         cpus: 2,
         memory_bytes: 8 << 30,
         kernel: "6.1.0".to_owned(),
+        level: None,
         fdatasync_ns: quantiles(500, 420_000, 0.30),
     }
 }

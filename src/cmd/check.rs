@@ -180,7 +180,7 @@ impl Judged {
         };
         match verdict {
             Verdict::Valid => EXIT_PASS,
-            Verdict::Unknown => EXIT_INCONCLUSIVE,
+            Verdict::Unknown | Verdict::NotApplicable => EXIT_INCONCLUSIVE,
             Verdict::Invalid => EXIT_INVARIANT,
         }
     }

@@ -41,6 +41,7 @@ pub(super) fn describe(fdatasync_ns: QuantileRecord) -> EnvironmentRecord {
             |_no_proc| std::env::consts::OS.to_owned(),
             |text| text.trim().to_owned(),
         ),
+        level: None,
         fdatasync_ns,
     }
 }

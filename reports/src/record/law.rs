@@ -18,7 +18,7 @@ pub struct LawRecord {
     pub required: bool,
     /// What it found.
     pub verdict: Verdict,
-    /// Why, where the verdict is `unknown`.
+    /// Why, where the verdict is `unknown` or `n/a`.
     pub reason: Option<String>,
     /// How sure: certificate, definite interval, or complete search.
     pub confidence: String,
@@ -120,6 +120,9 @@ pub struct WitnessRecord {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
+    /// The server cannot be held to it, as far as it can be asked and by what it promises.
+    #[serde(rename = "n/a")]
+    NotApplicable,
     /// Looked at, and kept.
     Valid,
     /// Not enough was looked at to tell.

@@ -116,6 +116,10 @@ pub struct EnvironmentRecord {
     pub kernel: String,
     /// `fdatasync` of a 4 KiB append on the run's disk, measured in the run, nanoseconds.
     pub fdatasync_ns: QuantileRecord,
+    /// Of somebody's own server, how much it can tell: 0 for answers and reads alone. `None` for a
+    /// server of this program, whose log was read.
+    #[serde(default)]
+    pub level: Option<u8>,
 }
 
 /// Others who used the server of a run: what they did is set aside, and judged by no law.

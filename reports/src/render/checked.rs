@@ -104,6 +104,7 @@ fn write_differences(screen: &mut Screen, record: &RecheckedRecord) {
 pub(super) const fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Valid => "VALID",
+        Verdict::NotApplicable => "N/A",
         Verdict::Unknown => "UNKNOWN",
         Verdict::Invalid => "INVALID",
     }
@@ -112,7 +113,7 @@ pub(super) const fn word(verdict: Verdict) -> &'static str {
 const fn tone(verdict: Verdict) -> Tone {
     match verdict {
         Verdict::Valid => Tone::Good,
-        Verdict::Unknown => Tone::Doubtful,
+        Verdict::Unknown | Verdict::NotApplicable => Tone::Doubtful,
         Verdict::Invalid => Tone::Bad,
     }
 }

@@ -195,6 +195,7 @@ fn law_view<'a>(law: &'a LawRecord, record: &'a RunRecord) -> LawView<'a> {
         law,
         tone: match law.verdict {
             Verdict::Valid => "good",
+            Verdict::NotApplicable => "plain",
             Verdict::Unknown => "doubtful",
             Verdict::Invalid => "bad",
         },

@@ -2,7 +2,8 @@
 //!
 //! Three suites: every law and every threshold is a test case, and the run itself is one, so that
 //! an inconclusive or interrupted run is never all green. A failure is what was found to be wrong;
-//! an error is what could not be judged; what nobody required and could not be judged is skipped.
+//! an error is what could not be judged; what nobody required and could not be judged is skipped, and so is
+//! what the server cannot be held to.
 //! Deliberately absent: the writing of XML, which a library does.
 
 use std::time::Duration;
@@ -95,7 +96,7 @@ fn law_case(law: &LawRecord) -> TestCase {
         (Verdict::Unknown, true) => {
             unsuccessful(NonSuccessKind::Error, reason, law.demands.clone())
         }
-        (Verdict::Unknown, false) => {
+        (Verdict::Unknown, false) | (Verdict::NotApplicable, _) => {
             let mut skipped = TestCaseStatus::skipped();
             skipped.set_message(reason);
             skipped

@@ -197,6 +197,7 @@ pub(super) fn write_laws(screen: &mut Screen, laws: &[LawRecord]) {
     for law in laws {
         let tone = match law.verdict {
             Verdict::Valid => Tone::Good,
+            Verdict::NotApplicable => Tone::Plain,
             Verdict::Unknown => Tone::Doubtful,
             Verdict::Invalid => Tone::Bad,
         };

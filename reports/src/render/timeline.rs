@@ -95,7 +95,7 @@ pub fn timeline(path: &str, record: &CheckedRecord) -> String {
         own_css: include_str!("../../templates/checked.css"),
         tone: match record.verdict {
             Verdict::Valid => "good",
-            Verdict::Unknown => "doubtful",
+            Verdict::Unknown | Verdict::NotApplicable => "doubtful",
             Verdict::Invalid => "bad",
         },
         word: word(record.verdict),

@@ -21,6 +21,7 @@ pub(super) const fn conclusion(conclusion: Conclusion) -> &'static str {
 pub(super) const fn mark(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Valid => "✓",
+        Verdict::NotApplicable => "-",
         Verdict::Unknown => "?",
         Verdict::Invalid => "✗",
     }
@@ -30,6 +31,7 @@ pub(super) const fn mark(verdict: Verdict) -> &'static str {
 pub(super) const fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Valid => "kept",
+        Verdict::NotApplicable => "n/a",
         Verdict::Unknown => "unknown",
         Verdict::Invalid => "broken",
     }
@@ -57,15 +59,16 @@ pub(super) fn exercised(record: &RunRecord) -> String {
         .iter()
         .filter(|law| law.verdict == Verdict::Valid)
         .count();
+    let applicable = |law: &&LawRecord| law.verdict != Verdict::NotApplicable;
+    let laws = record.laws.iter().filter(applicable).count();
     let met = record
         .thresholds
         .iter()
         .filter(|threshold| threshold.passed == Some(true))
         .count();
     format!(
-        "{} judged, {kept} of {} laws kept, {met} of {} thresholds met, {} contended",
+        "{} judged, {kept} of {laws} laws kept, {met} of {} thresholds met, {} contended",
         number::counted(answered, "answer"),
-        record.laws.len(),
         record.thresholds.len(),
         number::counted(record.contention.contended_keys, "key"),
     )
@@ -229,6 +232,11 @@ pub(super) fn setting(record: &RunRecord) -> String {
 pub(super) fn durability(record: &RunRecord) -> String {
     let environment = &record.environment;
     let sync = &environment.fdatasync_ns;
+    if environment.level.is_some() {
+        return "What an acknowledgement promises is the server's own word; where it was killed, it was \
+                asked afterwards for everything that it had acknowledged."
+            .to_owned();
+    }
     if environment.durability != crate::caution::DURABILITY_FULL {
         return format!(
             "Durability was {}: an acknowledgement did not wait for the disk, and loss of power may \

@@ -175,7 +175,7 @@ impl Trial {
         match self.bug {
             Some(bug) => self.convicted().any(|law| law == place_of(bug).law),
             None => self.laws.iter().all(|law| match law.verdict {
-                Verdict::Valid => true,
+                Verdict::Valid | Verdict::NotApplicable => true,
                 Verdict::Unknown => !law.required,
                 Verdict::Invalid => false,
             }),
