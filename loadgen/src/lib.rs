@@ -24,6 +24,7 @@ pub mod recorder;
 pub mod register;
 pub mod run;
 pub mod scenario;
+pub mod set_up;
 pub mod shown;
 pub mod target;
 mod wake;

@@ -34,6 +34,7 @@ const PURE: [Pure; 3] = [
             "operation",
             "plan",
             "recorder",
+            "set_up",
             "shown",
             "wire",
         ],

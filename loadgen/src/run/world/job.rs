@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use protocol::{Key, Seq, words::accounts};
+use protocol::{Key, Seq};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::WorldError;
@@ -89,42 +89,4 @@ async fn ask(caller: &mut Caller, job: &Job) -> Result<Seq, CallError> {
     let answered = caller.command(job.key, job.word, &job.body).await?;
     answered.accepted()?;
     Ok(answered.seq)
-}
-
-/// Any system's command, as its kind and its body.
-pub(super) trait Encoded {
-    /// Appends the body.
-    fn encoded(&self, out: &mut Vec<u8>) -> Word;
-}
-
-macro_rules! encoded {
-    ($($command:ty),*) => {
-        $(impl Encoded for $command {
-            fn encoded(&self, out: &mut Vec<u8>) -> Word {
-                self.encode(out);
-                self.kind()
-            }
-        })*
-    };
-}
-encoded!(
-    accounts::Command,
-    protocol::words::agenda::Command,
-    protocol::words::chat::Command,
-    protocol::words::catalogue::Command,
-    protocol::words::sales::Command
-);
-
-impl Job {
-    /// The job of this command.
-    pub(super) fn new(what: String, key: Key, command: &impl Encoded) -> Self {
-        let mut body = Vec::new();
-        let word = command.encoded(&mut body);
-        Self {
-            what,
-            key,
-            word,
-            body,
-        }
-    }
 }

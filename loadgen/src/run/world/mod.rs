@@ -3,7 +3,7 @@
 //! Everything is made through ordinary commands before the clock starts, by an admin and by the
 //! users themselves, under keys that are not the run's: first people and their sessions
 //! (`people`), then what is theirs (`things`), as many at once as keep the server busy (`job`).
-//! Deliberately absent: the run.
+//! Deliberately absent: what is made, and in which order (`set_up`); the run.
 
 mod job;
 mod people;
@@ -23,6 +23,7 @@ use crate::{
     id_map::IdMap,
     operation::{Nanos, SetUpKeys},
     plan::World,
+    set_up::Purpose,
     target::{CallError, Caller, Wire},
 };
 
@@ -106,8 +107,8 @@ pub(super) struct Access {
 
 impl Access {
     /// A key for set-up work: never one of the run's, never the same twice.
-    fn key(&self, purpose: u32, number: u32) -> Key {
-        self.keys.key(purpose, number)
+    fn key(&self, purpose: Purpose, number: u32) -> Key {
+        purpose.key(self.keys, number)
     }
 
     /// The same, by way of what stands in between, if anything does.
@@ -143,7 +144,11 @@ impl Access {
                 other => WorldError::Connect(other),
             })?;
         let session = caller
-            .log_in(self.key(0, 0), ADMIN_NAME, bare(&password))
+            .log_in(
+                self.key(Purpose::AdminLogIn, 0),
+                ADMIN_NAME,
+                bare(&password),
+            )
             .await
             .map_err(|source| WorldError::Admin {
                 address: self.address.clone(),
@@ -159,7 +164,9 @@ impl Access {
     /// If the session is not known any more.
     pub(super) async fn admin_again(&self, token: Token) -> Result<Caller, CallError> {
         let mut caller = Caller::connect(&self.address).await?;
-        caller.resume(self.key(1, 0), token).await?;
+        caller
+            .resume(self.key(Purpose::AdminResume, 0), token)
+            .await?;
         Ok(caller)
     }
 }
@@ -180,25 +187,9 @@ pub(super) async fn build(
     let (_idle, admin_token) = access.admin().await?;
     let devices = people::connect(access, world, silence_max).await?;
     let mut maker = Maker::new(access, world, admin_token, devices).await?;
-    let agendas = maker.open_agendas().await?;
-    // Before the stores: whoever is assigned to one must be a seller.
-    maker.give_roles().await?;
-    let (networks, stores) = maker.open_stores().await?;
-    let items = maker.register_items().await?;
-    let rooms = maker.create_rooms().await?;
-    let groups = maker.create_groups().await?;
-    let map = IdMap {
-        world: world.clone(),
-        agendas,
-        first_day: today + 1,
-        users: maker.users(),
-        rooms,
-        groups,
-        items,
-        networks,
-        stores,
-    };
-    let began_at = maker.newest();
+    let known = maker.make_all().await?;
+    let began_at = known.newest();
+    let map = known.into_map(world, today + 1);
     let (sessions, links) = maker.finish()?;
     let admin = access.admin_again(admin_token).await;
     Ok(Built {

@@ -5,8 +5,9 @@ use protocol::words::accounts::SessionOpened;
 use super::{Access, WorldError, job::at_once};
 use crate::{
     clock::Clock,
-    operation::{Nanos, SetUpKeys},
+    operation::Nanos,
     plan::World,
+    set_up::{self, Person, Purpose},
     target::{CallError, Caller},
 };
 
@@ -17,19 +18,11 @@ const LOGINS_AT_ONCE: usize = 64;
 /// thousand people may take longer: from so much on, everybody connects once more. Nanoseconds.
 pub const SILENCE_MAX: Nanos = 60_000_000_000;
 
-/// Everybody's password. The users exist for one run and own nothing.
-const PASSWORD: &str = "stampede";
-
 /// A device of a user, logged in.
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) session: SessionOpened,
     pub(super) caller: Caller,
-}
-
-/// What a user is called.
-pub(super) fn name(access: &Access, user: u32) -> String {
-    format!("r{:08x}-{user}", access.keys.run() & 0xffff_ffff)
 }
 
 /// Makes every user and logs in on each of their devices; where that took `silence_max` or longer,
@@ -61,31 +54,29 @@ pub(super) async fn connect(
 }
 
 async fn log_in(access: &Access, world: &World) -> Result<Vec<Device>, WorldError> {
-    let devices = world.devices;
-    let users = (0..world.users).collect();
-    let people = at_once(LOGINS_AT_ONCE, users, |user| {
+    let all = set_up::people(world, access.keys).collect();
+    let people = at_once(LOGINS_AT_ONCE, all, |person: Person| {
         let access = access.clone();
         async move {
-            let connected = connect_user(&access, user, devices).await;
+            let connected = connect_person(&access, &person).await;
+            let user = person.user;
             connected.map_err(|source| WorldError::User { user, source })
         }
     });
     Ok(people.await?.into_iter().flatten().collect())
 }
 
-async fn connect_user(access: &Access, user: u32, devices: u32) -> Result<Vec<Device>, CallError> {
-    let name = name(access, user);
+async fn connect_person(access: &Access, person: &Person) -> Result<Vec<Device>, CallError> {
     let mut connected = Vec::new();
-    for device in 0..devices {
+    for (device, key) in person.devices.iter().enumerate() {
         let mut caller = Caller::connect(&access.address).await?;
         if device == 0 {
             caller
-                .register(access.key(SetUpKeys::REGISTER, user), &name, PASSWORD)
+                .register(person.register, &person.name, person.password)
                 .await?
                 .accepted()?;
         }
-        let key = access.key(4, user * devices + device);
-        let session = caller.log_in(key, &name, PASSWORD).await?;
+        let session = caller.log_in(*key, &person.name, person.password).await?;
         connected.push(Device { session, caller });
     }
     Ok(connected)
@@ -96,6 +87,7 @@ async fn come_again(access: &Access, client: u32, old: Device) -> Result<Device,
     let Device { session, caller } = old;
     drop(caller);
     let mut caller = Caller::connect(&access.address).await?;
-    caller.resume(access.key(4, client), session.token).await?;
+    let key = access.key(Purpose::LogIn, client);
+    caller.resume(key, session.token).await?;
     Ok(Device { session, caller })
 }
