@@ -19,6 +19,7 @@ mod library;
 mod limits;
 mod live;
 mod mistakes;
+mod one_thread;
 mod program;
 mod prove;
 mod returning;
