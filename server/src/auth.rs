@@ -1,15 +1,13 @@
 //! Finding out who somebody is: the slow part of registering and logging in.
 //!
-//! A shown name and password go in; a command for the log comes out, with the secret taken out of
-//! it. Hashing is done by other threads (`hashing`); who waits for one is in a queue that is fair to names (`fair`)
-//! and bounded in time: whoever would wait for longer is told `busy`, and when to come again. A connection has
-//! one authentication at a time, so it waits behind itself only. Resuming a session hashes nothing and waits for
-//! nothing. Deliberately absent: rules about names and sessions (`domain::accounts`).
+//! A shown name and password go in; what is to be hashed comes out, as a job, and when its result comes back a
+//! command goes to the hub, with the secret taken out of it. Who waits for a thread that hashes is in a queue that
+//! is fair to names (`fair`) and bounded in time: whoever would wait for longer is told `busy`, and when to come
+//! again. A connection has one authentication at a time, so it waits behind itself only. Resuming a session hashes
+//! nothing (`hub`). Deliberately absent: threads (`hashing`), rules about names and sessions (`domain::accounts`).
 
 use std::{
-    cell::{Cell, RefCell},
-    io,
-    rc::Rc,
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -19,19 +17,17 @@ use protocol::{
     limits::{NAME_LEN_MAX, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN},
     words::accounts::{Command, Register, Rehash},
 };
-use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::{
-    clock::Clock,
+    complaints::Complaints,
     domain::systems::{CommandBytes, OwnedCommand, Source},
     engine::{Ask, BUSY_RETRY_MS, Busy, Origin},
     fair::{Class, FairQueue},
-    hashing::{Hashed, Hashers, Job},
     hub::{Credentials, Hub, Transport},
     log_in::CheckedLogIn,
-    net::Complaints,
-    passwords::{Check, PasswordCost, Secret},
+    passwords::{Check, HashJob, Hashed, OutOfMemory, Secret},
+    time_base::Now,
 };
 
 /// For how long an authentication may wait for a thread that hashes. At the default cost a core does some 30
@@ -50,330 +46,287 @@ const FIRST_HASH: Duration = Duration::from_millis(30);
 /// Milliseconds after which to try again where there was no memory.
 const MEMORY_RETRY_MS: u32 = 500;
 
+/// What somebody is hashed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Register,
+    /// As whom; nobody for a name that is nobody's.
+    LogIn(UserId),
+    /// Replaces a hash of yesterday's algorithm. Nobody waits for an answer.
+    Rehash(UserId),
+}
+
 /// Who somebody claims to be, and where the answer goes.
 struct Claim {
     origin: Origin,
     key: Key,
     name: String,
     password: Arc<Zeroizing<String>>,
+    purpose: Purpose,
 }
 
-impl Claim {
-    /// A claim of which name and password have a length that is worth a hash.
-    fn new(origin: Origin, key: Key, name: String, password: String) -> Result<Self, Refusal> {
-        let wide = |len| u64::try_from(len).unwrap_or(u64::MAX);
-        let password = Arc::new(Zeroizing::new(password));
-        if NAME_BYTES_MAX < name.len() {
-            let len = wide(name.chars().count());
-            return Err(Refusal::with(Code::NAME_LENGTH, len, wide(NAME_LEN_MAX)));
-        }
-        if (PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.len()) {
-            return Ok(Self {
-                origin,
-                key,
-                name,
-                password,
-            });
-        }
-        let (len, max) = (wide(password.len()), wide(PASSWORD_BYTES_MAX));
-        Err(Refusal::with(Code::PASSWORD_LENGTH, len, max))
-    }
+/// A claim whose turn to be hashed has not come.
+struct Waiting {
+    claim: Claim,
+    job: HashJob,
 }
 
-/// Lets as many hash at once as there are threads, and the others wait.
+/// A job for a thread that hashes. Its result goes to [`Authenticator::finish`].
 #[derive(Debug)]
-struct Gate {
-    threads: usize,
-    free: Cell<usize>,
-    waiting: RefCell<FairQueue<oneshot::Sender<()>>>,
-    /// How long a hash lasts, by the last few.
-    hash: Cell<Duration>,
+pub struct AuthJob {
+    /// Which one it is.
+    pub id: u64,
+    /// What to do.
+    pub job: HashJob,
 }
 
-/// That one may hash; the next one may when this is dropped.
-struct Pass<'a>(&'a Gate);
-
-/// Why one may not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Turned {
-    busy: Busy,
-    retry_after_ms: u32,
-}
-
-impl Gate {
-    fn new(threads: usize) -> Self {
-        Self {
-            threads,
-            free: Cell::new(threads),
-            waiting: RefCell::default(),
-            hash: Cell::new(FIRST_HASH),
-        }
-    }
-
-    /// How many of a class may wait: those who come last wait for [`WAIT_MAX`] when both are full.
-    fn waiting_max(&self) -> usize {
-        let hash = self.hash.get().as_micros().max(1);
-        let in_time = WAIT_MAX.as_micros() / 2 / hash;
-        let in_time = usize::try_from(in_time).unwrap_or(WAITING_MAX);
-        (in_time * self.threads).clamp(2 * self.threads, WAITING_MAX)
-    }
-
-    fn waiting(&self) -> usize {
-        let waiting = self.waiting.borrow();
-        waiting.len(Class::Known) + waiting.len(Class::Unknown)
-    }
-
-    /// Waits until somebody of this name may hash.
-    async fn enter(&self, class: Class, name: &str) -> Result<Pass<'_>, Turned> {
-        let free = self.free.get();
-        if 0 < free {
-            self.free.set(free - 1);
-            return Ok(Pass(self));
-        }
-        let (sender, let_in) = oneshot::channel();
-        let max = self.waiting_max();
-        let gone = self.waiting.borrow_mut().push(class, name, sender, max);
-        // Whoever has to go hears of it by this.
-        drop(gone);
-        match let_in.await {
-            Ok(()) => Ok(Pass(self)),
-            Err(_gone) => Err(self.turn_away()),
-        }
-    }
-
-    fn turn_away(&self) -> Turned {
-        let waiting = self.waiting();
-        let rounds = u32::try_from(waiting / self.threads).unwrap_or(u32::MAX);
-        let all = self.hash.get().saturating_mul(rounds).min(WAIT_MAX);
-        let retry_after_ms = u32::try_from(all.as_millis()).unwrap_or(u32::MAX);
-        Turned {
-            busy: Busy { waiting },
-            retry_after_ms: retry_after_ms.max(BUSY_RETRY_MS),
-        }
-    }
-
-    /// A hash lasted so long.
-    fn note(&self, hash: Duration) {
-        self.hash.set((self.hash.get() * 7 + hash) / 8);
-    }
-}
-
-impl Drop for Pass<'_> {
-    fn drop(&mut self) {
-        let gate = self.0;
-        loop {
-            let next = gate.waiting.borrow_mut().pop();
-            match next.map(|next| next.send(())) {
-                // Whoever was next is not there any more.
-                Some(Err(())) => {}
-                Some(Ok(())) => return,
-                None => return gate.free.set(gate.free.get() + 1),
-            }
-        }
-    }
-}
-
-/// Finds out who people are.
-#[derive(Debug)]
+/// Finds out who people are. See the head of this file.
 pub struct Authenticator {
-    gate: Gate,
-    hashers: Hashers,
     secret: Secret,
-    clock: Rc<Clock>,
-    out_of_memory: RefCell<Complaints>,
+    /// As many as may hash at once, and how many of those do not.
+    threads: usize,
+    free: usize,
+    waiting: FairQueue<Waiting>,
+    /// Whose turn has come, until somebody polls it.
+    ready: VecDeque<AuthJob>,
+    /// Who is being hashed for.
+    running: BTreeMap<u64, Claim>,
+    next_id: u64,
+    /// How long a hash lasts, by the last few.
+    hash: Duration,
+    out_of_memory: Complaints,
+}
+
+impl std::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authenticator")
+            .field("free", &self.free)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Authenticator {
-    /// One that hashes on so many threads: as many as there are processors, since more would only wait for each
-    /// other.
-    ///
-    /// # Errors
-    /// If the system gives no threads.
-    pub fn new(
-        secret: Secret,
-        cost: PasswordCost,
-        threads: usize,
-        clock: Rc<Clock>,
-    ) -> io::Result<Self> {
-        Ok(Self {
-            gate: Gate::new(threads),
-            hashers: Hashers::spawn(threads, cost)?,
+    /// One for so many threads that hash.
+    #[must_use]
+    pub fn new(secret: Secret, threads: usize) -> Self {
+        Self {
             secret,
-            clock,
-            out_of_memory: RefCell::default(),
-        })
+            threads,
+            free: threads,
+            waiting: FairQueue::default(),
+            ready: VecDeque::new(),
+            running: BTreeMap::new(),
+            next_id: 0,
+            hash: FIRST_HASH,
+            out_of_memory: Complaints::default(),
+        }
     }
 
     /// How many wait to be found out about.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.gate.waiting()
+        self.waiting.len(Class::Known) + self.waiting.len(Class::Unknown)
     }
 
-    /// Finds out who this is and submits what the log keeps of it, or answers why not.
-    pub async fn run<T: Transport>(
-        &self,
-        hub: &Rc<RefCell<Hub<T>>>,
+    /// Somebody shows a name and a password: queues what is to be hashed, or has the hub answer why it is not.
+    pub fn begin<T: Transport>(
+        &mut self,
+        hub: &mut Hub<T>,
         origin: Origin,
         key: Key,
         shown: Credentials,
     ) {
-        let Credentials {
-            name,
-            password,
-            is_new,
-        } = shown;
-        let claim = match Claim::new(origin, key, name, password) {
-            Ok(claim) => claim,
-            Err(refusal) => return hub.borrow_mut().refuse(origin, refusal),
+        if let Err(refusal) = check_lengths(&shown) {
+            return hub.refuse(origin, refusal);
+        }
+        let credential = hub.engine().systems().accounts.credential(&shown.name);
+        let class = match credential {
+            Some(_) => Class::Known,
+            None => Class::Unknown,
         };
-        if is_new {
-            self.register(hub, claim).await;
+        let password = Arc::new(Zeroizing::new(shown.password));
+        let shown_password = Arc::clone(&password);
+        let (purpose, job) = if shown.is_new {
+            let salt = self.secret.salt(key, &shown.name);
+            let job = HashJob::Hash {
+                password: shown_password,
+                salt,
+            };
+            (Purpose::Register, job)
         } else {
-            self.log_in(hub, claim).await;
-        }
-    }
-
-    async fn register<T: Transport>(&self, hub: &Rc<RefCell<Hub<T>>>, claim: Claim) {
-        let Claim {
+            let user = credential.map_or(UserId::NOBODY, |credential| credential.user);
+            let stored = credential.map(|credential| credential.password_hash.to_owned());
+            let job = HashJob::Check {
+                password: shown_password,
+                stored,
+            };
+            (Purpose::LogIn(user), job)
+        };
+        let claim = Claim {
             origin,
             key,
-            name,
+            name: shown.name,
             password,
-        } = claim;
-        let salt = self.secret.salt(key, &name);
-        let job = Job::Hash { password, salt };
-        let Some(Hashed::Hash(password_hash)) = self.hash(hub, origin, &name, job).await else {
-            return;
+            purpose,
         };
-        let register = OwnedCommand::new(&Command::from(Register {
-            name: name.into(),
-            password_hash: password_hash.into(),
-        }));
-        let ask = Ask {
-            origin: Some(origin),
-            actor: UserId::NOBODY,
-            key,
-            command: CommandBytes {
-                source: Source::Session,
-                ..register.bytes()
-            },
-        };
-        hub.borrow_mut().submit(self.clock.now(), origin, &ask);
+        self.queue(hub, class, Waiting { claim, job });
     }
 
-    async fn log_in<T: Transport>(&self, hub: &Rc<RefCell<Hub<T>>>, claim: Claim) {
-        let Claim {
-            origin,
-            key,
-            name,
-            password,
-        } = claim;
-        let credential = {
-            let hub = hub.borrow();
-            let credential = hub.engine().systems().accounts.credential(&name);
-            credential.map(|credential| (credential.user, credential.password_hash.to_owned()))
-        };
-        let (user, stored) = credential.unzip();
-        let shown = Arc::clone(&password);
-        let job = Job::Check {
-            password: shown,
-            stored,
-        };
-        let Some(Hashed::Check(check)) = self.hash(hub, origin, &name, job).await else {
-            return;
-        };
-        let user = user.unwrap_or(UserId::NOBODY);
-        let log_in = CheckedLogIn {
-            user,
-            key,
-            name: &name,
-            verified: check != Check::Wrong,
-        };
-        hub.borrow_mut()
-            .log_in(self.clock.now(), origin, &log_in, &self.secret);
-        if check == Check::RightAndOutdated {
-            self.rehash(hub, user, key, password).await;
-        }
+    /// The next job for a thread that hashes: no more are given out at once than there are threads.
+    pub fn poll_job(&mut self) -> Option<AuthJob> {
+        self.ready.pop_front()
     }
 
-    /// Replaces a hash of yesterday's algorithm while its password is at hand, if there is room to.
-    async fn rehash<T: Transport>(
-        &self,
-        hub: &Rc<RefCell<Hub<T>>>,
-        user: UserId,
-        key: Key,
-        password: Arc<Zeroizing<String>>,
+    /// A job was done, or could not be, and lasted so long: submits what the log keeps of it, or has the hub answer
+    /// why not.
+    pub fn finish<T: Transport>(
+        &mut self,
+        now: Now,
+        hub: &mut Hub<T>,
+        id: u64,
+        (result, lasted): (Result<Hashed, OutOfMemory>, Duration),
     ) {
-        let salt = self.secret.salt(key, "rehash");
-        let Ok(_pass) = self.gate.enter(Class::Unknown, "").await else {
+        let Some(claim) = self.running.remove(&id) else {
             return;
         };
-        let (hashed, lasted) = self.hashers.run(Job::Hash { password, salt }).await;
-        self.gate.note(lasted);
-        let Ok(Hashed::Hash(password_hash)) = hashed else {
-            return;
-        };
-        let command = OwnedCommand::new(&Command::from(Rehash {
-            user,
-            password_hash: password_hash.into(),
-        }));
-        let mut hub = hub.borrow_mut();
-        hub.engine_mut().submit_own(self.clock.now().wall, &command);
-    }
-
-    /// Has a password hashed when it is this name's turn, or answers why it cannot be.
-    async fn hash<T: Transport>(
-        &self,
-        hub: &Rc<RefCell<Hub<T>>>,
-        origin: Origin,
-        name: &str,
-        job: Job,
-    ) -> Option<Hashed> {
-        let is_known = hub
-            .borrow()
-            .engine()
-            .systems()
-            .accounts
-            .credential(name)
-            .is_some();
-        let class = if is_known {
-            Class::Known
-        } else {
-            Class::Unknown
-        };
-        let pass = match self.gate.enter(class, name).await {
-            Ok(pass) => pass,
-            Err(Turned {
-                busy,
-                retry_after_ms,
-            }) => {
-                hub.borrow_mut().refuse_busy(origin, busy, retry_after_ms);
-                return None;
+        self.hash = (self.hash * 7 + lasted) / 8;
+        self.free += 1;
+        match (result, claim.purpose) {
+            (Ok(Hashed::Hash(hash)), Purpose::Register) => register(now, hub, claim, hash),
+            (Ok(Hashed::Hash(hash)), Purpose::Rehash(user)) => rehashed(now, hub, user, hash),
+            (Ok(Hashed::Check(check)), Purpose::LogIn(user)) => {
+                self.log_in(now, hub, claim, (user, check));
             }
-        };
-        // Nobody would hear what was found out.
-        if !hub.borrow().is_connected(origin.connection) {
-            return None;
-        }
-        let (hashed, lasted) = self.hashers.run(job).await;
-        self.gate.note(lasted);
-        drop(pass);
-        match hashed {
-            Ok(hashed) => Some(hashed),
-            Err(error) => {
-                let refused = self
-                    .out_of_memory
-                    .borrow_mut()
-                    .note(Duration::from_millis(self.clock.now().mono));
-                if let Some(times) = refused {
+            (Err(error), Purpose::Register | Purpose::LogIn(_)) => {
+                let told = self.out_of_memory.note(Duration::from_millis(now.mono));
+                if let Some(times) = told {
                     tracing::warn!(%error, times, "log-ins are refused as busy");
                 }
                 let waiting = self.waiting();
-                hub.borrow_mut()
-                    .refuse_busy(origin, Busy { waiting }, MEMORY_RETRY_MS);
-                None
+                hub.refuse_busy(claim.origin, Busy { waiting }, MEMORY_RETRY_MS);
+            }
+            // An old hash stays until its owner comes again.
+            (Err(_), Purpose::Rehash(_)) => {}
+            (Ok(Hashed::Hash(_)), Purpose::LogIn(_))
+            | (Ok(Hashed::Check(_)), Purpose::Register | Purpose::Rehash(_)) => {
+                unreachable!("a result is of the job that was given out")
             }
         }
+        self.start_next(hub);
     }
+
+    fn log_in<T: Transport>(
+        &mut self,
+        now: Now,
+        hub: &mut Hub<T>,
+        claim: Claim,
+        (user, check): (UserId, Check),
+    ) {
+        let log_in = CheckedLogIn {
+            user,
+            key: claim.key,
+            name: &claim.name,
+            verified: check != Check::Wrong,
+        };
+        hub.log_in(now, claim.origin, &log_in, &self.secret);
+        if check == Check::RightAndOutdated {
+            // While the password is at hand, if there is room to.
+            let salt = self.secret.salt(claim.key, "rehash");
+            let job = HashJob::Hash {
+                password: Arc::clone(&claim.password),
+                salt,
+            };
+            let claim = Claim {
+                name: String::new(),
+                purpose: Purpose::Rehash(user),
+                ..claim
+            };
+            self.queue(hub, Class::Unknown, Waiting { claim, job });
+        }
+    }
+
+    /// Puts somebody in. Whoever has to go for it is told so.
+    fn queue<T: Transport>(&mut self, hub: &mut Hub<T>, class: Class, waiting: Waiting) {
+        let (max, name) = (self.waiting_max(), waiting.claim.name.clone());
+        if let Some(gone) = self.waiting.push(class, &name, waiting, max) {
+            self.turn_away(hub, &gone.claim);
+        }
+        self.start_next(hub);
+    }
+
+    fn start_next<T: Transport>(&mut self, hub: &Hub<T>) {
+        while 0 < self.free
+            && let Some(Waiting { claim, job }) = self.waiting.pop()
+        {
+            let is_rehash = matches!(claim.purpose, Purpose::Rehash(_));
+            // Nobody would hear what was found out.
+            if !is_rehash && !hub.is_connected(claim.origin.connection) {
+                continue;
+            }
+            self.free -= 1;
+            self.next_id += 1;
+            let id = self.next_id;
+            self.running.insert(id, claim);
+            self.ready.push_back(AuthJob { id, job });
+        }
+    }
+
+    /// How many of a class may wait: those who come last wait for [`WAIT_MAX`] when both are full.
+    fn waiting_max(&self) -> usize {
+        let hash = self.hash.as_micros().max(1);
+        let in_time = WAIT_MAX.as_micros() / 2 / hash;
+        let in_time = usize::try_from(in_time).unwrap_or(WAITING_MAX);
+        (in_time * self.threads).clamp(2 * self.threads, WAITING_MAX)
+    }
+
+    fn turn_away<T: Transport>(&self, hub: &mut Hub<T>, claim: &Claim) {
+        if matches!(claim.purpose, Purpose::Rehash(_)) {
+            return;
+        }
+        let waiting = self.waiting();
+        let rounds = u32::try_from(waiting / self.threads).unwrap_or(u32::MAX);
+        let all = self.hash.saturating_mul(rounds).min(WAIT_MAX);
+        let retry_after_ms = u32::try_from(all.as_millis()).unwrap_or(u32::MAX);
+        let retry_after_ms = retry_after_ms.max(BUSY_RETRY_MS);
+        hub.refuse_busy(claim.origin, Busy { waiting }, retry_after_ms);
+    }
+}
+
+/// Whether name and password have a length that is worth a hash.
+fn check_lengths(shown: &Credentials) -> Result<(), Refusal> {
+    let wide = |len| u64::try_from(len).unwrap_or(u64::MAX);
+    if NAME_BYTES_MAX < shown.name.len() {
+        let len = wide(shown.name.chars().count());
+        return Err(Refusal::with(Code::NAME_LENGTH, len, wide(NAME_LEN_MAX)));
+    }
+    if (PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&shown.password.len()) {
+        return Ok(());
+    }
+    let (len, max) = (wide(shown.password.len()), wide(PASSWORD_BYTES_MAX));
+    Err(Refusal::with(Code::PASSWORD_LENGTH, len, max))
+}
+
+fn register<T: Transport>(now: Now, hub: &mut Hub<T>, claim: Claim, password_hash: String) {
+    let register = OwnedCommand::new(&Command::from(Register {
+        name: claim.name.into(),
+        password_hash: password_hash.into(),
+    }));
+    let ask = Ask {
+        origin: Some(claim.origin),
+        actor: UserId::NOBODY,
+        key: claim.key,
+        command: CommandBytes {
+            source: Source::Session,
+            ..register.bytes()
+        },
+    };
+    hub.submit(now, claim.origin, &ask);
+}
+
+fn rehashed<T: Transport>(now: Now, hub: &mut Hub<T>, user: UserId, password_hash: String) {
+    let command = OwnedCommand::new(&Command::from(Rehash {
+        user,
+        password_hash: password_hash.into(),
+    }));
+    hub.engine_mut().submit_own(now.wall, &command);
 }

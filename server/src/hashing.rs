@@ -13,51 +13,29 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use zeroize::Zeroizing;
 
 use crate::{
     clock::Monotonic,
-    passwords::{self, Check, Memory, OutOfMemory, PasswordCost},
+    passwords::{HashJob, Hashed, Memory, OutOfMemory, PasswordCost},
 };
 
-/// What is to be hashed.
-pub(crate) enum Job {
-    /// A new password.
-    Hash {
-        password: Arc<Zeroizing<String>>,
-        salt: [u8; 16],
-    },
-    /// One that is shown, to be compared with what is stored, if anything is.
-    Check {
-        password: Arc<Zeroizing<String>>,
-        stored: Option<String>,
-    },
-}
-
-/// What came of it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Hashed {
-    Hash(String),
-    Check(Check),
-}
-
 /// A job that was done or could not be, and how long it took.
-pub(crate) type Done = (Result<Hashed, OutOfMemory>, Duration);
+pub type Done = (Result<Hashed, OutOfMemory>, Duration);
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(crate) struct Hashers {
-    jobs: mpsc::SyncSender<(Job, oneshot::Sender<Done>)>,
+pub struct Hashers {
+    jobs: mpsc::SyncSender<(HashJob, oneshot::Sender<Done>)>,
 }
 
-type Jobs = Arc<Mutex<mpsc::Receiver<(Job, oneshot::Sender<Done>)>>>;
+type Jobs = Arc<Mutex<mpsc::Receiver<(HashJob, oneshot::Sender<Done>)>>>;
 
 impl Hashers {
     /// So many threads, for hashes of this cost. They end when this is dropped.
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub(crate) fn spawn(threads: usize, cost: PasswordCost) -> io::Result<Self> {
+    pub fn spawn(threads: usize, cost: PasswordCost) -> io::Result<Self> {
         Self::spawn_with(threads, cost, Memory::default)
     }
 
@@ -78,7 +56,7 @@ impl Hashers {
     ///
     /// # Panics
     /// If more is asked for at once than there are threads.
-    pub(crate) async fn run(&self, job: Job) -> Done {
+    pub async fn run(&self, job: HashJob) -> Done {
         const LET_IN: &str = "no more are let in than there are threads, which do not panic";
         let (sender, done) = oneshot::channel();
         self.jobs.try_send((job, sender)).expect(LET_IN);
@@ -89,14 +67,7 @@ impl Hashers {
 fn work(jobs: &Jobs, cost: PasswordCost, mut memory: Memory) {
     while let Some((job, done)) = next(jobs) {
         let clock = Monotonic::start();
-        let result = match job {
-            Job::Hash { password, salt } => {
-                passwords::hash(&password, salt, cost, &mut memory).map(Hashed::Hash)
-            }
-            Job::Check { password, stored } => {
-                passwords::check(&password, stored.as_deref(), cost, &mut memory).map(Hashed::Check)
-            }
-        };
+        let result = job.run(cost, &mut memory);
         memory.keep(cost);
         // Whoever asked may be gone.
         let _heard = done.send((result, clock.elapsed()));
@@ -104,20 +75,23 @@ fn work(jobs: &Jobs, cost: PasswordCost, mut memory: Memory) {
 }
 
 /// The next job, unless nobody can send any more.
-fn next(jobs: &Jobs) -> Option<(Job, oneshot::Sender<Done>)> {
+fn next(jobs: &Jobs) -> Option<(HashJob, oneshot::Sender<Done>)> {
     let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
     jobs.recv().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use zeroize::Zeroizing;
+
     use super::*;
+    use crate::passwords::Check;
 
     fn password() -> Arc<Zeroizing<String>> {
         Arc::new(Zeroizing::new("correct horse".to_owned()))
     }
 
-    fn run(hashers: &Hashers, job: Job) -> Result<Hashed, OutOfMemory> {
+    fn run(hashers: &Hashers, job: HashJob) -> Result<Hashed, OutOfMemory> {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.expect("a runtime").block_on(hashers.run(job)).0
     }
@@ -126,7 +100,7 @@ mod tests {
     fn passwords_are_hashed_and_checked() {
         let hashers = Hashers::spawn(2, PasswordCost::TEST).expect("threads");
         let (password, salt) = (password(), [7; 16]);
-        let job = Job::Hash {
+        let job = HashJob::Hash {
             password: Arc::clone(&password),
             salt,
         };
@@ -134,7 +108,7 @@ mod tests {
             panic!("there is memory")
         };
         let stored = Some(hash);
-        let found = run(&hashers, Job::Check { password, stored });
+        let found = run(&hashers, HashJob::Check { password, stored });
         assert_eq!(found, Ok(Hashed::Check(Check::Right)));
     }
 
@@ -144,7 +118,7 @@ mod tests {
             Hashers::spawn_with(1, PasswordCost::TEST, Memory::exhausted).expect("a thread");
         for _ in 0..3 {
             let (password, stored) = (password(), None);
-            let found = run(&hashers, Job::Check { password, stored });
+            let found = run(&hashers, HashJob::Check { password, stored });
             assert_eq!(found, Err(OutOfMemory { kib: 8 }));
         }
     }

@@ -7,7 +7,7 @@
 //! same command as the first. Deliberately absent: where hashes and secrets are kept, the log, what a
 //! log-in is recorded as (`log_in`).
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use argon2::{
     Algorithm, Argon2, Block, Params, Version,
@@ -295,6 +295,54 @@ fn check_bcrypt(password: &str, stored: &str) -> Check {
     match bcrypt::verify(password, stored) {
         Ok(true) => Check::RightAndOutdated,
         Ok(false) | Err(_) => Check::Wrong,
+    }
+}
+
+/// What is to be hashed.
+pub enum HashJob {
+    /// A new password.
+    Hash {
+        /// The password.
+        password: Arc<Zeroizing<String>>,
+        /// What makes its hash another than that of the same password elsewhere.
+        salt: [u8; 16],
+    },
+    /// One that is shown, to be compared with what is stored, if anything is.
+    Check {
+        /// The password.
+        password: Arc<Zeroizing<String>>,
+        /// The hash.
+        stored: Option<String>,
+    },
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Hashed {
+    /// The hash.
+    Hash(String),
+    /// Whether it is right.
+    Check(Check),
+}
+
+impl HashJob {
+    /// Does it, in this memory.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn run(&self, cost: PasswordCost, memory: &mut Memory) -> Result<Hashed, OutOfMemory> {
+        match self {
+            Self::Hash { password, salt } => hash(password, *salt, cost, memory).map(Hashed::Hash),
+            Self::Check { password, stored } => {
+                check(password, stored.as_deref(), cost, memory).map(Hashed::Check)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for HashJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HashJob").finish_non_exhaustive()
     }
 }
 

@@ -34,6 +34,7 @@ use crate::{
     disk::{Disk, RealDisk},
     domain::{agenda::default_agenda, systems::OwnedCommand},
     engine::Engine,
+    hashing::Hashers,
     health::{HttpListener, Stage, Stats},
     hub::{Hub, HubParts, LineOptions},
     log::{
@@ -365,9 +366,9 @@ fn start(
         planted_bug: config.planted_bug,
     };
     let hub = Hub::new(parts, write_pool);
-    let time = Rc::new(time);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let authenticator = Authenticator::new(secret, config.password_cost, cores, Rc::clone(&time))
+    let authenticator = Authenticator::new(secret, cores);
+    let hashers = Hashers::spawn(cores, config.password_cost)
         .map_err(|error| ServeError::System(error.to_string()))?;
     let open_reader = reader_opener(config);
     let ready = Ready {
@@ -387,7 +388,8 @@ fn start(
         writer,
         delivery,
         authenticator,
-        clock: time,
+        hashers,
+        clock: Rc::new(time),
         open_reader,
         stats,
     });

@@ -1,9 +1,9 @@
 //! The whole server in one thread, on a virtual clock: a race of twenty people for twelve slots.
 //!
-//! Hub, engine and sessions are those that serve; the log and the connections are in memory. A seed goes in and
+//! Hub, engine, sessions and authentication are those that serve; the log and the connections are in memory. A seed goes in and
 //! decides when bytes arrive, how much room a connection has and how long a sync takes; every byte that the server
 //! writes comes out, with its instant. No socket, no runtime, no clock: two runs of a seed are the same bytes.
-//! Deliberately absent: hashing passwords (everybody resumes a session), the loop over sockets (`net`).
+//! Deliberately absent: the loop over sockets (`net`).
 
 use std::{
     cell::{Cell, RefCell},
@@ -11,29 +11,28 @@ use std::{
     io,
     ops::ControlFlow,
     rc::Rc,
+    time::Duration,
 };
 
 use protocol::{
-    ChainHash, Code, Key, Outcome, Seq, UserId, frame,
+    ChainHash, Code, Key, Outcome, Seq, frame,
     limits::{REPLY_BYTES_MAX, WIRE_VERSION},
     message::{Reply, Request, WelcomeFlags},
     words::{
-        accounts::{self, AuthRequest, Token},
+        accounts::AuthRequest,
         agenda,
         chat::{self, Target},
         presence::{self, Subscribe},
     },
 };
 use server::{
-    domain::{
-        agenda::default_agenda,
-        systems::{CommandBytes, OwnedCommand, Source},
-    },
-    engine::{Ask, Engine, Submitted},
-    hub::{Alone, Flow, Hub, HubParts, Transport, Work},
+    auth::{AuthJob, Authenticator},
+    domain::{agenda::default_agenda, systems::OwnedCommand},
+    engine::Engine,
+    hub::{Alone, Flow, Hub, HubParts, Job, Transport, Work},
     keyring::Keyring,
     log::{Batch, EventLog, MemoryLog, commit},
-    passwords::token_hash,
+    passwords::{HashJob, Memory, PasswordCost, Secret},
     session::SessionTimeouts,
     time_base::Now,
 };
@@ -48,7 +47,11 @@ const START: u64 = 1_800_000_000_000;
 /// Milliseconds by which all of it must be over.
 const END: u64 = 600_000;
 const TICK: u64 = 50;
-const LOGGED_IN: u64 = 1;
+const PASSWORD: &str = "correct horse";
+/// Threads that hash, each one job at a time.
+const HASHERS: usize = 2;
+const REGISTERED: u64 = 1;
+const LOGGED_IN: u64 = 2;
 const FIRST: u64 = 10;
 
 /// Draws that follow from a seed (splitmix64).
@@ -131,10 +134,13 @@ enum Event {
     Read(usize),
     /// The disk has done its work.
     Synced,
+    /// A thread has hashed a password.
+    Hashed(u64),
     Tick,
 }
 
 struct Client {
+    nth: u8,
     id: u64,
     wire: Wire,
     /// On its way to the server.
@@ -163,38 +169,17 @@ struct World {
     hub: Hub<Wire>,
     log: MemoryLog,
     syncing: Option<Batch>,
+    authenticator: Authenticator,
+    hashing: BTreeMap<u64, HashJob>,
+    memory: Memory,
     clients: Vec<Client>,
     agenda: u64,
+    /// Whether everybody logs in, at once.
+    is_storming: bool,
 }
 
-fn token(nth: u8) -> Token {
-    Token([nth + 1; 32])
-}
-
-/// People with open sessions and an agenda, all durable. Returns its id.
+/// An agenda, durable. Returns its id.
 fn prepare(engine: &mut Engine, log: &mut MemoryLog) -> u64 {
-    for nth in 0..PEOPLE {
-        let register = accounts::Command::from(accounts::Register {
-            name: format!("person{nth}").into(),
-            password_hash: "$".into(),
-        });
-        engine.submit_own(START, &OwnedCommand::new(&register));
-        let log_in = OwnedCommand::new(&accounts::Command::from(accounts::LogIn {
-            verified: true,
-            token_hash: token_hash(&token(nth)),
-        }));
-        let ask = Ask {
-            origin: None,
-            actor: UserId(engine.decided().seq.0),
-            key: Key([0xf0; 16]),
-            command: CommandBytes {
-                source: Source::Session,
-                ..log_in.bytes()
-            },
-        };
-        let submitted = engine.submit(START, &ask);
-        assert!(matches!(submitted, Ok(Submitted::Decided(_))));
-    }
     let open = agenda::Command::from(default_agenda());
     engine.submit_own(START, &OwnedCommand::new(&open));
     let batch = engine.take_batch().expect("something was submitted");
@@ -202,6 +187,36 @@ fn prepare(engine: &mut Engine, log: &mut MemoryLog) -> u64 {
     let released = engine.handle_committed(&proof, batch);
     engine.recycle(released);
     engine.decided().seq.0
+}
+
+/// What somebody sends who is new: hello, and to become `person{nth}`.
+fn introduce(nth: u8) -> Vec<u8> {
+    let mut input = Vec::new();
+    let version = WIRE_VERSION;
+    Request::Hello { version }.encode(&mut input);
+    let (name, password) = (format!("person{nth}"), PASSWORD.to_owned());
+    let request = AuthRequest::Register { name, password };
+    authenticate(REGISTERED, nth, request, &mut input);
+    input
+}
+
+fn log_in(nth: u8) -> Vec<u8> {
+    let mut input = Vec::new();
+    let (name, password) = (format!("person{nth}"), PASSWORD.to_owned());
+    let request = AuthRequest::LogIn { name, password };
+    authenticate(LOGGED_IN, nth, request, &mut input);
+    input
+}
+
+fn authenticate(correlation: u64, nth: u8, request: AuthRequest, input: &mut Vec<u8>) {
+    let mut key = Key([nth; 16]);
+    key.0[0] = u8::try_from(correlation).expect("one of two");
+    Request::Auth {
+        correlation,
+        key,
+        request,
+    }
+    .encode(input);
 }
 
 impl World {
@@ -225,8 +240,12 @@ impl World {
             hub: Hub::new(parts, Alone),
             log,
             syncing: None,
+            authenticator: Authenticator::new(Secret::new([3; 32]), HASHERS),
+            hashing: BTreeMap::new(),
+            memory: Memory::default(),
             clients: Vec::new(),
             agenda,
+            is_storming: false,
         };
         for nth in 0..PEOPLE {
             world.connect(nth);
@@ -261,20 +280,11 @@ impl World {
             is_over: Cell::new(false),
         }));
         let id = self.hub.connect(self.now(), wire.clone());
-        let mut input = Vec::new();
-        let version = WIRE_VERSION;
-        Request::Hello { version }.encode(&mut input);
-        let token = token(nth);
-        Request::Auth {
-            correlation: LOGGED_IN,
-            key: Key::default(),
-            request: AuthRequest::Resume { token },
-        }
-        .encode(&mut input);
         self.clients.push(Client {
+            nth,
             id,
             wire,
-            input,
+            input: introduce(nth),
             is_held: false,
             is_blocked: false,
             heard: 0,
@@ -299,6 +309,13 @@ impl World {
                 let proof = commit(&mut self.log, &batch).expect("memory takes it");
                 self.hub.handle_synced(&proof, batch);
             }
+            Event::Hashed(id) => {
+                let job = self.hashing.remove(&id).expect("it was begun");
+                let result = job.run(PasswordCost::TEST, &mut self.memory);
+                let done = (result, Duration::from_millis(30));
+                let now = self.now();
+                (self.authenticator).finish(now, &mut self.hub, id, done);
+            }
             Event::Tick => {
                 self.hub.handle_timeout(self.now());
                 self.schedule(TICK, Event::Tick);
@@ -307,6 +324,14 @@ impl World {
         self.end_turn();
         for nth in 0..self.clients.len() {
             self.hear(nth);
+        }
+        // Who registers late is not told what was said before: all are there before anybody talks.
+        let is_registered = |client: &Client| client.answers.contains_key(&REGISTERED);
+        if !self.is_storming && self.clients.iter().all(is_registered) {
+            self.is_storming = true;
+            for client in &mut self.clients {
+                client.input = log_in(client.nth);
+            }
         }
     }
 
@@ -328,7 +353,28 @@ impl World {
         for id in self.hub.take_resumed() {
             self.client_of(id).is_held = false;
         }
-        assert!(self.hub.poll_job().is_none(), "nobody shows a password");
+        self.start_jobs();
+    }
+
+    /// Passwords are hashed meanwhile.
+    fn start_jobs(&mut self) {
+        while let Some(job) = self.hub.poll_job() {
+            match job {
+                Job::Auth { origin, key, shown } => {
+                    (self.authenticator).begin(&mut self.hub, origin, key, shown);
+                }
+                Job::Replay { .. } => panic!("nobody asks for that"),
+            }
+        }
+        while let Some(AuthJob { id, job }) = self.authenticator.poll_job() {
+            self.hashing.insert(id, job);
+            assert!(
+                self.hashing.len() <= HASHERS,
+                "no more than there are threads"
+            );
+            let lasts = self.draws.among(20, 40);
+            self.schedule(lasts, Event::Hashed(id));
+        }
     }
 
     fn client_of(&mut self, id: u64) -> &mut Client {
@@ -421,9 +467,9 @@ fn texts() -> usize {
     usize::from(SLOTS / TALKS_EVERY)
 }
 
-/// Answers that everybody gets: to the log-in, to subscribing, and to what they ask for.
+/// Answers that everybody gets: to registering, to the log-in, to subscribing, and to what they ask for.
 fn requests() -> usize {
-    2 + usize::from(SLOTS) + texts()
+    3 + usize::from(SLOTS) + texts()
 }
 
 /// What somebody asks for who wants any slot there is, in an order of their own, and talks about it.

@@ -19,18 +19,17 @@ use protocol::{
     },
 };
 use server::{
-    auth::Authenticator,
     clock::{Clock, look, wall_ms},
     domain::{
         agenda::default_agenda,
         systems::{CommandBytes, OwnedCommand, Source},
     },
     engine::{Ask, BATCH_LEN_MAX, Engine, Submitted},
-    hub::{Flow, Hub, HubParts, Job, Work},
+    hub::{Flow, Hub, HubParts, Work},
     keyring::Keyring,
     log::{Batch, EventLog, Head, LogError, LogReader, MemoryLog, commit},
     net::{Link, write_pool::WritePool},
-    passwords::{PasswordCost, Secret, token_hash},
+    passwords::token_hash,
     session::SessionTimeouts,
     time_base::TimeBase,
     writer::{Synced, Writer},
@@ -83,8 +82,7 @@ struct Room {
     hub: Rc<RefCell<Hub<Link>>>,
     gate: SyncSender<()>,
     synced: tokio::sync::mpsc::Receiver<Synced>,
-    authenticator: Authenticator,
-    clock: Rc<Clock>,
+    clock: Clock,
     writer: Writer,
 }
 
@@ -124,7 +122,7 @@ impl Room {
             planted_bug: None,
         };
         let hub = Hub::new(parts, WritePool::default());
-        let clock = Rc::new(Clock::new(TimeBase::trusting(look())));
+        let clock = Clock::new(TimeBase::trusting(look()));
         Self {
             runtime: runtime::Builder::new_current_thread()
                 .enable_all()
@@ -133,13 +131,6 @@ impl Room {
             hub: Rc::new(RefCell::new(hub)),
             gate,
             synced,
-            authenticator: Authenticator::new(
-                Secret::new([3; 32]),
-                PasswordCost::TEST,
-                1,
-                Rc::clone(&clock),
-            )
-            .expect("a thread"),
             clock,
             writer,
         }
@@ -183,16 +174,8 @@ impl Room {
         let flow =
             (self.hub.borrow_mut()).handle_input(self.clock.now(), guest.id, &bytes, &mut work);
         assert_ne!(flow, Flow::Over);
-        loop {
-            let Some(job) = self.hub.borrow_mut().poll_job() else {
-                break;
-            };
-            let Job::Auth { origin, key, shown } = job else {
-                panic!("only those who may are run for")
-            };
-            let authenticated = self.authenticator.run(&self.hub, origin, key, shown);
-            self.runtime.block_on(authenticated);
-        }
+        let job = self.hub.borrow_mut().poll_job();
+        assert!(job.is_none(), "nobody shows a password: {job:?}");
     }
 
     fn resume(&self, guest: &Guest, correlation: u64, token: Token) {

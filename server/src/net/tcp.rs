@@ -17,9 +17,10 @@ use tokio::{
 
 use crate::{
     archive,
-    auth::Authenticator,
+    auth::{AuthJob, Authenticator},
     clock::{Clock, Monotonic},
     engine::Origin,
+    hashing::Hashers,
     health::{Serving, Stats},
     hub::{Flow, Hub, Job, READ_BYTES, READ_WORK, Work},
     log::{LogError, LogReader},
@@ -51,6 +52,8 @@ pub struct TcpParts {
     pub delivery: Arc<Notify>,
     /// Finds out who people are.
     pub authenticator: Authenticator,
+    /// The threads that hash for it, as many as it was told.
+    pub hashers: Hashers,
     /// The server's clocks.
     pub clock: Rc<Clock>,
     /// Opens readers for jobs.
@@ -73,7 +76,8 @@ pub struct TcpServer {
     pub turn: Notify,
     writer: RefCell<Writer>,
     delivery: Arc<Notify>,
-    authenticator: Authenticator,
+    authenticator: RefCell<Authenticator>,
+    hashers: Hashers,
     clock: Rc<Clock>,
     open_reader: Box<OpenReader>,
     stats: Arc<Stats>,
@@ -96,7 +100,8 @@ impl TcpServer {
             turn: Notify::new(),
             writer: RefCell::new(parts.writer),
             delivery: parts.delivery,
-            authenticator: parts.authenticator,
+            authenticator: RefCell::new(parts.authenticator),
+            hashers: parts.hashers,
             clock: parts.clock,
             open_reader: parts.open_reader,
             stats: parts.stats,
@@ -237,10 +242,32 @@ impl TcpServer {
     async fn run_job(self: Rc<Self>, job: Job) {
         match job {
             Job::Auth { origin, key, shown } => {
-                self.authenticator.run(&self.hub, origin, key, shown).await;
+                let mut authenticator = self.authenticator.borrow_mut();
+                authenticator.begin(&mut self.hub.borrow_mut(), origin, key, shown);
+                drop(authenticator);
+                self.start_hashing();
             }
             Job::Replay { origin, upto } => self.replay(origin, upto).await,
         }
+        self.turn.notify_one();
+    }
+
+    fn start_hashing(self: &Rc<Self>) {
+        while let Some(job) = self.poll_hash() {
+            task::spawn_local(Rc::clone(self).hash(job));
+        }
+    }
+
+    fn poll_hash(&self) -> Option<AuthJob> {
+        self.authenticator.borrow_mut().poll_job()
+    }
+
+    async fn hash(self: Rc<Self>, AuthJob { id, job }: AuthJob) {
+        let done = self.hashers.run(job).await;
+        let mut authenticator = self.authenticator.borrow_mut();
+        authenticator.finish(self.clock.now(), &mut self.hub.borrow_mut(), id, done);
+        drop(authenticator);
+        self.start_hashing();
         self.turn.notify_one();
     }
 
@@ -290,7 +317,7 @@ impl TcpServer {
             let now = self.clock.now();
             self.clock.warn_of_drift();
             self.hub.borrow_mut().handle_timeout(now);
-            let waiting_auths = self.authenticator.waiting();
+            let waiting_auths = self.authenticator.borrow().waiting();
             self.stats.lay_out(Serving {
                 waiting_auths,
                 drift: self.clock.drift(),
