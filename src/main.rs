@@ -155,7 +155,7 @@ const fn log_exit_code(error: &LogError) -> u8 {
         LogError::Damaged(_) | LogError::TailMissing { .. } => EXIT_INVARIANT,
         // There is no log, it is somebody else's, or somebody has it: another one must be named.
         LogError::Foreign(_) | LogError::Locked { .. } => EXIT_USAGE,
-        LogError::Sqlite { .. }
+        LogError::Database { .. }
         | LogError::Io { .. }
         | LogError::NoRoom { .. }
         | LogError::DiskFails { .. }

@@ -5,7 +5,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    io,
+    io::{self, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     pin::pin,
@@ -38,7 +38,8 @@ use crate::{
     health::{HttpListener, Stage, Stats},
     hub::{Hub, HubParts, LineOptions},
     log::{
-        Durability, EventLog, Head, LogError, LogReader, SqliteLog, SqliteOptions, SqliteReader,
+        Batch, Durability, EventLog, Head, LogError, LogReader, SqliteLog, SqliteOptions,
+        SqliteReader,
     },
     modes,
     net::{
@@ -352,7 +353,7 @@ fn start(
     let mut engine = engine;
     #[cfg(feature = "planted-bugs")]
     let log = crate::tamper::plant(config, &mut engine, log);
-    let (writer, synced) = Writer::spawn(log, Arc::clone(stats))
+    let (writer, synced) = Writer::spawn(log, Arc::clone(stats), end_process)
         .map_err(|error| ServeError::System(error.to_string()))?;
     let write_pool = WritePool::default();
     let delivery = write_pool.done();
@@ -538,4 +539,24 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], ServeError> {
         .try_fill_bytes(&mut bytes)
         .map_err(|error| ServeError::System(error.to_string()))?;
     Ok(bytes)
+}
+
+/// How the process ends when a batch cannot be made durable.
+pub(crate) const EXIT_NOT_DURABLE: i32 = 1;
+
+#[expect(
+    clippy::exit,
+    reason = "nothing may be acknowledged any more, whatever other threads are about to do"
+)]
+/// Says why and ends the process.
+pub fn end_process(error: &LogError, batch: &Batch) -> ! {
+    let first = batch.row(0).record.seq;
+    let records = batch.len();
+    // Nobody can be told if the standard error is closed.
+    let _unheard = writeln!(
+        io::stderr(),
+        "stampede: {error}\nstampede: seq {first} could not be made durable ({records} records were on their way and are not acknowledged); the server ends"
+    );
+    // No abort: what the kernel would keep of this process holds the keys of people.
+    std::process::exit(EXIT_NOT_DURABLE);
 }

@@ -1,12 +1,12 @@
 //! The thread around the log: batches in, proofs out, one at a time.
 //!
 //! It owns the only connection that writes. While it syncs a batch the engine decides the next
-//! one. A batch that cannot be made durable ends the process: what reached the disk is then
-//! unknown, and an acknowledgement or a second try could both be lies. Deliberately absent:
-//! deciding, answering.
+//! one. A batch that cannot be made durable ends the process, as the shell says how: what reached the
+//! disk is then unknown, and an acknowledgement or a second try could both be lies. Deliberately
+//! absent: deciding, answering.
 
 use std::{
-    io::{self, Write as _},
+    io,
     sync::{
         Arc,
         mpsc::{SyncSender, TrySendError, sync_channel},
@@ -29,8 +29,9 @@ pub struct Writer {
     thread: Option<JoinHandle<Result<(), LogError>>>,
 }
 
-/// How the process ends when a batch cannot be made durable.
-const EXIT_NOT_DURABLE: i32 = 1;
+/// Ends the process when a batch could not be made durable: nothing may be acknowledged any more, and
+/// nothing tried again.
+pub type EndProcess = fn(&LogError, &Batch) -> !;
 
 /// A synced batch and the proof of it.
 pub type Synced = (Committed, Batch);
@@ -44,6 +45,7 @@ impl Writer {
     pub fn spawn(
         log: Box<dyn EventLog>,
         stats: Arc<Stats>,
+        end_process: EndProcess,
     ) -> io::Result<(Self, mpsc::Receiver<Synced>)> {
         let (batches, inbox) = sync_channel::<Batch>(1);
         let (synced, outbox) = mpsc::channel(1);
@@ -55,7 +57,7 @@ impl Writer {
                     stats.begin_commit();
                     let proof = match commit(&mut *log, &batch) {
                         Ok(proof) => proof,
-                        Err(error) => end_the_process(&error, &batch),
+                        Err(error) => end_process(&error, &batch),
                     };
                     stats.end_commit(batch.len(), log.checkpoints());
                     if synced.blocking_send((proof, batch)).is_err() {
@@ -103,22 +105,6 @@ impl Writer {
     }
 }
 
-#[expect(
-    clippy::exit,
-    reason = "nothing may be acknowledged any more, whatever other threads are about to do"
-)]
-fn end_the_process(error: &LogError, batch: &Batch) -> ! {
-    let first = batch.row(0).record.seq;
-    let records = batch.len();
-    // Nobody can be told if the standard error is closed.
-    let _unheard = writeln!(
-        io::stderr(),
-        "stampede: {error}\nstampede: seq {first} could not be made durable ({records} records were on their way and are not acknowledged); the server ends"
-    );
-    // No abort: what the kernel would keep of this process holds the keys of people.
-    std::process::exit(EXIT_NOT_DURABLE);
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
@@ -126,7 +112,10 @@ mod tests {
     use protocol::{ChainHash, Key, Kind, Record, Seq, UserId};
 
     use super::*;
-    use crate::log::{Head, LogReader};
+    use crate::{
+        log::{Head, LogReader},
+        serve::{EXIT_NOT_DURABLE, end_process},
+    };
 
     /// Set in the process that is to end.
     const VICTIM: &str = "WRITER_TEST_VICTIM";
@@ -175,7 +164,7 @@ mod tests {
     /// Runs only in a process of its own, which the test below starts: it does not come back.
     fn be_the_victim() {
         let (writer, mut synced) =
-            Writer::spawn(Box::new(FailingLog), Arc::default()).expect("a thread");
+            Writer::spawn(Box::new(FailingLog), Arc::default(), end_process).expect("a thread");
         writer.sync(batch_of_one());
         let proof = synced.blocking_recv();
         println!("ACKNOWLEDGED {}", proof.is_some());

@@ -30,6 +30,7 @@ use server::{
     log::{Batch, EventLog, Head, LogError, LogReader, MemoryLog, commit},
     net::{Link, write_pool::WritePool},
     passwords::token_hash,
+    serve::end_process,
     session::SessionTimeouts,
     time_base::TimeBase,
     writer::{Synced, Writer},
@@ -111,7 +112,7 @@ impl Room {
         let reader = log.reader().expect("memory can be read");
         let log = HeldLog { log, gate: held };
         let (writer, synced) =
-            Writer::spawn(Box::new(log), std::sync::Arc::default()).expect("a thread");
+            Writer::spawn(Box::new(log), std::sync::Arc::default(), end_process).expect("a thread");
         let parts = HubParts {
             engine,
             reader,

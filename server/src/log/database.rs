@@ -15,7 +15,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi, types::FromSql};
 
-use super::{Durability, LogError};
+use super::{DatabaseRefusal, Durability, LogError};
 use crate::disk::{Access, Disk, RealDisk};
 
 /// The name of the file in the data directory.
@@ -58,6 +58,16 @@ pub(crate) const UNFINISHED_FILE: &str = "unfinished";
 
 const FOR_WRITING: OpenFlags =
     OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+/// What SQLite says when a write fails for whatever reason but a full disk.
+const WRITE_FAILED: [i32; 6] = [
+    ffi::SQLITE_IOERR_WRITE,
+    ffi::SQLITE_IOERR_SHMSIZE,
+    ffi::SQLITE_IOERR_TRUNCATE,
+    ffi::SQLITE_IOERR_FSYNC,
+    ffi::SQLITE_IOERR_DIR_FSYNC,
+    ffi::SQLITE_IOERR_READ,
+];
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -323,13 +333,30 @@ fn set_mmap(connection: &Connection, bytes: i64) -> Result<(), LogError> {
     set(connection, "mmap_size", bytes, &bytes)
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands where an error becomes another one"
+)]
 pub(super) fn sqlite_error(doing: String, source: rusqlite::Error) -> LogError {
     if source.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) {
         return LogError::Damaged(format!(
             "{doing}: a page of the file was altered ({source}); restore a backup of the data directory"
         ));
     }
-    LogError::Sqlite { doing, source }
+    LogError::Database {
+        doing,
+        why: why(&source),
+        said: source.to_string(),
+    }
+}
+
+fn why(source: &rusqlite::Error) -> DatabaseRefusal {
+    match source.sqlite_error() {
+        Some(error) if error.extended_code == ffi::SQLITE_FULL => DatabaseRefusal::Full,
+        Some(error) if WRITE_FAILED.contains(&error.extended_code) => DatabaseRefusal::WriteFailed,
+        Some(error) if error.code == ErrorCode::ReadOnly => DatabaseRefusal::ReadOnly,
+        Some(_) | None => DatabaseRefusal::Other,
+    }
 }
 
 fn failed(doing: &str, path: &Path, source: rusqlite::Error) -> LogError {
@@ -359,5 +386,26 @@ fn io_error(doing: &str, path: &Path, source: io::Error) -> LogError {
     LogError::Io {
         doing: format!("{doing} {}", path.display()),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sqlite_says_is_told_without_its_name() {
+        let of = |code| why(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        assert!(
+            WRITE_FAILED
+                .iter()
+                .all(|code| of(*code) == DatabaseRefusal::WriteFailed)
+        );
+        assert_eq!(of(ffi::SQLITE_FULL), DatabaseRefusal::Full);
+        assert_eq!(
+            of(ffi::SQLITE_READONLY_DIRECTORY),
+            DatabaseRefusal::ReadOnly
+        );
+        assert_eq!(of(ffi::SQLITE_BUSY), DatabaseRefusal::Other);
     }
 }

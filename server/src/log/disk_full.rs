@@ -1,29 +1,16 @@
 //! What keeps a log from being written although nothing is wrong with it: no room, no right, a disk that
 //! fails.
 //!
-//! An error of SQLite or of the system goes in; one that says what a person can do comes out, if it
+//! An error of the database or of the system goes in; one that says what a person can do comes out, if it
 //! is of these. Deliberately absent: trying again.
 
 use std::io::{self, ErrorKind};
 
-use rusqlite::ffi;
-
 use super::{
-    LogError,
+    DatabaseRefusal, LogError,
     database::{FILE_NAME, PAGE_BYTES, WAL_FILE_NAME},
 };
 use crate::disk::Disk;
-
-/// What SQLite says when a write fails for whatever reason but a full disk: a file that may not grow, a
-/// quota, or a disk that fails. Which, it keeps to itself.
-const WRITE_FAILED: [i32; 6] = [
-    ffi::SQLITE_IOERR_WRITE,
-    ffi::SQLITE_IOERR_SHMSIZE,
-    ffi::SQLITE_IOERR_TRUNCATE,
-    ffi::SQLITE_IOERR_FSYNC,
-    ffi::SQLITE_IOERR_DIR_FSYNC,
-    ffi::SQLITE_IOERR_READ,
-];
 
 /// Why a write failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,13 +41,13 @@ pub(super) fn explain(error: LogError, disk: &dyn Disk) -> LogError {
 
 fn cause(error: &LogError, disk: &dyn Disk) -> Option<Cause> {
     match error {
-        LogError::Sqlite { source, .. } => match source.sqlite_error()?.extended_code {
-            ffi::SQLITE_FULL => Some(Cause::NoRoom),
-            code if WRITE_FAILED.contains(&code) => match probe(disk) {
+        LogError::Database { why, .. } => match why {
+            DatabaseRefusal::Full => Some(Cause::NoRoom),
+            DatabaseRefusal::WriteFailed => match probe(disk) {
                 Err(error) if is_no_room(&error) => Some(Cause::NoRoom),
                 Ok(()) | Err(_) => Some(Cause::DiskFails),
             },
-            _other => None,
+            DatabaseRefusal::ReadOnly | DatabaseRefusal::Other => None,
         },
         LogError::Io { source, .. } if is_no_room(source) => Some(Cause::NoRoom),
         LogError::Io { source, .. } => is_failing(source).then_some(Cause::DiskFails),
@@ -97,9 +84,7 @@ fn probe(disk: &dyn Disk) -> io::Result<()> {
 
 fn is_not_allowed(error: &LogError) -> bool {
     match error {
-        LogError::Sqlite { source, .. } => source
-            .sqlite_error()
-            .is_some_and(|error| error.code == rusqlite::ErrorCode::ReadOnly),
+        LogError::Database { why, .. } => *why == DatabaseRefusal::ReadOnly,
         LogError::Io { source, .. } => matches!(
             source.kind(),
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
@@ -129,10 +114,11 @@ mod tests {
         explain(error, &MemoryDisk::new()).to_string()
     }
 
-    fn sqlite(code: i32) -> LogError {
-        LogError::Sqlite {
+    fn refused(why: DatabaseRefusal) -> LogError {
+        LogError::Database {
             doing: "append up to seq 9".to_owned(),
-            source: rusqlite::Error::SqliteFailure(ffi::Error::new(code), None),
+            said: "no".to_owned(),
+            why,
         }
     }
 
@@ -145,8 +131,8 @@ mod tests {
 
     #[test]
     fn a_disk_that_fails_is_not_called_full() {
-        let failing = WRITE_FAILED.map(sqlite).into_iter();
-        for error in failing.chain([system(rustix::io::Errno::IO)]) {
+        let refused = refused(DatabaseRefusal::WriteFailed);
+        for error in [refused, system(rustix::io::Errno::IO)] {
             let told = told(error);
             assert!(told.contains("fails (it is not full"), "{told}");
             assert!(!told.contains("takes no more"), "{told}");
@@ -159,7 +145,7 @@ mod tests {
         let system = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG]
             .map(system)
             .into_iter();
-        for error in system.chain([sqlite(ffi::SQLITE_FULL)]) {
+        for error in system.chain([refused(DatabaseRefusal::Full)]) {
             let told = told(error);
             assert!(told.contains("takes no more"), "{told}");
         }

@@ -194,16 +194,31 @@ impl LogError {
     }
 }
 
-/// A log that cannot be opened, read or written.
+/// Why a database said no, as far as it tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseRefusal {
+    /// The disk is full.
+    Full,
+    /// A write failed: a file that may not grow, a quota, or a disk that fails. Which, it keeps to itself.
+    WriteFailed,
+    /// It may not write.
+    ReadOnly,
+    /// Another reason.
+    Other,
+}
+
+/// A log that cannot be opened, read or written. No variant names what the log is made of.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// SQLite said no.
-    #[error("{doing}: {source}")]
-    Sqlite {
+    /// The database said no.
+    #[error("{doing}: {said}")]
+    Database {
         /// What was being done, with the path where one is known.
         doing: String,
-        /// What SQLite said.
-        source: rusqlite::Error,
+        /// What it said.
+        said: String,
+        /// What is known of why.
+        why: DatabaseRefusal,
     },
     /// The operating system said no.
     #[error("{doing}: {source}")]
