@@ -3,9 +3,9 @@
 //! A log goes in; an engine that stands where the log ends comes out, or the reason why not. Nothing is
 //! changed before all of it was read and is known to belong together; then keys go that are nobody's
 //! any more. It begins at the newest snapshot that is sound, if there is one, and applies the records behind it;
-//! what is wrong with others is told as a warning. Two threads share the records, since they are
-//! what a crash makes everybody wait for: one reads them and checks every position and every hash,
-//! the other applies what was found sound. Deliberately absent: rules, opening the log, and the
+//! what is wrong with others is told as a warning. A server has two threads share the records, since
+//! they are what a crash makes everybody wait for: one reads them and checks every position and every
+//! hash, the other applies what was found sound. One thread alone does the same ([`Workers`]). Deliberately absent: rules, opening the log, and the
 //! chain below the snapshot, of which only the end is checked (`inspect::verify` checks all of it).
 
 use std::{
@@ -14,7 +14,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::sync_channel,
     },
     thread,
 };
@@ -42,6 +42,16 @@ const STRETCHES_MAX: usize = 4;
 /// Records below a snapshot that are checked all the same: what a crash or a copy damages is mostly
 /// the end of a log.
 const CHECKED_BELOW: u64 = 1_000;
+
+/// Who rebuilds a state: the same comes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// Whoever asks, in one thread: nothing but the reader decides what happens when.
+    Caller,
+    /// Threads besides, since a crash makes everybody wait for it: one for each part of a snapshot, and
+    /// one that reads and checks the log while what it found is applied.
+    Threads,
+}
 
 /// A server's state as it starts.
 pub struct Recovered {
@@ -81,6 +91,20 @@ pub fn recover(
     snapshots: &Snapshots,
     progress: &Progress,
 ) -> Result<Recovered, LogError> {
+    recover_by(Workers::Threads, log, seed, snapshots, progress)
+}
+
+/// As [`recover`], by these workers.
+///
+/// # Errors
+/// As that.
+pub fn recover_by(
+    workers: Workers,
+    log: &mut dyn EventLog,
+    seed: [u8; 32],
+    snapshots: &Snapshots,
+    progress: &Progress,
+) -> Result<Recovered, LogError> {
     let start = Start {
         reader: log.reader()?,
         head: log.head(),
@@ -88,6 +112,7 @@ pub fn recover(
         seed,
         snapshots,
         progress,
+        workers,
     };
     read(start)?.settle(log)
 }
@@ -106,6 +131,8 @@ pub(crate) struct Start<'a> {
     pub(crate) snapshots: &'a Snapshots,
     /// Is told how far it is.
     pub(crate) progress: &'a Progress,
+    /// Who does it.
+    pub(crate) workers: Workers,
 }
 
 /// A state that was rebuilt, and keys of nobody that are still there. Nothing was changed yet.
@@ -131,6 +158,7 @@ pub(crate) fn read(start: Start<'_>) -> Result<Read, LogError> {
         seed: start.seed,
         snapshots: start.snapshots,
         progress: start.progress,
+        workers: start.workers,
         is_given_up: &AtomicBool::new(false),
     })?;
     // A key that is missing is another matter: nobody can log in as that person ever again, and what
@@ -187,6 +215,8 @@ pub(crate) struct Rebuild<'a> {
     pub(crate) snapshots: &'a Snapshots,
     /// Is told how far it is.
     pub(crate) progress: &'a Progress,
+    /// Who does it.
+    pub(crate) workers: Workers,
     /// Becomes true when nobody wants it any more; what comes out then is of no use.
     pub(crate) is_given_up: &'a AtomicBool,
 }
@@ -213,7 +243,12 @@ pub(crate) fn rebuild(rebuild: Rebuild<'_>) -> Result<Rebuilt, LogError> {
         fresh_engine(keyring, rebuild.snapshots.disk())
     };
     let mut warnings = Vec::new();
-    let mut engine = match newest(reader, rebuild.snapshots, &fresh, &mut warnings)? {
+    let mut engine = match newest(
+        reader,
+        (rebuild.snapshots, rebuild.workers),
+        &fresh,
+        &mut warnings,
+    )? {
         Some(engine) => engine,
         None => fresh()?,
     };
@@ -223,6 +258,7 @@ pub(crate) fn rebuild(rebuild: Rebuild<'_>) -> Result<Rebuilt, LogError> {
     let replaying = Replaying {
         upto: head.seq,
         progress: rebuild.progress,
+        workers: rebuild.workers,
         is_given_up: rebuild.is_given_up,
     };
     let reached = replaying.run(&mut engine, reader)?;
@@ -257,7 +293,7 @@ fn fresh_engine(keyring: Keyring, disk: Option<&Arc<dyn Disk>>) -> Result<Engine
 /// The state of the newest snapshot that is sound and of this log.
 fn newest(
     reader: &mut dyn LogReader,
-    snapshots: &Snapshots,
+    (snapshots, workers): (&Snapshots, Workers),
     fresh: &dyn Fn() -> Result<Engine, LogError>,
     warnings: &mut Vec<String>,
 ) -> Result<Option<Engine>, LogError> {
@@ -266,7 +302,7 @@ fn newest(
         Vec::new()
     });
     for Listed { path, seq } in listed {
-        let unsound = match snapshots.load(seq, fresh()?) {
+        let unsound = match snapshots.load(seq, fresh()?, workers) {
             Ok(Loaded { engine, header }) => {
                 let seq = header.head.seq;
                 if hash_at(reader, seq)? == Some(header.head.hash) {
@@ -297,6 +333,7 @@ fn hash_at(reader: &mut dyn LogReader, seq: Seq) -> Result<Option<ChainHash>, Lo
 struct Replaying<'a> {
     upto: Seq,
     progress: &'a Progress,
+    workers: Workers,
     is_given_up: &'a AtomicBool,
 }
 
@@ -317,6 +354,9 @@ impl Replaying<'_> {
             upto: self.upto,
             is_given_up: self.is_given_up,
         };
+        if self.workers == Workers::Caller {
+            return reading.read_checked(&mut |stretch| apply(engine, stretch, self.progress));
+        }
         thread::scope(|scope| {
             let (stretches, inbox) = sync_channel(STRETCHES_MAX);
             let thread = thread::Builder::new()
@@ -324,10 +364,14 @@ impl Replaying<'_> {
                 .spawn_scoped(scope, move || {
                     // Moved in, so that the inbox hears when there is no more.
                     let stretches = stretches;
-                    reading.read_checked(&stretches)
+                    // Nobody listens: what was applied last could not be, and is told of there.
+                    let mut hand_over = |stretch| Ok(stretches.send(stretch).is_ok());
+                    reading.read_checked(&mut hand_over)
                 })
                 .map_err(no_thread)?;
-            let applied = apply(engine, &inbox, self.progress);
+            let mut inbox = inbox.into_iter();
+            let applied = inbox
+                .try_for_each(|stretch: Batch| apply(engine, stretch, self.progress).map(drop));
             // A reader that has more to say than is listened to stops by itself.
             drop(inbox);
             let read = thread
@@ -350,22 +394,27 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads every record, checks it, and hands it over. Returns how far it got.
-    fn read_checked(&mut self, stretches: &SyncSender<Batch>) -> Result<Head, LogError> {
+    /// Reads every record, checks it, and hands it over, for as long as more is wanted. Returns how far
+    /// it got.
+    fn read_checked(
+        &mut self,
+        hand_over: &mut dyn FnMut(Batch) -> Result<bool, LogError>,
+    ) -> Result<Head, LogError> {
         if self.upto <= self.from.seq {
             return Ok(self.from);
         }
         let (behind, upto, is_given_up) = (self.behind, self.upto, self.is_given_up);
-        let mut stretch = Batch::default();
+        let (mut stretch, mut failure) = (Batch::default(), None);
         let head = log::replay(self.reader, self.from, &mut |row| {
             let seq = row.record.seq;
             if behind < seq {
                 stretch.push(&row.record, row.hash);
             }
             if stretch.len() == CHUNK_ROWS {
-                let sent = stretches.send(std::mem::take(&mut stretch));
-                if sent.is_err() || is_given_up.load(Ordering::Relaxed) {
-                    // Nobody listens: what was applied last could not be, and is told of there.
+                let wanted = hand_over(std::mem::take(&mut stretch));
+                let is_wanted = matches!(wanted, Ok(true));
+                failure = wanted.err();
+                if !is_wanted || is_given_up.load(Ordering::Relaxed) {
                     return ControlFlow::Break(());
                 }
             }
@@ -375,30 +424,32 @@ impl Reading<'_> {
                 ControlFlow::Break(())
             }
         })?;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
         if !stretch.is_empty() {
-            let _unheard_is_told_elsewhere = stretches.send(stretch);
+            hand_over(stretch)?;
         }
         Ok(head)
     }
 }
 
-fn apply(
-    engine: &mut Engine,
-    stretches: &Receiver<Batch>,
-    progress: &Progress,
-) -> Result<(), LogError> {
-    for stretch in stretches {
-        for (index, row) in stretch.iter().enumerate() {
-            if index % PREFETCHED == 0 {
-                prefetch(engine, &stretch, index);
-            }
-            engine
-                .restore(&row)
-                .map_err(|error| LogError::unread(row.record.seq, &error))?;
+/// Applies records that are sound. More are wanted then.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "whoever read them goes on with another stretch"
+)]
+fn apply(engine: &mut Engine, stretch: Batch, progress: &Progress) -> Result<bool, LogError> {
+    for (index, row) in stretch.iter().enumerate() {
+        if index % PREFETCHED == 0 {
+            prefetch(engine, &stretch, index);
         }
-        progress.advance(stretch.len());
+        engine
+            .restore(&row)
+            .map_err(|error| LogError::unread(row.record.seq, &error))?;
     }
-    Ok(())
+    progress.advance(stretch.len());
+    Ok(true)
 }
 
 fn prefetch(engine: &Engine, stretch: &Batch, first: usize) {

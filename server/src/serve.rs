@@ -48,7 +48,7 @@ use crate::{
         write_pool::WritePool,
     },
     passwords::Secret,
-    recover::{self, Recovered, Start},
+    recover::{self, Recovered, Start, Workers},
     reerase, secret,
     snapshot::{SnapshotError, SnapshotRequest, SnapshotThread, Snapshots, make},
     time_base::TooFarAhead,
@@ -239,6 +239,7 @@ impl Begun {
             seed: random()?,
             snapshots: &snapshots,
             progress: &stats.progress,
+            workers: Workers::Threads,
         })?;
         examined.check_keys()?;
         if !is_end_accepted {

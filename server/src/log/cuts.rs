@@ -28,7 +28,7 @@ use crate::{
     engine::{Ask, Engine},
     health::Progress,
     keyring::Keyring,
-    recover::recover,
+    recover::{Workers, recover_by},
     reerase::commit_decided,
     snapshot::Snapshots,
 };
@@ -260,7 +260,8 @@ fn images(disk: &MemoryDisk, drawn: u64) -> Vec<MemoryDisk> {
 /// Starts on an image.
 fn start(disk: &MemoryDisk) -> Result<(Engine, LineLog), LogError> {
     let mut log = LineLog::open(Arc::new(disk.clone()))?;
-    let recovered = recover(&mut log, [2; 32], &Snapshots::none(), &Progress::default())?;
+    let (none, progress) = (Snapshots::none(), Progress::default());
+    let recovered = recover_by(Workers::Caller, &mut log, [2; 32], &none, &progress)?;
     assert_eq!(recovered.lost, []);
     Ok((recovered.engine, log))
 }

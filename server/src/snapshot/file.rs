@@ -1,8 +1,8 @@
 //! A state to a file, and back.
 //!
 //! The sections are written first and the first page last, over the place that was left for it, so
-//! that a file which was not finished has none. They are read each on a thread of its own: checking
-//! and copying them is what a start waits for. Deliberately absent: names of files, and which one.
+//! that a file which was not finished has none. They are read each on a thread of its own, if there
+//! may be any: checking and copying them is what a start waits for. Deliberately absent: names of files, and which one.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use super::{
     header::{Header, PAGE_BYTES, Section},
     section::{IsGivenUp, SectionReader, SectionWriter},
 };
-use crate::{disk::DiskFile, engine::Engine, keyring::Keyring};
+use crate::{disk::DiskFile, engine::Engine, keyring::Keyring, recover::Workers};
 
 const SECTIONS_AT: u64 = 4_096;
 const _: () = assert!(PAGE_BYTES == 4_096);
@@ -62,9 +62,13 @@ pub(super) fn write(
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn load(file: &dyn DiskFile, mut engine: Engine) -> Result<Loaded, Unsound> {
+pub(super) fn load(
+    file: &dyn DiskFile,
+    mut engine: Engine,
+    workers: Workers,
+) -> Result<Loaded, Unsound> {
     let header = read_header(file)?;
-    load_parts(&mut engine, file, &header)?;
+    load_parts(&mut engine, file, &header, workers)?;
     engine.stand_at(header.head, header.recorded_at);
     let found = engine.state_hash().hash;
     // Whoever was erased since has no name any more, which the hash shows.
@@ -89,8 +93,18 @@ pub(super) fn inspect(file: &dyn DiskFile) -> Result<Header, Unsound> {
     Ok(header)
 }
 
-fn load_parts(engine: &mut Engine, file: &dyn DiskFile, header: &Header) -> Result<(), Unsound> {
+fn load_parts(
+    engine: &mut Engine,
+    file: &dyn DiskFile,
+    header: &Header,
+    workers: Workers,
+) -> Result<(), Unsound> {
     let (parts, keyring) = engine.parts_mut();
+    if workers == Workers::Caller {
+        return parts.into_iter().try_for_each(|(name, part)| {
+            load_part(part, file, (header.section(name)?, header), keyring)
+        });
+    }
     thread::scope(|scope| {
         let mut loading = Vec::new();
         for (name, part) in parts {

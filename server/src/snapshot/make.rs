@@ -30,7 +30,7 @@ use crate::{
     engine::Engine,
     health::Progress,
     log::{Head, LogReader as _, SqliteReader, watermark},
-    recover::{Rebuild, rebuild},
+    recover::{Rebuild, Workers, rebuild},
 };
 
 /// What to make a snapshot of.
@@ -105,6 +105,7 @@ pub fn make(making: &SnapshotRequest<'_>) -> Result<Snapshot, SnapshotError> {
         seed,
         snapshots: &snapshots,
         progress: &Progress::default(),
+        workers: Workers::Threads,
         is_given_up,
     })?;
     if is_given_up.load(Ordering::Relaxed) {

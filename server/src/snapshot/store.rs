@@ -19,6 +19,7 @@ use super::{
 use crate::{
     disk::{Access, Disk, DiskFile, RealDisk},
     engine::Engine,
+    recover::Workers,
 };
 
 /// How the names begin.
@@ -105,8 +106,8 @@ impl Snapshots {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn load(&self, seq: Seq, engine: Engine) -> Result<Loaded, Unsound> {
-        file::load(&*self.open(seq)?, engine)
+    pub fn load(&self, seq: Seq, engine: Engine, workers: Workers) -> Result<Loaded, Unsound> {
+        file::load(&*self.open(seq)?, engine, workers)
     }
 
     /// What the snapshot at this position says of itself, after every byte of it was checked.

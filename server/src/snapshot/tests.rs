@@ -35,7 +35,7 @@ use crate::{
     health::Progress,
     keyring::Keyring,
     log::{Durability, EventLog, SqliteLog, SqliteOptions, commit},
-    recover::{Recovered, recover},
+    recover::{Recovered, Workers, recover, recover_by},
 };
 
 /// A part of a state after it was saved and loaded.
@@ -103,7 +103,7 @@ fn bytes_of(part: &dyn Saved, name: &str, keyring: &Keyring) -> Vec<u8> {
 
 /// The state in this file, as a start finds it.
 fn load(path: &Path, engine: Engine) -> Result<Loaded, Unsound> {
-    file::load(&File::open(path)?, engine)
+    file::load(&File::open(path)?, engine, Workers::Threads)
 }
 
 /// What this file says of itself.
@@ -292,6 +292,10 @@ impl World {
         let snapshots = Snapshots::of(self.dir.path());
         let mut recovered = recover(&mut self.log, SEED, &snapshots, &Progress::default()).unwrap();
         assert_same(&recovered.engine, &self.engine);
+        let (log, progress) = (&mut self.log, Progress::default());
+        let alone = recover_by(Workers::Caller, log, SEED, &snapshots, &progress).unwrap();
+        assert_same(&alone.engine, &self.engine);
+        assert_eq!(alone.from, recovered.from);
         for (seq, (actor, key, command)) in &self.asked {
             let again = submit(&mut recovered.engine, &self.log, (*actor, *key), command);
             assert_eq!(again, Submitted::Again(*seq));
