@@ -7,7 +7,6 @@
 //! filter" (2014), without its eviction, since a segment's keys are counted. Deliberately absent: the
 //! keys, taking out.
 
-use memmap2::MmapMut;
 use prefetch_index::prefetch_index;
 
 use crate::index::{Split, split};
@@ -32,22 +31,21 @@ const LINE_FILL: usize = LINE_LEN * 2 / 3;
 /// See the head of this file.
 #[derive(Debug)]
 pub(super) struct Marks {
-    memory: MmapMut,
+    lines: Vec<[u8; LINE_BYTES]>,
 }
 
 impl Marks {
     /// Room for this many keys.
     pub(super) fn new(keys: usize) -> Self {
         let lines = keys / LINE_FILL + 2;
-        let memory = MmapMut::map_anon(lines * LINE_BYTES);
         Self {
-            memory: memory.expect("without memory there is no going on"),
+            lines: vec![[0; LINE_BYTES]; lines],
         }
     }
 
     /// Asks for the memory in which this hash is looked for first.
     pub(super) fn prefetch(&self, hash: u64) {
-        let lines = self.lines();
+        let lines = &self.lines;
         prefetch_index(lines, line_of(lines, split(hash)));
     }
 
@@ -58,11 +56,10 @@ impl Marks {
     pub(super) fn insert(&mut self, hash: Split, run: usize) {
         let run = Watermark::try_from(run).expect("a segment has few runs");
         let mark = fingerprint(hash) << RUN_BITS | run;
-        let (lines, _) = self.memory.as_chunks_mut();
-        let first = line_of(lines, hash);
-        let len = lines.len();
+        let first = line_of(&self.lines, hash);
+        let len = self.lines.len();
         for nth in (first..len).chain(0..first) {
-            let (marks, _) = lines[nth].as_chunks_mut();
+            let (marks, _) = self.lines[nth].as_chunks_mut();
             let used = used(marks);
             if let Some(free) = marks.get_mut(used) {
                 *free = mark.to_le_bytes();
@@ -75,7 +72,7 @@ impl Marks {
     /// The runs that may have the key with this hash: bit n stands for run n.
     #[inline]
     pub(super) fn runs(&self, hash: u64) -> u32 {
-        let lines = self.lines();
+        let lines = &self.lines;
         let hash = split(hash);
         let fingerprint = fingerprint(hash);
         let mut nth = line_of(lines, hash);
@@ -90,11 +87,6 @@ impl Marks {
             }
             nth = (nth + 1) % lines.len();
         }
-    }
-
-    fn lines(&self) -> &[[u8; LINE_BYTES]] {
-        let (lines, _) = self.memory.as_chunks();
-        lines
     }
 }
 
@@ -166,7 +158,7 @@ mod tests {
             }
             assert_eq!(marks.runs(hash), u32::from(u16::MAX));
             let used: usize = marks
-                .lines()
+                .lines
                 .iter()
                 .map(|line| used(line.as_chunks().0))
                 .sum();
