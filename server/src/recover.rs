@@ -305,7 +305,7 @@ fn newest(
         let unsound = match snapshots.load(seq, fresh()?, workers) {
             Ok(Loaded { engine, header }) => {
                 let seq = header.head.seq;
-                if hash_at(reader, seq)? == Some(header.head.hash) {
+                if reader.hash_at(seq)? == Some(header.head.hash) {
                     return Ok(Some(engine));
                 }
                 Unsound::OtherPast { seq }
@@ -318,15 +318,6 @@ fn newest(
         ));
     }
     Ok(None)
-}
-
-fn hash_at(reader: &mut dyn LogReader, seq: Seq) -> Result<Option<ChainHash>, LogError> {
-    let mut hash = None;
-    reader.read(seq, &mut |row| {
-        hash = (row.record.seq == seq).then_some(row.hash);
-        ControlFlow::Break(())
-    })?;
-    Ok(hash)
 }
 
 /// Records to be applied.
@@ -345,7 +336,7 @@ impl Replaying<'_> {
         let seq = Seq(stands.0.saturating_sub(CHECKED_BELOW));
         let hash = match seq {
             Seq::START => ChainHash::START,
-            seq => hash_at(reader, seq)?.unwrap_or(ChainHash::START),
+            seq => reader.hash_at(seq)?.unwrap_or(ChainHash::START),
         };
         let mut reading = Reading {
             reader,

@@ -87,7 +87,7 @@ pub(crate) fn check(
         return Ok(());
     };
     let made_at = stored.made_at.unwrap_or_default();
-    if made_at.seq != Seq::START && hash_at(reader, made_at.seq)? != Some(made_at.hash) {
+    if made_at.seq != Seq::START && reader.hash_at(made_at.seq)? != Some(made_at.hash) {
         return Err(unusable(
             "is of another log, or of a later moment of this one",
         ));
@@ -169,15 +169,6 @@ fn parse(bytes: &[u8]) -> Option<Stored> {
 fn check_of(fields: &[u8]) -> [u8; CHECK_BYTES] {
     let hash = *blake3::hash(fields).as_bytes();
     *hash.first_chunk().expect("16 of 32 bytes")
-}
-
-fn hash_at(reader: &mut dyn LogReader, seq: Seq) -> Result<Option<ChainHash>, LogError> {
-    let mut hash = None;
-    reader.read(seq, &mut |row| {
-        hash = (row.record.seq == seq).then_some(row.hash);
-        std::ops::ControlFlow::Break(())
-    })?;
-    Ok(hash)
 }
 
 fn unusable(what: &str) -> LogError {

@@ -148,6 +148,19 @@ pub trait LogReader: Send {
     /// If they cannot be read.
     fn read(&mut self, from: Seq, visit: &mut Visit<'_>) -> Result<(), LogError>;
 
+    /// The stored hash at `seq`, if that record is there.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn hash_at(&mut self, seq: Seq) -> Result<Option<ChainHash>, LogError> {
+        let mut hash = None;
+        self.read(seq, &mut |row| {
+            hash = (row.record.seq == seq).then_some(row.hash);
+            ControlFlow::Break(())
+        })?;
+        Ok(hash)
+    }
+
     /// The keys of people that are there now.
     ///
     /// # Errors
