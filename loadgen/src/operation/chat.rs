@@ -150,15 +150,43 @@ pub enum ChatSeen {
     Presences(Vec<(UserId, bool, u64)>),
 }
 
-/// The text of the message with this key: its key in hex, again and again, cut to length.
+/// The text of the message with this key: its key in hex, again and again, and a last letter that is no
+/// digit and stands for the length. So no part of a text is a right one: words that are lost are seen.
 #[must_use]
 pub fn text_of(key: &Key, bytes: u16) -> String {
+    const LAST: &[u8; 16] = b"ghijklmnopqrstuv";
     let hex = key.to_string();
-    hex.chars().cycle().take(usize::from(bytes)).collect()
+    let digits = usize::from(bytes.saturating_sub(1));
+    let mut text: String = hex.chars().cycle().take(digits).collect();
+    if bytes != 0 {
+        text.push(char::from(LAST[usize::from(bytes % 16)]));
+    }
+    text
 }
 
 /// Whether this is a text that [`text_of`] makes of this key.
 #[must_use]
 pub fn is_text_of(key: &Key, text: &str) -> bool {
     u16::try_from(text.len()).is_ok_and(|bytes| text == text_of(key, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Key;
+
+    use super::{is_text_of, text_of};
+
+    #[test]
+    fn no_part_of_a_text_is_a_right_text() {
+        let key = Key([0x5a; 16]);
+        for bytes in 1..100 {
+            let text = text_of(&key, bytes);
+            assert_eq!(text.len(), usize::from(bytes));
+            assert!(is_text_of(&key, &text), "{text}");
+            for cut in 1..text.len() {
+                assert!(!is_text_of(&key, &text[..cut]), "{text} cut to {cut}");
+            }
+            assert!(!is_text_of(&key, &format!("{text}g")), "{text} and more");
+        }
+    }
 }

@@ -239,6 +239,9 @@ bugs! {
     /// A member is on no list.
     UnlistedMember = "unlisted-member", 5,
         "every 5th list of members lacks the last one";
+    /// The end of what somebody said is lost.
+    CutWords = "cut-words", 37,
+        "every 37th text that is pushed lacks its last letter";
     /// Somebody may not read what they are in.
     DeniedHistory = "denied-history", 17,
         "every 17th page of history is refused as if its reader were no member";

@@ -94,6 +94,14 @@ impl Tamper {
             let content = Content::Text("something else".into());
             return vec![(seq, with_entry(frame, Entry { content, ..entry }))];
         }
+        if let Content::Text(text) = &entry.content
+            && let Some(mut text) = text.text().map(str::to_owned)
+            && self.is_due(PlantedBug::CutWords)
+        {
+            text.pop();
+            let content = Content::Text(text.into());
+            return vec![(seq, with_entry(frame, Entry { content, ..entry }))];
+        }
         self.leaked_to(id).into_iter().chain([honest]).collect()
     }
 

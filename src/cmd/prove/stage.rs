@@ -90,6 +90,7 @@ pub(super) const fn place_of(bug: PlantedBug) -> Place {
         PlantedBug::PrematureReceipt => (Stage::Talk, "receipts-truthful"),
         PlantedBug::StuckPresence => (Stage::Talk, "presence-accurate"),
         PlantedBug::AlteredWords => (Stage::Talk, "no-phantom-message"),
+        PlantedBug::CutWords => (Stage::Talk, "no-phantom-message"),
         PlantedBug::LeakedMessage => (Stage::Talk, "no-phantom-message"),
         PlantedBug::DeniedMessage => (Stage::Talk, "no-aborted-message"),
         PlantedBug::ToldTwice => (Stage::Talk, "shown-once"),
