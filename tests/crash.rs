@@ -252,7 +252,7 @@ impl Racer {
             seq: answered.as_ref().map_or(0, |answered| answered.seq.0),
             hash: answered
                 .as_ref()
-                .map_or(0, |answered| short(&answered.hash)),
+                .map_or(ChainHash::START, |answered| answered.hash),
             attempts: 1,
         };
         let mut laws = race.laws.borrow_mut();
@@ -305,7 +305,7 @@ impl Racer {
         }
         let was_lost = self.sent[index].answered.is_none();
         if first.outcome.is_decided() || was_lost {
-            let (outcome, hash) = (outcome(Some(&again)), short(&again.hash));
+            let (outcome, hash) = (outcome(Some(&again)), again.hash);
             let mut laws = race.laws.borrow_mut();
             laws.handle_duplicate(&first, outcome, again.seq.0, hash);
         }
@@ -500,8 +500,4 @@ fn stored(record: &OwnedRecord) -> OwnedOutcome {
         },
         Stored::Refused(refusal) => OwnedOutcome::Refused(refusal),
     }
-}
-
-fn short(hash: &ChainHash) -> u64 {
-    u64::from_le_bytes(*hash.0.first_chunk().expect("8 of 32 bytes"))
 }

@@ -26,8 +26,8 @@ async fn the_smoke_scenario_passes_and_leaves_a_run_that_can_be_looked_into() {
     let sent: u64 = record.phases.iter().map(|it| it.conservation.sent).sum();
     let history = HistoryReader::open(&kept.join("history.bin")).expect("the history is kept");
     let firsts = history
-        .map(|entry| entry.expect("every entry can be read"))
-        .filter(|entry| !entry.duplicate);
+        .operations()
+        .map(|operation| operation.expect("every one can be read"));
     let firsts = u64::try_from(firsts.count()).expect("few");
     assert_eq!(firsts, sent, "the history holds every operation once");
 

@@ -410,6 +410,7 @@ fn tell(event: Event<'_, Waiting>) -> Option<Pushed> {
             kind,
             schema,
             body,
+            hash: _,
         } => return Some(pushed(Some(seq), kind, schema, body)),
         Event::News { kind, schema, body } => return Some(pushed(None, kind, schema, body)),
     }

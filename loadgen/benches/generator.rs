@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     hint::black_box,
     io,
@@ -22,10 +23,11 @@ use loadgen::{
     client::Client,
     clock::{Clock, thread_cpu, wall_ms},
     driver::{DriveOptions, Driven, drive},
-    history::{HistoryHead, HistoryReader, HistoryWriter},
+    history::{Event, HistoryHead, HistoryReader, HistoryWriter, Recording},
     id_map::IdMap,
     operation::{
-        Call, KeyMint, LinkChange, Nanos, News, Observed, Observer, Operation, Outcome, Push, Slot,
+        Answer, Call, KeyMint, LinkChange, Nanos, News, Observed, Observer, Operation, Outcome,
+        Push, ShownEntry, Slot, Words,
     },
     plan::{Plan, PlanOptions},
     scenario::Scenario,
@@ -36,7 +38,11 @@ use protocol::{
     limits::REQUEST_BYTES_MAX,
     message::{Reply, Request},
     outcome,
-    words::{accounts::Token, presence},
+    words::{
+        accounts::Token,
+        agenda::SlotView,
+        presence::{self, Signal},
+    },
 };
 
 /// Connections of the comparison with other generators: few and busy, and as many as 20,000
@@ -69,7 +75,13 @@ impl Observer for Nobody {
 
     fn handle_duplicate(&mut self, _first: &Operation, _second: &Operation) {}
 
-    fn handle_push(&mut self, _client: u32, _seq: u64, _push: &Push, _now: Nanos) {}
+    fn handle_answer(&mut self, _operation: &Operation, _answer: &Answer) {}
+    fn handle_reused(&mut self, _first: &Operation, _outcome: Outcome) {}
+
+    fn handle_push(&mut self, _: u32, _: (u64, ChainHash), _: &Push, _now: Nanos) {}
+    fn handle_signal(&mut self, _client: u32, _signal: &Signal, _now: Nanos) {}
+    fn handle_fault(&mut self, _now: Nanos) {}
+    fn handle_drained(&mut self, _client: u32, _seq: u64, _is_settled: bool) {}
     fn handle_news(&mut self, _client: u32, _news: &News, _now: Nanos) {}
 
     fn handle_link(&mut self, _client: u32, _change: LinkChange, _now: Nanos) {}
@@ -111,17 +123,23 @@ async fn measure(name: &str, load: (u32, u32), target: &mut impl Target) {
         began_at: 7,
     };
     let history = HistoryWriter::create(&directory.path().join("history.bin"), &head);
-    let options = DriveOptions {
-        history: Some(history.expect("a history")),
-        ..DriveOptions::new(Clock::start())
-    };
+    let mut nobody = Nobody { shown: 0 };
+    let mut watch = Recording::new(&mut nobody, history.expect("a history"));
+    let options = DriveOptions::new(Clock::start());
     let cpu = thread_cpu();
-    let driven = drive(&plan, clients, target, &mut Nobody { shown: 0 }, options).await;
+    let driven = drive(&plan, clients, target, &mut watch, options).await;
     let cpu = thread_cpu() - cpu;
-    print(name, load, cpu, &driven.expect("driven"));
+    let history = watch.into_history().expect("all was kept");
+    let bytes = history.finish().expect("it was kept");
+    print(name, load, (cpu, bytes), &driven.expect("driven"));
 }
 
-fn print(name: &str, (connections, in_flight): (u32, u32), cpu: u64, driven: &Driven) {
+fn print(
+    name: &str,
+    (connections, in_flight): (u32, u32),
+    (cpu, history_bytes): (u64, u64),
+    driven: &Driven,
+) {
     let phase = driven.phases.first().expect("a phase");
     let sent = phase.conservation.sent;
     let per_second = u128::from(sent) * 1_000_000_000 / u128::from(cpu.max(1));
@@ -134,13 +152,24 @@ fn print(name: &str, (connections, in_flight): (u32, u32), cpu: u64, driven: &Dr
         service.p50 / 1_000,
         service.p99.unwrap_or(0) / 1_000,
         driven.generator.memory_bytes_max >> 20,
-        driven.generator.history_bytes / sent.max(1),
+        history_bytes / sent.max(1),
     );
 }
 
 /// The history alone: written to nowhere, written to memory, read from there.
 fn keep_and_read() {
-    let operations: Vec<Operation> = (0..KEPT).map(kept).collect();
+    let race: Vec<Event<'_>> = (0..KEPT).flat_map(raced).collect();
+    keep_and_read_of(
+        "an operation of a race for bookings, asked and answered",
+        &race,
+    );
+    let pushes: Vec<Event<'_>> = (0..KEPT).map(pushed).collect();
+    keep_and_read_of("a message pushed to one of a hundred", &pushes);
+    let reads: Vec<Event<'_>> = (0..KEPT / 10).flat_map(listed).collect();
+    keep_and_read_of("a day of 24 slots, asked for and shown", &reads);
+}
+
+fn keep_and_read_of(what: &str, events: &[Event<'_>]) {
     let keep = |out: &mut dyn io::Write| {
         let head = HistoryHead {
             secret: [7; 32],
@@ -149,8 +178,8 @@ fn keep_and_read() {
             began_at: 7,
         };
         let mut history = HistoryWriter::new(out, &head).expect("a history");
-        for operation in &operations {
-            history.append(black_box(operation), false).expect("kept");
+        for event in events {
+            history.append(black_box(event)).expect("kept");
         }
         history.finish().expect("kept")
     };
@@ -161,16 +190,75 @@ fn keep_and_read() {
     keep(&mut memory);
     let cpu = thread_cpu();
     let history = HistoryReader::new(memory.as_slice(), Path::new("memory")).expect("a history");
-    let read: u32 = history.map(|entry| entry.map_or(0, |_| 1)).sum();
+    let read = history.filter(|event| event.is_ok()).count();
     let read_cpu = thread_cpu() - cpu;
-    assert_eq!(read, KEPT, "what was kept is read");
-    let each = u64::from(KEPT);
+    assert_eq!(read, events.len(), "what was kept is read");
+    let is_call = |event: &&Event<'_>| matches!(event, Event::Invoked { .. });
+    let calls = events.iter().filter(is_call).count();
+    let each = u64::try_from(events.len() - calls).expect("few");
     println!(
-        "history alone: {} ns of processor time to keep an operation, {} ns to read it, {} bytes",
+        "history alone, {what}: {} ns of processor time to keep, {} ns to read, {} bytes",
         keep_cpu / each,
         read_cpu / each,
         bytes / each,
     );
+}
+
+/// An operation asked and answered.
+fn raced(number: u32) -> [Event<'static>; 2] {
+    asked_and_answered(kept(number), Observed::Nothing)
+}
+
+fn listed(number: u32) -> [Event<'static>; 2] {
+    let view = SlotView {
+        held: 1,
+        waiting: 0,
+        mine: 0,
+        past: false,
+    };
+    let operation = Operation {
+        outcome: Outcome::Ok,
+        ..kept(number)
+    };
+    asked_and_answered(operation, Observed::Slots(vec![view; 24]))
+}
+
+fn asked_and_answered(operation: Operation, observed: Observed) -> [Event<'static>; 2] {
+    let invoked = Event::Invoked {
+        client: operation.client,
+        counter: operation.counter,
+        call: operation.call,
+        at: operation.sent_at,
+    };
+    let observed = Cow::Owned(observed);
+    let completed = Event::Completed {
+        operation,
+        observed,
+    };
+    [invoked, completed]
+}
+
+/// A message reaches a hundred people, one after the other.
+fn pushed(number: u32) -> Event<'static> {
+    let (message, client) = (number / 100, number % 100);
+    let seq = 2_000 + u64::from(message);
+    let mut hash = ChainHash::START;
+    hash.0[..4].copy_from_slice(&message.to_le_bytes());
+    let entry = ShownEntry {
+        conversation: 1_000,
+        index: u64::from(message),
+        seq,
+        author: UserId(7),
+        key: KeyMint::new([7; 32]).mint(client, message),
+        text: Some(Words::Right),
+    };
+    Event::Pushed {
+        client,
+        seq,
+        hash,
+        push: Cow::Owned(Push::Entry(entry)),
+        at: u64::from(number) * 1_000,
+    }
 }
 
 /// The `number`-th operation of a race of 2,000 people at 20,000 a second: reserved, refused or
@@ -198,9 +286,17 @@ fn kept(number: u32) -> Operation {
             _sold_out => Outcome::Refused(Code(0x0203)),
         },
         seq,
-        hash: noise,
+        hash: hash_of(noise),
         attempts: 1,
     }
+}
+
+fn hash_of(noise: u64) -> ChainHash {
+    let mut hash = ChainHash::START;
+    for (part, turn) in hash.0.chunks_exact_mut(8).zip([0, 13, 31, 47]) {
+        part.copy_from_slice(&noise.rotate_left(turn).to_le_bytes());
+    }
+    hash
 }
 
 fn plan((connections, in_flight): (u32, u32)) -> Plan {

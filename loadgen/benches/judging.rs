@@ -1,4 +1,4 @@
-//! What it costs to judge a long run again: a race for bookings of ten million operations.
+//! What it costs to judge a long run again: a race for bookings of five million operations.
 //!
 //! ```text
 //! cargo bench -p loadgen --bench judging [-- OPERATIONS]
@@ -9,6 +9,7 @@
 //! this process's memory, and fails where a law does not hold or could not be judged.
 
 use std::{
+    borrow::Cow,
     fs, io,
     path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
@@ -16,10 +17,11 @@ use std::{
 };
 
 use loadgen::{
+    check::LawOptions,
     clock::{self, Clock},
-    history::{HistoryHead, HistoryWriter},
-    operation::{Call, KeyMint, Operation, Outcome, Slot},
-    recheck::{Recheck, Recheckd},
+    history::{Ended, Event, HistoryHead, HistoryWriter, Setup},
+    operation::{Call, KeyMint, Observed, Operation, Outcome, Slot},
+    recheck::{Recheck, Rechecked},
 };
 use protocol::{
     ChainHash, Code, Key, OwnedRecord, Refusal, Seq, UserId, outcome,
@@ -28,7 +30,8 @@ use protocol::{
 };
 use reports::record::Verdict;
 
-const OPERATIONS: u64 = 10_000_000;
+/// As many as the laws have memory for.
+const OPERATIONS: u64 = 5_000_000;
 const CLIENTS: u64 = 10_000;
 /// Clients that race for each slot.
 const RACE: u64 = 20;
@@ -64,7 +67,7 @@ fn say(line: &str) {
     let _unheard = writeln!(io::stdout(), "{line}");
 }
 
-fn measure(what: &str, judge: impl FnOnce() -> Recheckd) {
+fn measure(what: &str, judge: impl FnOnce() -> Rechecked) {
     let (clock, before) = (Clock::start(), clock::thread_cpu());
     let judged = judge();
     let ms = |nanos: u64| nanos / 1_000_000;
@@ -80,7 +83,7 @@ fn measure(what: &str, judge: impl FnOnce() -> Recheckd) {
     ));
 }
 
-fn judge(path: &Path, log: Option<u64>) -> Recheckd {
+fn judge(path: &Path, log: Option<u64>) -> Rechecked {
     let mut recheck = Recheck::open(path, &[]).expect("the history was written whole");
     if let Some(operations) = log {
         let (batches, made) = sync_channel(8);
@@ -122,7 +125,7 @@ fn is_unheard(number: u64) -> bool {
 }
 
 /// Everybody in a race calls at once; the first wins, and the answers come one by one.
-fn operation(number: u64, hash: u64) -> Operation {
+fn operation(number: u64, hash: ChainHash) -> Operation {
     let (race, place) = (number / RACE, number % RACE);
     let (client, counter) = id_of(number);
     let sent_at = race * 200_000 + place * 1_000;
@@ -144,7 +147,7 @@ fn operation(number: u64, hash: u64) -> Operation {
             (true, _) => Outcome::Refused(Code::SLOT_TAKEN),
         },
         seq: if heard { seq } else { 0 },
-        hash: if heard { hash } else { 0 },
+        hash: if heard { hash } else { ChainHash::START },
         attempts: 1,
     }
 }
@@ -157,18 +160,48 @@ fn write_history(path: &Path, operations: u64) -> io::Result<()> {
         began_at: AGENDA,
     };
     let mut history = HistoryWriter::create(path, &head)?;
+    let clients = u32::try_from(CLIENTS).expect("few");
+    let options = LawOptions::new(KeyMint::new(SECRET), 1, clients);
+    history.append(&Event::Setup(Cow::Owned(Setup::of(&options))))?;
     let mut log = Log::new();
     log.agenda();
+    let mut race = Vec::new();
     for number in 0..operations {
-        let hash = log.reserve(number).hash.0;
-        let hash = u64::from_le_bytes(*hash.first_chunk().expect("8 of 32 bytes"));
-        let operation = operation(number, hash);
-        history.append(&operation, false)?;
-        if number.is_multiple_of(DUPLICATE_EVERY) && !is_unheard(number) {
-            history.append(&operation, true)?;
+        let operation = operation(number, log.reserve(number).hash);
+        race.push(operation);
+        if number % RACE == RACE - 1 {
+            keep_race(&mut history, &race)?;
+            race.clear();
         }
     }
+    history.append(&Event::Ended(Ended::default()))?;
     history.finish().map(drop)
+}
+
+/// Everybody calls, then everybody is answered.
+fn keep_race(history: &mut HistoryWriter, race: &[Operation]) -> io::Result<()> {
+    for operation in race {
+        history.append(&Event::Invoked {
+            client: operation.client,
+            counter: operation.counter,
+            call: operation.call,
+            at: operation.sent_at,
+        })?;
+    }
+    for operation in race {
+        history.append(&Event::Completed {
+            operation: *operation,
+            observed: Cow::Owned(Observed::Nothing),
+        })?;
+        let is_heard = operation.outcome.is_decided();
+        if is_heard && u64::from(operation.counter).is_multiple_of(DUPLICATE_EVERY) {
+            history.append(&Event::Duplicate {
+                first: *operation,
+                second: *operation,
+            })?;
+        }
+    }
+    Ok(())
 }
 
 fn make_log(operations: u64, batches: &SyncSender<Vec<OwnedRecord>>) {

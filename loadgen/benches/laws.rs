@@ -50,7 +50,7 @@ fn operations() -> Vec<Operation> {
             floor: seq - 1,
             outcome: Outcome::Ok,
             seq,
-            hash: 0,
+            hash: ChainHash::START,
             attempts: 1,
         }
     };
@@ -152,7 +152,13 @@ fn fan_out(laws: &mut Laws, mint: &KeyMint) {
             text: Some(Words::Right),
         };
         for client in 0..LISTENERS {
-            laws.handle_push(client, seq, &Push::Entry(entry), u64::from(counter) + 1);
+            let position = (seq, ChainHash::START);
+            laws.handle_push(
+                client,
+                position,
+                &Push::Entry(entry),
+                u64::from(counter) + 1,
+            );
         }
     }
 }

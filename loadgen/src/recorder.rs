@@ -326,7 +326,7 @@ mod tests {
             floor: 0,
             outcome,
             seq: 1,
-            hash: 1,
+            hash: protocol::ChainHash([1; 32]),
             attempts: 1,
         }
     }

@@ -60,6 +60,38 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     })
 }
 
+/// Appends the bytes of something that travels in no frame, if they are at most `bytes_max`.
+///
+/// # Errors
+/// If they are more. Nothing is appended then.
+pub fn encode_within<T: Serialize>(
+    value: &T,
+    bytes_max: usize,
+    out: &mut Vec<u8>,
+) -> io::Result<()> {
+    let limited = options().with_limit(u64::try_from(bytes_max).unwrap_or(u64::MAX));
+    let begin = out.len();
+    limited.serialize_into(&mut *out, value).map_err(|error| {
+        out.truncate(begin);
+        io::Error::other(format!(
+            "more than {bytes_max} bytes are kept nowhere: {error}"
+        ))
+    })
+}
+
+/// Reads what [`encode_within`] wrote with the same bound.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_within<T: DeserializeOwned>(bytes: &[u8], bytes_max: usize) -> Result<T, CodecError> {
+    let limited = options().with_limit(u64::try_from(bytes_max).unwrap_or(u64::MAX));
+    limited.deserialize(bytes).map_err(|error| CodecError {
+        len: bytes.len(),
+        at: place_of_error::<T>(bytes),
+        reason: error.to_string(),
+    })
+}
+
 /// The byte at which these cease to be a `T`. The decoder does not say; but whoever cuts them off before
 /// that byte is told that more was expected, and whoever does not is told something else.
 fn place_of_error<T: DeserializeOwned>(bytes: &[u8]) -> usize {

@@ -16,8 +16,8 @@ use loadgen::{
     client::Client,
     driver::core::{Core, CoreOptions, Outcome as Ended},
     operation::{
-        Call, KeyMint, LinkChange, Nanos, News, Observed, Observer, Operation, Outcome, Push,
-        SetUpKeys,
+        Answer, Call, KeyMint, LinkChange, Nanos, News, Observed, Observer, Operation, Outcome,
+        Push, SetUpKeys,
     },
     plan::{Plan, PlanOptions},
     scenario::Scenario,
@@ -26,7 +26,10 @@ use loadgen::{
 use protocol::{
     ChainHash, Key, OwnedRecord, Seq, UserId,
     message::WelcomeFlags,
-    words::accounts::{self, Token},
+    words::{
+        accounts::{self, Token},
+        presence::Signal,
+    },
 };
 use reports::record::Verdict;
 use server::{
@@ -99,6 +102,11 @@ impl Observer for Witness {
         self.laws.handle_invoke(client, counter, call, now)
     }
 
+    fn handle_answer(&mut self, operation: &Operation, answer: &Answer) {
+        self.trace.note(&format_args!("answered {answer:?}"));
+        self.laws.handle_answer(operation, answer);
+    }
+
     fn handle_complete(&mut self, operation: &Operation, observed: &Observed) {
         self.trace.note(&format_args!("{operation:?}"));
         self.completed.push(*operation);
@@ -116,11 +124,17 @@ impl Observer for Witness {
         self.laws.handle_reused(first, outcome);
     }
 
-    fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos) {
+    fn handle_push(&mut self, client: u32, position: (u64, ChainHash), push: &Push, now: Nanos) {
         self.trace.note(&format_args!(
-            "{now} client {client} is pushed {seq} {push:?}"
+            "{now} client {client} is pushed {position:?} {push:?}"
         ));
-        self.laws.handle_push(client, seq, push, now);
+        self.laws.handle_push(client, position, push, now);
+    }
+
+    fn handle_signal(&mut self, client: u32, signal: &Signal, now: Nanos) {
+        self.trace
+            .note(&format_args!("{now} client {client} signals {signal:?}"));
+        self.laws.handle_signal(client, signal, now);
     }
 
     fn handle_news(&mut self, client: u32, news: &News, now: Nanos) {
@@ -136,6 +150,10 @@ impl Observer for Witness {
 
     fn handle_drained(&mut self, client: u32, seq: u64, is_settled: bool) {
         self.laws.handle_drained(client, seq, is_settled);
+    }
+
+    fn handle_fault(&mut self, now: Nanos) {
+        self.laws.handle_fault(now);
     }
 }
 

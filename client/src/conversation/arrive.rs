@@ -67,15 +67,16 @@ impl<T> Conversation<T> {
             }
             Reply::Push {
                 seq,
+                hash,
                 kind,
                 schema,
                 body,
-                ..
             } => {
                 // A position never falls, whatever is pushed: nothing is asked for twice.
                 self.cursor = self.cursor.max(Some(seq));
                 Ok(Some(Event::Pushed {
                     seq,
+                    hash,
                     kind,
                     schema,
                     body,

@@ -19,7 +19,7 @@ mod options;
 mod tests;
 
 use protocol::{
-    Key, Kind, Refusal, Seq, UserId,
+    ChainHash, Key, Kind, Refusal, Seq, UserId,
     codec::CodecError,
     frame::FrameError,
     limits::WIRE_VERSION,
@@ -78,6 +78,8 @@ pub enum Event<'b, T> {
     Pushed {
         /// Where.
         seq: Seq,
+        /// The log's chain hash there.
+        hash: ChainHash,
         /// Which word.
         kind: Kind,
         /// The version of its layout.
@@ -106,7 +108,7 @@ pub struct Answered<'b, T> {
     /// Where it took effect, or what it reflects.
     pub seq: Seq,
     /// The chain hash there.
-    pub hash: protocol::ChainHash,
+    pub hash: ChainHash,
     /// What became of it.
     pub outcome: protocol::Outcome<'b>,
 }

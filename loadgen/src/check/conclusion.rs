@@ -19,7 +19,7 @@ use super::{
     finding::{Concluded, Finding, Needs, OperationId, Topic, Wanted},
     law::{self, Ended, LogKnown, Recalled, Slots, StateHashes, Visitors},
     laws::Laws,
-    ledger::{Decided, Ledger, asked, asked_bytes, asked_target},
+    ledger::{Decided, asked, asked_bytes, asked_target},
     model::Place,
     people::{is_entering, is_of_server},
     record,
@@ -192,7 +192,7 @@ impl Laws {
         self.tell(&LogKnown);
         let tally = self.tally();
         // Its memory is the slots' now.
-        self.world.ledger = Ledger::new(0);
+        self.world.ledger.clear();
         self.judge_slots(&history, &unseen);
         let required = self.world.options.required.clone();
         let told = tell(self.findings(), &required, &history);

@@ -1,4 +1,4 @@
-//! B5, durability: whatever was answered is in the log, at that place, with that hash.
+//! B5, durability: whatever was answered or pushed is in the log, at that place, with that hash.
 //!
 //! The chain hash in an answer proves the whole log up to there: if the log read back has the same
 //! hash at that position, nothing that anybody was told has been lost, altered or moved.
@@ -7,9 +7,10 @@ use crate::operation::{Operation, Outcome};
 
 use super::{
     finding::{About, Finding, Needs, Topic, Violation, Witness, call_text, outcome_text},
-    law::{Ended, Law, LogKnown, Recalled},
+    law::{Ended, Law, LogKnown, Pushed, Recalled},
     laws::LawOptions,
     ledger::{Entry, Ledger},
+    pages::Pages,
     real_time_order::is_write,
     world::World,
 };
@@ -33,20 +34,37 @@ pub(crate) struct DurableAcks {
     found: u64,
     lost: u64,
     absent: u64,
+    pushes: u64,
+    /// By position: what was pushed as of it first. Everybody who is pushed it is told the same hash.
+    pushed: Pages<FirstPush>,
+    newest_pushed: u64,
+    is_overflowed: bool,
     finding: Finding,
+}
+
+/// A push, as far as its position is held against the log.
+#[derive(Debug, Clone, Copy, Default)]
+struct FirstPush {
+    fingerprint: u64,
+    client: u32,
+    is_there: bool,
 }
 
 impl Law for DurableAcks {
     const ABOUT: About = About {
         name: "durable-acks",
         demands: "Whatever was answered stands in the log at that position, and the log up to there is what it was.",
-        confidence: "certificate: position and chain hash of every answer against the log",
+        confidence: "certificate: position and chain hash of every answer and push against the log",
         topic: Topic::Everything,
         needs: Needs::Log,
     };
 
-    fn new(_: &LawOptions) -> Self {
+    fn new(options: &LawOptions) -> Self {
         Self {
+            pushes: 0,
+            pushed: Pages::new(options.share() / 4),
+            newest_pushed: 0,
+            is_overflowed: false,
             decisions: 0,
             reads: 0,
             resolved: 0,
@@ -55,6 +73,11 @@ impl Law for DurableAcks {
             absent: 0,
             finding: Finding::new(Self::ABOUT),
         }
+    }
+
+    fn on_push(&mut self, pushed: &Pushed<'_>, world: &World) {
+        let fingerprint = world.ledger.fingerprint(&pushed.hash);
+        self.handle_push(pushed.client, pushed.seq, fingerprint);
     }
 
     fn on_history(&mut self, recalled: &Recalled<'_>, world: &World) {
@@ -68,6 +91,7 @@ impl Law for DurableAcks {
         for late in &world.late {
             self.check(late, ledger);
         }
+        self.check_pushes(ledger);
         if let Some(seq) = world.live_at {
             self.check_live(seq, ledger);
         }
@@ -75,7 +99,7 @@ impl Law for DurableAcks {
             self.finding = Finding::new(Self::ABOUT);
             self.finding.doubt("the log was not read");
         }
-        if ledger.is_overflowed() {
+        if ledger.is_overflowed() || self.is_overflowed {
             self.finding
                 .doubt("the log is larger than the memory budget");
         }
@@ -84,6 +108,7 @@ impl Law for DurableAcks {
     fn conclude(mut self, _: &Ended<'_>) -> Finding {
         self.finding.count_needed("decisions", self.decisions);
         self.finding.count("reads", self.reads);
+        self.finding.count("pushes", self.pushes);
         self.finding
             .count("unanswered operations found in the log", self.resolved);
         self.finding
@@ -91,6 +116,61 @@ impl Law for DurableAcks {
 }
 
 impl DurableAcks {
+    /// A client was pushed something as of a position and a hash.
+    fn handle_push(&mut self, client: u32, seq: u64, fingerprint: u64) {
+        self.pushes += 1;
+        self.newest_pushed = self.newest_pushed.max(seq);
+        let Some(first) = self.pushed.slot(seq) else {
+            self.is_overflowed = true;
+            return;
+        };
+        if !first.is_there {
+            *first = FirstPush {
+                fingerprint,
+                client,
+                is_there: true,
+            };
+        } else if first.fingerprint != fingerprint {
+            let told = format!("and client {} with another", first.client);
+            self.convict_push(client, seq, &told);
+        }
+    }
+
+    /// What was pushed, when the whole log is known.
+    fn check_pushes(&mut self, ledger: &Ledger) {
+        if ledger.is_empty() || ledger.is_overflowed() {
+            return;
+        }
+        for seq in 0..=self.newest_pushed {
+            let Some(pushed) = self.pushed.get(seq).filter(|pushed| pushed.is_there) else {
+                continue;
+            };
+            match ledger.get(seq) {
+                None => self.convict_push(pushed.client, seq, "but the log has no such record"),
+                Some(entry) if entry.fingerprint != pushed.fingerprint => {
+                    self.convict_push(pushed.client, seq, "which the log does not have there");
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn convict_push(&mut self, client: u32, seq: u64, what: &str) {
+        self.finding.convict(|| Violation {
+            sentence: format!(
+                "client {client} was pushed something at position {seq} with a hash, {what}"
+            ),
+            witnesses: vec![Witness::told(
+                format!("client {client}"),
+                "a push".to_owned(),
+                "shown".to_owned(),
+                seq,
+            )],
+            order: "the log was read after the push was shown",
+            expected: "the hash of the log at that position".to_owned(),
+        });
+    }
+
     /// One operation of the history, when the whole log is known.
     fn check(&mut self, operation: &Operation, ledger: &Ledger) {
         match operation.outcome {
@@ -125,11 +205,12 @@ impl DurableAcks {
                 "the record there is of another command",
                 "the record of this command",
             ),
-            Some(entry) if entry.hash != operation.hash => self.convict(
-                operation,
-                "it was answered with a hash the log does not have",
-                "the hash of the log at that position",
-            ),
+            Some(entry) if entry.fingerprint != ledger.fingerprint(&operation.hash) => self
+                .convict(
+                    operation,
+                    "it was answered with a hash the log does not have",
+                    "the hash of the log at that position",
+                ),
             Some(_) => {}
         }
     }

@@ -6,7 +6,7 @@
 //! repeats under their keys whatever its lost connection left unanswered. A key that was forgotten
 //! too early would let its retry into the log a second time (I5).
 
-use protocol::{Code, OwnedRecord};
+use protocol::{ChainHash, Code, OwnedRecord};
 
 use crate::operation::{LawProgress, Operation, Outcome};
 
@@ -101,7 +101,7 @@ impl IdempotentAnswers {
     }
 
     /// A further answer to the same key.
-    fn handle_duplicate(&mut self, first: &Operation, outcome: Outcome, seq: u64, hash: u64) {
+    fn handle_duplicate(&mut self, first: &Operation, outcome: Outcome, seq: u64, hash: ChainHash) {
         if outcome == Outcome::Error(Code::KEY_REUSED) {
             self.convict(
                 first,
@@ -117,11 +117,7 @@ impl IdempotentAnswers {
             let hashes = if first.hash == hash {
                 String::new()
             } else {
-                format!(
-                    ", with a hash of {:016x}… where it was {:016x}…",
-                    hash.swap_bytes(),
-                    first.hash.swap_bytes()
-                )
+                format!(", with hash {hash} where it was {}", first.hash)
             };
             let told = format!(
                 "retried and was then answered `{}` at position {seq}, after `{}` at position {}{hashes}",

@@ -6,7 +6,7 @@
 //! event is told. Deliberately absent: which laws there are (`registry`).
 
 use protocol::{
-    OwnedRecord, Refusal, UserId,
+    ChainHash, OwnedRecord, Refusal, UserId,
     words::{agenda, chat as chat_words, sales as sales_words},
 };
 
@@ -189,7 +189,7 @@ pub(crate) struct Duplicate<'a> {
     pub(crate) first: &'a Operation,
     pub(crate) outcome: Outcome,
     pub(crate) seq: u64,
-    pub(crate) hash: u64,
+    pub(crate) hash: ChainHash,
 }
 
 /// What became of another command under the key of an operation.
@@ -204,6 +204,7 @@ pub(crate) struct Reused<'a> {
 pub(crate) struct Pushed<'a> {
     pub(crate) client: u32,
     pub(crate) seq: u64,
+    pub(crate) hash: ChainHash,
     pub(crate) push: &'a Push,
     /// The number of the slot of which a hold ended that was known to be held.
     pub(crate) freed: Option<usize>,

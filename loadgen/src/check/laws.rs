@@ -32,6 +32,8 @@ pub struct LawOptions {
     /// The server's wall clock when the run began, milliseconds since 1970-01-01 UTC, if it is the
     /// generator's too.
     pub wall_at_start: Option<u64>,
+    /// How many bytes of a hash an answer keeps: all, but in old histories.
+    pub hash_bytes: usize,
     /// Most bytes kept for judging after the run; beyond it a law says `unknown`.
     pub memory_bytes_max: u64,
     /// Most steps of the linearizability search for one slot.
@@ -52,6 +54,7 @@ impl LawOptions {
             hold_slack: 100_000_000,
             presence_slack: 3_000_000_000,
             wall_at_start: None,
+            hash_bytes: 32,
             memory_bytes_max: 1 << 30,
             search_steps_max: 2_000_000,
         }

@@ -4,17 +4,16 @@
 //! Deliberately absent: bodies, which the model reads once while they stream by.
 
 use protocol::{
-    Code, Key, Kind, OwnedRecord,
+    ChainHash, Code, Key, Kind, OwnedRecord,
     words::chat::{self, Target},
 };
 
 use crate::{
-    operation::{Call, ChatCall, Nanos, Operand, Operation},
+    operation::{Call, ChatCall, KeyMint, Nanos, Operand, Operation},
     wire::{self, Asker},
 };
 
-use super::finding::OperationId;
-use super::pages::Pages;
+use super::{finding::OperationId, laws::LawOptions, pages::Pages};
 
 /// Nobody of this run.
 pub(crate) const STRANGER: u32 = u32::MAX;
@@ -22,8 +21,8 @@ pub(crate) const STRANGER: u32 = u32::MAX;
 /// One record, as far as answers are held against it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry {
-    /// The first eight bytes of the chain hash.
-    pub(crate) hash: u64,
+    /// Of the chain hash.
+    pub(crate) fingerprint: u64,
     /// When its command was sent; `Nanos::MAX` until the history told.
     pub(crate) sent_at: Nanos,
     /// The earliest instant at which anybody was shown this position.
@@ -41,7 +40,7 @@ pub(crate) struct Entry {
 impl Default for Entry {
     fn default() -> Self {
         Self {
-            hash: 0,
+            fingerprint: 0,
             sent_at: Nanos::MAX,
             shown_at: Nanos::MAX,
             client: STRANGER,
@@ -74,6 +73,7 @@ pub(crate) struct Decided {
 /// All records.
 #[derive(Debug)]
 pub(crate) struct Ledger {
+    fingerprints: Fingerprints,
     entries: Pages<Entry>,
     /// By client and counter, which are dense: how far behind `first` the record is, from 1; 0 for
     /// none.
@@ -86,16 +86,27 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(bytes_max: u64) -> Self {
+    pub(crate) fn new(bytes_max: u64, fingerprints: Fingerprints) -> Self {
         Self {
             // An entry takes ten times as much as its number, whose list may be half empty.
             entries: Pages::new(bytes_max / 12 * 10),
+            fingerprints,
             by_id: Vec::new(),
             room: usize::try_from(bytes_max / 12 / 4).unwrap_or(usize::MAX),
             first: 1,
             last: 0,
             overflowed: false,
         }
+    }
+
+    /// Gives its memory back. What it knew is forgotten.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(0, self.fingerprints.clone());
+    }
+
+    /// What to hold against [`Entry::fingerprint`].
+    pub(crate) fn fingerprint(&self, hash: &ChainHash) -> u64 {
+        self.fingerprints.make(hash)
     }
 
     /// Takes one record in. Returns the position of an earlier record of the same operation.
@@ -105,11 +116,12 @@ impl Ledger {
             self.first = seq;
         }
         self.last = self.last.max(seq);
+        let fingerprint = self.fingerprints.make(&record.hash);
         let (client, counter) = decided.minted.unwrap_or((STRANGER, 0));
         match self.entries.slot(seq) {
             Some(entry) => {
                 *entry = Entry {
-                    hash: short(&record.hash.0),
+                    fingerprint,
                     client,
                     counter,
                     asked: decided.asked,
@@ -199,9 +211,35 @@ impl Ledger {
     }
 }
 
-/// The part of a hash that operations keep.
-pub(crate) fn short(hash: &[u8; 32]) -> u64 {
-    hash.first_chunk()
+/// Makes fingerprints of hashes: eight bytes in which no server can hide that two of them differ.
+#[derive(Debug, Clone)]
+pub(crate) struct Fingerprints {
+    mint: KeyMint,
+    /// How much of a hash answers keep.
+    bytes: usize,
+}
+
+impl Fingerprints {
+    pub(crate) fn of(options: &LawOptions) -> Self {
+        Self {
+            mint: options.mint.clone(),
+            bytes: options.hash_bytes,
+        }
+    }
+
+    pub(crate) fn make(&self, hash: &ChainHash) -> u64 {
+        let mut kept = *hash;
+        if let Some(lost) = kept.0.get_mut(self.bytes..) {
+            lost.fill(0);
+        }
+        self.mint.fingerprint(&kept)
+    }
+}
+
+/// The first eight bytes of a digest.
+pub(crate) fn short(digest: &[u8; 32]) -> u64 {
+    digest
+        .first_chunk()
         .map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 

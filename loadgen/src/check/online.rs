@@ -5,7 +5,7 @@
 //! the laws are told. What they found so far comes out. Deliberately absent: the log and the history
 //! (`conclusion`).
 
-use protocol::{Code, words::presence::Signal};
+use protocol::{ChainHash, Code, words::presence::Signal};
 
 use crate::operation::{
     Answer, Call, ChatSeen, LawProgress, LinkChange, Nanos, News, Observed, Observer, Operation,
@@ -28,7 +28,13 @@ impl Laws {
     }
 
     /// A retry under the key of `first` was answered with this as well.
-    pub fn handle_duplicate(&mut self, first: &Operation, outcome: Outcome, seq: u64, hash: u64) {
+    pub fn handle_duplicate(
+        &mut self,
+        first: &Operation,
+        outcome: Outcome,
+        seq: u64,
+        hash: ChainHash,
+    ) {
         self.tell(&Duplicate {
             first,
             outcome,
@@ -231,7 +237,7 @@ impl Observer for Laws {
         self.tell(&Reused { first, outcome });
     }
 
-    fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos) {
+    fn handle_push(&mut self, client: u32, (seq, hash): (u64, ChainHash), push: &Push, now: Nanos) {
         let floor = self.world.floor;
         let mut freed = None;
         match *push {
@@ -249,6 +255,7 @@ impl Observer for Laws {
         self.tell(&Pushed {
             client,
             seq,
+            hash,
             push,
             freed,
             now,

@@ -4,7 +4,7 @@
 //! (the driver's), and what bytes a call is (`wire`).
 
 use ::client::Word;
-use protocol::words::presence;
+use protocol::{ChainHash, words::presence};
 
 use super::{
     Client,
@@ -35,7 +35,7 @@ impl Client {
                 floor: ask.floor,
                 outcome: Outcome::Unknown,
                 seq: 0,
-                hash: 0,
+                hash: ChainHash::START,
                 attempts: 1,
             },
             run: ask.run,

@@ -63,6 +63,7 @@ impl Client {
             }
             Event::Pushed {
                 seq,
+                hash,
                 kind,
                 schema,
                 body,
@@ -72,7 +73,10 @@ impl Client {
                     if let Push::Entry(entry) = &push {
                         self.shown.note(entry.conversation, entry.index);
                     }
-                    Told::Pushed { seq: seq.0, push }
+                    Told::Pushed {
+                        position: (seq.0, hash),
+                        push,
+                    }
                 }
                 None => Told::Nothing,
             },

@@ -124,12 +124,11 @@ fn complete(
     (seq, hash): (Seq, ChainHash),
     now: Nanos,
 ) -> Operation {
-    let (hash, _rest) = hash.0.split_first_chunk().expect("a hash has 32 bytes");
     Operation {
         completed_at: now,
         outcome,
         seq: seq.0,
-        hash: u64::from_le_bytes(*hash),
+        hash,
         ..operation
     }
 }

@@ -189,9 +189,10 @@ fn a_push_is_told_as_what_happened_to_the_client() {
     let mut body = Vec::new();
     promoted.encode(&mut body);
     let (kind, schema) = promoted.kind();
+    const HASH: ChainHash = ChainHash([9; 32]);
     let reply = Reply::Push {
         seq: Seq(12),
-        hash: ChainHash::START,
+        hash: HASH,
         kind,
         schema,
         body: &body,
@@ -200,7 +201,7 @@ fn a_push_is_told_as_what_happened_to_the_client() {
     let told = tell(&mut client(), &reply);
     let wanted = Push::Promoted { slot };
     assert!(
-        matches!(told, Told::Pushed { seq: 12, push } if push == wanted),
+        matches!(told, Told::Pushed { position: (12, HASH), push } if push == wanted),
         "{told:?}"
     );
 }

@@ -3,7 +3,7 @@
 //! Deliberately absent: how the one becomes the other (`asking`, `hearing`).
 
 use ::client::Broken;
-use protocol::words::WordError;
+use protocol::{ChainHash, words::WordError};
 
 use crate::{
     contention::Entry,
@@ -75,8 +75,8 @@ pub enum Told {
     },
     /// Something the client did not ask for.
     Pushed {
-        /// Where it happened.
-        seq: u64,
+        /// Where it happened, and the log's hash there.
+        position: (u64, ChainHash),
         /// What.
         push: Push,
     },

@@ -30,7 +30,6 @@ use crate::{
     client::Client,
     clock::Clock,
     fault::FaultState,
-    history::HistoryWriter,
     intervals::IntervalLog,
     operation::{LawProgress, Nanos, Observer},
     plan::{Load, Pace, Plan},
@@ -59,8 +58,6 @@ pub struct DriveOptions {
     pub lateness_max: Duration,
     /// Ask every n-th decided command again, under the same key, to see the same answer.
     pub duplicate_every: Option<NonZeroU32>,
-    /// Where finished operations are kept.
-    pub history: Option<HistoryWriter>,
     /// Where the seconds of the run are kept.
     pub intervals: Option<IntervalLog>,
     /// Set from anywhere to end the run early, with its results.
@@ -82,7 +79,6 @@ impl DriveOptions {
             overtime: Duration::from_secs(60),
             lateness_max: Duration::from_millis(5),
             duplicate_every: None,
-            history: None,
             intervals: None,
             stop: Arc::default(),
             progress: None,

@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, path::PathBuf};
 
-use super::{HistoryEntry, HistoryError, HistoryReader};
+use super::{HistoryError, HistoryReader};
 use crate::operation::Operation;
 
 /// A history on disk.
@@ -25,17 +25,13 @@ impl HistoryFile {
         }
     }
 
-    /// Every entry, up to the first that cannot be read.
-    pub fn entries(&self) -> impl Iterator<Item = HistoryEntry> + '_ {
+    /// Every operation, without the second answers, up to the first that cannot be read.
+    pub fn operations(&self) -> impl Iterator<Item = Operation> + '_ {
         let opened = HistoryReader::open(&self.path);
         let reader = opened.map_err(|error| self.keep(error)).ok();
-        (reader.into_iter().flatten())
-            .map_while(|entry| entry.map_err(|error| self.keep(error)).ok())
-    }
-
-    /// Every operation, without the second answers.
-    pub fn operations(&self) -> impl Iterator<Item = Operation> + '_ {
-        (self.entries().filter(|entry| !entry.duplicate)).map(|entry| entry.operation)
+        let operations = reader.map(HistoryReader::operations);
+        (operations.into_iter().flatten())
+            .map_while(|operation| operation.map_err(|error| self.keep(error)).ok())
     }
 
     fn keep(&self, error: HistoryError) {

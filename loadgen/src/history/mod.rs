@@ -1,46 +1,60 @@
-//! The history of a run on disk: every finished operation, for the checkers to judge again.
+//! The history of a run on disk: all that its laws were told, for them to judge it again.
 //!
-//! Operations go in as they finish and leave through a bounded buffer; a reader gives them back, in
-//! that order. An operation of a race for bookings takes some 30 bytes.
+//! What a driver tells its [`Observer`](crate::operation::Observer) goes in, in that order, and leaves
+//! through a bounded buffer; a reader gives it back. Whoever plays it to the same laws, and shows them the
+//! same log, gets the same verdicts: what answers and pushes showed, when connections began and ended and
+//! when something was broken on purpose is all there, to the nanosecond.
 //!
 //! ```text
 //! file     header, blocks, end
 //!
 //! header, 72 bytes                         record
-//!  0 magic "STMPHIST"                       call u8: its number
-//!  8 version u32                            flags u8: 0-4 ok, refused, error, timeout, unknown
-//! 12 capacity u32, 0 for not told                     + 8 the second answer to an operation
-//! 16 started_at u64, ms since 1970                    + 16 attempts follow, else it took 1
-//! 24 secret of the keys, 32 bytes                     + 32 seq and hash follow, else they are 0
-//! 56 began_at u64                           client n
-//! 64 first 8 bytes of its BLAKE3            counter n
-//! block                                     completed_at d, ticks rounded up
-//!  0 bytes of its records u32, >= 1         response n: completed_at - sent_at, ticks
-//!  4 records u32, >= 1                      delay n: sent_at - intended_at, ticks
-//!  8 first 8 bytes of their BLAKE3          floor d
-//! 16 records                                seq d, hash u64: if so flagged
-//!                                           code n: of refused and error
-//! end, 16 bytes                             attempts u8: if so flagged
-//!  0 magic "STMPDONE"                       operands n ...: as many as the call has
-//!  8 records u64
+//!  0 magic "STMPHIST"                       kind u8, then by kind
+//!  8 version u32                             1 setup        value
+//! 12 capacity u32, 0 for not told            2 client       client n, user n
+//! 16 started_at u64, ms since 1970           3 invoked      client n, at d, counter n, call
+//! 24 secret of the keys, 32 bytes            4 completed    operation, value (length 0 for nothing)
+//! 56 began_at u64                            5 duplicate    operation, operation
+//! 64 first 8 bytes of its BLAKE3             6 reused       operation, outcome u8, code n
+//! block                                      7 pushed       client n, at d, flags u8, position, value
+//!  0 bytes of its records u32, >= 1          8 signal       client n, at d, value
+//!  4 records u32, >= 1                       9 news         client n, at d, value
+//!  8 first 8 bytes of their BLAKE3          10 link         client n, at d, value
+//! 16 records                                11 fault        0 n, at d
+//!                                           12 drained      settled u8, client n, seq n
+//! end, 16 bytes                             13 ended        value
+//!  0 magic "STMPDONE"                       14 answered     operation, digest u64, bytes n, bytes
+//!  8 records u64                            15 completed, of the operation answered before it: value
+//!
+//! operation   call u8, flags u8: 0-4 ok, refused, error, timeout, unknown
+//!                  + 8 the hash is the one before  + 16 attempts follow, else it took 1
+//!                  + 32 a position follows, else it has none
+//!             client n, counter n, completed_at d, completed_at - sent_at z, sent_at - intended_at z,
+//!             floor d, position, code n of refused and error, attempts u8, operands n ...
+//! call        number u8, operands n ...: as many as it has
+//! position    seq d, hash of 32 bytes unless flagged as the one before
+//! value       bytes n, then the value as `protocol::codec` writes it
 //!
 //! n  a number in 1 to 9 bytes, drawn in the head of `number`
-//! d  the distance to the same of the record before (seq: before that had one), 0 before the first
-//!    of a block; as a number: 0, -1, 1, -2, ... are 0, 1, 2, 3, ...
-//! tick  100 ns; sent_at and intended_at are rounded down
+//! z  a number with a sign: 0, -1, 1, -2, ... are 0, 1, 2, 3, ...
+//! d  the distance to the same of the record before that had one, 0 before the first of a block, as z
 //! ```
 //!
-//! All little-endian. Version 2 had no checksum of the header, and is still read. An interval is only ever made wider, so that an order read from a file was an
-//! order of the run. Every block can be read without those before it, and is believed only as a
-//! whole. A call's number and its operands are [`Call::for_each_operand`]'s. Deliberately absent:
-//! what queries showed, and every opinion on what is right.
+//! All little-endian, all times nanoseconds. Every block can be read without those before it, and is
+//! believed only as a whole. A call's number and its operands are [`Call::for_each_operand`]'s. The first
+//! record is a setup, the last an end. Versions 2 and 3 kept operations and nothing else, version 2 without
+//! a checksum of the header; they are read as they were (`old`). Deliberately absent: every opinion on what
+//! is right, and the log, which the server keeps.
 //!
 //! [`Call::for_each_operand`]: crate::operation::Call::for_each_operand
 
+mod event;
 mod file;
 mod number;
+mod old;
 mod reader;
 mod record;
+mod recording;
 mod writer;
 
 #[cfg(test)]
@@ -48,26 +62,30 @@ mod tests;
 
 use std::{io, path::PathBuf};
 
-use crate::operation::{Nanos, Operation};
-
-pub use self::{file::HistoryFile, reader::HistoryReader, writer::HistoryWriter};
+pub(crate) use self::old::{HASH_BYTES as OLD_HASH_BYTES, TICK as OLD_TICK};
+pub use self::{
+    event::{Ended, Event, Setup},
+    file::HistoryFile,
+    reader::HistoryReader,
+    recording::Recording,
+    writer::HistoryWriter,
+};
 
 /// The version of this layout.
-pub const HISTORY_VERSION: u32 = 3;
-/// Bytes of records in one block: what a writer holds back and what a reader holds, some 3,500
-/// operations.
+pub const HISTORY_VERSION: u32 = 4;
+/// Bytes of records in one block, some 1,700 operations, but for the last record of it: what a writer
+/// holds back and what a reader holds.
 pub const BLOCK_BYTES_MAX: usize = 128 * 1_024;
+/// Bytes of the longest record. What it shows came in one frame of at most 256 KiB, which is kept in at
+/// most eleven times as much: a digest for a text of one letter.
+const RECORD_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 
-/// What the times of a history are counted in.
-pub const TICK: Nanos = 100;
-
-/// Room for the longest record: 69 bytes and five operands of nine, and seven bytes more because
-/// numbers are written eight bytes at a time.
-const RECORD_BYTES_MAX: usize = 128;
 /// What the header says, without its checksum.
 const HEAD_BYTES: usize = 64;
 /// The version whose header had no checksum.
 const VERSION_UNGUARDED: u32 = 2;
+/// The last version that kept operations and nothing else.
+const VERSION_OF_OPERATIONS: u32 = 3;
 const BLOCK_HEAD_BYTES: usize = 16;
 
 /// What a history begins with.
@@ -86,16 +104,6 @@ pub struct HistoryHead {
     pub capacity: u32,
     /// The last position of the world's set-up; 0 in a history that does not tell.
     pub began_at: u64,
-}
-
-/// One entry of a history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HistoryEntry {
-    /// What happened; its instants to 100 ns.
-    pub operation: Operation,
-    /// Whether this is the answer to a command asked again on purpose; with no attempts, to another
-    /// command asked under its key.
-    pub duplicate: bool,
 }
 
 /// A history that cannot be read.
@@ -117,7 +125,7 @@ pub enum HistoryError {
     },
     /// It was written by another version.
     #[error(
-        "`{path}` is a history of version {version} and this program reads {VERSION_UNGUARDED} and {HISTORY_VERSION}"
+        "`{path}` is a history of version {version} and this program reads {VERSION_UNGUARDED} to {HISTORY_VERSION}"
     )]
     Version {
         /// Which.
@@ -140,10 +148,14 @@ pub enum HistoryError {
         path: PathBuf,
     },
     /// A block that is not as it was written, or a record that no writer writes.
-    #[error("`{path}` is damaged: record {index}, or what follows it in its block, makes no sense")]
+    #[error(
+        "`{path}` is damaged: record {index}, or what follows it in the block at byte {offset}, makes no sense"
+    )]
     Damaged {
         /// Which.
         path: PathBuf,
+        /// Where its block begins in the file.
+        offset: u64,
         /// The record, from 0; of a block that is not as it was written, its first.
         index: u64,
     },

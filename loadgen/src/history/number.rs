@@ -11,22 +11,32 @@
 //! Not LEB128, which is as long: here the length is known before the bytes, so that neither side
 //! has a loop whose end the processor must guess. Deliberately absent: what the numbers mean.
 
-use super::RECORD_BYTES_MAX;
+/// Room for the longest head of a record, which is two operations: 138 bytes each with five operands of
+/// nine, and seven more because numbers are written eight bytes at a time.
+const ROOM: usize = 320;
 
-/// Writes one record into room for the longest.
-pub(super) struct Pen<'a> {
-    into: &'a mut [u8; RECORD_BYTES_MAX],
+/// Writes the head of one record, all but what was shown, into room for the longest.
+pub(super) struct Pen {
+    into: [u8; ROOM],
     at: usize,
 }
 
-impl<'a> Pen<'a> {
-    pub(super) const fn new(into: &'a mut [u8; RECORD_BYTES_MAX]) -> Self {
-        Self { into, at: 0 }
+impl Pen {
+    pub(super) const fn new() -> Self {
+        Self {
+            into: [0; ROOM],
+            at: 0,
+        }
     }
 
-    /// How much was written.
-    pub(super) const fn written(&self) -> usize {
-        self.at
+    /// Begins another record.
+    pub(super) const fn clear(&mut self) {
+        self.at = 0;
+    }
+
+    /// What was written.
+    pub(super) fn written(&self) -> &[u8] {
+        &self.into[..self.at]
     }
 
     pub(super) fn bytes<const N: usize>(&mut self, bytes: [u8; N]) {

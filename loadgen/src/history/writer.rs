@@ -1,4 +1,4 @@
-//! Operations in, a history out: a block at a time, through one buffer that never grows.
+//! Events in, a history out: a block at a time, through one buffer that holds a block.
 
 use std::{
     fmt,
@@ -8,17 +8,17 @@ use std::{
 };
 
 use super::{
-    BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, DONE, HEAD_BYTES, HISTORY_MAGIC, HISTORY_VERSION,
-    HistoryEntry, HistoryHead, RECORD_BYTES_MAX, checksum,
+    BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, DONE, Event, HEAD_BYTES, HISTORY_MAGIC, HISTORY_VERSION,
+    HistoryHead, checksum,
+    number::Pen,
     record::{Base, encode},
 };
-use crate::operation::Operation;
 
 /// Writes a history.
 pub struct HistoryWriter<W: Write = File> {
     out: W,
-    block: Box<[u8; BLOCK_BYTES_MAX]>,
-    block_bytes: usize,
+    pen: Box<Pen>,
+    block: Vec<u8>,
     block_records: u32,
     base: Base,
     records: u64,
@@ -51,10 +51,10 @@ impl<W: Write> HistoryWriter<W> {
     pub fn new(out: W, head: &HistoryHead) -> io::Result<Self> {
         let mut writer = Self {
             out,
-            block: Box::new([0; BLOCK_BYTES_MAX]),
-            block_bytes: 0,
+            pen: Box::new(Pen::new()),
+            block: Vec::with_capacity(2 * BLOCK_BYTES_MAX),
             block_records: 0,
-            base: Base::default(),
+            base: Base::START,
             records: 0,
             written: 0,
         };
@@ -70,22 +70,16 @@ impl<W: Write> HistoryWriter<W> {
         Ok(writer)
     }
 
-    /// Appends one finished operation.
+    /// Appends one event.
     ///
     /// # Errors
-    /// If the full block cannot be written.
-    pub fn append(&mut self, operation: &Operation, duplicate: bool) -> io::Result<()> {
-        if BLOCK_BYTES_MAX < self.block_bytes + RECORD_BYTES_MAX {
+    /// If the full block cannot be written, or what was shown is larger than a record may be.
+    pub fn append(&mut self, event: &Event<'_>) -> io::Result<()> {
+        encode(event, &mut self.base, (&mut self.pen, &mut self.block))?;
+        self.block_records += 1;
+        if BLOCK_BYTES_MAX <= self.block.len() {
             self.write_block()?;
         }
-        let entry = HistoryEntry {
-            operation: *operation,
-            duplicate,
-        };
-        let room = self.block[self.block_bytes..].first_chunk_mut();
-        let room = room.expect("a block with less room was written");
-        self.block_bytes += encode(&entry, &mut self.base, room);
-        self.block_records += 1;
         Ok(())
     }
 
@@ -104,8 +98,8 @@ impl<W: Write> HistoryWriter<W> {
     }
 
     fn write_block(&mut self) -> io::Result<()> {
-        let records = &self.block[..self.block_bytes];
-        let bytes = u32::try_from(records.len()).expect("a block is shorter");
+        let records = self.block.as_slice();
+        let bytes = u32::try_from(records.len()).map_err(io::Error::other)?;
         let mut head = [0; BLOCK_HEAD_BYTES];
         head[..4].copy_from_slice(&bytes.to_le_bytes());
         head[4..8].copy_from_slice(&self.block_records.to_le_bytes());
@@ -114,8 +108,11 @@ impl<W: Write> HistoryWriter<W> {
         self.out.write_all(records)?;
         self.written += (BLOCK_HEAD_BYTES + records.len()) as u64;
         self.records += u64::from(self.block_records);
-        (self.block_bytes, self.block_records) = (0, 0);
-        self.base = Base::default();
+        self.block.clear();
+        // What an answer of many pages needed is not kept for those of one.
+        self.block.shrink_to(2 * BLOCK_BYTES_MAX);
+        self.block_records = 0;
+        self.base = Base::START;
         Ok(())
     }
 

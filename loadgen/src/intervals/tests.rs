@@ -29,7 +29,7 @@ fn finished(call: Call, outcome: Outcome, at: [Nanos; 3]) -> Operation {
         floor: 0,
         outcome,
         seq: 1,
-        hash: 1,
+        hash: protocol::ChainHash([1; 32]),
         attempts: 1,
     }
 }

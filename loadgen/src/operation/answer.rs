@@ -51,6 +51,24 @@ impl Answer {
         Self::of_bytes(scratch)
     }
 
+    /// As histories keep it: what tells it from another one, and the bytes that are kept.
+    #[must_use]
+    pub fn parts(&self) -> (u64, &[u8]) {
+        (self.digest, self.bytes().unwrap_or_default())
+    }
+
+    /// The reverse of [`Answer::parts`]; `None` if these are nobody's parts.
+    #[must_use]
+    pub fn from_parts(digest: u64, kept: &[u8]) -> Option<Self> {
+        let mut bytes = [0; LEN_MAX];
+        bytes.get_mut(..kept.len())?.copy_from_slice(kept);
+        Some(Self {
+            digest,
+            len: u8::try_from(kept.len()).ok()?,
+            bytes,
+        })
+    }
+
     /// What tells it from another one.
     #[must_use]
     pub const fn digest(&self) -> u64 {

@@ -4,6 +4,7 @@
 //! of its word and from its key (see [`item_name`]).
 
 use protocol::Key;
+use serde::{Deserialize, Serialize};
 
 use super::calls::calls;
 
@@ -56,7 +57,7 @@ calls! {
 }
 
 /// What an accepted answer of the catalogue showed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CatalogueSeen {
     /// An addition or removal of a favourite: whether it changed anything, and how many there are.
     Favourite(bool, u32),

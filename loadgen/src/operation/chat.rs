@@ -4,6 +4,7 @@
 //! from its key (see [`text_of`]), so that a recipient can tell a right one without having seen it.
 
 use protocol::{Key, UserId, words::chat::Target};
+use serde::{Deserialize, Serialize};
 
 use super::calls::calls;
 
@@ -106,7 +107,7 @@ calls! {
 }
 
 /// An entry of a conversation as somebody was shown it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownEntry {
     /// Which conversation.
     pub conversation: u64,
@@ -123,7 +124,7 @@ pub struct ShownEntry {
 }
 
 /// The text of an entry, held against the one that its key stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Words {
     /// That one.
     Right,
@@ -134,7 +135,7 @@ pub enum Words {
 }
 
 /// What an accepted answer of the chat showed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChatSeen {
     /// Where a message stands now: conversation, index.
     Sent(u64, u64),

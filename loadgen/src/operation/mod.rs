@@ -11,12 +11,14 @@ mod chat;
 mod sales;
 
 use protocol::{
-    Code, Key, UserId,
+    ChainHash, Code, Key, UserId,
     words::{
         agenda::{SlotId, SlotView},
         presence::Signal,
     },
 };
+
+use serde::{Deserialize, Serialize};
 
 pub use self::{
     answer::Answer,
@@ -30,7 +32,7 @@ pub use self::{
 pub type Nanos = u64;
 
 /// A slot in eight bytes: agenda (position that opened it) 32 bits, day 20, slot 12.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Slot(pub u64);
 
 impl Slot {
@@ -341,14 +343,14 @@ pub struct Operation {
     pub outcome: Outcome,
     /// The position in the answer; 0 without one.
     pub seq: u64,
-    /// The first eight bytes of the chain hash in the answer; 0 without one.
-    pub hash: u64,
+    /// The chain hash in the answer; zeros without one.
+    pub hash: ChainHash,
     /// Attempts it took, 1 for no retry.
     pub attempts: u8,
 }
 
 /// What an accepted answer showed, beyond where it happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Observed {
     /// Nothing more. A write's booking is its position.
     Nothing,
@@ -399,6 +401,15 @@ impl KeyMint {
         let (counter, _mac) = rest.split_first_chunk::<4>()?;
         let (client, counter) = (u32::from_le_bytes(*client), u32::from_le_bytes(*counter));
         (self.mint(client, counter) == *key).then_some((client, counter))
+    }
+
+    /// A chain hash in eight bytes, for where there is no room for all 32: a keyed BLAKE3 of it, so that
+    /// a server, which does not know the secret, cannot make two hashes look alike.
+    #[must_use]
+    pub fn fingerprint(&self, hash: &ChainHash) -> u64 {
+        let mac = blake3::keyed_hash(&self.secret, &hash.0);
+        let first = mac.as_bytes().first_chunk().expect("8 of 32 bytes");
+        u64::from_le_bytes(*first)
     }
 
     /// The keys of this run's set-up.
@@ -456,36 +467,29 @@ impl SetUpKeys {
 }
 
 /// Whoever must see every operation as it happens: the online laws, or nobody in a benchmark.
+///
+/// What tells something has no default: a history is what an observer was told, and a method that it
+/// does not keep must not compile.
 pub trait Observer {
     /// An operation is about to be sent. Returns the floor to note in it: the highest position
     /// anybody has been shown so far.
     fn handle_invoke(&mut self, client: u32, counter: u32, call: &Call, now: Nanos) -> u64;
-
     /// What the answer to a command says, which is over next.
-    fn handle_answer(&mut self, operation: &Operation, answer: &Answer) {
-        let _nobody_judges_it = (operation, answer);
-    }
-
+    fn handle_answer(&mut self, operation: &Operation, answer: &Answer);
     /// Its outcome is known. Called once an operation, in the order outcomes become known.
     fn handle_complete(&mut self, operation: &Operation, observed: &Observed);
-
     /// A command already answered was asked again under its key, and answered a second time.
     /// `second` is the first operation with the outcome, position, hash and times of the second
     /// answer. Not an operation: counted apart, in no histogram.
     fn handle_duplicate(&mut self, first: &Operation, second: &Operation);
-
     /// The key of a command already answered was used again on purpose, for another command, and
     /// this is what became of that. No operation either: nobody may do so.
-    fn handle_reused(&mut self, first: &Operation, outcome: Outcome) {
-        let _nobody_judges_it = (first, outcome);
-    }
-
-    /// A push reached a client: the promotion of a waitlist, the end of a hold, a message.
-    fn handle_push(&mut self, client: u32, seq: u64, push: &Push, now: Nanos);
+    fn handle_reused(&mut self, first: &Operation, outcome: Outcome);
+    /// A push reached a client, as of a position and the log's hash there: the promotion of a waitlist,
+    /// the end of a hold, a message.
+    fn handle_push(&mut self, client: u32, position: (u64, ChainHash), push: &Push, now: Nanos);
     /// A client says something in passing; nobody answers.
-    fn handle_signal(&mut self, client: u32, signal: &Signal, now: Nanos) {
-        let _nobody_judges_it = (client, signal, now);
-    }
+    fn handle_signal(&mut self, client: u32, signal: &Signal, now: Nanos);
     /// Something without a position reached a client: who is here, who is writing.
     fn handle_news(&mut self, client: u32, news: &News, now: Nanos);
     /// A client's connection began or ended.
@@ -493,16 +497,16 @@ pub trait Observer {
     /// The load is over, and waiting for what is for this client up to `seq` is over too. If
     /// `is_settled`, what was not shown by now never will be: nothing is on its way to anybody. To be
     /// told while the client's connection is up.
-    fn handle_drained(&mut self, client: u32, seq: u64, is_settled: bool) {
-        let _nobody_judges_it = (client, seq, is_settled);
-    }
+    fn handle_drained(&mut self, client: u32, seq: u64, is_settled: bool);
     /// Something was broken on purpose, or is, or has just been mended.
-    fn handle_fault(&mut self, now: Nanos) {
-        let _nobody_judges_it = now;
-    }
+    fn handle_fault(&mut self, now: Nanos);
     /// What the laws looked at so far, for somebody who watches.
     fn progress(&self) -> Vec<LawProgress> {
         Vec::new()
+    }
+    /// Whether what it was told could not be kept: the load is to end, since nobody could judge it.
+    fn has_failed(&self) -> bool {
+        false
     }
 }
 
@@ -520,7 +524,7 @@ pub struct LawProgress {
 }
 
 /// What became of a client's connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LinkChange {
     /// It is somebody's again, and pushes follow from behind this position.
     Subscribed {
@@ -534,7 +538,7 @@ pub enum LinkChange {
 }
 
 /// What the server told a client in passing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum News {
     /// Somebody came or went.
     Presence {
@@ -557,7 +561,7 @@ pub enum News {
 }
 
 /// What the server told a client without being asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Push {
     /// The client waited for this slot and holds it now, as booking `seq`.
     Promoted {

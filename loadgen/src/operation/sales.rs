@@ -3,6 +3,7 @@
 //! Stores and networks are the server's ids; the id of a sale is its key.
 
 use protocol::{UserId, words::sales::Part, words::sales::Sum};
+use serde::{Deserialize, Serialize};
 
 use super::calls::calls;
 
@@ -54,7 +55,7 @@ calls! {
 }
 
 /// What an accepted answer of the sales showed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SalesSeen {
     /// A total, the position it says it reflects, and its parts.
     Total(Sum, u64, Vec<Part>),

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     check::{Laws, Tally},
-    history::HistoryFile,
+    driver::DriveError,
+    history::{Ended, Event, HistoryFile, HistoryWriter},
     target::Caller,
 };
 
@@ -24,6 +25,7 @@ pub(super) struct Aftermath {
     pub(super) crash: Option<CrashRecord>,
     pub(super) laws: Vec<LawRecord>,
     pub(super) tally: Tally,
+    pub(super) history_bytes: u64,
     /// What kept it from being judged whole, in a sentence.
     pub(super) broke_off: Option<String>,
 }
@@ -33,19 +35,24 @@ impl Run<'_> {
     /// verdict. `broke_off` says why the load ended early, if it did.
     pub(super) async fn aftermath(
         &mut self,
-        mut laws: Laws,
+        (mut laws, mut history): (Laws, HistoryWriter),
         mut server: Option<Embedded>,
         (access, admin_token): (&Access, Token),
         broke_off: Option<String>,
     ) -> Result<Aftermath, RunError> {
+        let mut ended = Ended::default();
         let read = self
             .read_back(
-                &mut laws,
+                (&mut laws, &mut ended),
                 server.as_mut(),
                 (access, admin_token),
                 broke_off.is_some(),
             )
             .await;
+        history
+            .append(&Event::Ended(ended))
+            .map_err(DriveError::Keeping)?;
+        let history_bytes = history.finish().map_err(DriveError::Keeping)?;
         let history = HistoryFile::new(self.dir.join(HISTORY_FILE));
         let (crash, unread) = match read {
             Ok(crash) => (crash, None),
@@ -69,14 +76,15 @@ impl Run<'_> {
             crash,
             laws,
             tally,
+            history_bytes,
             broke_off: (!sentences.is_empty()).then(|| sentences.join("; ")),
         })
     }
 
-    /// Shows the laws the state of the live server, and its log as another process finds it on the disk.
+    /// Shows the laws the state of the live server, and its log as another process finds it on the disk; notes what was read.
     async fn read_back(
         &mut self,
-        laws: &mut Laws,
+        (laws, ended): (&mut Laws, &mut Ended),
         server: Option<&mut Embedded>,
         (access, admin_token): (&Access, Token),
         is_gone: bool,
@@ -125,12 +133,12 @@ impl Run<'_> {
         let upto = upto.filter(|_| crash.is_none());
         if let Some(live) = live {
             let replayed = judge::replayed_state(&mut admin, live.seq).await?;
-            laws.handle_state_hashes(
-                Some((live.seq.0, live.hash)),
-                Some((replayed.seq.0, replayed.hash)),
-            );
+            ended.live = Some((live.seq.0, live.hash));
+            ended.replayed = Some((replayed.seq.0, replayed.hash));
+            laws.handle_state_hashes(ended.live, ended.replayed);
         }
-        let _newest: Seq = judge::show_log(&mut admin, laws, upto).await?;
+        let newest: Seq = judge::show_log(&mut admin, laws, upto).await?;
+        ended.read_upto = Some(newest.0);
         Ok(crash.filter(|_| !is_gone))
     }
 }

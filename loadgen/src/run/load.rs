@@ -5,6 +5,7 @@
 //! how calls are made (`driver`), how things are broken (`inject`).
 
 use std::{
+    borrow::Cow,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime},
@@ -21,9 +22,9 @@ use crate::{
     check::Laws,
     client::Client,
     clock::{self, Clock},
-    driver::{DriveOptions, Driven, drive},
+    driver::{DriveError, DriveOptions, Driven, drive},
     fault::{FaultState, Injection},
-    history::{HistoryHead, HistoryWriter},
+    history::{Event, HistoryHead, HistoryWriter, Recording, Setup},
     intervals::IntervalLog,
     operation::KeyMint,
     recorder::seconds,
@@ -36,6 +37,8 @@ const DUPLICATE_EVERY: u32 = 50;
 /// What came of the load.
 pub(super) struct Loaded {
     pub(super) driven: Driven,
+    /// What the laws were told, to be ended when all was told.
+    pub(super) history: HistoryWriter,
     pub(super) injections: Vec<Injection>,
     /// Why it ended before its time, and not because the user wanted it: the server is gone, or something
     /// could not be broken or healed.
@@ -48,7 +51,7 @@ impl Run<'_> {
         &mut self,
         built: Built,
         secrets: (&KeyMint, [u8; 32]),
-        laws: &mut Laws,
+        (laws, setup): (&mut Laws, Setup),
         targets: &mut Targets,
     ) -> Result<Loaded, RunError> {
         let clock = Clock::start();
@@ -63,10 +66,12 @@ impl Run<'_> {
             let at = seconds(clock.now());
             Some(format!("{at:.1} s into the load: {error}"))
         };
-        let drive = self.drive(built, secrets, laws, (clock, &fault_state));
+        let drive = self.drive(built, secrets, (laws, setup), (clock, &fault_state));
         let (driven, broke_off) = tokio::join!(drive, injection);
+        let (driven, history) = driven?;
         Ok(Loaded {
-            driven: driven?,
+            driven,
+            history,
             injections: fault_state.injections(),
             broke_off,
         })
@@ -77,21 +82,14 @@ impl Run<'_> {
         &mut self,
         built: Built,
         (mint, secret): (&KeyMint, [u8; 32]),
-        laws: &mut Laws,
+        (laws, setup): (&mut Laws, Setup),
         (clock, fault_state): (Clock, &Rc<FaultState>),
-    ) -> Result<Driven, RunError> {
+    ) -> Result<(Driven, HistoryWriter), RunError> {
         // However it ends, whoever breaks things must not wait for more.
         let _over = fault_state.over_at_last();
         (self.options.stage)(&Stage::Driving);
-        let path = self.dir.join(HISTORY_FILE);
-        let head = HistoryHead {
-            secret,
-            started_at: clock::wall_ms(),
-            capacity: u32::from(self.plan.world.capacity),
-            began_at: built.began_at.0,
-        };
-        let history = HistoryWriter::create(&path, &head)
-            .map_err(|source| RunError::File { path, source })?;
+        let history = self.begin_history(secret, setup, &built)?;
+        let mut laws = Recording::new(laws, history);
         let clients = (0..)
             .zip(&built.sessions)
             .map(|(id, session)| {
@@ -114,7 +112,6 @@ impl Run<'_> {
             source,
         })?);
         options.duplicate_every = std::num::NonZeroU32::new(DUPLICATE_EVERY);
-        options.history = Some(history);
         options.stop = Arc::clone(&self.options.stop);
         options.progress = self.options.progress.take();
         let wire = match &self.options.against {
@@ -124,13 +121,43 @@ impl Run<'_> {
         let driven = match wire {
             Wire::Native => {
                 let mut target = TcpTarget::new(built.links).map_err(RunError::System)?;
-                drive(self.plan, clients, &mut target, laws, options).await?
+                drive(self.plan, clients, &mut target, &mut laws, options).await?
             }
             Wire::Lines => {
                 let mut target = JsonlTarget::new(built.links).map_err(RunError::System)?;
-                drive(self.plan, clients, &mut target, laws, options).await?
+                drive(self.plan, clients, &mut target, &mut laws, options).await?
             }
         };
-        Ok(driven)
+        let history = laws.into_history().map_err(DriveError::Keeping)?;
+        Ok((driven, history))
+    }
+
+    /// Begins the history with what the laws were told before the load.
+    fn begin_history(
+        &self,
+        secret: [u8; 32],
+        setup: Setup,
+        built: &Built,
+    ) -> Result<HistoryWriter, RunError> {
+        let path = self.dir.join(HISTORY_FILE);
+        let head = HistoryHead {
+            secret,
+            started_at: clock::wall_ms(),
+            capacity: u32::from(self.plan.world.capacity),
+            began_at: built.began_at.0,
+        };
+        let begin = || {
+            let mut history = HistoryWriter::create(&path, &head)?;
+            history.append(&Event::Setup(Cow::Owned(setup)))?;
+            for (client, user) in (0..).zip(&built.users) {
+                let user = *user;
+                history.append(&Event::Client { client, user })?;
+            }
+            Ok(history)
+        };
+        begin().map_err(|source| RunError::File {
+            path: path.clone(),
+            source,
+        })
     }
 }

@@ -56,7 +56,7 @@ use crate::{
     clock,
     driver::DriveError,
     fault::{Proxy, check_direct_room, check_room},
-    history::HistoryError,
+    history::{HistoryError, Setup},
     operation::KeyMint,
     plan::Plan,
     scenario::{Scenario, ScenarioError},
@@ -187,7 +187,7 @@ impl Run<'_> {
         };
         self.describe_target(&mut environment, &built.admin);
 
-        let mut laws = self.laws(&mint, &built);
+        let (mut laws, setup) = self.laws(&mint, &built);
         let admin_token = built.admin_token;
         let pid = server.as_ref().and_then(Embedded::pid);
         let mut targets = Targets {
@@ -197,11 +197,12 @@ impl Run<'_> {
         };
         let watch = pid.map(|_own| MemoryWatch::start(Arc::clone(&targets.watched)));
         let loaded = self
-            .drive_and_inject(built, (&mint, secret), &mut laws, &mut targets)
+            .drive_and_inject(built, (&mint, secret), (&mut laws, setup), &mut targets)
             .await;
         let server_memory = watch.and_then(MemoryWatch::finish);
         let Loaded {
             mut driven,
+            history,
             injections,
             broke_off,
         } = loaded?;
@@ -210,8 +211,9 @@ impl Run<'_> {
 
         let admin = (&access, admin_token);
         let after = self
-            .aftermath(laws, targets.server, admin, broke_off)
+            .aftermath((laws, history), targets.server, admin, broke_off)
             .await?;
+        driven.generator.history_bytes = after.history_bytes;
         let tally = after.tally;
         let faults = broken::record(broken::Found {
             plan: self.plan,
@@ -301,19 +303,20 @@ impl Run<'_> {
         Ok(world::build(access, world, today, self.options.silence_max).await?)
     }
 
-    fn laws(&self, mint: &KeyMint, built: &Built) -> Laws {
+    fn laws(&self, mint: &KeyMint, built: &Built) -> (Laws, Setup) {
         let world = &self.plan.world;
         let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.clients());
         options.required.clone_from(&self.scenario.require.laws);
         // A server of the run's own is nobody else's, and on the same clock.
         options.is_alone = matches!(self.options.against, Against::Embedded { .. });
         options.wall_at_start = options.is_alone.then(clock::wall_ms);
+        let setup = Setup::of(&options);
         let mut laws = Laws::new(options);
         for (client, user) in (0..).zip(&built.users) {
             laws.handle_client(client, *user);
         }
         laws.begin(built.began_at.0);
-        laws
+        (laws, setup)
     }
 }
 

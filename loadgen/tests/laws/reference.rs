@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use loadgen::operation::{Call, Observed, Operation, Outcome, Push, Slot};
 use protocol::{
-    Code, Key, Refusal, UserId,
+    ChainHash, Code, Key, Refusal, UserId,
     words::agenda::{self as words, SlotView},
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -241,6 +241,7 @@ impl Reference {
                 slot: self.run.packed(slot),
             },
             at: now,
+            has_right_hash: true,
         });
     }
 
@@ -309,7 +310,7 @@ pub(crate) fn random(seed: u64, calls: u32, defect: Defect) -> Reference {
             floor: 0,
             outcome: if lost { Outcome::Unknown } else { outcome },
             seq: if lost { 0 } else { seq },
-            hash: 0,
+            hash: ChainHash::START,
             attempts: 1,
         };
         let observed = if lost { Observed::Nothing } else { observed };

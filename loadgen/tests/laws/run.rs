@@ -3,9 +3,15 @@
 //! The world is always the same: users 1 to n, then one agenda, of 24 slots a day, on [`DAY`].
 #![expect(clippy::unwrap_used, reason = "test support")]
 
-use loadgen::check::{LawOptions, Laws};
-use loadgen::operation::{
-    Answer, KeyMint, LinkChange, News, Observed, Observer, Operation, Outcome, Push, Slot,
+use std::borrow::Cow;
+
+use loadgen::{
+    check::{LawOptions, Laws},
+    history::{Ended, Event, HistoryHead, HistoryWriter, Recording, Setup},
+    operation::{
+        Answer, KeyMint, LinkChange, News, Observed, Observer, Operation, Outcome, Push, Slot,
+    },
+    recheck::Recheck,
 };
 use protocol::{
     ChainHash, Key, Kind, OwnedRecord, Refusal, Seq, UserId, outcome,
@@ -20,6 +26,8 @@ use super::trade::Logged;
 pub(crate) const DAY: u32 = 20_000;
 /// The clock of the log before the first record: long before that day.
 pub(crate) const EPOCH: u64 = 1_700_000_000_000;
+/// The secret of its keys.
+const SECRET: [u8; 32] = [7; 32];
 /// A millisecond in nanoseconds.
 pub(crate) const MS: u64 = 1_000_000;
 
@@ -29,6 +37,8 @@ pub(crate) struct Pushed {
     pub(crate) seq: u64,
     pub(crate) push: Push,
     pub(crate) at: u64,
+    /// Whether it came with the hash that the log has there.
+    pub(crate) has_right_hash: bool,
 }
 
 /// A further answer to a key.
@@ -76,7 +86,7 @@ impl Run {
         let mut run = Self {
             capacity,
             users,
-            mint: KeyMint::new([7; 32]),
+            mint: KeyMint::new(SECRET),
             operations: Vec::new(),
             pushes: Vec::new(),
             links: Vec::new(),
@@ -157,13 +167,18 @@ impl Run {
         u64::try_from(self.records.len()).unwrap()
     }
 
-    /// The first eight bytes of the hash at a position; 0 where there is none.
-    pub(crate) fn hash(&self, seq: u64) -> u64 {
+    /// The hash at a position; zeros where there is none.
+    pub(crate) fn hash(&self, seq: u64) -> ChainHash {
         let at = |record: &&OwnedRecord| record.seq.0 == seq;
         let record = self.records.iter().find(at);
-        record.map_or(0, |record| {
-            u64::from_le_bytes(*record.hash.0.first_chunk().unwrap())
-        })
+        record.map_or(ChainHash::START, |record| record.hash)
+    }
+
+    /// The hash that a push came with.
+    fn hash_of(&self, pushed: &Pushed) -> ChainHash {
+        let mut hash = self.hash(pushed.seq);
+        hash.0[31] ^= u8::from(!pushed.has_right_hash);
+        hash
     }
 
     /// Appends what became of a command.
@@ -245,11 +260,16 @@ impl Run {
         }
     }
 
-    /// Every law on this run.
-    pub(crate) fn judge(&self) -> Vec<LawRecord> {
+    /// What the laws know of this run.
+    fn options(&self) -> LawOptions {
         let mut options = LawOptions::new(self.mint.clone(), u32::from(self.capacity), self.users);
         options.wall_at_start = self.wall;
-        let mut laws = Laws::new(options);
+        options
+    }
+
+    /// Every law on this run.
+    pub(crate) fn judge(&self) -> Vec<LawRecord> {
+        let mut laws = Laws::new(self.options());
         for client in 0..self.users {
             laws.handle_client(client, Self::user(client));
         }
@@ -260,6 +280,43 @@ impl Run {
         }
         laws.handle_state_hashes(self.live, self.replayed);
         laws.conclude(|| history.iter().copied())
+    }
+
+    /// Every law on what a history keeps of this run.
+    pub(crate) fn judge_again(&self) -> Vec<LawRecord> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.bin");
+        let head = HistoryHead {
+            secret: SECRET,
+            started_at: EPOCH,
+            capacity: self.capacity.into(),
+            began_at: self.began_at,
+        };
+        let mut history = HistoryWriter::create(&path, &head).unwrap();
+        let setup = Setup::of(&self.options());
+        history.append(&Event::Setup(Cow::Owned(setup))).unwrap();
+        for client in 0..self.users {
+            let user = Self::user(client);
+            history.append(&Event::Client { client, user }).unwrap();
+        }
+        let mut laws = Laws::new(self.options());
+        let mut recording = Recording::new(&mut laws, history);
+        self.play(&mut recording);
+        let mut history = recording.into_history().unwrap();
+        let ended = Ended {
+            live: self.live,
+            replayed: self.replayed,
+            read_upto: Some(self.head()),
+        };
+        history.append(&Event::Ended(ended)).unwrap();
+        history.finish().unwrap();
+        let mut recheck = Recheck::open(&path, &[]).unwrap();
+        for record in &self.records {
+            recheck.handle_record(record);
+        }
+        let judged = recheck.conclude().unwrap();
+        assert_eq!(judged.unjudged, []);
+        judged.laws
     }
 
     /// When, what and which of that kind, in the order of time.
@@ -286,7 +343,7 @@ impl Run {
     }
 
     /// Tells the laws what an answer said, if the history has it.
-    fn say(&self, operation: &Operation, laws: &mut Laws) {
+    fn say(&self, operation: &Operation, laws: &mut impl Observer) {
         let id = (operation.client, operation.counter);
         let said = self.said.iter().find(|(by, _)| *by == id);
         let record = said.and_then(|(_, at)| self.records.iter().find(|it| it.seq.0 == *at));
@@ -296,7 +353,7 @@ impl Run {
     }
 
     /// Tells the laws what happened while it ran, in the order of time.
-    fn play(&self, laws: &mut Laws) -> Vec<Operation> {
+    fn play(&self, laws: &mut impl Observer) -> Vec<Operation> {
         let moments = self.moments();
         if let Some(at) = self.fault_at {
             laws.handle_fault(at);
@@ -319,7 +376,8 @@ impl Run {
                 }
                 2 => {
                     let pushed = &self.pushes[at];
-                    laws.handle_push(pushed.client, pushed.seq, &pushed.push, now);
+                    let position = (pushed.seq, self.hash_of(pushed));
+                    laws.handle_push(pushed.client, position, &pushed.push, now);
                 }
                 3 => {
                     let (client, change, _) = self.links[at];
@@ -342,12 +400,14 @@ impl Run {
             let first = history
                 .iter()
                 .find(|op| (op.client, op.counter) == again.id);
-            laws.handle_duplicate(
-                first.unwrap(),
-                again.outcome,
-                again.seq,
-                self.hash(again.seq),
-            );
+            let first = first.unwrap();
+            let second = Operation {
+                outcome: again.outcome,
+                seq: again.seq,
+                hash: self.hash(again.seq),
+                ..*first
+            };
+            laws.handle_duplicate(first, &second);
         }
         for (id, outcome) in &self.reused {
             let first = history.iter().find(|op| (op.client, op.counter) == *id);

@@ -18,12 +18,16 @@ use loadgen::{
     driver::core::{Action, Core, CoreOptions, Outcome as Ended},
     id_map::IdMap,
     operation::{
-        Call, KeyMint, LinkChange, Nanos, News, Observed, Observer, Operation, Outcome, Push, Slot,
+        Answer, Call, KeyMint, LinkChange, Nanos, News, Observed, Observer, Operation, Outcome,
+        Push, Slot,
     },
     plan::{Plan, PlanOptions},
     scenario::Scenario,
 };
-use protocol::{Seq, UserId, words::accounts::Token};
+use protocol::{
+    ChainHash, Seq, UserId,
+    words::{accounts::Token, presence::Signal},
+};
 use rand::{Rng, SeedableRng, rngs::ChaCha8Rng};
 
 use self::server::BookingServer;
@@ -84,7 +88,16 @@ impl Observer for Trace {
         writeln!(self.lines, "again {second:?}").expect("memory");
     }
 
-    fn handle_push(&mut self, _client: u32, _seq: u64, push: &Push, _now: Nanos) {
+    fn handle_answer(&mut self, _operation: &Operation, _answer: &Answer) {}
+    fn handle_signal(&mut self, _client: u32, _signal: &Signal, _now: Nanos) {}
+    fn handle_fault(&mut self, _now: Nanos) {}
+    fn handle_drained(&mut self, _client: u32, _seq: u64, _is_settled: bool) {}
+
+    fn handle_reused(&mut self, first: &Operation, outcome: Outcome) {
+        writeln!(self.lines, "reused {first:?} {outcome:?}").expect("memory");
+    }
+
+    fn handle_push(&mut self, _: u32, _: (u64, ChainHash), push: &Push, _now: Nanos) {
         panic!("nobody is pushed anything in a booking race: {push:?}");
     }
 

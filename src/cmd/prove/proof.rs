@@ -134,11 +134,9 @@ fn judge((stage, bug): (Stage, Option<PlantedBug>), ran: Ran) -> Result<Trial> {
 /// When each operation of the run was over, and at which position; 0 where it has none.
 fn moments(history: &Path) -> Result<Vec<(u64, u64)>> {
     let mut moments = Vec::new();
-    for entry in HistoryReader::open(history)? {
-        let entry = entry?;
-        if !entry.duplicate {
-            moments.push((entry.operation.completed_at, entry.operation.seq));
-        }
+    for operation in HistoryReader::open(history)?.operations() {
+        let operation = operation?;
+        moments.push((operation.completed_at, operation.seq));
     }
     Ok(moments)
 }

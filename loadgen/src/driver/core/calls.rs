@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, mem};
 
-use protocol::words::presence;
+use protocol::{ChainHash, words::presence};
 use reports::record::DoubtRecord;
 
 use super::{
@@ -325,23 +325,13 @@ impl<'a, W: Observer, L: OperationLog> CallEngine<'a, W, L> {
             Told::Duplicate { first, second } => {
                 self.in_flight -= 1;
                 self.duplicates += 1;
-                self.log.append(&second, true);
                 self.watch.handle_duplicate(&first, &second);
             }
             Told::Reused { first, outcome } => {
                 self.in_flight -= 1;
-                let probe = Operation {
-                    completed_at: now,
-                    outcome,
-                    seq: 0,
-                    hash: 0,
-                    attempts: 0,
-                    ..first
-                };
-                self.log.append(&probe, true);
                 self.watch.handle_reused(&first, outcome);
             }
-            Told::Pushed { seq, push } => self.handle_push(link, seq, &push, now),
+            Told::Pushed { position, push } => self.handle_push(link, position, &push, now),
             Told::Subscribed { from, newest } => self.handle_subscribed(link, (from, newest), now),
             Told::News(news) => self.watch.handle_news(link, &news, now),
             Told::Standing | Told::Nothing => {}
@@ -349,7 +339,7 @@ impl<'a, W: Observer, L: OperationLog> CallEngine<'a, W, L> {
         self.request_erasure(link, now);
     }
 
-    fn handle_push(&mut self, link: u32, seq: u64, push: &Push, now: Nanos) {
+    fn handle_push(&mut self, link: u32, position: (u64, ChainHash), push: &Push, now: Nanos) {
         if let Push::Entry(entry) = push
             && entry.text.is_some()
         {
@@ -362,8 +352,8 @@ impl<'a, W: Observer, L: OperationLog> CallEngine<'a, W, L> {
             });
         }
         self.pushed_at = now;
-        self.note_return(link, seq, now);
-        self.watch.handle_push(link, seq, push, now);
+        self.note_return(link, position.0, now);
+        self.watch.handle_push(link, position, push, now);
     }
 
     /// The outcome of a call is known: everybody is told, and its instance goes on.
@@ -373,7 +363,7 @@ impl<'a, W: Observer, L: OperationLog> CallEngine<'a, W, L> {
         self.note_doubts(finished);
         self.contention.end(finished.entry);
         self.recorder.complete(operation);
-        self.log.append(operation, false);
+        self.log.append(operation);
         if let Some(answer) = &finished.answer {
             self.watch.handle_answer(operation, answer);
         }

@@ -111,9 +111,9 @@ pub trait OperationLog {
     fn begin_phase(&mut self, at: Nanos) {
         let _nobody_keeps_it = at;
     }
-    /// An operation is over, or, if `is_duplicate`, one that was asked again on purpose.
-    fn append(&mut self, operation: &Operation, is_duplicate: bool) {
-        let _nobody_keeps_it = (operation, is_duplicate);
+    /// An operation is over.
+    fn append(&mut self, operation: &Operation) {
+        let _nobody_keeps_it = operation;
     }
 }
 
@@ -277,6 +277,12 @@ impl<'a, W: Observer, L: OperationLog> Core<'a, W, L> {
     #[must_use]
     pub const fn observer(&self) -> &W {
         self.calls.watch
+    }
+
+    /// Whether the observer could not keep what it was told: the load is to end.
+    #[must_use]
+    pub fn has_observer_failed(&self) -> bool {
+        self.calls.watch.has_failed()
     }
 
     /// Where operations are written down.

@@ -1,4 +1,4 @@
-//! What is written down of a run as it goes: its history, its seconds, and when faults were recovered
+//! What is written down of operations as they end: the seconds of the run, and when faults were recovered
 //! from.
 //!
 //! Finished operations go in; files grow. What cannot be written is kept as the reason why the run
@@ -9,7 +9,6 @@ use std::{io, rc::Rc};
 use super::super::core::OperationLog;
 use crate::{
     fault::FaultState,
-    history::HistoryWriter,
     intervals::{IntervalLog, WriterGone},
     operation::{Nanos, Operation},
     plan::Plan,
@@ -17,7 +16,6 @@ use crate::{
 
 /// See the head of this file.
 pub(super) struct Files {
-    history: Option<HistoryWriter>,
     intervals: Option<IntervalLog>,
     faults: Option<Rc<FaultState>>,
     failure: Option<io::Error>,
@@ -25,12 +23,10 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) const fn new(
-        history: Option<HistoryWriter>,
         intervals: Option<IntervalLog>,
         faults: Option<Rc<FaultState>>,
     ) -> Self {
         Self {
-            history,
             intervals,
             faults,
             failure: None,
@@ -54,18 +50,18 @@ impl Files {
         injected.collect()
     }
 
-    /// Writes what is left. How long the history is, in bytes.
+    /// Writes what is left.
     ///
     /// # Errors
     /// The first thing that could not be written.
-    pub(super) fn finish(self, now: Nanos) -> io::Result<u64> {
+    pub(super) fn finish(self, now: Nanos) -> io::Result<()> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
         if let Some(intervals) = self.intervals {
             intervals.finish(now)?;
         }
-        self.history.map_or(Ok(0), HistoryWriter::finish)
+        Ok(())
     }
 
     fn note_interval(&mut self, note: impl FnOnce(&mut IntervalLog) -> Result<(), WriterGone>) {
@@ -84,21 +80,12 @@ impl OperationLog for Files {
         self.note_interval(|log| log.begin(at));
     }
 
-    fn append(&mut self, operation: &Operation, is_duplicate: bool) {
-        if !is_duplicate {
-            self.note_interval(|log| log.record(operation));
-            if let Some(fault_state) = &self.faults
-                && operation.outcome.is_decided()
-            {
-                fault_state.note_answer(operation.sent_at, operation.completed_at);
-            }
-        }
-        let Some(history) = &mut self.history else {
-            return;
-        };
-        if let Err(error) = history.append(operation, is_duplicate) {
-            self.history = None;
-            self.failure = Some(error);
+    fn append(&mut self, operation: &Operation) {
+        self.note_interval(|log| log.record(operation));
+        if let Some(fault_state) = &self.faults
+            && operation.outcome.is_decided()
+        {
+            fault_state.note_answer(operation.sent_at, operation.completed_at);
         }
     }
 }

@@ -63,11 +63,7 @@ impl<'a, T: Target, W: Observer> Shell<'a, T, W> {
         mut options: DriveOptions,
     ) -> Result<Self, DriveError> {
         let clock = options.clock;
-        let files = Files::new(
-            options.history.take(),
-            options.intervals.take(),
-            options.faults.clone(),
-        );
+        let files = Files::new(options.intervals.take(), options.faults.clone());
         let core_options = CoreOptions {
             began_at: clock.now(),
             timeout: nanos(options.timeout),
@@ -119,6 +115,11 @@ impl<'a, T: Target, W: Observer> Shell<'a, T, W> {
         waiting.await.map_err(DriveError::Waiting)
     }
 
+    /// Whether something that must be kept of the run could not be written.
+    fn has_failed(&self) -> bool {
+        self.core.log().has_failed() || self.core.has_observer_failed()
+    }
+
     /// Serves the links that have something, and does what is due.
     fn turn(&mut self) {
         self.hear_faults();
@@ -127,7 +128,7 @@ impl<'a, T: Target, W: Observer> Shell<'a, T, W> {
             self.serve(link);
         }
         self.ready = ready;
-        if self.options.stop.load(Ordering::Relaxed) || self.core.log().has_failed() {
+        if self.options.stop.load(Ordering::Relaxed) || self.has_failed() {
             self.core.interrupt();
         }
         self.core.handle_due(self.clock.now());
@@ -273,8 +274,10 @@ impl<'a, T: Target, W: Observer> Shell<'a, T, W> {
             lateness: QuantileRecord::from_histogram(outcome.lateness.histogram()),
             connections: u64::try_from(self.target.links()).unwrap_or(u64::MAX),
             saturated: find_saturation(&outcome.lateness, &outcome.phases, lateness_max),
-            history_bytes: outcome.log.finish(self.clock.now())?,
+            // Whoever keeps the history says how long it is.
+            history_bytes: 0,
         };
+        outcome.log.finish(self.clock.now())?;
         Ok(Driven {
             phases: outcome.phases,
             generator,

@@ -2,16 +2,22 @@
 
 mod responder;
 
-use std::{collections::BTreeMap, rc::Rc, sync::atomic::Ordering};
+use std::{collections::BTreeMap, path::Path, rc::Rc, sync::atomic::Ordering};
 
 use ::client::Session;
-use protocol::{Seq, UserId, words::accounts::Token};
+use protocol::{
+    ChainHash, Seq, UserId,
+    words::{accounts::Token, presence::Signal},
+};
 
 use super::*;
 use crate::{
+    history::{HistoryHead, HistoryReader, HistoryWriter, Recording},
     id_map::IdMap,
     intervals,
-    operation::{Call, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push},
+    operation::{
+        Answer, Call, KeyMint, LinkChange, Nanos, News, Observed, Operation, Outcome, Push,
+    },
     plan::PlanOptions,
     scenario::Scenario,
     target::{CallError, Caller, LinkLost, NullTarget, TcpTarget},
@@ -49,13 +55,16 @@ impl Observer for Witness {
         self.duplicates.push((*first, *second));
     }
 
+    fn handle_answer(&mut self, _operation: &Operation, _answer: &Answer) {}
     fn handle_reused(&mut self, first: &Operation, outcome: Outcome) {
         // The null target keeps no keys, so it takes what it should refuse.
         assert_eq!(outcome, Outcome::Ok);
         self.reused.push(*first);
     }
 
-    fn handle_push(&mut self, _client: u32, _seq: u64, _push: &Push, _now: Nanos) {}
+    fn handle_push(&mut self, _: u32, _: (u64, ChainHash), _: &Push, _now: Nanos) {}
+    fn handle_signal(&mut self, _client: u32, _signal: &Signal, _now: Nanos) {}
+    fn handle_fault(&mut self, _now: Nanos) {}
     fn handle_news(&mut self, _client: u32, _news: &News, _now: Nanos) {}
 
     fn handle_link(&mut self, client: u32, change: LinkChange, _now: Nanos) {
@@ -529,32 +538,76 @@ async fn too_few_clients_are_refused_before_anything_is_sent() {
 
 #[tokio::test]
 async fn the_history_holds_what_the_watch_saw() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("history.bin");
-    let head = crate::history::HistoryHead {
+    let mut bytes = Vec::new();
+    let mut witness = Witness::default();
+    let history = HistoryWriter::new(&mut bytes, &head()).unwrap();
+    let mut recording = Recording::new(&mut witness, history);
+    let mut null = NullTarget::new(8);
+    drive(
+        &plan(CLOSED),
+        clients(),
+        &mut null,
+        &mut recording,
+        options(),
+    )
+    .await
+    .unwrap();
+    let history = recording.into_history().unwrap();
+    history.finish().unwrap();
+    let mut again = Witness::default();
+    for event in HistoryReader::new(bytes.as_slice(), Path::new("h")).unwrap() {
+        event.unwrap().play(&mut again);
+    }
+    assert!(!again.completed.is_empty() && !again.links.is_empty());
+    assert_eq!(again.invoked, witness.invoked);
+    assert_eq!(again.completed, witness.completed);
+    assert_eq!(again.duplicates, witness.duplicates);
+    assert_eq!(again.reused, witness.reused);
+    assert_eq!(again.links, witness.links);
+    assert_eq!(again.drained, witness.drained);
+}
+
+#[tokio::test]
+async fn a_load_ends_when_what_the_laws_are_told_cannot_be_kept() {
+    /// Room for the header and no more.
+    struct Full(usize);
+    impl io::Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0 < bytes.len() {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.0 -= bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut witness = Witness::default();
+    let history = HistoryWriter::new(Full(72), &head()).unwrap();
+    let mut recording = Recording::new(&mut witness, history);
+    let mut null = NullTarget::new(8);
+    let long = CLOSED.replace("50ms", "1h");
+    assert_ne!(long, CLOSED, "it would last for ever");
+    drive(
+        &plan(&long),
+        clients(),
+        &mut null,
+        &mut recording,
+        options(),
+    )
+    .await
+    .unwrap();
+    let error = recording.into_history().expect_err("it is full");
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+}
+
+const fn head() -> HistoryHead {
+    HistoryHead {
         secret: [7; 32],
         started_at: 1,
         capacity: 1,
         began_at: 7,
-    };
-    let kept = DriveOptions {
-        history: Some(HistoryWriter::create(&path, &head).unwrap()),
-        ..options()
-    };
-    let (mut null, mut witness) = (NullTarget::new(8), Witness::default());
-    let driven = drive_on(CLOSED, &mut null, &mut witness, kept).await;
-    let entries: Result<Vec<_>, _> = crate::history::HistoryReader::open(&path)
-        .unwrap()
-        .collect();
-    let entries = entries.unwrap();
-    assert_eq!(entries.len(), witness.completed.len());
-    let bytes = std::fs::metadata(&path).unwrap().len();
-    assert_eq!(driven.generator.history_bytes, bytes);
-    for (entry, done) in entries.iter().zip(&witness.completed) {
-        assert_eq!(
-            (entry.operation.seq, entry.operation.call),
-            (done.seq, done.call)
-        );
     }
 }
 

@@ -1,12 +1,9 @@
-//! A recorded run judged again, from its history and, where there is one, its log.
+//! A run whose history holds operations and nothing else, judged again as far as that goes.
 //!
-//! A history goes in, then the records of the log; out come the verdicts of the laws that can be
-//! judged on that, and for each other law why it cannot. What answers and pushes showed is in no
-//! history: the laws of what people were shown are judged while a run goes on, or not at all.
-//!
-//! The history tells operations in the order in which they were over. The laws want the calls as
-//! well, each at its instant: a second reader runs ahead by as much as the longest operation took.
-//! Deliberately absent: files other than the history.
+//! Such a history (version 2 or 3) and the records of its log go in; out come the verdicts of the laws that
+//! can be judged on that, and for each other law why it cannot: what answers and pushes showed is not
+//! there. It tells operations in the order in which they were over, and the laws want the calls as well,
+//! each at its instant: a second reader runs ahead by as much as the longest operation took.
 
 use std::{
     cmp::Reverse,
@@ -14,45 +11,66 @@ use std::{
     path::Path,
 };
 
-use protocol::OwnedRecord;
 use reports::record::LawRecord;
 
+use super::Unjudged;
 use crate::{
     check::{LAWS, LawOptions, Laws},
-    history::{HistoryEntry, HistoryError, HistoryFile, HistoryHead, HistoryReader, TICK},
+    history::{Event, HistoryError, HistoryHead, HistoryReader, OLD_HASH_BYTES, OLD_TICK},
     operation::{Call, KeyMint, Nanos, Observed, Observer, Operation},
 };
 
-/// A run that is being judged again.
+/// What such a history can tell the laws.
 #[derive(Debug)]
-pub struct Recheck {
-    history: HistoryFile,
+pub(super) struct Operations {
     head: HistoryHead,
-    laws: Laws,
     survey: Survey,
-    records: u64,
 }
 
-/// What the judging came to.
-#[derive(Debug)]
-pub struct Recheckd {
-    /// The laws that could be judged.
-    pub laws: Vec<LawRecord>,
-    /// The others.
-    pub unjudged: Vec<Unjudged>,
-    /// Operations of the history.
-    pub operations: u64,
-    /// Records of the log.
-    pub records: u64,
-}
+impl Operations {
+    /// Shows laws what they can know of the history at `path`. `required` are those of the run's scenario.
+    ///
+    /// # Errors
+    /// If it cannot be read to its end.
+    pub(super) fn open(path: &Path, required: &[String]) -> Result<(Self, Laws), HistoryError> {
+        let head = HistoryReader::open(path)?.head().clone();
+        let survey = Survey::of(HistoryReader::open(path)?)?;
+        let mint = KeyMint::new(head.secret);
+        let mut options = LawOptions::new(mint, head.capacity.max(1), survey.clients);
+        options.required = required.to_vec();
+        options.hash_bytes = OLD_HASH_BYTES;
+        // Most of it is for what was shown, and that is not kept here.
+        options.memory_bytes_max *= 2;
+        let mut laws = Laws::new(options);
+        laws.begin(head.began_at);
+        play(path, &survey, &mut laws)?;
+        Ok((Self { head, survey }, laws))
+    }
 
-/// A law that could not be judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unjudged {
-    /// Which.
-    pub law: &'static str,
-    /// Why not.
-    pub why: &'static str,
+    /// How many operations there are.
+    pub(super) const fn count(&self) -> u64 {
+        self.survey.operations
+    }
+
+    /// Parts verdicts that stand on what is there from laws that cannot be judged.
+    pub(super) fn part(
+        &self,
+        judged: Vec<LawRecord>,
+        has_log: bool,
+    ) -> (Vec<LawRecord>, Vec<Unjudged>) {
+        let mut unjudged = Vec::new();
+        for law in LAWS {
+            if let Some(why) = self.survey.obstacle(law, &self.head, has_log) {
+                unjudged.push(Unjudged { law, why });
+            }
+        }
+        let can_be = |law: &LawRecord| !unjudged.iter().any(|other| other.law == law.name);
+        let known: BTreeSet<String> = judged.iter().map(|law| law.name.clone()).collect();
+        let laws = judged.into_iter().filter(can_be).collect();
+        // A law of a system that nobody asked anything of is no law of this run.
+        unjudged.retain(|unjudged| known.contains(unjudged.law));
+        (laws, unjudged)
+    }
 }
 
 /// What a first look at the history finds.
@@ -74,82 +92,19 @@ struct Survey {
     unheard: bool,
 }
 
-impl Recheck {
-    /// Reads the history and shows it to the laws. `required` are the laws that the run's scenario
-    /// requires.
-    ///
-    /// # Errors
-    /// If it cannot be read to its end.
-    pub fn open(path: &Path, required: &[String]) -> Result<Self, HistoryError> {
-        let head = HistoryReader::open(path)?.head().clone();
-        let history = HistoryFile::new(path.to_owned());
-        let survey = Survey::of(history.entries());
-        let mint = KeyMint::new(head.secret);
-        let mut options = LawOptions::new(mint, head.capacity.max(1), survey.clients);
-        options.required = required.to_vec();
-        // Most of it is for what was shown, and that is not kept here.
-        options.memory_bytes_max *= 2;
-        let mut laws = Laws::new(options);
-        laws.begin(head.began_at);
-        play(&history, &survey, &mut laws);
-        Ok(Self {
-            history,
-            head,
-            laws,
-            survey,
-            records: 0,
-        })
-    }
-
-    /// One record of the run's log, from the first to the last.
-    pub fn handle_record(&mut self, record: &OwnedRecord) {
-        self.records += 1;
-        self.laws.handle_record(record);
-    }
-
-    /// Judges.
-    ///
-    /// # Errors
-    /// If the history cannot be read any more.
-    pub fn conclude(self) -> Result<Recheckd, HistoryError> {
-        let judged = self.laws.conclude(|| self.history.operations());
-        self.history.finish()?;
-        let has_log = 0 < self.records;
-        let mut unjudged = Vec::new();
-        for law in LAWS {
-            if let Some(why) = self.survey.obstacle(law, &self.head, has_log) {
-                unjudged.push(Unjudged { law, why });
-            }
-        }
-        let can_be = |law: &LawRecord| !unjudged.iter().any(|other| other.law == law.name);
-        let known: BTreeSet<String> = judged.iter().map(|law| law.name.clone()).collect();
-        let laws = judged.into_iter().filter(can_be).collect();
-        // A law of a system that nobody asked anything of is no law of this run.
-        unjudged.retain(|unjudged| known.contains(unjudged.law));
-        Ok(Recheckd {
-            laws,
-            unjudged,
-            operations: self.survey.operations,
-            records: self.records,
-        })
-    }
-}
-
 impl Survey {
-    fn of(entries: impl Iterator<Item = HistoryEntry>) -> Self {
+    fn of(history: HistoryReader) -> Result<Self, HistoryError> {
         let mut survey = Self::default();
-        for HistoryEntry {
-            operation,
-            duplicate,
-        } in entries
-        {
-            if duplicate {
-                (survey.twice).insert((operation.client, operation.counter));
-            } else {
-                survey.note(&operation);
+        for event in history {
+            match event? {
+                Event::Completed { operation, .. } => survey.note(&operation),
+                Event::Second(second) => {
+                    (survey.twice).insert((second.client, second.counter));
+                }
+                _not_kept => {}
             }
         }
-        survey
+        Ok(survey)
     }
 
     fn note(&mut self, operation: &Operation) {
@@ -178,8 +133,7 @@ impl Survey {
     /// Why a law cannot be judged on this, if it cannot.
     fn obstacle(&self, law: &str, head: &HistoryHead, has_log: bool) -> Option<&'static str> {
         const OLD: &str = "the history does not say how many places a slot has: it was written by an earlier version";
-        const PUSHES: &str =
-            "the server gives and takes places by itself, and its pushes are not in a history";
+        const PUSHES: &str = "the server gives and takes places by itself, and its pushes are not in a history of an earlier version";
         const LOG: &str = "it is about the log; give the run's data directory with --log";
         let is_old = (head.capacity == 0).then_some(OLD);
         match law {
@@ -196,18 +150,18 @@ impl Survey {
             }),
             "real-time-order" | "idempotent-answers" => None,
             "session-order" => (self.pushes)
-                .then_some("what was pushed to each client counts as seen, and is not in a history"),
+                .then_some("what was pushed to each client counts as seen, and is not in a history of an earlier version"),
             "durable-acks" | "no-phantom" | "log-chained" => (!has_log).then_some(LOG),
             "replay-determinism" => {
                 Some("it needs the state that the live server had; see `stampede log verify`")
             }
-            _shown => Some("what answers and pushes showed is not in a history"),
+            _shown => Some("what answers and pushes showed is not in a history of an earlier version"),
         }
     }
 }
 
 /// What happens next to the laws.
-struct Calls<I: Iterator<Item = Operation>> {
+struct Calls<I> {
     ahead: I,
     next: Option<Operation>,
     /// Calls that were read and not yet made, the earliest first.
@@ -239,19 +193,19 @@ impl Ord for Waiting {
     }
 }
 
-impl<I: Iterator<Item = Operation>> Calls<I> {
-    fn new(mut ahead: I, longest: Nanos) -> Self {
-        Self {
-            next: ahead.next(),
+impl<I: Iterator<Item = Result<Operation, HistoryError>>> Calls<I> {
+    fn new(mut ahead: I, longest: Nanos) -> Result<Self, HistoryError> {
+        Ok(Self {
+            next: ahead.next().transpose()?,
             ahead,
             waiting: BinaryHeap::new(),
             longest,
-        }
+        })
     }
 
     /// Makes every call that was sent before `now`. A history rounds calls down and ends up: one that
     /// is a tick before an end can have been sent at the same instant, because of it, and comes after.
-    fn make_until(&mut self, now: Nanos, laws: &mut Laws) {
+    fn make_until(&mut self, now: Nanos, laws: &mut Laws) -> Result<(), HistoryError> {
         while let Some(operation) = self.next
             && operation.completed_at <= now.saturating_add(self.longest)
         {
@@ -263,40 +217,43 @@ impl<I: Iterator<Item = Operation>> Calls<I> {
                 ..
             } = operation;
             (self.waiting).push(Reverse((sent_at, client, counter, Waiting(call))));
-            self.next = self.ahead.next();
+            self.next = self.ahead.next().transpose()?;
         }
         while let Some(Reverse((sent_at, ..))) = self.waiting.peek()
-            && sent_at.saturating_add(TICK) < now
+            && sent_at.saturating_add(OLD_TICK) < now
             && let Some(Reverse((sent_at, client, counter, Waiting(call)))) = self.waiting.pop()
         {
             laws.handle_invoke(client, counter, &call, sent_at);
         }
+        Ok(())
     }
 }
 
 /// Shows the laws every call and every end, in the order of time.
-fn play(history: &HistoryFile, survey: &Survey, laws: &mut Laws) {
-    let mut calls = Calls::new(history.operations(), survey.longest);
+fn play(path: &Path, survey: &Survey, laws: &mut Laws) -> Result<(), HistoryError> {
+    let ahead = HistoryReader::open(path)?.operations();
+    let mut calls = Calls::new(ahead, survey.longest)?;
     let mut firsts: BTreeMap<(u32, u32), Operation> = BTreeMap::new();
-    for HistoryEntry {
-        operation,
-        duplicate,
-    } in history.entries()
-    {
-        calls.make_until(operation.completed_at, laws);
-        let id = (operation.client, operation.counter);
-        if duplicate {
-            if let Some(first) = firsts.remove(&id) {
-                show_again(&first, &operation, laws);
+    for event in HistoryReader::open(path)? {
+        match event? {
+            Event::Completed { operation, .. } => {
+                calls.make_until(operation.completed_at, laws)?;
+                let id = (operation.client, operation.counter);
+                if survey.twice.contains(&id) {
+                    firsts.insert(id, operation);
+                }
+                laws.handle_complete(&operation, &Observed::Nothing);
             }
-            continue;
+            Event::Second(second) => {
+                calls.make_until(second.completed_at, laws)?;
+                if let Some(first) = firsts.remove(&(second.client, second.counter)) {
+                    show_again(&first, &second, laws);
+                }
+            }
+            _not_kept => {}
         }
-        if survey.twice.contains(&id) {
-            firsts.insert(id, operation);
-        }
-        laws.handle_complete(&operation, &Observed::Nothing);
     }
-    calls.make_until(Nanos::MAX, laws);
+    calls.make_until(Nanos::MAX, laws)
 }
 
 /// A command that was asked again on purpose, or another one under its key.
