@@ -53,7 +53,7 @@ struct FirstPush {
 impl Law for DurableAcks {
     const ABOUT: About = About {
         name: "durable-acks",
-        demands: "Whatever was answered stands in the log at that position, and the log up to there is what it was.",
+        demands: "Whatever was answered or pushed stands in the log at that position, and the log up to there is what it was.",
         confidence: "certificate: position and chain hash of every answer and push against the log",
         topic: Topic::Everything,
         needs: Needs::Log,

@@ -129,6 +129,32 @@ pub(super) fn encode(
             put_code(*outcome, pen);
             finish(pen, block)
         }
+        Event::Drained {
+            client,
+            seq,
+            is_settled,
+        } => {
+            pen.bytes([DRAINED, u8::from(*is_settled)]);
+            pen.number(u64::from(*client));
+            pen.number(*seq);
+            finish(pen, block)
+        }
+        Event::Pushed { .. }
+        | Event::Signal { .. }
+        | Event::News { .. }
+        | Event::Link { .. }
+        | Event::Fault { .. } => encode_passing(event, base, (pen, block)),
+        Event::Second(_) => Err(nobody_writes()),
+    }
+}
+
+/// What happens beside calls and answers.
+fn encode_passing(
+    event: &Event<'_>,
+    base: &mut Base,
+    (pen, block): (&mut Pen, &mut Vec<u8>),
+) -> io::Result<()> {
+    match event {
         Event::Pushed {
             client,
             seq,
@@ -158,20 +184,12 @@ pub(super) fn encode(
             put_head(pen, FAULT, (0, *at), base);
             finish(pen, block)
         }
-        Event::Drained {
-            client,
-            seq,
-            is_settled,
-        } => {
-            pen.bytes([DRAINED, u8::from(*is_settled)]);
-            pen.number(u64::from(*client));
-            pen.number(*seq);
-            finish(pen, block)
-        }
-        Event::Second(_) => Err(io::Error::other(
-            "an event of an older version's history is written into no new one",
-        )),
+        _of_another_kind => Err(nobody_writes()),
     }
+}
+
+fn nobody_writes() -> io::Error {
+    io::Error::other("an event of an older version's history is written into no new one")
 }
 
 /// Takes one record. `None` if no writer writes it.
@@ -229,6 +247,23 @@ pub(super) fn decode(rest: &mut &[u8], base: &mut Base) -> Option<Event<'static>
             let outcome = take_outcome(tag, rest)?;
             Event::Reused { first, outcome }
         }
+        FAULT => {
+            let (_client, at) = take_head(rest, base)?;
+            Event::Fault { at }
+        }
+        DRAINED => Event::Drained {
+            is_settled: take_flag(rest, 1)?,
+            client: take(rest)?,
+            seq: take_number(rest)?,
+        },
+        ENDED => Event::Ended(take_shown(rest)?),
+        kind => return decode_passing(kind, rest, base),
+    })
+}
+
+/// The reverse of [`encode_passing`].
+fn decode_passing(kind: u8, rest: &mut &[u8], base: &mut Base) -> Option<Event<'static>> {
+    Some(match kind {
         PUSHED => {
             let (client, at) = take_head(rest, base)?;
             let is_same = take_flag(rest, SAME_HASH)?;
@@ -257,16 +292,6 @@ pub(super) fn decode(rest: &mut &[u8], base: &mut Base) -> Option<Event<'static>
             let change = take_shown(rest)?;
             Event::Link { client, change, at }
         }
-        FAULT => {
-            let (_client, at) = take_head(rest, base)?;
-            Event::Fault { at }
-        }
-        DRAINED => Event::Drained {
-            is_settled: take_flag(rest, 1)?,
-            client: take(rest)?,
-            seq: take_number(rest)?,
-        },
-        ENDED => Event::Ended(take_shown(rest)?),
         _no_writer_writes => return None,
     })
 }
