@@ -7,13 +7,15 @@ use protocol::UserId;
 
 use crate::operation::{KeyMint, Nanos};
 
-use super::{law::Event, registry::Registry, world::World};
+use super::{Contract, law::Event, registry::Registry, world::World};
 
 /// What the laws must know about a run.
 #[derive(Debug, Clone)]
 pub struct LawOptions {
     /// The mint of the run's keys.
     pub mint: KeyMint,
+    /// What a server without a log that can be read promises; `None` for one with a log.
+    pub contract: Option<Contract>,
     /// The laws that the scenario requires; all are judged whether or not they are required.
     pub required: Vec<String>,
     /// Places in each slot of the run's agendas.
@@ -46,6 +48,7 @@ impl LawOptions {
     pub const fn new(mint: KeyMint, capacity: u32, clients: u32) -> Self {
         Self {
             mint,
+            contract: None,
             required: Vec::new(),
             capacity,
             clients,
@@ -81,7 +84,9 @@ pub struct Laws {
 impl Laws {
     /// No operation seen yet.
     #[must_use]
-    pub fn new(options: LawOptions) -> Self {
+    pub fn new(mut options: LawOptions) -> Self {
+        let promised = options.contract.and_then(|contract| contract.capacity);
+        options.capacity = promised.unwrap_or(options.capacity);
         Self {
             registry: Registry::new(&options),
             world: World::new(options),

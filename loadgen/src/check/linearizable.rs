@@ -24,6 +24,9 @@ use super::{
 /// A slot as people outside can know it: who holds it, by booking; 0 for one nobody was told of.
 struct SlotModel {
     capacity: usize,
+    /// Of somebody else's server only what every agenda does is taken for granted: which of two reasons it
+    /// refuses for when both hold, and whether one person may hold a slot twice, are its own affair.
+    is_foreign: bool,
 }
 
 /// Booking and client, sorted.
@@ -64,6 +67,7 @@ impl SlotModel {
     fn reserve(&self, state: &Holders, op: &SlotOperation) -> Option<Holders> {
         let client = op.id.0;
         let full = self.capacity <= state.len();
+        let (is_foreign, again) = (self.is_foreign, |mine: bool| mine && !self.is_foreign);
         let mine = state.iter().any(|(_, holder)| *holder == client);
         let booked = |booking| {
             let mut after = state.clone();
@@ -72,11 +76,13 @@ impl SlotModel {
             after
         };
         match op.outcome {
-            Outcome::Ok => (!full && !mine).then(|| booked(op.booking)),
+            Outcome::Ok => (!full && !again(mine)).then(|| booked(op.booking)),
             Outcome::Refused(Code::SLOT_TAKEN) => full.then(|| state.clone()),
-            Outcome::Refused(Code::ALREADY_BOOKED) => (!full && mine).then(|| state.clone()),
+            Outcome::Refused(Code::ALREADY_BOOKED) => {
+                ((is_foreign || !full) && mine).then(|| state.clone())
+            }
             Outcome::Refused(_) | Outcome::Error(_) => Some(state.clone()),
-            Outcome::Timeout | Outcome::Unknown => (!full && !mine).then(|| booked(0)),
+            Outcome::Timeout | Outcome::Unknown => (!full && !again(mine)).then(|| booked(0)),
         }
     }
 }
@@ -105,6 +111,7 @@ fn cancel(state: &Holders, asked: &Asked) -> Option<Holders> {
 pub(crate) struct Linearizable {
     capacity: u32,
     steps_max: u64,
+    is_foreign: bool,
     slots: u64,
     races: u64,
     operations: u64,
@@ -126,6 +133,7 @@ impl Law for Linearizable {
         Self {
             capacity,
             steps_max,
+            is_foreign: options.contract.is_some(),
             slots: 0,
             races: 0,
             operations: 0,
@@ -173,6 +181,7 @@ impl Linearizable {
         self.operations += u64::try_from(timed.len()).unwrap_or(u64::MAX);
         let model = SlotModel {
             capacity: usize::try_from(self.capacity).unwrap_or(usize::MAX),
+            is_foreign: self.is_foreign,
         };
         match search(&model, &timed, self.steps_max) {
             Found::Linearizable { .. } => {}

@@ -6,9 +6,11 @@
 //! is over. Deliberately absent: clocks, sockets, the server's own code.
 
 mod answers_as_logged;
+mod by_answers;
 mod catalogue;
 mod chat;
 mod conclusion;
+mod contract;
 mod durable_acks;
 mod erasure_complete;
 mod finding;
@@ -46,6 +48,9 @@ mod subject;
 mod window;
 mod world;
 
+pub use by_answers::{Asked, Survivor};
 pub use conclusion::Tally;
+pub use contract::{Contract, Expiry};
+pub(crate) use finding::slot_text;
 pub use laws::{LawOptions, Laws};
 pub use registry::LAWS;

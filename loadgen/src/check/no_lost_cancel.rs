@@ -26,6 +26,8 @@ struct Cancelled {
 #[derive(Debug)]
 pub(crate) struct NoLostCancel {
     cancelled: Pages<Cancelled>,
+    /// How long after an acknowledgement a read must show it.
+    reads_after: Nanos,
     cancels: u64,
     reads: u64,
     finding: Finding,
@@ -42,7 +44,12 @@ impl Law for NoLostCancel {
 
     fn new(options: &LawOptions) -> Self {
         let bytes_max = options.share();
+        let reads_after = options
+            .contract
+            .and_then(|contract| contract.reads_after)
+            .unwrap_or(0);
         Self {
+            reads_after,
             cancelled: Pages::new(bytes_max),
             cancels: 0,
             reads: 0,
@@ -78,7 +85,8 @@ impl NoLostCancel {
     fn handle_cancelled(&mut self, booking: u64, operation: &Operation) {
         self.cancels += 1;
         let by = (operation.client, operation.counter);
-        let after = operation.completed_at.saturating_add(1);
+        let shown_from = operation.completed_at.saturating_add(self.reads_after);
+        let after = shown_from.saturating_add(1);
         match self.cancelled.slot(booking) {
             Some(cancelled) => *cancelled = Cancelled { after, by },
             None => self

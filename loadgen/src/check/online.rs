@@ -87,9 +87,10 @@ impl Laws {
 
     /// What a finished call of the agenda says about who holds its slot.
     fn hold_slot(&mut self, operation: &Operation, index: usize) {
+        let lasts = (self.world.options.contract).and_then(|contract| contract.lasts());
         let holders = &mut self.world.holders;
         let crowd = match (operation.call, operation.outcome) {
-            (Call::Reserve { .. }, Outcome::Ok) => holders.book(index, operation, None),
+            (Call::Reserve { .. }, Outcome::Ok) => holders.book(index, operation, lasts),
             (Call::Hold { seconds, .. }, Outcome::Ok) => {
                 holders.book(index, operation, Some(seconds))
             }
@@ -318,10 +319,14 @@ impl Observer for Laws {
 
     /// Those that looked at something or are required; then the required ones that the log decides.
     fn progress(&self) -> Vec<LawProgress> {
-        let required = &self.world.options.required;
-        let is_required = |name: &str| required.iter().any(|required| required == name);
+        let (required, contract) = (&self.world.options.required, self.world.options.contract);
+        let can_be_judged =
+            |name: &str| contract.is_none_or(|contract| contract.lacks(name).is_none());
+        let is_required =
+            |name: &str| can_be_judged(name) && required.iter().any(|required| required == name);
         let online = self.registry.progress(&self.world).into_iter();
         let mut told: Vec<LawProgress> = online
+            .filter(|law| can_be_judged(law.name))
             .filter(|law| 0 < law.count || is_required(law.name))
             .collect();
         let later = LAWS.iter().filter(|name| is_required(name));

@@ -170,6 +170,8 @@ impl Setup {
             memory_bytes_max: _,
             search_steps_max: _,
             hash_bytes: _,
+            // What somebody's own server promises is asked of it after the run, and not in the history.
+            contract: _,
             required,
             clients,
             is_alone,
