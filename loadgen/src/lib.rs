@@ -17,6 +17,7 @@ pub mod heatmap;
 pub mod history;
 pub mod id_map;
 pub mod intervals;
+pub mod mapping;
 pub mod operation;
 pub mod plan;
 pub mod recheck;

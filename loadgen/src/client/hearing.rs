@@ -40,7 +40,11 @@ impl Client {
             Event::Unconsidered(it) => match it.tag {
                 Tag::Call(mut call) => {
                     call.operation.attempts = it.attempts.min(ATTEMPTS_MAX);
-                    Told::Finished(call.finish_without(Outcome::Error(it.refusal.code), now))
+                    let outcome = match it.refusal.code {
+                        wire::UNDECIDED => Outcome::Unknown,
+                        code => Outcome::Error(code),
+                    };
+                    Told::Finished(call.finish_without(outcome, now))
                 }
                 Tag::Again { first, sent_at } => {
                     let outcome = Outcome::Error(it.refusal.code);

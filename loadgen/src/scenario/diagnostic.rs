@@ -52,7 +52,7 @@ impl Error for ScenarioError {}
 
 /// Something wrong at a place in the text, before file and line are known.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     /// `None` where nobody knows.
     span: Option<Range<usize>>,
     message: String,
@@ -60,7 +60,7 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    pub(super) fn new(
+    pub(crate) fn new(
         span: impl Into<Option<Range<usize>>>,
         message: impl Into<String>,
     ) -> Box<Self> {
@@ -72,7 +72,7 @@ impl Fault {
     }
 
     /// What to do about it.
-    pub(super) fn hint(mut self: Box<Self>, hint: impl Into<String>) -> Box<Self> {
+    pub(crate) fn hint(mut self: Box<Self>, hint: impl Into<String>) -> Box<Self> {
         self.hint = Some(hint.into());
         self
     }
@@ -82,7 +82,7 @@ impl Fault {
         clippy::boxed_local,
         reason = "every fault is boxed, to keep results small"
     )]
-    pub(super) fn locate(self: Box<Self>, label: &str, text: &str) -> ScenarioError {
+    pub(crate) fn locate(self: Box<Self>, label: &str, text: &str) -> ScenarioError {
         let Some(span) = self.span else {
             return ScenarioError::without_place(label, &self.message);
         };
@@ -121,7 +121,7 @@ fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
 }
 
 /// The remedy for a name that is none of the known ones.
-pub(super) fn suggest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+pub(crate) fn suggest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let closest = known
         .iter()

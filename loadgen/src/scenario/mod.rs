@@ -35,6 +35,7 @@ pub use self::{
 };
 use crate::plan::{CatalogueStep, ChatStep, Pause, Phase, Population, SalesStep, World};
 
+pub(crate) use self::diagnostic::{Fault, suggest};
 pub use crate::check::LAWS;
 
 /// The laws a scenario requires when it names none: those that any operation exercises. The others
@@ -257,6 +258,27 @@ impl Scenario {
     /// When it says something that makes no sense: with the place and a remedy.
     pub fn parse(label: &str, text: &str) -> Result<Self, ScenarioError> {
         validate::read_scenario(label, text).map_err(|fault| fault.locate(label, text))
+    }
+}
+
+impl Scenario {
+    /// A step of a flow that this run's target has no word for, with its place in the file.
+    pub(crate) fn refuse_step(
+        &self,
+        (flow, step): (&str, usize),
+        message: &str,
+        hint: &str,
+    ) -> ScenarioError {
+        // It was read before, so it parses; where it did not, the sentence stands without a place.
+        let file = toml::de::DeTable::parse(&self.text).ok();
+        let span = file.as_ref().and_then(|file| {
+            let flow = file.get_ref().get("flow")?.get_ref().get(flow)?;
+            let steps = flow.get_ref().get("steps")?.get_ref();
+            Some(steps.get(step)?.span())
+        });
+        Fault::new(span, message)
+            .hint(hint)
+            .locate(&self.label, &self.text)
     }
 }
 

@@ -10,13 +10,17 @@ mod shown;
 #[cfg(test)]
 mod tests;
 
-use protocol::{Key, Kind, words::sales::SaleId};
+use protocol::{Code, Key, Kind, words::sales::SaleId};
 
 pub use self::{
     command::encode_command,
     query::{SCREEN_LEN, encode_query},
     shown::{decode_news, decode_push, observe},
 };
+
+/// What a target that stands for a foreign server says of a call whose outcome nobody knows. No server says
+/// it: ours answers whoever asks again under the call's key.
+pub const UNDECIDED: Code = Code(u16::MAX);
 
 /// A word's kind and the version of its layout.
 pub type Word = (Kind, u8);
