@@ -86,8 +86,9 @@ pub(crate) enum LogCommand {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) scenario: ScenarioArgs,
-    /// A live server to run against, tcp://HOST:PORT or jsonl://HOST:PORT; without it the run starts its own
-    #[arg(long, env = "STAMPEDE_TARGET", value_name = "URL")]
+    /// What to run against: a server of this program that is running, tcp://HOST:PORT or jsonl://HOST:PORT, or
+    /// somebody's own, by the file that says how it is spoken to (FILE.toml); without it the run starts its own
+    #[arg(long, env = "STAMPEDE_TARGET", value_name = "URL|FILE")]
     pub(crate) target: Option<String>,
     /// The file with the live server's admin password, which `stampede serve` names when it starts
     #[arg(
@@ -342,7 +343,7 @@ pub(crate) struct Verify {
 pub(crate) enum UsageError {
     /// Not an address we speak to.
     #[error(
-        "--target {given:?} is no address to run against; give tcp://HOST:PORT or jsonl://HOST:PORT"
+        "--target {given:?} is no address to run against; give tcp://HOST:PORT or jsonl://HOST:PORT, or a target file that ends in .toml"
     )]
     Target {
         /// What was given.

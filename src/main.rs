@@ -15,7 +15,8 @@ use std::{
 
 use args::{Command, LogCommand};
 use loadgen::{
-    history::HistoryError, register::HistoryTextError, run::RunError, scenario::ScenarioError,
+    history::HistoryError, mapping::MappingError, register::HistoryTextError, run::RunError,
+    scenario::ScenarioError,
 };
 use reports::{
     printable::printable_lines,
@@ -82,6 +83,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         return copy_exit_code(error);
     }
     let is_usage = error.is::<ScenarioError>()
+        || error.is::<MappingError>()
         || error.is::<args::UsageError>()
         || error.is::<cmd::compare::CompareError>()
         || error.is::<HistoryTextError>()
@@ -94,7 +96,12 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         )
         || matches!(
             error.downcast_ref(),
-            Some(RunError::Scenario(_) | RunError::World(_) | RunError::Out { .. })
+            Some(
+                RunError::Scenario(_)
+                    | RunError::World(_)
+                    | RunError::Trial(_)
+                    | RunError::Out { .. }
+            )
         );
     if is_usage { EXIT_USAGE } else { EXIT_INTERNAL }
 }

@@ -21,7 +21,7 @@ use std::{
 use reports::record::{NetworkRecord, ProcessRecord};
 use tokio::{select, time::sleep, try_join};
 
-use super::embedded::{Embedded, EmbeddedError};
+use super::server::{Server, ServerError};
 use crate::{
     clock::Clock,
     driver::core::Stage,
@@ -40,7 +40,7 @@ const SIGKILL: i32 = 9;
 pub enum InjectError {
     /// The server.
     #[error(transparent)]
-    Server(#[from] EmbeddedError),
+    Server(#[from] ServerError),
     /// The proxy.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
@@ -56,7 +56,7 @@ pub enum InjectError {
 #[derive(Debug)]
 pub(super) struct Targets {
     /// The run's own server, if it has one.
-    pub(super) server: Option<Embedded>,
+    pub(super) server: Option<Server>,
     /// What stands between clients and server, if anything does.
     pub(super) proxy: Option<Proxy>,
     /// The process whose memory is looked at.
@@ -115,7 +115,7 @@ impl<'p> Injector<'p> {
 
     async fn inject_into_process(
         &self,
-        server: Option<&mut Embedded>,
+        server: Option<&mut Server>,
         proxy: Option<&Proxy>,
         watched: &AtomicU32,
     ) -> Result<(), InjectError> {
@@ -144,8 +144,8 @@ impl<'p> Injector<'p> {
             let proof = self.inject_into_server(planned, server).await?;
             let pid_after = server.pid().unwrap_or(0);
             watched.store(pid_after, Ordering::Relaxed);
-            if pid_before != pid_after {
-                self.tell_address(&server.ready().address, proxy).await?;
+            if let Some(address) = server.address().filter(|_| pid_before != pid_after) {
+                self.tell_address(address, proxy).await?;
             }
             let injection = came_to(planned.fault, proof, (pid_before, pid_after), server);
             self.fault_state
@@ -164,7 +164,7 @@ impl<'p> Injector<'p> {
     async fn inject_into_server(
         &self,
         planned: &PlannedFault,
-        server: &mut Embedded,
+        server: &mut Server,
     ) -> Result<Proof, InjectError> {
         let lasts = async || self.wait_while(planned.phase, planned.lasts).await;
         Ok(match planned.fault {
@@ -295,14 +295,14 @@ fn came_to(
     fault: Fault,
     proof: Proof,
     (pid_before, pid_after): (u32, u32),
-    server: &Embedded,
+    server: &Server,
 ) -> Injection {
     let has_changed = pid_before != pid_after;
     let (took_effect, words) = match proof {
         Proof::Ended(status) => {
             let as_meant = match fault {
                 Fault::KillServer => status.signal() == Some(SIGKILL),
-                Fault::RestartServer => status.success(),
+                Fault::RestartServer => server.has_obeyed(status),
                 Fault::PauseServer | Fault::Network(_) => false,
             };
             let how = status.signal().map_or_else(
@@ -321,15 +321,15 @@ fn came_to(
             (false, words)
         }
     };
-    let ready = has_changed.then(|| server.ready());
+    let recovered = server.recovered().filter(|_| has_changed);
     Injection {
         injected_at: took_effect.then_some(0),
         proof: words,
         process: Some(ProcessRecord {
             pid_before,
             pid_after,
-            recovered_seq: ready.map(|ready| ready.recovered_seq),
-            recovered_ms: ready.map(|ready| ready.recovered_ms),
+            recovered_seq: recovered.map(|(seq, _)| seq),
+            recovered_ms: recovered.map(|(_, ms)| ms),
         }),
         ..Injection::default()
     }

@@ -20,8 +20,11 @@ mod judge;
 mod load;
 mod memory;
 mod options;
+mod process;
 mod record;
+mod server;
 mod threshold;
+mod trial;
 mod world;
 
 use std::{
@@ -32,7 +35,7 @@ use std::{
 };
 
 use rand::TryRng;
-use reports::record::{RunRecord, VisitorsRecord};
+use reports::record::{EnvironmentRecord, RunRecord, VisitorsRecord};
 use tokio::{runtime, task::LocalSet};
 
 pub use self::{
@@ -41,14 +44,18 @@ pub use self::{
     inject::InjectError,
     judge::JudgeError,
     options::{Against, OnStage, RunOptions, Stage},
+    process::ProcessError,
+    server::ServerError,
+    trial::TrialError,
     world::{SILENCE_MAX, WorldError},
 };
 use self::{
     embedded::{Embedded, Launch},
     inject::Targets,
-    load::Loaded,
+    load::{Crew, Loaded},
     memory::MemoryWatch,
     record::Rest,
+    server::Server,
     world::{Access, Built},
 };
 use crate::{
@@ -83,6 +90,9 @@ pub enum RunError {
     /// The embedded server.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
+    /// Somebody's own server.
+    #[error(transparent)]
+    Trial(#[from] TrialError),
     /// The set-up.
     #[error("the world could not be set up: {0}")]
     World(#[from] WorldError),
@@ -127,6 +137,9 @@ pub fn run(options: RunOptions) -> Result<Ran, RunError> {
     let scenario = Scenario::load(&options.scenario)?;
     let plan = Plan::new(&scenario, &options.plan)?;
     check_room_and_faults(&scenario, &plan, &options.against)?;
+    if let Against::Mapped(mapping) = &options.against {
+        trial::check_supported(&scenario, mapping)?;
+    }
     let dir = files::create_run_dir(&options.out, &scenario.name)?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
@@ -163,7 +176,18 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn carry_out(mut self) -> Result<RunRecord, RunError> {
+    async fn carry_out(self) -> Result<RunRecord, RunError> {
+        match &self.options.against {
+            Against::Mapped(mapping) => {
+                let mapping = Arc::clone(mapping);
+                self.try_mapped(mapping).await
+            }
+            Against::Embedded { .. } | Against::Live { .. } => self.run_stampede().await,
+        }
+    }
+
+    /// Where the run runs, and since when.
+    fn environment(&self) -> Result<EnvironmentRecord, RunError> {
         let started_at = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::wall_ms());
         let fdatasync =
             environment::measure_fdatasync(self.dir).map_err(|source| RunError::File {
@@ -172,11 +196,17 @@ impl Run<'_> {
             })?;
         let mut environment = environment::describe(fdatasync);
         environment.started_at = humantime::format_rfc3339_seconds(started_at).to_string();
+        Ok(environment)
+    }
+
+    /// Against a server of this program.
+    async fn run_stampede(mut self) -> Result<RunRecord, RunError> {
+        let mut environment = self.environment()?;
         let secret = random_secret()?;
         let mut server = self.start_server().await?;
         let mint = KeyMint::new(secret);
         let access = self.access(server.as_ref(), &mint);
-        let proxy = self.start_proxy(&access).await?;
+        let proxy = self.start_proxy(Wire::of(&access.address).1).await?;
         let built = match self.build(&access.through(proxy.as_ref())).await {
             Ok(built) => built,
             Err(error) => {
@@ -190,14 +220,15 @@ impl Run<'_> {
         let (mut laws, setup) = self.laws(&mint, &built);
         let admin_token = built.admin_token;
         let pid = server.as_ref().and_then(Embedded::pid);
+        let crew = Crew::of(built, Wire::of(&access.address).0);
         let mut targets = Targets {
-            server,
+            server: server.map(Server::Own),
             proxy,
             watched: Arc::new(AtomicU32::new(pid.unwrap_or(0))),
         };
         let watch = pid.map(|_own| MemoryWatch::start(Arc::clone(&targets.watched)));
         let loaded = self
-            .drive_and_inject(built, (&mint, secret), (&mut laws, setup), &mut targets)
+            .drive_and_inject(crew, (&mint, secret), (&mut laws, setup), &mut targets)
             .await;
         let server_memory = watch.and_then(MemoryWatch::finish);
         let Loaded {
@@ -205,13 +236,19 @@ impl Run<'_> {
             history,
             injections,
             broke_off,
+            surprises: _none,
         } = loaded?;
         // Whoever ended a load that its server did not outlive was not the user.
         driven.interrupted &= broke_off.is_none();
 
         let admin = (&access, admin_token);
         let after = self
-            .aftermath((laws, history), targets.server, admin, broke_off)
+            .aftermath(
+                (laws, history),
+                targets.server.and_then(Server::into_own),
+                admin,
+                broke_off,
+            )
             .await?;
         driven.generator.history_bytes = after.history_bytes;
         let tally = after.tally;
@@ -235,11 +272,10 @@ impl Run<'_> {
     }
 
     /// What stands between clients and server, where connections are to be broken.
-    async fn start_proxy(&self, access: &Access) -> Result<Option<Proxy>, RunError> {
+    async fn start_proxy(&self, address: &str) -> Result<Option<Proxy>, RunError> {
         if !self.plan.needs_proxy() {
             return Ok(None);
         }
-        let address = Wire::of(&access.address).1;
         let mut found = tokio::net::lookup_host(address)
             .await
             .map_err(RunError::System)?;
@@ -283,7 +319,9 @@ impl Run<'_> {
             (Against::Embedded { .. }, Some(server)) => {
                 (server.ready().address.clone(), server.admin_password_file())
             }
-            (Against::Embedded { .. }, None) => unreachable!("the embedded server was started"),
+            (Against::Embedded { .. } | Against::Mapped(_), _) => {
+                unreachable!("the embedded server was started, and a mapped one has no admin")
+            }
         };
         Access {
             address,
@@ -341,7 +379,17 @@ fn check_room_and_faults(
                  else's; run it without --target, or remove the fault"
             ),
         )),
-        (Against::Live { .. }, None) | (Against::Embedded { .. }, _) => Ok(()),
+        (Against::Mapped(mapping), Some(fault)) if mapping.process.is_none() => {
+            Err(ScenarioError::without_place(
+                &scenario.label,
+                &format!(
+                    "the fault `{fault}` needs a server that the run starts; add `[process]` to {}, \
+                     or remove the fault",
+                    mapping.file.display()
+                ),
+            ))
+        }
+        (Against::Live { .. }, None) | (Against::Embedded { .. } | Against::Mapped(_), _) => Ok(()),
     }
 }
 

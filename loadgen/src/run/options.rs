@@ -8,7 +8,10 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use crate::{driver::OnProgress, intervals::OnInterval, operation::Nanos, plan::PlanOptions};
+use crate::{
+    driver::OnProgress, intervals::OnInterval, mapping::Mapping, operation::Nanos,
+    plan::PlanOptions,
+};
 
 /// Told when something new begins.
 pub type OnStage = Box<dyn FnMut(&Stage)>;
@@ -56,6 +59,8 @@ pub enum Against {
         /// A bug to plant in it, where it was built with them.
         planted_bug: Option<String>,
     },
+    /// Somebody's own server, spoken to as its file says.
+    Mapped(Arc<Mapping>),
     /// A server that runs already.
     Live {
         /// Host and port.

@@ -44,6 +44,8 @@ impl Run<'_> {
                 };
                 (url, if is_durable { "full" } else { "not full" })
             }
+            // It has no welcome to say anything in.
+            Against::Mapped(_) => return,
         };
         environment.target = target;
         environment.durability = durability.to_owned();
@@ -55,7 +57,9 @@ impl Run<'_> {
                         planted_bug: Some(bug),
                         ..
                     } => bug.clone(),
-                    Against::Embedded { .. } | Against::Live { .. } => "unknown".to_owned(),
+                    Against::Embedded { .. } | Against::Live { .. } | Against::Mapped(_) => {
+                        "unknown".to_owned()
+                    }
                 });
     }
 

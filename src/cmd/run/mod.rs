@@ -22,6 +22,7 @@ use anyhow::{Context, Result};
 use loadgen::{
     driver::{OnProgress, Progress},
     intervals::OnInterval,
+    mapping::Mapping,
     plan::{Plan, PlanOptions},
     run::{self, Against, OnStage, REPORT_FILE, Ran, RunOptions, SILENCE_MAX, Stage},
     scenario::Scenario,
@@ -152,6 +153,12 @@ fn against(args: &args::Run) -> Result<Against> {
             planted_bug: planted_bug(args),
         });
     };
+    if Path::new(target)
+        .extension()
+        .is_some_and(|end| end == "toml")
+    {
+        return Ok(Against::Mapped(Arc::new(Mapping::load(Path::new(target))?)));
+    }
     let address = Some(target.trim_end_matches('/')).filter(|address| {
         let bare = ["tcp://", "jsonl://"]
             .iter()
