@@ -30,6 +30,7 @@ mod snapshots;
 mod stalled;
 mod surroundings;
 mod surviving;
+mod trial;
 mod verdict;
 mod visiting;
 mod words;
