@@ -13,6 +13,7 @@ use crate::cmd::{
     compare::Compare,
     describe, show,
     snapshot::Snapshot,
+    target::Target,
 };
 
 /// Where runs are kept unless something else is said.
@@ -45,9 +46,12 @@ pub(crate) enum Command {
     Log(LogCommand),
     /// Compare stored runs: is the new side slower, or is it chance?
     Compare(Compare),
+    /// Try out, or begin, the file that says how somebody's own server is spoken to
+    #[command(subcommand)]
+    Target(Target),
     /// Show a run that is over once more
     Show(show::Show),
-    /// Print the JSON Schema of scenario files or of run.json, or the protocol as JSON
+    /// Print the JSON Schema of scenario files, target files or run.json, or the protocol as JSON
     Schema(describe::Schema),
     /// Print completions for a shell
     Completions(describe::Completions),

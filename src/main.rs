@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Plan(plan) => cmd::run::plan(plan),
         Command::Serve(serve) => cmd::serve::serve(serve),
         Command::Compare(compare) => cmd::compare::compare(compare),
+        Command::Target(target) => cmd::target::target(target),
         Command::Show(show) => cmd::show::show(show),
         Command::Schema(schema) => cmd::describe::schema(schema),
         Command::Completions(completions) => cmd::describe::completions(completions),

@@ -24,6 +24,8 @@ pub(crate) struct Schema {
 pub(crate) enum Format {
     /// Scenario files
     Scenario,
+    /// Target files
+    Target,
     /// run.json
     Run,
     /// The wire: words, types, codes and limits, in a form of its own that protocol/README.md describes
@@ -58,6 +60,7 @@ pub(crate) struct NoSuchCommand {
 pub(crate) fn schema(args: &Schema) -> Result<ExitCode> {
     let text = match args.of {
         Format::Scenario => loadgen::scenario::schema(),
+        Format::Target => loadgen::mapping::schema(),
         Format::Run => reports::read::schema_json(),
         Format::Protocol => format!("{:#}\n", protocol::describe::Protocol::new().to_json()),
     };

@@ -11,3 +11,4 @@ pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod snapshot;
+pub(crate) mod target;

@@ -14,6 +14,7 @@
 //! | `request` | a call as an HTTP request, an answer as what it means |
 //! | `exchange` | one request and its answer over one connection |
 //! | `book` | which bookings were given to whom, and which of them a read shows |
+//! | `skeleton` | a file to begin with, out of an OpenAPI description |
 //! | `target` | all of that as a [`crate::target::Target`] of the driver |
 //!
 //! Deliberately absent: processes (`run`), and what may be judged without a log (`check`).
@@ -24,6 +25,7 @@ mod file;
 mod path;
 mod read;
 mod request;
+mod skeleton;
 mod target;
 mod template;
 
@@ -34,6 +36,7 @@ pub use self::{
     path::Path,
     read::{Mapping, MappingError, Names, ProcessSpec, Ready, Who},
     request::{Meaning, Request, Understood},
+    skeleton::skeleton,
     target::{HttpTarget, Person, SlotNames, Surprises},
     template::{Scope, Template},
 };

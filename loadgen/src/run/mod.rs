@@ -23,6 +23,7 @@ mod options;
 mod process;
 mod record;
 mod server;
+mod target_check;
 mod threshold;
 mod trial;
 mod world;
@@ -46,6 +47,7 @@ pub use self::{
     options::{Against, OnStage, RunOptions, Stage},
     process::ProcessError,
     server::ServerError,
+    target_check::{CallChecked, check_target},
     trial::TrialError,
     world::{SILENCE_MAX, WorldError},
 };

@@ -43,8 +43,8 @@ use crate::{
     history::{HistoryFile, Setup},
     id_map::IdMap,
     mapping::{
-        HttpTarget, Mapping, Meaning, Person, Request, Scope, SlotNames, Surprises, Understood,
-        exchange, holders_of, name_of,
+        Exchanged, HttpTarget, Mapping, Meaning, Person, Request, Scope, SlotNames, Surprises,
+        Understood, exchange, holders_of, name_of,
     },
     operation::{KeyMint, Slot},
     plan::{Fault, World},
@@ -131,14 +131,14 @@ pub(super) fn check_supported(scenario: &Scenario, mapping: &Mapping) -> Result<
 }
 
 /// A server that answers, and who asks it.
-struct Court {
-    mapping: Arc<Mapping>,
+pub(super) struct Court {
+    pub(super) mapping: Arc<Mapping>,
     /// Where calls go: the server, or what stands before it.
     address: SocketAddr,
     /// What it is called.
     host: String,
-    people: Vec<Person>,
-    slots: SlotNames,
+    pub(super) people: Vec<Person>,
+    pub(super) slots: SlotNames,
 }
 
 impl Run<'_> {
@@ -148,7 +148,7 @@ impl Run<'_> {
         let secret = random_secret()?;
         let mint = KeyMint::new(secret);
         let run_id = format!("{:08x}", mint.set_up().run() & 0xffff_ffff);
-        let (server, direct, host) = self.start_mapped(&mapping).await?;
+        let (server, direct, host) = start_mapped(&mapping, self.dir).await?;
         describe(&mut environment, &mapping, &host);
         let proxy = self.start_proxy(&direct.to_string()).await?;
         let address = proxy.as_ref().map_or(direct, |proxy| proxy.address());
@@ -209,43 +209,6 @@ impl Run<'_> {
         Ok(record)
     }
 
-    /// Starts the server, if it is to be started, and finds where it answers.
-    async fn start_mapped(
-        &self,
-        mapping: &Mapping,
-    ) -> Result<(Option<Server>, SocketAddr, String), RunError> {
-        let port = free_port().map_err(RunError::System)?;
-        let base = mapping.base.replace("{port}", &port.to_string());
-        let host = base.strip_prefix("http://").unwrap_or(&base).to_owned();
-        let address = resolve(&base, &host).await?;
-        let Some(spec) = &mapping.process else {
-            return Ok((None, address, host));
-        };
-        let data = embedded::data_dir(self.dir);
-        let made = std::fs::create_dir_all(&data).and_then(|()| std::path::absolute(&data));
-        let data = made.map_err(|source| RunError::File {
-            path: data.clone(),
-            source,
-        })?;
-        let words = embedded::complaints(self.dir);
-        let words = std::path::absolute(&words).map_err(RunError::System)?;
-        let dir = mapping
-            .file
-            .parent()
-            .filter(|dir| *dir != Path::new(""))
-            .unwrap_or(Path::new("."));
-        let launch = Launch {
-            spec: spec.filled(port, &data),
-            dir: dir.to_owned(),
-            words,
-            address,
-        };
-        let process = Process::start(Arc::new(launch))
-            .await
-            .map_err(TrialError::from)?;
-        Ok((Some(Server::Foreign(process)), address, host))
-    }
-
     fn laws_of(&self, mint: &KeyMint, court: &Court) -> (Laws, Setup) {
         let world = &self.plan.world;
         let mut options = LawOptions::new(mint.clone(), u32::from(world.capacity), world.clients());
@@ -271,8 +234,45 @@ impl Run<'_> {
     }
 }
 
+/// Starts the server, if it is to be started, and finds where it answers.
+pub(super) async fn start_mapped(
+    mapping: &Mapping,
+    dir: &Path,
+) -> Result<(Option<Server>, SocketAddr, String), RunError> {
+    let port = free_port().map_err(RunError::System)?;
+    let base = mapping.base.replace("{port}", &port.to_string());
+    let host = base.strip_prefix("http://").unwrap_or(&base).to_owned();
+    let address = resolve(&base, &host).await?;
+    let Some(spec) = &mapping.process else {
+        return Ok((None, address, host));
+    };
+    let data = embedded::data_dir(dir);
+    let made = std::fs::create_dir_all(&data).and_then(|()| std::path::absolute(&data));
+    let data = made.map_err(|source| RunError::File {
+        path: data.clone(),
+        source,
+    })?;
+    let words = embedded::complaints(dir);
+    let words = std::path::absolute(&words).map_err(RunError::System)?;
+    let home = mapping
+        .file
+        .parent()
+        .filter(|dir| *dir != Path::new(""))
+        .unwrap_or(Path::new("."));
+    let launch = Launch {
+        spec: spec.filled(port, &data),
+        dir: home.to_owned(),
+        words,
+        address,
+    };
+    let process = Process::start(Arc::new(launch))
+        .await
+        .map_err(TrialError::from)?;
+    Ok((Some(Server::Foreign(process)), address, host))
+}
+
 impl Court {
-    fn new(mapping: Arc<Mapping>, (address, host): (SocketAddr, String)) -> Self {
+    pub(super) fn new(mapping: Arc<Mapping>, (address, host): (SocketAddr, String)) -> Self {
         Self {
             mapping,
             address,
@@ -283,7 +283,7 @@ impl Court {
     }
 
     /// Makes and logs in everybody, as far as the file says how.
-    async fn log_in(&self, world: &World, run: &str) -> Result<Vec<Person>, RunError> {
+    pub(super) async fn log_in(&self, world: &World, run: &str) -> Result<Vec<Person>, RunError> {
         let mut people = Vec::new();
         for number in 0..world.users {
             let mut scope = self.mapping.person(run, number);
@@ -309,7 +309,7 @@ impl Court {
     }
 
     /// Names every slot of the world, and makes it, if the file says how.
-    async fn open_slots(
+    pub(super) async fn open_slots(
         &self,
         world: &World,
         map: &IdMap,
@@ -375,13 +375,14 @@ impl Court {
     }
 
     async fn ask(&self, request: &Request, scope: &Scope) -> Understood {
+        request.understand(&self.exchange(request, scope).await)
+    }
+
+    /// Makes a call, and says what came.
+    pub(super) async fn exchange(&self, request: &Request, scope: &Scope) -> Exchanged {
         match request.build(&self.host, false, scope) {
-            Ok(built) => request.understand(&exchange(None, self.address, built).await.1),
-            Err(why) => Understood {
-                meaning: Meaning::Unknown,
-                entries: Vec::new(),
-                why: Some(why),
-            },
+            Ok(built) => exchange(None, self.address, built).await.1,
+            Err(why) => Exchanged::NotSent(why),
         }
     }
 
@@ -608,7 +609,7 @@ fn place(run: &str, (agenda, day, number): (u64, u32, u64), date: u32) -> Scope 
     .into()
 }
 
-fn id_map(world: &World) -> IdMap {
+pub(super) fn id_map(world: &World) -> IdMap {
     const DAY_MS: u64 = 24 * 60 * 60 * 1000;
     let today = u32::try_from(clock::wall_ms() / DAY_MS).unwrap_or(u32::MAX);
     IdMap {
