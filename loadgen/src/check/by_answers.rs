@@ -86,7 +86,9 @@ impl Laws {
         let contract = self.world.options.contract.unwrap_or_default();
         let required = self.world.options.required.clone();
         let durable = durable_acks(&asked).conclude(&required, &BTreeMap::new());
-        let mut durable = Some(durable.finish());
+        let mut durable = durable.finish();
+        forget_positions(&mut durable);
+        let mut durable = Some(durable);
         let (mut laws, _of_no_log) = self.conclude_with_tally(history);
         laws.iter_mut().for_each(forget_positions);
         for law in &mut laws {

@@ -269,3 +269,155 @@ const fn code_of(status: u16) -> Code {
         _other => Code::BAD_LINE,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path as FilePath;
+
+    use super::*;
+    use crate::mapping::Mapping;
+
+    const FILE: &str = r#"
+        [system]
+        speaks = "agenda"
+        [http]
+        base = "http://127.0.0.1:1"
+        [call.reserve]
+        post    = "/slots/{slot}/book"
+        headers = { Authorization = "Bearer {user}" }
+        json    = { user = "{user}", number = "{number}", kind = "talk", tags = ["{day}"] }
+        ok      = { status = [200, 201], take = { booking = "$.id" } }
+        refused = [
+          { status = 200, when = { "$.error.code" = "TAKEN" }, as = "slot-taken" },
+          { status = 409, as = "other" },
+        ]
+        error   = [400, 429]
+        [read.slots]
+        get  = "/slots"
+        each = "$.slots[*]"
+        take = { slot = "$.id", holders = "$.who[*]" }
+    "#;
+
+    fn mapping() -> Mapping {
+        Mapping::parse(FilePath::new("target.toml"), FILE).expect("a target")
+    }
+
+    fn meaning(status: u16, body: &'static str) -> Meaning {
+        let answer = Exchanged::Answer {
+            status,
+            body: Bytes::from_static(body.as_bytes()),
+        };
+        mapping()
+            .reserve
+            .expect("a call")
+            .understand(&answer)
+            .meaning
+    }
+
+    #[test]
+    fn whatever_the_file_does_not_describe_is_unknown() {
+        assert_eq!(meaning(201, r#"{"id": 7}"#), Meaning::Ok);
+        let taken = r#"{"id": 7, "error": {"code": "TAKEN"}}"#;
+        assert_eq!(meaning(200, taken), Meaning::Refused(Code::SLOT_TAKEN));
+        assert_eq!(meaning(409, "no JSON"), Meaning::Refused(Code::NOT_ALLOWED));
+        assert_eq!(meaning(429, ""), Meaning::Error(Code::BUSY));
+        for (status, body) in [
+            (200, "<html>"),
+            (201, r#"{"other": 1}"#),
+            (201, ""),
+            (204, ""),
+            (302, ""),
+            (404, ""),
+            (500, r#"{"id": 7}"#),
+            (503, ""),
+        ] {
+            assert_eq!(meaning(status, body), Meaning::Unknown, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_read_whose_list_is_not_there_shows_nothing_at_all() {
+        let list = mapping().list_slots.expect("a read");
+        let read = |body: &'static str| {
+            let body = Bytes::from_static(body.as_bytes());
+            list.understand(&Exchanged::Answer { status: 200, body })
+        };
+        assert_eq!(read(r#"{"slots": []}"#).meaning, Meaning::Ok);
+        let shown = read(r#"{"slots": [{"id": 4, "who": ["ana", "zoë"]}, {"id": 5}]}"#);
+        assert_eq!(shown.entries.len(), 2);
+        assert_eq!(
+            shown.entries[0]["holders"],
+            serde_json::json!(["ana", "zoë"])
+        );
+        for wrong in [
+            r#"{"slot": []}"#,
+            r#"{"slots": {}}"#,
+            "[]",
+            r#"{"slots": [{"who": []}]}"#,
+        ] {
+            assert_eq!(read(wrong).meaning, Meaning::Unknown, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_call_is_filled_with_types_and_cannot_break_out_of_its_header() {
+        let reserve = mapping().reserve.expect("a call");
+        let mut scope: Scope = [
+            ("slot", "a/1".into()),
+            ("user", "zoë".into()),
+            ("number", 3.into()),
+            ("day", 0.into()),
+        ]
+        .map(|(name, value): (&str, Value)| (name.to_owned(), value))
+        .into();
+        assert_eq!(reserve.line(&scope), "POST /slots/a%2F1/book");
+        let body: Value =
+            serde_json::from_str(&reserve.body(&scope).expect("a body")).expect("JSON");
+        assert_eq!(
+            body,
+            serde_json::json!({"user": "zoë", "number": 3, "kind": "talk", "tags": [0]})
+        );
+        assert!(reserve.build("h", true, &scope).is_ok());
+        scope.insert("user".to_owned(), "a\r\nX: y".into());
+        assert!(reserve.build("h", true, &scope).is_err());
+    }
+
+    #[test]
+    fn a_mistake_is_shown_where_it_stands_with_what_to_do() {
+        let told = |from: &str, to: &str| {
+            assert!(FILE.contains(from), "{from}");
+            let parsed = Mapping::parse(FilePath::new("t.toml"), &FILE.replace(from, to));
+            parsed.expect_err(to).to_string()
+        };
+        for (from, to, words) in [
+            ("speaks = \"agenda\"", "speaks = \"chat\"", "only `agenda`"),
+            ("http://127.0.0.1:1", "https://127.0.0.1:1", "without TLS"),
+            (
+                "http://127.0.0.1:1",
+                "http://127.0.0.1:{port}",
+                "add `[process]`",
+            ),
+            (
+                "as = \"slot-taken\"",
+                "as = \"slot-takn\"",
+                "did you mean `slot-taken`?",
+            ),
+            ("$.error.code", "error.code", "a path begins with `$`"),
+            ("[400, 429]", "[400, 999]", "no status of HTTP"),
+            (
+                "[400, 429]",
+                "[400, 409]",
+                "to mean both refused and an error",
+            ),
+            ("post    = ", "psot    = ", "did you mean `post`?"),
+            ("each = ", "# each = ", "a read needs `each`"),
+            ("slot = \"$.id\", ", "", "must take `slot`"),
+        ] {
+            let error = told(from, to);
+            assert!(
+                error.contains(words) && error.contains("t.toml:"),
+                "{to}: {error}"
+            );
+        }
+    }
+}

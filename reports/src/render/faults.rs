@@ -4,7 +4,9 @@
 
 use super::number;
 use super::table::Table;
-use crate::record::{FaultRecord, FaultsRecord, NetworkRecord, ProcessRecord, ViolationRecord};
+use crate::record::{
+    FaultRecord, FaultsRecord, NetworkRecord, ProcessRecord, RunRecord, ViolationRecord,
+};
 
 /// Faults that a terminal shows one by one; the page shows all of them.
 const SHOWN_MAX: usize = 12;
@@ -149,8 +151,16 @@ pub(super) fn recovery_line(found: &FaultsRecord) -> Option<String> {
     ))
 }
 
-/// Acknowledged operations that were lost or doubled.
-pub(super) fn kept_line(found: &FaultsRecord) -> String {
+/// Acknowledged operations that were lost or doubled; of a server without a log, those that it does not
+/// show any more.
+pub(super) fn kept_line(record: &RunRecord, found: &FaultsRecord) -> String {
+    if record.environment.level.is_some() {
+        return format!(
+            "{} acknowledged bookings looked for after the run: {} lost",
+            number::count(found.acknowledged),
+            number::count(found.lost),
+        );
+    }
     format!(
         "{} acknowledged commands held against the log: {} lost, {} doubled",
         number::count(found.acknowledged),
@@ -160,7 +170,11 @@ pub(super) fn kept_line(found: &FaultsRecord) -> String {
 }
 
 /// What became of commands of which nobody knew.
-pub(super) fn doubts_line(found: &FaultsRecord) -> String {
+pub(super) fn doubts_line(record: &RunRecord, found: &FaultsRecord) -> String {
+    if record.environment.level.is_some() {
+        return "nothing was asked again: what nobody knew the outcome of stayed unknown"
+            .to_owned();
+    }
     let doubts = &found.doubts;
     format!(
         "{} in doubt: {} had happened when asked again and {} had not; of those never answered, {} \

@@ -145,8 +145,8 @@ fn faults_view(record: &RunRecord, found: &FaultsRecord) -> FaultsView {
     FaultsView {
         chart: chart::recovery(record),
         recovery: faults::recovery_line(found),
-        kept: faults::kept_line(found),
-        doubts: faults::doubts_line(found),
+        kept: faults::kept_line(record, found),
+        doubts: faults::doubts_line(record, found),
         table: faults::table(found),
     }
 }

@@ -23,7 +23,7 @@ pub fn terminal(record: &RunRecord, style: Style, report: Option<&str>) -> Strin
         write_phase(&mut screen, phase);
     }
     if let Some(found) = &record.faults {
-        write_faults(&mut screen, found);
+        write_faults(&mut screen, record, found);
     }
     write_laws(&mut screen, &record.laws);
     write_thresholds(&mut screen, &record.thresholds);
@@ -168,7 +168,7 @@ fn latency_row(name: String, latency: &LatencyRecord, service: String) -> [Strin
     ]
 }
 
-fn write_faults(screen: &mut Screen, found: &FaultsRecord) {
+fn write_faults(screen: &mut Screen, record: &RunRecord, found: &FaultsRecord) {
     screen.heading("Broken on purpose");
     for line in faults::lines(found) {
         screen.text("  ", &line);
@@ -182,8 +182,8 @@ fn write_faults(screen: &mut Screen, found: &FaultsRecord) {
     } else {
         ("✗", Tone::Bad)
     };
-    screen.marked(mark, tone, &faults::kept_line(found));
-    screen.text("  ", &faults::doubts_line(found));
+    screen.marked(mark, tone, &faults::kept_line(record, found));
+    screen.text("  ", &faults::doubts_line(record, found));
 }
 
 pub(super) fn write_laws(screen: &mut Screen, laws: &[LawRecord]) {
