@@ -105,17 +105,7 @@ pub(super) fn encode(
             }
             finish(pen, block)
         }
-        Event::Answered { operation, answer } => {
-            pen.bytes([ANSWERED]);
-            put_operation(operation, base, pen);
-            base.answered = Some(*operation);
-            let (digest, bytes) = answer.parts();
-            pen.bytes(digest.to_le_bytes());
-            pen.number(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-            finish(pen, block)?;
-            block.extend_from_slice(bytes);
-            Ok(())
-        }
+        Event::Answered { operation, answer } => put_answer(operation, answer, base, (pen, block)),
         Event::Duplicate { first, second } => {
             pen.bytes([DUPLICATE]);
             put_operation(first, base, pen);
@@ -129,23 +119,31 @@ pub(super) fn encode(
             put_code(*outcome, pen);
             finish(pen, block)
         }
-        Event::Drained {
-            client,
-            seq,
-            is_settled,
-        } => {
-            pen.bytes([DRAINED, u8::from(*is_settled)]);
-            pen.number(u64::from(*client));
-            pen.number(*seq);
-            finish(pen, block)
-        }
         Event::Pushed { .. }
         | Event::Signal { .. }
         | Event::News { .. }
         | Event::Link { .. }
-        | Event::Fault { .. } => encode_passing(event, base, (pen, block)),
+        | Event::Fault { .. }
+        | Event::Drained { .. } => encode_passing(event, base, (pen, block)),
         Event::Second(_) => Err(nobody_writes()),
     }
+}
+
+fn put_answer(
+    operation: &Operation,
+    answer: &Answer,
+    base: &mut Base,
+    (pen, block): (&mut Pen, &mut Vec<u8>),
+) -> io::Result<()> {
+    pen.bytes([ANSWERED]);
+    put_operation(operation, base, pen);
+    base.answered = Some(*operation);
+    let (digest, bytes) = answer.parts();
+    pen.bytes(digest.to_le_bytes());
+    pen.number(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    finish(pen, block)?;
+    block.extend_from_slice(bytes);
+    Ok(())
 }
 
 /// What happens beside calls and answers.
@@ -182,6 +180,16 @@ fn encode_passing(
         }
         Event::Fault { at } => {
             put_head(pen, FAULT, (0, *at), base);
+            finish(pen, block)
+        }
+        Event::Drained {
+            client,
+            seq,
+            is_settled,
+        } => {
+            pen.bytes([DRAINED, u8::from(*is_settled)]);
+            pen.number(u64::from(*client));
+            pen.number(*seq);
             finish(pen, block)
         }
         _of_another_kind => Err(nobody_writes()),
