@@ -15,7 +15,6 @@ pub mod clock;
 mod clock_check;
 mod complaints;
 pub mod config;
-mod connections;
 pub mod disk;
 pub mod domain;
 pub mod engine;

@@ -4,8 +4,8 @@ use protocol::limits;
 
 use crate::{
     auth::WAIT_MAX,
-    connections::{HELD_BYTES_MAX, OUTBOUND_BYTES_MAX, UNREAD_BYTES_MAX},
     engine::BATCH_LEN_MAX,
+    hub::{HELD_BYTES_MAX, OUTBOUND_BYTES_MAX, UNREAD_BYTES_MAX},
     keys::KEYS_RETAINED_MIN,
     presence::{TYPING_MS, TYPING_TARGETS_MAX},
     session::{LOGIN_FAILURES_MAX, SessionTimeouts},

@@ -17,7 +17,7 @@ use super::{
     stats::{Commits, Reading, Replayed, Requests, Serving, float, wide},
 };
 use crate::{
-    connections::CONNECTIONS_BYTES_MAX, engine::BATCH_LEN_MAX, log::Checkpoints, time_base::Drift,
+    engine::BATCH_LEN_MAX, hub::CONNECTIONS_BYTES_MAX, log::Checkpoints, time_base::Drift,
 };
 
 /// The text, and nothing else that could be asked for.

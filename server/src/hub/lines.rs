@@ -7,11 +7,11 @@
 use protocol::{Code, Refusal};
 
 use super::{
-    Flow, Hub, Job, Transport, Work,
+    Flow, Hub, Job, Transport, Work, id_of,
+    subscribers::Topic,
     turn::{FRAME_WORK, Heard, LINES_AT_ONCE},
 };
 use crate::{
-    connections::{id_of, subscribers::Topic},
     domain::systems::OwnedCommand,
     engine::Ask,
     line::{Farewell, Language, Lines},

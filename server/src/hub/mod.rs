@@ -7,16 +7,31 @@
 //! (`archive`), what a connection may ask
 //! (`query`), `signals` that are not logged, how the server is (`stats`).
 
+mod backlog;
+pub(crate) mod connections;
+mod delivery;
+pub(crate) mod frame;
+mod inbox;
 mod lines;
 mod log_in;
+pub(crate) mod outbox;
+mod pressure;
 mod query;
+mod recent;
+mod sending;
 mod signals;
 mod stats;
+mod subscribers;
+mod subscription;
+mod transport;
 mod turn;
 
-pub use crate::connections::{
-    Alone, Done, HELD_BYTES_MAX, READ_BYTES, Transport, WriteMany, Written,
-};
+pub(crate) use pressure::CONNECTIONS_BYTES_MAX;
+pub use pressure::{HELD_BYTES_MAX, READ_BYTES};
+#[cfg(test)]
+pub(crate) use pressure::{OUTBOUND_BYTES_MAX, UNREAD_BYTES_MAX};
+pub use transport::{Alone, Done, Transport, WriteMany, Written};
+
 pub use lines::{LineOptions, NonceSeed};
 pub use turn::{Flow, READ_WORK, ROUND_WORK, TURN_WORK, Work};
 
@@ -24,10 +39,12 @@ use std::collections::VecDeque;
 
 use protocol::{Code, Key, Refusal, Seq, message::WelcomeFlags, words::accounts};
 
-use self::turn::ROW_WORK;
+use self::{
+    connections::{Connection, Connections, id_of},
+    turn::ROW_WORK,
+};
 use crate::{
     archive,
-    connections::Connections,
     engine::{Ask, BUSY_RETRY_MS, Busy, Engine, Origin, Released, Submitted},
     health::Requests,
     log::{Batch, Committed, Head, LogError, LogReader},

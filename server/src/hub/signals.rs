@@ -20,14 +20,12 @@ use protocol::{
 
 use super::{
     Hub, Transport, Work,
+    connections::PresenceChange,
+    frame::{Gauge, SharedFrame},
+    subscribers::Topic,
     turn::{Heard, QUERY_WORK},
 };
 use crate::{
-    connections::{
-        PresenceChange,
-        frame::{Gauge, SharedFrame},
-        subscribers::Topic,
-    },
     domain::{
         Stream,
         systems::{self, CommandBytes},

@@ -21,8 +21,8 @@ use protocol::{
 
 use super::{PlantedBug, Tamper};
 use crate::{
-    connections::{PresenceChange, outbox::SharedFrame},
     domain::systems::PushBytes,
+    hub::{connections::PresenceChange, outbox::SharedFrame},
 };
 
 /// How many positions too early a connection goes on.
@@ -343,7 +343,7 @@ mod tests {
             body: &body,
         }
         .encode(&mut bytes);
-        SharedFrame::new(bytes, &crate::connections::frame::Gauge::default())
+        SharedFrame::new(bytes, &crate::hub::frame::Gauge::default())
     }
 
     /// Indices and times of the entries told, in order, when a hundred of them are pushed.

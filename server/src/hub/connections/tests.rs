@@ -16,13 +16,14 @@ use protocol::{
     },
 };
 
-use super::{delivery::Slice, outbox::OUTBOX_FRAMES_MAX, *};
+use super::*;
 use crate::{
     domain::{
         Stream, Systems,
         systems::{CommandBytes, OwnedCommand, Source},
     },
     engine::{Ask, Engine, Released},
+    hub::{delivery::Slice, outbox::OUTBOX_FRAMES_MAX},
     keyring::Keyring,
     log::{Batch, EventLog, MemoryLog, Row, commit},
     net::{Link, write_pool::WritePool},

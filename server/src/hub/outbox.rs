@@ -121,7 +121,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connections::frame::Gauge;
+    use crate::hub::frame::Gauge;
 
     fn shared(bytes: &[u8]) -> SharedFrame {
         SharedFrame::new(bytes.to_vec(), &Gauge::default())

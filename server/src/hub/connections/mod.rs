@@ -4,18 +4,6 @@
 //! to, what others are told to the delivery. An answer that was given before is read from the log
 //! when it is released. Deliberately absent: the engine, deciding who may do what.
 
-pub(crate) mod backlog;
-pub(crate) mod delivery;
-pub(crate) mod frame;
-mod inbox;
-pub(crate) mod outbox;
-mod pressure;
-pub(crate) mod recent;
-mod sending;
-pub(crate) mod subscribers;
-mod subscription;
-mod transport;
-
 use std::collections::BTreeMap;
 
 use protocol::{
@@ -25,21 +13,14 @@ use protocol::{
 };
 use slab::Slab;
 
-pub use self::transport::{Alone, Done, Transport, WriteMany, Written};
-
-pub(crate) use self::pressure::CONNECTIONS_BYTES_MAX;
-pub use self::pressure::{HELD_BYTES_MAX, READ_BYTES};
-#[cfg(test)]
-pub(crate) use self::pressure::{OUTBOUND_BYTES_MAX, UNREAD_BYTES_MAX};
-
-use self::{
+use super::{
     delivery::{Delivery, Item},
     inbox::Inbox,
     outbox::Outbox,
     subscribers::Topic,
     subscription::Subscription,
+    transport::Transport,
 };
-
 use crate::{
     archive,
     domain::{accounts::Accounts, systems::PushBytes},

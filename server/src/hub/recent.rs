@@ -57,7 +57,7 @@ mod tests {
     fn what_came_first_is_forgotten_first() {
         let mut recent = Recent::default();
         let bytes = vec![0; RECENT_BYTES_MAX / 4];
-        let frame = SharedFrame::new(bytes, &crate::connections::frame::Gauge::default());
+        let frame = SharedFrame::new(bytes, &crate::hub::frame::Gauge::default());
         for seq in [5, 1, 1, 9, 7] {
             recent.insert(Seq(seq), &frame);
         }
