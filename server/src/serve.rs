@@ -272,14 +272,8 @@ impl Begun {
         let told = clock_check::settle(&mut engine, &mut *log, &base, config.trust_clock)?;
         warnings.extend(told);
         let time = Clock::new(base);
-        let lost = (lost.as_slice(), time.now().wall);
-        warnings.extend(prepare(
-            &mut engine,
-            &mut *log,
-            &secret,
-            (&*disk, config),
-            lost,
-        )?);
+        let (place, lost) = ((&*disk, config), (lost.as_slice(), time.now().wall));
+        warnings.extend(prepare(&mut engine, &mut *log, &secret, place, lost)?);
         warnings.extend(admin::missing_password(&*disk));
         Ok(Self {
             engine,
