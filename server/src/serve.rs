@@ -221,11 +221,7 @@ impl Begun {
     /// Nothing is written before everything was read: a start that refuses changes nothing.
     fn new(config: &ServerConfig, stats: &Stats) -> Result<Self, ServeError> {
         let data_dir = config.data_dir.as_path();
-        let options = SqliteOptions {
-            durability: config.durability,
-            accept_loss_after: config.accept_loss_after,
-        };
-        let examined = SqliteLog::examine(data_dir, options)?;
+        let examined = SqliteLog::examine(data_dir, log_options(config))?;
         let disk = RealDisk::at(data_dir);
         let (head, loss) = (examined.head(), examined.loss());
         let is_end_accepted = examined.is_end_accepted();
@@ -286,6 +282,13 @@ impl Begun {
             recovered_in,
             warnings,
         })
+    }
+}
+
+const fn log_options(config: &ServerConfig) -> SqliteOptions {
+    SqliteOptions {
+        durability: config.durability,
+        accept_loss_after: config.accept_loss_after,
     }
 }
 
