@@ -8,7 +8,7 @@ use std::{
     env,
     ffi::OsStr,
     io::{self, Write as _},
-    process,
+    process::ExitCode,
 };
 
 use clap::{
@@ -19,28 +19,27 @@ use reports::printable::printable_lines;
 
 use crate::args::Args;
 
-/// The arguments of this process; whoever mistyped them is told, and the process ends.
-pub(crate) fn arguments() -> Args {
+/// The arguments of this process. Whoever mistyped them, or asked for help, was told; the process is to end with
+/// the code.
+pub(crate) fn arguments() -> Result<Args, ExitCode> {
     let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
     let command = prepared(Args::command(), &is_empty);
     let parsed = command
         .try_get_matches()
         .and_then(|matches| Args::from_arg_matches(&matches));
-    parsed.unwrap_or_else(|error| refuse(&error))
+    parsed.map_err(|error| explain(&error))
 }
 
-/// Says what was mistyped, or what was asked for, and ends the process. What was typed is repeated in it: where
-/// that has signs that steer a terminal, all of it is printed without colours and with those written out.
-fn refuse(error: &clap::Error) -> ! {
+/// Says what was mistyped, or what was asked for. What was typed is repeated in it: where that has signs that
+/// steer a terminal, all of it is printed without colours and with those written out.
+fn explain(error: &clap::Error) -> ExitCode {
     let plain = error.render().to_string();
-    match printable_lines(&plain) {
-        Cow::Borrowed(_) => error.exit(),
-        Cow::Owned(shown) => {
-            // Nobody can be told if the standard error is closed.
-            let _unheard = write!(io::stderr(), "{shown}");
-            process::exit(error.exit_code())
-        }
-    }
+    // Nobody can be told if the output is closed.
+    let _unheard = match printable_lines(&plain) {
+        Cow::Borrowed(_) => error.print(),
+        Cow::Owned(shown) => write!(io::stderr(), "{shown}"),
+    };
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// A command, and all below it, that takes variables as the head of this file says.

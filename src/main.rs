@@ -27,7 +27,10 @@ use server::{
 };
 
 fn main() -> ExitCode {
-    let args = environment::arguments();
+    let args = match environment::arguments() {
+        Ok(args) => args,
+        Err(told) => return told,
+    };
     descriptors::raise_limit();
     file_size::hear_of_limit();
     let done = match &args.command {
