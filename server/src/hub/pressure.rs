@@ -21,12 +21,6 @@ pub(crate) const CONNECTIONS_BYTES_MAX: usize =
     HELD_BYTES_MAX - 2 * (BATCH_BYTES_MAX + READS_BYTES_MAX) - ITEMS_BYTES_MAX;
 const _: () = assert!(HELD_BYTES_MAX / 2 < CONNECTIONS_BYTES_MAX);
 
-/// To how much all connections together are brought when they hold too much.
-const RELIEVED_BYTES: usize = CONNECTIONS_BYTES_MAX / 8 * 7;
-
-/// From where on a connection has the smallest share only: who reads does not notice.
-const TIGHT_BYTES: usize = CONNECTIONS_BYTES_MAX / 4 * 3;
-
 /// Unread bytes from which on nothing more is considered of a connection. Who reads has them in its socket's
 /// buffers, which take more than this at once; so it never waits for itself.
 pub(crate) const UNREAD_BYTES_MAX: usize = 64 * 1_024;
@@ -60,10 +54,11 @@ pub(crate) struct Share {
 impl<T: Transport> Connections<T> {
     /// What every connection may do now: with many of them, or when they hold much, it is less.
     pub(crate) fn share(&self) -> Share {
-        let all = if TIGHT_BYTES < self.held_bytes() {
+        // Beyond three quarters each has the smallest share only: who reads does not notice.
+        let all = if self.bytes_max / 4 * 3 < self.held_bytes() {
             0
         } else {
-            CONNECTIONS_BYTES_MAX / 2
+            self.bytes_max / 2
         };
         let each = all / self.slab.len().max(1);
         Share {
@@ -115,12 +110,12 @@ impl<T: Transport> Connections<T> {
             // It had its time.
             self.slab[index].is_slow = false;
         }
-        if CONNECTIONS_BYTES_MAX < self.held_bytes() {
+        if self.bytes_max < self.held_bytes() {
             self.end_worst();
         }
     }
 
-    /// Ends those that hold most, until all of them hold little enough.
+    /// Ends those that hold most, until all of them hold seven eighths of what they may.
     fn end_worst(&mut self) {
         let cost = |(index, connection): (usize, &Connection<T>)| {
             (connection.weight + connection.outbox.bytes(), index)
@@ -128,7 +123,7 @@ impl<T: Transport> Connections<T> {
         let mut worst: Vec<(usize, usize)> = self.slab.iter().map(cost).collect();
         worst.sort_unstable();
         let (held, mut ended) = (self.held_bytes(), 0_usize);
-        while RELIEVED_BYTES < self.held_bytes()
+        while self.bytes_max / 8 * 7 < self.held_bytes()
             && let Some((_, index)) = worst.pop()
         {
             self.end_for_room(index);
@@ -136,7 +131,7 @@ impl<T: Transport> Connections<T> {
         }
         tracing::warn!(
             held,
-            limit = CONNECTIONS_BYTES_MAX,
+            limit = self.bytes_max,
             ended,
             "connections held too much of the memory; those that held most were ended"
         );

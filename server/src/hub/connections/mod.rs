@@ -17,6 +17,7 @@ use super::{
     delivery::{Delivery, Item},
     inbox::Inbox,
     outbox::Outbox,
+    pressure::CONNECTIONS_BYTES_MAX,
     subscribers::Topic,
     subscription::Subscription,
     transport::Transport,
@@ -119,6 +120,8 @@ pub(crate) struct Connections<T: Transport> {
     pub(crate) refusals: Refusals,
     /// What all of them cost, in bytes.
     pub(crate) weight: usize,
+    /// What they may hold together, with the frames they share, in bytes.
+    pub(crate) bytes_max: usize,
     /// The most that they ever held, with the frames they share.
     pub(crate) held_peak: usize,
     /// Those of which nothing was considered, and now may be.
@@ -144,6 +147,7 @@ impl<T: Transport> Connections<T> {
             accepted: 0,
             refusals: Refusals::default(),
             weight: 0,
+            bytes_max: CONNECTIONS_BYTES_MAX,
             held_peak: 0,
             resumed: Vec::new(),
             #[cfg(feature = "planted-bugs")]

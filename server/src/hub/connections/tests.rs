@@ -710,6 +710,46 @@ fn whoever_reads_nothing_costs_no_more_than_the_bound_and_is_told_where_to_go_on
     }
 }
 
+#[test]
+fn when_all_hold_too_much_those_that_hold_most_are_ended_and_no_more_of_them() {
+    let mut world = audience(6);
+    // Two read nothing, of which one has asked for much besides; the others read all.
+    for nth in 0..2 {
+        world.listeners[nth].link.as_pipe().fill();
+    }
+    let greedy = world.listeners[1].id;
+    for correlation in 0..400 {
+        world.say(greedy, correlation);
+        world.settle();
+        while !world.connections.is_at_rest() {
+            world.deliver();
+        }
+        for nth in 2..6 {
+            world.read(nth, 1 << 20);
+        }
+    }
+    let held = world.connections.held_bytes();
+    let is_open = |world: &World, nth: usize| {
+        let place = world.connections.find(world.listeners[nth].id);
+        place.is_some_and(|place| !world.connections.slab[place].session.is_closed())
+    };
+    world.connections.bytes_max = held;
+    world.connections.relieve(NOW);
+    assert!(
+        (0..6).all(|nth| is_open(&world, nth)),
+        "all hold what they may"
+    );
+    world.connections.bytes_max = held - 1;
+    world.connections.relieve(NOW);
+    let open: Vec<bool> = (0..6).map(|nth| is_open(&world, nth)).collect();
+    assert_eq!(
+        open,
+        [true, false, true, true, true, true],
+        "one was enough"
+    );
+    assert!(world.connections.held_bytes() <= (held - 1) / 8 * 7);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
