@@ -2,7 +2,7 @@
 //!
 //! A plan, its clients and a target go in; phases recorded by clock and outcome, what the
 //! generator cost, and how contended the slots were come out. [`core`] decides what is sent when,
-//! and is told the time; [`shell`] has the clock, the sockets and the files. A simulator drives the same
+//! and is told the time; `shell` has the clock, the sockets and the files. A simulator drives the same
 //! core on a clock of its own.
 //!
 //! Deliberately absent: building the world, judging answers, rendering results.
