@@ -67,6 +67,7 @@ struct LawView<'a> {
 
 struct ViolationView<'a> {
     violation: &'a ViolationRecord,
+    sentence: Vec<Piece<'a>>,
     chart: Option<Chart>,
     operations: Table,
     /// What else was asked of the same thing around that time.
@@ -233,6 +234,7 @@ fn violation_view<'a>(
     let meanwhile = faults.map(|found| faults::meanwhile(found, violation));
     ViolationView {
         violation,
+        sentence: pieces(&violation.sentence),
         chart: chart::witnesses(violation),
         operations: witness_table(
             "The operations that contradict each other",

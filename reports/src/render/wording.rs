@@ -284,7 +284,7 @@ pub(super) fn memory(memory: &MemoryRecord) -> String {
 /// How the server came back from the dead, in one line.
 pub(super) fn crash(record: &RunRecord) -> String {
     record.crash.as_ref().map_or_else(
-        || "the server was not killed: it was not started by this run".to_owned(),
+        || "the server was not killed at the end: it is somebody else's".to_owned(),
         |crash| {
             format!(
                 "killed without warning (SIGKILL) at the end; the next process rebuilt its state \
