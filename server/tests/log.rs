@@ -119,6 +119,25 @@ fn replaying_the_log_gives_the_live_state() {
 }
 
 #[test]
+fn replays_that_are_asked_for_at_once_are_all_answered_and_delay_nobody() {
+    let (_data_dir, server) = start_fresh();
+    let (mut client, _) = server.member("ana");
+    let agenda = server.agenda(&mut client);
+    let mut admin = server.admin();
+    let live = state(&admin.log(ReadState {}));
+    let replay = protocol::words::log::Query::from(ReplayState { upto: live.seq });
+    for _ in 0..64 {
+        admin.send_query(replay.kind(), |out| replay.encode(out));
+    }
+    for nth in 0..20 {
+        assert!(client.agenda(reserve(agenda, nth)).is_accepted());
+    }
+    for _ in 0..64 {
+        assert_eq!(state(&admin.answer()), live);
+    }
+}
+
+#[test]
 fn trails_show_what_was_tried_to_those_who_may_see_it() {
     let (_data_dir, server) = start_fresh();
     let (mut client, me) = server.member("ana");

@@ -11,7 +11,7 @@ use std::{cell::RefCell, io, ops::ControlFlow, rc::Rc, sync::Arc, time::Duration
 use protocol::Seq;
 use tokio::{
     net::TcpListener,
-    sync::{Notify, mpsc},
+    sync::{Notify, Semaphore, mpsc},
     task, time,
 };
 
@@ -80,6 +80,8 @@ pub struct TcpServer {
     hashers: Hashers,
     clock: Rc<Clock>,
     open_reader: Box<OpenReader>,
+    /// The one replay that may go on: each takes the memory of a whole state, and a processor.
+    replaying: Semaphore,
     stats: Arc<Stats>,
     turns: Turns,
     input: RefCell<Vec<u8>>,
@@ -102,6 +104,7 @@ impl TcpServer {
             delivery: parts.delivery,
             authenticator: RefCell::new(parts.authenticator),
             hashers: parts.hashers,
+            replaying: Semaphore::new(1),
             clock: parts.clock,
             open_reader: parts.open_reader,
             stats: parts.stats,
@@ -272,6 +275,11 @@ impl TcpServer {
     }
 
     async fn replay(&self, origin: Origin, upto: Seq) {
+        let _turn = self
+            .replaying
+            .acquire()
+            .await
+            .expect("nobody closes it while the server is there");
         let at = self.hub.borrow().engine().durable();
         let reader = (self.open_reader)();
         let replayed = task::spawn_blocking(move || archive::replay_state(&mut *reader?, upto));
