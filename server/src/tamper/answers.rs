@@ -26,7 +26,7 @@ const INVENTED: u64 = 10_000_000;
 
 /// What the answers remembers: the last message of everybody, by conversation, as it was answered.
 #[derive(Debug, Default)]
-pub(super) struct Answerer {
+pub(super) struct AnswerTamper {
     sent: BTreeMap<(UserId, u64), (u64, Head)>,
 }
 

@@ -18,7 +18,7 @@ use crate::domain::{Context, System, Systems, systems::CommandBytes};
 
 /// What the commerce remembers.
 #[derive(Debug, Default)]
-pub(super) struct Trader {
+pub(super) struct CommerceTamper {
     /// The parts of each total as they were shown last.
     parts: BTreeMap<(UserId, Vec<u8>), Vec<Part>>,
     /// The favourites of everybody as they were shown last.

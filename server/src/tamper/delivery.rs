@@ -32,7 +32,7 @@ const MINUTE: u64 = 60_000;
 
 /// What the delivery remembers.
 #[derive(Debug, Default)]
-pub(super) struct Teller {
+pub(super) struct DeliveryTamper {
     /// A frame that one connection is to get after its next one.
     held: Option<(u64, Seq, SharedFrame)>,
     /// The newest receipt of everybody, by conversation.

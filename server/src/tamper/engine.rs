@@ -22,10 +22,10 @@ use protocol::{
 
 use super::{
     PlantedBug,
-    answers::Answerer,
-    commerce::{Trader, round},
-    delivery::Teller,
-    erasure::Keepsake,
+    answers::AnswerTamper,
+    commerce::{CommerceTamper, round},
+    delivery::DeliveryTamper,
+    erasure::ErasureTamper,
 };
 use crate::{
     domain::{
@@ -57,10 +57,10 @@ pub struct Tamper {
     news: BTreeMap<UserId, (Head, u64)>,
     /// Where the read under way is said to be from.
     read_at: Option<Head>,
-    pub(super) answers: Answerer,
-    pub(super) erasure: Keepsake,
-    pub(super) delivery: Teller,
-    pub(super) commerce: Trader,
+    pub(super) answers: AnswerTamper,
+    pub(super) erasure: ErasureTamper,
+    pub(super) delivery: DeliveryTamper,
+    pub(super) commerce: CommerceTamper,
 }
 
 #[derive(Debug, Clone)]

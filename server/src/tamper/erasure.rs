@@ -19,7 +19,7 @@ use super::{PlantedBug, Tamper, answers::accepted};
 
 /// What was shown of people.
 #[derive(Debug, Default)]
-pub(super) struct Keepsake {
+pub(super) struct ErasureTamper {
     /// Texts, by conversation and index.
     texts: BTreeMap<(u64, u64), Content>,
     /// The first page of people.
