@@ -134,7 +134,8 @@ impl Tamper {
         (is_stranger && self.is_due(PlantedBug::LeakedMessage)).then_some(leaked)
     }
 
-    /// Whether somebody is told nothing of what is logged.
+    /// Whether somebody is told nothing of what is logged. Numbers are positions of registrations, and log-ins
+    /// come between them soon: one in 37 may be nobody at all.
     pub(crate) fn is_deaf(&self, user: Option<UserId>) -> bool {
         let bug = PlantedBug::DeafPerson;
         self.bug() == Some(bug) && user.is_some_and(|user| user.0.is_multiple_of(bug.every()))
@@ -397,12 +398,12 @@ mod tests {
     #[test]
     fn one_of_many_is_told_nothing() {
         let deaf = tamper(PlantedBug::DeafPerson);
-        let told: Vec<u64> = (1..=80)
+        let told: Vec<u64> = (1..=20)
             .filter(|user| deaf.is_deaf(Some(UserId(*user))))
             .collect();
-        assert_eq!(told, [37, 74]);
+        assert_eq!(told, [7, 14]);
         assert!(!deaf.is_deaf(None));
-        assert!(!tamper(PlantedBug::LostMessage).is_deaf(Some(UserId(37))));
+        assert!(!tamper(PlantedBug::LostMessage).is_deaf(Some(UserId(7))));
     }
 
     #[test]
