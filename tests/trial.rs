@@ -193,6 +193,35 @@ async fn a_conflict_that_is_swallowed_is_a_lost_cancel() {
     convicts("race.toml", "optimistic.toml", &laws).await;
 }
 
+#[tokio::test]
+async fn a_trial_that_is_over_is_not_judged_again_and_not_called_torn() {
+    if !has_python() {
+        return;
+    }
+    let dir = tempdir().expect("a directory");
+    let (scenario, target) = (
+        targets().join("race.toml"),
+        targets().join("lock-in-memory.toml"),
+    );
+    let args = [
+        "run",
+        text(&scenario),
+        "--target",
+        text(&target),
+        "--time-scale",
+        "0.1",
+    ];
+    let out = dir.path().join("runs");
+    run_on_the_side(&args, &out).await;
+    let kept = only_run(&out);
+    for history in [kept.clone(), kept.join("history.bin")] {
+        let said = run(&["check", text(&history)]).await;
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.err.contains("cannot be judged again"), "{}", said.err);
+        assert!(!said.err.contains("torn"), "{}", said.err);
+    }
+}
+
 /// What a run against this target file says that does not begin.
 async fn refused(target: &str, scenario: &Path) -> String {
     let dir = tempdir().expect("a directory");

@@ -218,6 +218,17 @@ fn own_history(path: &Path) -> Result<Option<PathBuf>> {
 fn recheck(history: &Path, args: &Check) -> Result<RecheckedRecord> {
     let dir = history.parent().unwrap_or(Path::new("."));
     let own = read_record(&dir.join(RECORD_FILE))?;
+    if own
+        .as_ref()
+        .is_some_and(|own| own.environment.level.is_some())
+    {
+        // What its file promised and what it showed after the run are in no history.
+        return Err(UsageError::History {
+            path: history.to_owned(),
+            reason: "a server without a log was judged by its answers and by what it showed after the run, which cannot be judged again; put it on trial again with the command in its report".to_owned(),
+        }
+        .into());
+    }
     let required = own.iter().flat_map(|own| &own.laws);
     let required = required.filter(|law| law.required);
     let required: Vec<String> = required.map(|law| law.name.clone()).collect();
